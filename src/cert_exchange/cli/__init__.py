@@ -1,0 +1,1 @@
+"""What a person at a CERT types: thin commands over the services."""

@@ -1,0 +1,1 @@
+"""One business sentence each, in one transaction."""
