@@ -1,0 +1,83 @@
+"""Options that many commands share, and how a command gets its node."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cert_exchange.errors import ConfigurationInvalid
+
+if TYPE_CHECKING:
+    from cert_exchange.node import Node
+
+Home = Annotated[
+    Path | None,
+    typer.Option(
+        "--home", envvar="CERT_EXCHANGE_HOME", help="The node's folder.", show_default=False
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Reason = Annotated[
+    str, typer.Option("--reason", help="Why, for the ledger and for whoever asks later.")
+]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")]
+
+
+def home_of(home: Path | None) -> Path:
+    """The folder of the node that is meant; raises ConfigurationInvalid when nobody said which."""
+    if home is None:
+        raise ConfigurationInvalid("Which node? Give --home FOLDER or set CERT_EXCHANGE_HOME.")
+    return home.expanduser()
+
+
+@contextmanager
+def opened(home: Path | None) -> Iterator[Node]:
+    """The node, and its database let go afterwards."""
+    from cert_exchange.node import open_node
+
+    node = open_node(home_of(home))
+    try:
+        yield node
+    finally:
+        node.database.dispose()
+
+
+def operator() -> str:
+    """Who types: goes to the ledger as the author. CERT_EXCHANGE_OPERATOR wins over the account's name."""
+    named = os.environ.get("CERT_EXCHANGE_OPERATOR", "").strip()
+    if named:
+        return named
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+def read_secret(file: Path | None, variable: str | None, *, prompt: str) -> str:
+    """A secret from a file, an environment variable or the keyboard, never from an argument (others can read those).
+
+    Raises ConfigurationInvalid when the file or the variable is missing or empty.
+    """
+    if file is not None:
+        try:
+            secret = file.read_text(encoding="utf-8").strip("\r\n")
+        except OSError as error:
+            raise ConfigurationInvalid(
+                f"The secret file {file} cannot be read: {error.strerror}."
+            ) from error
+    elif variable is not None:
+        secret = os.environ.get(variable, "")
+    else:
+        secret = getpass.getpass(f"{prompt}: ")
+    if not secret:
+        raise ConfigurationInvalid(
+            "The secret is empty: give --secret-file FILE or --secret-env NAME."
+        )
+    return secret
