@@ -81,7 +81,7 @@ NEXT_STEPS: Final[tuple[tuple[type[errors.CertExchangeError], str], ...]] = (
 
 
 def code_of(error: errors.CertExchangeError) -> ExitCode:
-    """The exit code for an error of ours; FAULT where the tree has grown and this table has not."""
+    """Give the exit code for an error of ours; FAULT where the tree has grown and this table has not."""
     for kind, code in CODES:
         if isinstance(error, kind):
             return code

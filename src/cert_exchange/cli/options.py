@@ -31,7 +31,7 @@ Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most
 
 
 def home_of(home: Path | None) -> Path:
-    """The folder of the node that is meant; raises ConfigurationInvalid when nobody said which."""
+    """Give the folder of the node that is meant; raises ConfigurationInvalid when nobody said which."""
     if home is None:
         raise ConfigurationInvalid("Which node? Give --home FOLDER or set CERT_EXCHANGE_HOME.")
     return home.expanduser()
@@ -39,7 +39,7 @@ def home_of(home: Path | None) -> Path:
 
 @contextmanager
 def opened(home: Path | None) -> Iterator[Node]:
-    """The node, and its database let go afterwards."""
+    """Open the node, and let its database go afterwards."""
     from cert_exchange.node import open_node
 
     node = open_node(home_of(home))
@@ -61,7 +61,7 @@ def operator() -> str:
 
 
 def read_secret(file: Path | None, variable: str | None, *, prompt: str) -> str:
-    """A secret from a file, an environment variable or the keyboard, never from an argument (others can read those).
+    """Read a secret from a file, an environment variable or the keyboard, never from an argument (others can read those).
 
     Raises ConfigurationInvalid when the file or the variable is missing or empty.
     """

@@ -68,7 +68,7 @@ def verdict(text: str) -> None:
 
 
 def instant(micros: int | None) -> str:
-    """An instant for people and for JSON; empty where there is none."""
+    """Write an instant for people and for JSON; empty where there is none."""
     return "" if micros is None else format_micros(micros)
 
 
@@ -130,7 +130,7 @@ def facts(pairs: Mapping[str, object]) -> None:
 
 @contextmanager
 def progress(label: str) -> Iterator[Progress]:
-    """A bar on standard error while it is a terminal; silence elsewhere."""
+    """Draw a bar on standard error while it is a terminal; silence elsewhere."""
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return

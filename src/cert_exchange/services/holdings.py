@@ -1,0 +1,310 @@
+"""What a CERT's own people ask about what their node holds: search, show, received, status, export.
+
+1. Each sentence is one read transaction: its answer is one state of the node.
+2. Nothing is changed and no policy is asked; why something is withheld is what `policies` answers.
+3. These answers are for this node's own people. No face may hand them to a partner.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from cert_exchange.errors import NotFound
+from cert_exchange.store import figures
+from cert_exchange.store import holdings as rows
+from cert_exchange.store.figures import Channel, CollectionCount
+from cert_exchange.store.holdings import Membership, Pending, Visible, Wanted
+from cert_exchange.store.tables import ObjectStatus
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from cert_exchange.node import Node
+
+Progress = Callable[[int, int | None], None]
+
+LABELLED_BY = (
+    "name",
+    "pattern",
+    "value",
+    "path",
+    "key",
+    "subject",
+    "abstract",
+    "opinion",
+    "definition",
+)
+"""The property that tells a person most about an object, the first that is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One object version as a list shows it. Instants are microseconds since 1970 UTC."""
+
+    stix_id: str
+    type: str
+    version: str
+    origin: str  # `own` or a partner's name
+    status: str
+    stored_at: int
+    revoked: bool
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All there is to know about one object version: content, collections, who sees it, what keeps it back."""
+
+    hit: Hit
+    content: dict[str, Any]
+    memberships: tuple[Membership, ...]
+    visible: tuple[Visible, ...]
+    pending: tuple[Pending, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Something that came and was rejected or conflicted."""
+
+    origin: str
+    kind: str
+    stix_id: str | None
+    version: str | None
+    reason: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How far a member of an audience has fetched a view; `behind` counts object versions in force beyond that."""
+
+    partner: str
+    fetched_to: int | None
+    behind: int
+
+
+@dataclass(frozen=True, slots=True)
+class ViewFigures:
+    """What an audience sees in a collection."""
+
+    audience: str
+    collection: str
+    live: int
+    withdrawn: int
+    held: int
+    readers: tuple[Reader, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The node at a glance."""
+
+    title: str
+    identity: str
+    engine: str
+    collections: tuple[CollectionCount, ...]
+    views: tuple[ViewFigures, ...]
+    channels: tuple[Channel, ...]
+    ledger_sealed: int
+    ledger_open: int
+
+
+def search(
+    node: Node,
+    *,
+    text: str | None = None,
+    type_: str | None = None,
+    collection: str | None = None,
+    origin: str | None = None,
+    status: str | None = None,
+    stored_since: int | None = None,
+    all_versions: bool = False,
+    limit: int = 100,
+) -> tuple[Hit, ...]:
+    """Find object versions by text anywhere in them (or a whole STIX id) and by property, newest stored first.
+
+    Raises NotFound for a collection or origin that does not exist.
+    """
+    with node.database.reading() as tx:
+        names = rows.names_of_origins(tx)
+        is_id = text is not None and _looks_like_id(text)
+        wanted = Wanted(
+            text=None if text is None or is_id else json.dumps(text, ensure_ascii=False)[1:-1],
+            stix_id=text if is_id else None,
+            type=type_,
+            collection=None if collection is None else _collection(tx, collection),
+            origin=None if origin is None else _origin(names, origin),
+            status=None if status is None else ObjectStatus(status),
+            stored_since=stored_since,
+            all_versions=all_versions,
+            limit=limit,
+        )
+        return tuple(_hit(held, names)[0] for held in rows.find(tx, wanted))
+
+
+def show(node: Node, stix_id: str) -> tuple[Story, ...]:
+    """Tell everything about an object: each version of each origin, newest stored first. Raises NotFound."""
+    with node.database.reading() as tx:
+        names = rows.names_of_origins(tx)
+        found = rows.find(tx, Wanted(stix_id=stix_id, all_versions=True, limit=1000))
+        if not found:
+            raise NotFound(f"This node holds no object {stix_id}.")
+        ids = [held.object for held in found]
+        memberships = rows.memberships_of(tx, ids)
+        visible = rows.visible(tx, ids)
+        pending = rows.pending(tx, ids)
+    return tuple(
+        Story(
+            *_hit(held, names),
+            memberships=tuple(row for row in memberships if row.object == held.object),
+            visible=tuple(row for row in visible if row.object == held.object),
+            pending=tuple(row for row in pending if row.object == held.object),
+        )
+        for held in found
+    )
+
+
+def received(
+    node: Node, partner: str, *, stored_since: int | None = None, limit: int = 100
+) -> tuple[tuple[Hit, ...], tuple[Refusal, ...]]:
+    """Tell what a partner sent, by POST or through our pulls: kept versions, and what was refused of it.
+
+    Raises NotFound for a partner that does not exist.
+    """
+    with node.database.reading() as tx:
+        names = rows.names_of_origins(tx)
+        origin = _origin(names, partner)
+        wanted = Wanted(origin=origin, stored_since=stored_since, all_versions=True, limit=limit)
+        kept = tuple(_hit(held, names)[0] for held in rows.find(tx, wanted))
+        refused = rows.refusals(tx, origin=origin, stored_since=stored_since, limit=limit)
+    return kept, tuple(
+        Refusal(
+            origin=names.get(row.origin, str(row.origin)),
+            kind=row.kind,
+            stix_id=row.stix_id,
+            version=row.version,
+            reason=row.reason,
+            at=row.at,
+        )
+        for row in refused
+    )
+
+
+def status(node: Node) -> Status:
+    """Give the figures of the whole node."""
+    with node.database.reading() as tx:
+        counted = figures.count_views(tx)
+        reading = figures.readers(tx)
+        views = tuple(
+            ViewFigures(
+                audience=view.audience,
+                collection=view.collection,
+                live=view.live,
+                withdrawn=view.withdrawn,
+                held=view.held,
+                readers=tuple(
+                    _reader(node, tx, view, partner, name)
+                    for of_view, partner, name in reading
+                    if of_view == view.view
+                ),
+            )
+            for view in counted
+        )
+        sealed, unsealed = figures.ledger_state(tx)
+        return Status(
+            title=node.settings.title,
+            identity=node.settings.identity,
+            engine=node.database.dialect,
+            collections=tuple(figures.count_collections(tx)),
+            views=views,
+            channels=tuple(figures.channels(tx)),
+            ledger_sealed=sealed,
+            ledger_open=unsealed,
+        )
+
+
+def export(node: Node, view: str, out: BinaryIO, *, progress: Progress | None = None) -> int:
+    """Write what a default client of a view (AUDIENCE/COLLECTION) holds as one STIX bundle; give the number of objects.
+
+    The objects are the stored bytes, as the view serves them. Raises NotFound for a view that does not exist.
+    """
+    audience, _, collection = view.partition("/")
+    written = 0
+    with node.database.reading() as tx:
+        number = rows.find_view(tx, audience, collection)
+        if number is None:
+            known = ", ".join(f"{v.audience}/{v.collection}" for v in figures.count_views(tx))
+            raise NotFound(f"There is no view {view}; there are: {known or 'none yet'}.")
+        for chunk in rows.bodies_of_view(tx, number):
+            opening = (
+                b",\n"
+                if written
+                else f'{{"id":"bundle--{uuid.uuid4()}","type":"bundle","objects":[\n'.encode()
+            )
+            out.write(opening + ",\n".join(chunk).encode())
+            written += len(chunk)
+            if progress is not None:
+                progress(written, None)
+    # STIX 2.1 knows no empty lists: a bundle of nothing has no `objects`.
+    out.write(
+        b"\n]}\n" if written else f'{{"id":"bundle--{uuid.uuid4()}","type":"bundle"}}\n'.encode()
+    )
+    return written
+
+
+def _reader(node: Node, tx: Connection, view: figures.ViewCount, partner: int, name: str) -> Reader:
+    reached = node.marks.reached(partner, view.view)
+    seen = figures.count_live(tx, view.view, up_to=reached) if reached else 0
+    return Reader(partner=name, fetched_to=reached or None, behind=view.live - seen)
+
+
+def _hit(held: rows.Held, names: dict[int, str]) -> tuple[Hit, dict[str, Any]]:
+    content: dict[str, Any] = json.loads(held.body)
+    hit = Hit(
+        stix_id=held.stix_id,
+        type=held.type,
+        version=held.version,
+        origin=names.get(held.origin, str(held.origin)),
+        status=held.status,
+        stored_at=held.stored_at,
+        revoked=held.revoked,
+        label=_label(content),
+    )
+    return hit, content
+
+
+def _label(content: dict[str, Any]) -> str:
+    for name in LABELLED_BY:
+        value = content.get(name)
+        if isinstance(value, str) and value:
+            return value
+    if "source_ref" in content:
+        return f"{content['source_ref']} {content.get('relationship_type', '')} {content.get('target_ref', '')}"
+    return str(content.get("sighting_of_ref", ""))
+
+
+def _looks_like_id(text: str) -> bool:
+    kind, _, rest = text.partition("--")
+    try:
+        return bool(kind) and str(uuid.UUID(rest)) == rest.lower()
+    except ValueError:
+        return False
+
+
+def _origin(names: dict[int, str], wanted: str) -> int:
+    for number, name in names.items():
+        if name == wanted:
+            return number
+    raise NotFound(f"There is no partner {wanted}; there are: {', '.join(names.values())}.")
+
+
+def _collection(tx: Connection, wanted: str) -> int:
+    number = rows.find_collection(tx, wanted)
+    if number is None:
+        known = ", ".join(rows.names_of_collections(tx).values())
+        raise NotFound(f"There is no collection {wanted}; there are: {known or 'none'}.")
+    return number
