@@ -1,0 +1,92 @@
+"""References: which other objects an object needs, and in what role.
+
+1. A reference is any string value that is wholly a STIX id, whatever its property is called (DECISIONS 4): custom
+   properties and extensions count like those of STIX 2.1.
+2. Keys of `extensions` are references of the role EXTENSION; no other key is one. The object's own id is none.
+3. When one target occurs in several roles, the strictest counts: REQUIRED, then MARKING, CREATOR, EXTENSION.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+_UUID: Final = (
+    "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-5][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
+)
+IDENTIFIER: Final = re.compile(rf"([a-z][a-z0-9-]{{1,248}}[a-z0-9])--{_UUID}")
+"""type--UUID, an RFC 4122 UUID in either letter case (STIX 2.9); the text is kept as it came."""
+
+# In canonical bytes a quote inside a string has a backslash before it, and what follows a string value is never ":".
+_IN_BODY: Final = re.compile(
+    rf'(?<!\\)"([a-z][a-z0-9-]{{1,248}}[a-z0-9]--{_UUID})"(?!:)'.encode("ascii")
+)
+
+
+class Role(IntEnum):
+    """How an object refers to another (DECISIONS 4). The numbers are stored."""
+
+    CREATOR = 1
+    MARKING = 2
+    REQUIRED = 3
+    EXTENSION = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One other object that is named, once, in its strictest role."""
+
+    target: str
+    role: Role
+
+
+def is_identifier(text: str) -> bool:
+    """Whether the whole text is a STIX id (2.9)."""
+    return IDENTIFIER.fullmatch(text) is not None
+
+
+def references_of(content: Mapping[str, Any], body: bytes) -> tuple[Reference, ...]:
+    """Every reference of one object, sorted by target. `body` is `canonical_bytes(content)`.
+
+    The body is searched instead of the tree: one linear pass in C finds what a walk would find.
+    """
+    roles: dict[str, Role] = {}
+    extensions = content.get("extensions")
+    if isinstance(extensions, dict):
+        for key in extensions:
+            if is_identifier(key):
+                roles[key] = Role.EXTENSION
+    # How often each id stands in a place of a milder role; what occurs more often than that is REQUIRED elsewhere.
+    milder: dict[str, int] = {}
+    own = content.get("id")
+    if isinstance(own, str):
+        milder[own] = 1
+    creator = content.get("created_by_ref")
+    if isinstance(creator, str):
+        roles[creator] = Role.CREATOR
+        milder[creator] = milder.get(creator, 0) + 1
+    for marking in marking_ids(content):
+        roles[marking] = Role.MARKING
+        milder[marking] = milder.get(marking, 0) + 1
+    counts: dict[str, int] = {}
+    for name in _IN_BODY.findall(body):
+        target = name.decode("ascii")
+        counts[target] = counts.get(target, 0) + 1
+    for target, count in counts.items():
+        if count > milder.get(target, 0):
+            roles[target] = Role.REQUIRED
+    if isinstance(own, str):
+        roles.pop(own, None)
+    return tuple(Reference(target, roles[target]) for target in sorted(roles))
+
+
+def marking_ids(content: Mapping[str, Any]) -> list[str]:
+    """The ids in `object_marking_refs` and `granular_markings[].marking_ref`, as often as they occur."""
+    found = [item for item in content.get("object_marking_refs") or () if isinstance(item, str)]
+    for entry in content.get("granular_markings") or ():
+        if isinstance(entry, dict) and isinstance(entry.get("marking_ref"), str):
+            found.append(entry["marking_ref"])
+    return found
