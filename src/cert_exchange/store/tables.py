@@ -260,7 +260,8 @@ live = Table(
     Column("carried", SmallInteger, nullable=False),  # 1: here only because a dependant needs it
     Column("rendition", ForeignKey("renditions.id"), nullable=False),
     Column("size", Integer, nullable=False),
-    Index(None, "view", "is_last", "position"),
+    # A page's bounds and bytes are found without touching the row: rendition and size stand in the index.
+    Index(None, "view", "is_last", "position", "rendition", "size"),
     Index(None, "view", "type", "is_last", "position"),
     Index(None, "view", "ident", "object", unique=True),
     sqlite_with_rowid=False,
