@@ -1,0 +1,25 @@
+"""The way outwards: options of one remote, its session, and the door at which foreign errors stop."""
+
+from __future__ import annotations
+
+from cert_exchange.remote.connection.failures import TRANSLATED, AnswerTooLarge, Moved
+from cert_exchange.remote.connection.options import (
+    Options,
+    check_url,
+    decode_options,
+    make_options,
+)
+from cert_exchange.remote.connection.session import Answer, Connection, cleaned
+
+__all__ = [
+    "TRANSLATED",
+    "Answer",
+    "AnswerTooLarge",
+    "Connection",
+    "Moved",
+    "Options",
+    "check_url",
+    "cleaned",
+    "decode_options",
+    "make_options",
+]

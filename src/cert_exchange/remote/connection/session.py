@@ -1,0 +1,325 @@
+"""One remote server, spoken to over HTTP.
+
+1. Only the hosts that the administrator configured are asked; a redirect to another origin stops and says where to.
+2. Never down to plain HTTP; TLS is always verified; nothing is taken from the environment.
+3. Every wait ends: to connect, to read, for one whole answer. A body is counted while it is read and unpacked.
+4. The status comes first: an error needs no body, a body needs no Content-Type to be an error.
+5. Foreign exceptions stop here (`failures`).
+"""
+
+from __future__ import annotations
+
+import email.utils
+import http.cookiejar
+import importlib.metadata
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
+
+import orjson
+import requests
+from taxii2client.common import _HTTPConnection
+
+from cert_exchange import errors
+from cert_exchange.remote import identity
+from cert_exchange.remote.connection.failures import AnswerTooLarge, Moved, translated
+from cert_exchange.remote.connection.options import Options, check_url
+
+MEDIA: Final = "application/taxii+json;version=2.1"
+UNVERSIONED: Final = "application/taxii+json"
+USER_AGENT: Final = f"cert-exchange/{importlib.metadata.version('cert-exchange')}"
+RETRY_AFTER_CAP: Final = 3600.0
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_KEEP_METHOD: Final = frozenset({307, 308})
+_REDIRECT_STEPS: Final = 5
+_CHUNK: Final = 65536
+_TAG: Final = re.compile(r"(?s)<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a remote answered: a success; every error status has been raised."""
+
+    status: int
+    headers: Mapping[str, str]  # names match in any case
+    body: bytes
+    wire_bytes: int
+
+    def document(self) -> dict[str, Any]:
+        """Return the body as a JSON object; {} when there is none. Raises RemoteAnswerInvalid."""
+        if not self.body.strip():
+            return {}
+        try:
+            value = orjson.loads(self.body)
+        except orjson.JSONDecodeError as error:
+            raise errors.RemoteAnswerInvalid("The answer is no JSON.") from error
+        if not isinstance(value, dict):
+            raise errors.RemoteAnswerInvalid("The answer is no JSON object.")
+        return value
+
+
+class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships no types
+    """The connection of taxii2-client with limits: its Server, ApiRoot and Status classes work over it.
+
+    `monotonic` returns seconds; the clock stays with the caller.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        options: Options,
+        *,
+        credential: identity.Credential,
+        trust: identity.Trust,
+        monotonic: Callable[[], float],
+    ) -> None:
+        super().__init__(user_agent=USER_AGENT, version="2.1", verify=trust.verify())
+        self.root = url if url.endswith("/") else url + "/"
+        self.options = options
+        self.tolerated: set[str] = set()  # wrong media types that were forgiven, for the report
+        self._origin = _origin(check_url(self.root, insecure=options.insecure))
+        self._monotonic = monotonic
+        self._accept = MEDIA
+        session: requests.Session = self.session
+        session.trust_env = False
+        session.auth = identity.CredentialAuth(credential)
+        session.cert = trust.certificate_pair()
+        session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+        if options.proxy:
+            session.proxies = {"http": options.proxy, "https": options.proxy}
+
+    # What taxii2-client's own classes call.
+
+    def get(self, url: str, headers: Any = None, params: Any = None) -> dict[str, Any]:
+        """GET a JSON object, for taxii2-client's classes."""
+        del headers  # Accept is ours to choose
+        return self.fetch("GET", url, params=params).document()
+
+    def post(
+        self, url: str, headers: Any = None, params: Any = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """POST and return the JSON object, for taxii2-client's classes."""
+        del headers
+        body = kwargs["data"] if "data" in kwargs else orjson.dumps(kwargs["json"])
+        return self.fetch("POST", url, params=params, body=body).document()
+
+    def delete(self, url: str, headers: Any = None, params: Any = None, **kwargs: Any) -> None:
+        """DELETE, for taxii2-client's classes."""
+        del headers, kwargs
+        self.fetch("DELETE", url, params=params)
+
+    # What we call.
+
+    def fetch(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        """Send one request and return its whole answer.
+
+        Raises RemoteRefused for 4xx and 5xx, AnswerTooLarge, Moved, RemoteTimeout (also when the whole answer took
+        longer than `answer_seconds`) and the other errors.Remote*.
+        """
+        try:
+            return self._follow(method, url, params=params, body=body)
+        except errors.RemoteRefused as refusal:
+            # taxii21 68: some servers take only the unversioned type.
+            if refusal.remote_status != 406 or self._accept != MEDIA:
+                raise
+            self._accept = UNVERSIONED
+            return self._follow(method, url, params=params, body=body)
+
+    def _follow(
+        self, method: str, url: str, *, params: Mapping[str, str] | None, body: bytes | None
+    ) -> Answer:
+        ends = self._monotonic() + self.options.answer_seconds
+        what = f"{method} {urlsplit(url).path}"
+        seen: set[str] = set()
+        for _ in range(_REDIRECT_STEPS + 1):
+            self._refuse_foreign(url)
+            with translated(what, read_seconds=self.options.read_seconds):
+                response = self.session.request(
+                    method,
+                    url,
+                    params=params,
+                    data=body,
+                    headers=self._headers(body),
+                    timeout=(self.options.connect_seconds, self.options.read_seconds),
+                    allow_redirects=False,
+                    stream=True,
+                )
+                try:
+                    if response.status_code in _REDIRECTS and "Location" in response.headers:
+                        seen.add(response.url)
+                        url, params = self._redirected(method, response, seen), None
+                        continue
+                    return self._answer(what, response, ends)
+                finally:
+                    response.close()
+        raise errors.RemoteAnswerInvalid(f"{what}: more than {_REDIRECT_STEPS} redirects.")
+
+    def _headers(self, body: bytes | None) -> dict[str, str]:
+        headers = {
+            "User-Agent": USER_AGENT,
+            "Accept": self._accept,
+            "Accept-Encoding": "gzip",
+        }
+        if body is not None:
+            headers["Content-Type"] = MEDIA
+        return headers
+
+    def _refuse_foreign(self, url: str) -> None:
+        if _origin(urlsplit(url)) != self._origin:
+            raise Moved(f"{_shown(url)} is no host that was configured for this remote.")
+
+    def _redirected(self, method: str, response: requests.Response, seen: set[str]) -> str:
+        target = urljoin(response.url, response.headers["Location"])
+        parts = urlsplit(target)
+        if not parts.query:  # T16: the address moved, the question did not
+            parts = parts._replace(query=urlsplit(response.url).query)
+            target = urlunsplit(parts)
+        if _origin(parts) != self._origin:
+            raise Moved(
+                f"The remote moved to {_shown(target)}; we do not send our credentials there. "
+                "If that is right, change the address of this channel."
+            )
+        if method != "GET" and response.status_code not in _KEEP_METHOD:
+            raise Moved(
+                f"The remote answers {method} with {response.status_code} to {_shown(target)}; "
+                "change the address of this channel."
+            )
+        if target in seen:
+            raise errors.RemoteAnswerInvalid(
+                f"The remote redirects in a circle at {_shown(target)}."
+            )
+        return target
+
+    def _answer(self, what: str, response: requests.Response, ends: float) -> Answer:
+        status = response.status_code
+        if status >= 400:
+            raise self._refusal(what, response, ends)
+        if status not in (200, 201, 202, 204, 206):  # W04: 206 is read like 200
+            raise errors.RemoteAnswerInvalid(f"{what}: unexpected status {status}.")
+        body, wire = self._read(what, response, ends, self.options.max_answer_bytes)
+        if body and status != 204 and not self._is_taxii(response.headers.get("Content-Type", "")):
+            raise errors.RemoteAnswerInvalid(
+                f"{what}: {status}, but the answer did not come from a TAXII server: "
+                f"Content-Type {cleaned(response.headers.get('Content-Type', 'missing'), 80)!r}, "
+                f"beginning {cleaned(body, 200)!r}."
+            )
+        return Answer(status, response.headers, body, wire)
+
+    def _is_taxii(self, text: str) -> bool:
+        kind, *rest = (part.strip().lower() for part in text.split(";"))
+        if kind in self.options.accept_types:
+            self.tolerated.add(kind)
+            return True
+        versions = [
+            part.split("=", 1)[1].strip('" ') for part in rest if part.startswith("version=")
+        ]
+        return kind == UNVERSIONED and all(version == "2.1" for version in versions)
+
+    def _refusal(self, what: str, response: requests.Response, ends: float) -> errors.RemoteRefused:
+        status = response.status_code
+        try:
+            body, _ = self._read(what, response, ends, _CHUNK)
+        except errors.RemoteError:
+            body = b""  # W19: the status is enough
+        words = f"{what}: {status}"
+        said = _said(body) if self._is_taxii(response.headers.get("Content-Type", "")) else None
+        if said:
+            words += f", {said!r}"
+        elif body.strip():
+            words += f"; the answer did not come from a TAXII server: {cleaned(body, 200)!r}"
+        return errors.RemoteRefused(
+            words + ".", remote_status=status, retry_after=_retry_after(response.headers)
+        )
+
+    def _read(
+        self, what: str, response: requests.Response, ends: float, cap: int
+    ) -> tuple[bytes, int]:
+        """Read and unpack at most `cap` bytes before `ends`; a slow drip ends like silence (W01)."""
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in ("identity", "", "gzip", "x-gzip"):
+            raise errors.RemoteAnswerInvalid(
+                f"{what}: Content-Encoding {cleaned(encoding, 40)!r}; we asked for gzip."
+            )
+        unpack = zlib.decompressobj(31) if "gzip" in encoding else None
+        out = bytearray()
+        wire = 0
+        while chunk := response.raw.read1(_CHUNK, decode_content=False):
+            wire += len(chunk)
+            try:
+                out += unpack.decompress(chunk, cap + 1 - len(out)) if unpack else chunk
+            except zlib.error as error:
+                raise errors.RemoteAnswerInvalid(f"{what}: the gzip body is broken.") from error
+            if len(out) > cap:
+                raise AnswerTooLarge(
+                    f"{what}: the answer is larger than {cap} bytes; smaller pages may help."
+                )
+            if self._monotonic() > ends:
+                raise errors.RemoteTimeout(
+                    f"{what}: the answer took longer than {self.options.answer_seconds:g} s "
+                    f"({len(out)} bytes so far)."
+                )
+        if unpack and wire and not unpack.eof:
+            raise errors.RemoteAnswerInvalid(f"{what}: the gzip body broke off.")
+        return bytes(out), wire
+
+
+def _origin(parts: SplitResult) -> tuple[str, str, int]:
+    try:
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
+    except ValueError:
+        port = -1  # equals no configured origin
+    return parts.scheme, (parts.hostname or "").lower(), port
+
+
+def _shown(url: str) -> str:
+    """Return an address without its query and without a user, as a report may show it."""
+    parts = urlsplit(url)
+    return cleaned(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}", 300)
+
+
+def cleaned(text: str | bytes, length: int) -> str:
+    """Return the beginning of a stranger's text: no tags, no control characters, one line."""
+    if isinstance(text, bytes):
+        text = text[: 40 * length].decode("utf-8", "replace")
+    text = _TAG.sub(" ", text)
+    text = "".join(sign if sign.isprintable() else " " for sign in text)
+    return " ".join(text.split())[:length]
+
+
+def _said(body: bytes) -> str | None:
+    """Return title and description of a TAXII error message (3.6.1), None when it is none."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    words = [
+        value[key] for key in ("title", "name", "description") if isinstance(value.get(key), str)
+    ]
+    return cleaned(": ".join(words), 200) or None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return Retry-After in seconds, capped at an hour. A date is read against the answer's own Date."""
+    text = headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), RETRY_AFTER_CAP)
+    try:
+        then = email.utils.parsedate_to_datetime(text)
+        sent = email.utils.parsedate_to_datetime(headers.get("Date", ""))
+        return min(max((then - sent).total_seconds(), 0.0), RETRY_AFTER_CAP)
+    except (ValueError, TypeError):
+        return None  # no date, or one with and one without a zone: our own back-off decides

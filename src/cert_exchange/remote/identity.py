@@ -1,0 +1,134 @@
+"""Who we are towards one remote, and whom we believe there.
+
+1. User and password are kept apart and sent as UTF-8; a secret stands in a file of its own and is never printed.
+2. A certificate is always verified: against the CA file of this remote, else against the public authorities.
+3. Nothing of this comes from the environment: no proxy, no `.netrc`, no CA bundle of somebody else.
+"""
+
+from __future__ import annotations
+
+import base64
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+import requests
+import requests.auth
+
+from cert_exchange import errors
+
+AuthKind = Literal["none", "basic", "bearer", "token", "api_key"]
+AUTH_KINDS: Final[tuple[AuthKind, ...]] = ("none", "basic", "bearer", "token", "api_key")
+_SECRET_BYTES: Final = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What we show a remote. `secret` is masked wherever the value is printed."""
+
+    kind: AuthKind
+    user: str = ""
+    secret: str = field(default="", repr=False)
+    header: str = ""
+
+    def header_line(self) -> tuple[str, str] | None:
+        """Return name and value of the header that proves who we are; None when nobody asks."""
+        match self.kind:
+            case "none":
+                return None
+            case "basic":
+                pair = f"{self.user}:{self.secret}".encode()
+                return "Authorization", "Basic " + base64.b64encode(pair).decode("ascii")
+            case "bearer":
+                return "Authorization", f"Bearer {self.secret}"
+            case "token":
+                return "Authorization", f"Token {self.secret}"
+            case "api_key":
+                return self.header, self.secret
+
+
+class CredentialAuth(requests.auth.AuthBase):
+    """Puts the credential on each request of a session that is bound to one remote."""
+
+    def __init__(self, credential: Credential) -> None:
+        self._credential = credential
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the header; `requests` calls this for each request that it prepares."""
+        line = self._credential.header_line()
+        if line is not None:
+            request.headers[line[0]] = line[1]
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whom we believe: a CA file of this remote (None: the public ones), and our own certificate if it asks."""
+
+    ca_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def verify(self) -> bool | str:
+        """Return what `requests` calls `verify`: never False."""
+        return True if self.ca_file is None else str(self.ca_file)
+
+    def certificate_pair(self) -> str | tuple[str, str] | None:
+        """Return our certificate, with its key when that is a file of its own."""
+        if self.certificate is None:
+            return None
+        return str(self.certificate) if self.key is None else (str(self.certificate), str(self.key))
+
+
+def read_secret(path: Path) -> str:
+    """Return the secret in a file that only its owner may read, without the final line end.
+
+    Raises ConfigurationInvalid when the file is missing, open to others, empty, too long or not UTF-8.
+    """
+    try:
+        mode = path.stat().st_mode
+        raw = path.read_bytes()
+    except OSError as error:
+        raise errors.ConfigurationInvalid(
+            f"The secret file {path.name} cannot be read: {error.strerror}."
+        ) from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise errors.ConfigurationInvalid(
+            f"The secret file {path.name} is open to others (mode {stat.S_IMODE(mode):04o}); "
+            f"run: chmod 600 {path.name}"
+        )
+    return _secret_of(raw, name=path.name)
+
+
+def _secret_of(raw: bytes, *, name: str) -> str:
+    if len(raw) > _SECRET_BYTES:
+        raise errors.ConfigurationInvalid(
+            f"The secret file {name} holds {len(raw)} bytes; at most {_SECRET_BYTES} are a secret."
+        )
+    try:
+        secret = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise errors.ConfigurationInvalid(f"The secret file {name} is not UTF-8.") from error
+    secret = secret.removesuffix("\n").removesuffix("\r")
+    if not secret:
+        raise errors.ConfigurationInvalid(f"The secret file {name} is empty.")
+    if any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in secret):
+        raise errors.ConfigurationInvalid(
+            f"The secret file {name} holds a control character; a secret is one line of text."
+        )
+    return secret
+
+
+def write_secret(path: Path, raw: bytes) -> None:
+    """Store a secret so that only its owner may read it; an older one of that name is replaced.
+
+    Raises ConfigurationInvalid when `raw` is no secret (see `read_secret`).
+    """
+    secret = _secret_of(raw, name=path.name)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
+    fresh.write_text(secret + "\n", encoding="utf-8")
+    fresh.replace(path)

@@ -1,0 +1,193 @@
+"""A neighbour that misbehaves as told: a real HTTP server on loopback whose answers a test scripts.
+
+`Neighbour(behaviour)` serves until closed; `behaviour(request)` returns a Reply. What came in is kept in `requests`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+MEDIA = "application/taxii+json;version=2.1"
+COLLECTION = "91a7b528-80eb-42ed-a74d-c6fbd5a26116"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it came."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Reply:
+    """One answer. `hang`: after the headers nothing comes until the test ends. `cut`: bytes sent before the line
+    breaks. `drip`: seconds between single bytes. `silent`: not even headers."""
+
+    status: int = 200
+    body: bytes = b"{}"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    hang: bool = False
+    silent: bool = False
+    cut: int | None = None
+    drip: float = 0.0
+    media: str | None = MEDIA
+
+
+def page(
+    objects: list[Any] | None,
+    *,
+    more: bool | None = None,
+    next: str | None = None,  # noqa: A002
+    first: str | None = None,
+    last: str | None = None,
+    **kwargs: Any,
+) -> Reply:
+    """A reply that holds an envelope and the two date headers."""
+    envelope: dict[str, Any] = {}
+    if objects is not None:
+        envelope["objects"] = objects
+    if more is not None:
+        envelope["more"] = more
+    if next is not None:
+        envelope["next"] = next
+    headers = dict(kwargs.pop("headers", {}))
+    if first:
+        headers["X-TAXII-Date-Added-First"] = first
+    if last:
+        headers["X-TAXII-Date-Added-Last"] = last
+    return Reply(body=json.dumps(envelope).encode(), headers=headers, **kwargs)
+
+
+class Neighbour:
+    """The server. Use as a context manager; `url` is its API root, `collection` the id that tests use."""
+
+    collection = COLLECTION
+
+    def __init__(
+        self, behaviour: Callable[[Asked], Reply], *, context: ssl.SSLContext | None = None
+    ):
+        self.requests: list[Asked] = []
+        self.behaviour = behaviour
+        self.released = threading.Event()
+        neighbour = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+            def _serve(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                parts = urlsplit(self.path)
+                asked = Asked(
+                    self.command,
+                    parts.path,
+                    {k: v[-1] for k, v in parse_qs(parts.query, keep_blank_values=True).items()},
+                    {k.lower(): v for k, v in self.headers.items()},
+                    self.rfile.read(length),
+                )
+                neighbour.requests.append(asked)
+                reply = neighbour.behaviour(asked)
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError, ssl.SSLError):
+                    self._send(reply)
+
+            do_GET = do_POST = do_DELETE = _serve
+
+            def _send(self, reply: Reply) -> None:
+                if reply.silent:
+                    neighbour.released.wait(30)
+                    self.close_connection = True
+                    return
+                self.send_response(reply.status)
+                if reply.media is not None and reply.status != 204:
+                    self.send_header("Content-Type", reply.media)
+                for name, value in reply.headers.items():
+                    self.send_header(name, value)
+                if "Transfer-Encoding" not in reply.headers and reply.status != 204:
+                    self.send_header("Content-Length", str(len(reply.body)))
+                self.end_headers()
+                self.wfile.flush()
+                if reply.hang:
+                    neighbour.released.wait(30)
+                    self.close_connection = True
+                elif reply.cut is not None:
+                    self.wfile.write(reply.body[: reply.cut])
+                    self.wfile.flush()
+                    self.close_connection = True
+                    self.connection.close()
+                elif reply.drip:
+                    for at in range(len(reply.body)):
+                        self.wfile.write(reply.body[at : at + 1])
+                        self.wfile.flush()
+                        if neighbour.released.wait(reply.drip):
+                            break
+                else:
+                    self.wfile.write(reply.body)
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *args: Any) -> None:
+                """A client that hangs up is what some tests are about."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        scheme = "http"
+        if context is not None:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            scheme = "https"
+        self.port = self._server.server_address[1]
+        host = "localhost" if context is not None else "127.0.0.1"
+        self.origin = f"{scheme}://{host}:{self.port}"
+        self.url = f"{self.origin}/root/"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}
+        )
+        self._thread.start()
+
+    def __enter__(self) -> Neighbour:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.released.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def gets(self) -> list[Asked]:
+        """The requests for objects, in order."""
+        return [
+            one for one in self.requests if one.method == "GET" and one.path.endswith("/objects/")
+        ]
+
+
+def scripted(*replies: Reply) -> Callable[[Asked], Reply]:
+    """Answer the requests for objects one after the other; the last reply is repeated."""
+    at: Iterator[Reply] = iter(replies)
+    state: list[Reply] = []
+
+    def behaviour(asked: Asked) -> Reply:
+        state[:] = [next(at, state[-1] if state else Reply())]
+        return state[0]
+
+    return behaviour
+
+
+def gzipped(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
