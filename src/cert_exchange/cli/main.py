@@ -1,0 +1,84 @@
+"""The program `cert-exchange`: every command in one tree, every error through one door.
+
+1. Commands are thin: they call one service sentence and print its answer. import-linter and a test hold that.
+2. A command imports what it needs when it runs, so that help and usage errors come at once.
+3. Secrets are never arguments (others on the machine can read those): see `options.read_secret`.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from cert_exchange.cli import (
+    channels,
+    collections,
+    exits,
+    keeping,
+    ledger,
+    partners,
+    policies,
+    printing,
+    publishing,
+    reading,
+    running,
+)
+from cert_exchange.errors import CertExchangeError
+
+app = typer.Typer(
+    name="cert-exchange",
+    help="Exchange cyber-threat indicators with partner CERTs over TAXII 2.1, under your own sharing policies.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # help is plain text: the same in a terminal, a pipe and docs/cli.md
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if wanted:
+        printing.result(f"cert-exchange {version('cert-exchange')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    *,
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
+) -> None:
+    _ = show_version
+
+
+running.register(app)
+publishing.register(app)
+reading.register(app)
+app.add_typer(collections.app, name="collection")
+app.add_typer(partners.app, name="partner")
+app.add_typer(policies.app, name="policy")
+app.add_typer(channels.source_app, name="source")
+app.add_typer(channels.target_app, name="target")
+app.add_typer(channels.sync_app, name="sync")
+app.add_typer(ledger.app, name="ledger")
+keeping.register(app)
+
+
+def run() -> None:
+    """Run the program with the arguments of the process and end it with a documented exit code."""
+    printing.prepare_streams()
+    try:
+        app()
+    except CertExchangeError as error:
+        sys.exit(exits.report(error))
+    except KeyboardInterrupt:
+        sys.exit(exits.ExitCode.INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the door: a fault of ours ends in words and code 70
+        sys.exit(exits.report_fault(error))

@@ -1,0 +1,260 @@
+"""Commands that read what the node holds: search, show, received, export."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cert_exchange.cli import printing
+from cert_exchange.cli.options import AsJson, Home, Limit, opened
+from cert_exchange.errors import InputRefused
+from cert_exchange.stix.instants import InstantInvalid, parse_micros
+
+if TYPE_CHECKING:
+    from cert_exchange.services.holdings import Hit, Story
+
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        help="Only what was stored at or after this instant, such as 2026-11-25T00:00:00Z.",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    for command in (search, show, received, export):
+        app.command()(command)
+
+
+def search(
+    text: Annotated[
+        str | None, typer.Argument(help="Text anywhere in an object, or a whole STIX id.")
+    ] = None,
+    *,
+    type_: Annotated[
+        str | None, typer.Option("--type", help="STIX type, such as indicator.")
+    ] = None,
+    collection: Annotated[str | None, typer.Option("--collection", help="Alias or UUID.")] = None,
+    origin: Annotated[str | None, typer.Option("--from", help="'own' or a partner's name.")] = None,
+    since: Since = None,
+    proposals: Annotated[
+        bool, typer.Option("--proposals", help="Only what is kept as a proposal.")
+    ] = False,
+    all_versions: Annotated[
+        bool, typer.Option("--all-versions", help="Every version, not only the newest.")
+    ] = False,
+    limit: Limit = 100,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Find objects that this node holds, whoever they came from. The newest stored come first."""
+    from cert_exchange.services import holdings
+
+    with opened(home) as node:
+        hits = holdings.search(
+            node,
+            text=text,
+            type_=type_,
+            collection=collection,
+            origin=origin,
+            status="proposal" if proposals else None,
+            stored_since=instant_of(since),
+            all_versions=all_versions,
+            limit=limit,
+        )
+    _print_hits(hits, as_json=as_json)
+    if len(hits) == limit:
+        printing.verdict(f"the first {limit}; --limit shows more")
+
+
+def show(
+    stix_id: Annotated[str, typer.Argument(metavar="ID", help="The object's STIX id.")],
+    *,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Show everything about one object: its versions and content, its collections, who sees it and what waits."""
+    from cert_exchange.services import holdings
+
+    with opened(home) as node:
+        stories = holdings.show(node, stix_id)
+    if as_json:
+        printing.document([_story_document(story) for story in stories])
+        return
+    for story in stories:
+        _print_story(story)
+
+
+def received(
+    partner: Annotated[str, typer.Argument(help="The partner's name.")],
+    *,
+    since: Since = None,
+    limit: Limit = 100,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Show what a partner sent, by posting or through our pulls, and what was refused of it and why."""
+    from cert_exchange.services import holdings
+
+    with opened(home) as node:
+        kept, refused = holdings.received(
+            node, partner, stored_since=instant_of(since), limit=limit
+        )
+    if as_json:
+        printing.document(
+            {
+                "kept": [_hit_document(hit) for hit in kept],
+                "refused": [asdict(row) | {"at": printing.instant(row.at)} for row in refused],
+            }
+        )
+        return
+    _print_hits(kept, as_json=False)
+    if refused:
+        printing.table(
+            ["at", "kind", "id", "version", "reason"],
+            [(printing.instant(r.at), r.kind, r.stix_id, r.version, r.reason) for r in refused],
+            title="refused",
+        )
+    printing.verdict(f"{printing.count(len(kept), 'version')} kept, {len(refused):,} refused")
+
+
+def export(
+    view: Annotated[
+        str, typer.Argument(help="AUDIENCE/COLLECTION, as `cert-exchange status` lists them.")
+    ],
+    file: Annotated[Path, typer.Argument(help="Where to write the bundle; - is standard output.")],
+    *,
+    home: Home = None,
+) -> None:
+    """Write what an audience sees in a collection as one STIX bundle, the bytes as they are served."""
+    from cert_exchange.services import holdings
+
+    with opened(home) as node, printing.progress(f"exporting {view}") as progress:
+        if str(file) == "-":
+            written = holdings.export(node, view, sys.stdout.buffer, progress=progress)
+            sys.stdout.buffer.flush()
+        else:
+            # Written beside its place and moved there when whole: a reader never finds half a bundle.
+            with tempfile.NamedTemporaryFile(
+                dir=file.parent, prefix=f".{file.name}.", delete=False
+            ) as out:
+                try:
+                    written = holdings.export(node, view, out, progress=progress)
+                    out.flush()
+                    os.fsync(out.fileno())
+                except BaseException:
+                    Path(out.name).unlink()
+                    raise
+            Path(out.name).replace(file)
+    printing.verdict(f"{printing.count(written, 'object')} written to {file}")
+
+
+def instant_of(text: str | None) -> int | None:
+    """Read an instant that a person typed. Raises InputRefused with an example."""
+    if text is None:
+        return None
+    try:
+        return parse_micros(text)
+    except InstantInvalid as error:
+        raise InputRefused(
+            f"{text!r} is no instant: write it like 2026-11-25T16:00:00Z."
+        ) from error
+
+
+def _hit_document(hit: Hit) -> dict[str, Any]:
+    document = asdict(hit)
+    document["id"] = document.pop("stix_id")
+    document["stored_at"] = printing.instant(hit.stored_at)
+    return document
+
+
+def _print_hits(hits: tuple[Hit, ...], *, as_json: bool) -> None:
+    if as_json:
+        printing.document([_hit_document(hit) for hit in hits])
+        return
+    printing.table(
+        ["id", "version", "from", "status", "label"],
+        [
+            (h.stix_id, h.version, h.origin, "revoked" if h.revoked else h.status, h.label)
+            for h in hits
+        ],
+    )
+
+
+def _story_document(story: Story) -> dict[str, Any]:
+    return _hit_document(story.hit) | {
+        "content": story.content,
+        "collections": [
+            {
+                "collection": m.collection,
+                "added_at": printing.instant(m.added_at),
+                "taken_back_at": printing.instant(m.taken_back_at) or None,
+            }
+            for m in story.memberships
+        ],
+        "visible_to": [
+            {
+                "audience": line.audience,
+                "collection": line.collection,
+                "since": printing.instant(line.position),
+                "rule": line.rule,
+                "policy_version": line.policy_version,
+                "carried": line.carried,
+                "last": line.is_last,
+            }
+            for line in story.visible
+        ],
+        "waiting": [
+            {
+                "audience": row.audience,
+                "collection": row.collection,
+                "held_by": row.rule or None,
+                "until": printing.instant(row.due_at) or None,
+                "for_object": row.target,
+            }
+            for row in story.pending
+        ],
+    }
+
+
+def _print_story(story: Story) -> None:
+    hit = story.hit
+    printing.result(f"{hit.stix_id}  version {hit.version}")
+    printing.result(f"  from {hit.origin}, {hit.status}{', revoked' if hit.revoked else ''}")
+    printing.result(f"  stored {printing.instant(hit.stored_at)}")
+    for member in story.memberships:
+        gone = (
+            f", taken back {printing.instant(member.taken_back_at)}" if member.taken_back_at else ""
+        )
+        printing.result(f"  in {member.collection} since {printing.instant(member.added_at)}{gone}")
+    for line in story.visible:
+        how = "carried along with what needs it" if line.carried else f"by rule {line.rule}"
+        printing.result(
+            f"  seen by {line.audience} in {line.collection} since {printing.instant(line.position)}, {how}"
+        )
+    for row in story.pending:
+        if row.target is not None:
+            printing.result(
+                f"  waits before {row.audience}: it refers to {row.target}, which is not visible there"
+            )
+        else:
+            until = (
+                f"until {printing.instant(row.due_at)}"
+                if row.due_at
+                else "until a person releases it"
+            )
+            printing.result(
+                f"  held before {row.audience} in {row.collection} by rule {row.rule}, {until}"
+            )
+    if not story.visible and not story.pending:
+        printing.result("  seen by nobody; `cert-exchange policy explain` says why")
+    printing.result(json.dumps(story.content, ensure_ascii=False, indent=2))

@@ -1,0 +1,322 @@
+"""The house rules as programs (STYLE 14-15): each rule has a test beside it that shows the rule can fail."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "cert_exchange"
+
+SHORTEST, LONGEST = 80, 350
+SMALL = {
+    # A module may be shorter than 80 lines where this table says why.
+    "errors.py": "the tree is as long as it is",
+}
+FORBIDDEN_NAMES = {
+    "utils",
+    "util",
+    "helpers",
+    "helper",
+    "common",
+    "base",
+    "manager",
+    "managers",
+    "misc",
+    "core",
+    "lib",
+}
+CLI_MAY_IMPORT = {
+    "cli",
+    "errors",
+    "http",
+    "messages",
+    "node",
+    "services",
+    "settings",
+    "stix",
+    "worker",
+}
+
+
+def modules() -> list[Path]:
+    """Every module of the package but `__init__` and migrations."""
+    return [
+        path
+        for path in sorted(SOURCE.rglob("*.py"))
+        if path.name != "__init__.py" and "versions" not in path.parts
+    ]
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """Files that git knows, or would take."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", *patterns],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+def lengths_out_of_bounds(lengths: dict[str, int], small: dict[str, str]) -> list[str]:
+    return [
+        f"{name}: {lines} lines"
+        for name, lines in lengths.items()
+        if lines > LONGEST or (lines < SHORTEST and name not in small)
+    ]
+
+
+def test_no_module_outgrows_its_room() -> None:
+    """A module has at most 350 lines: a longer one becomes a folder of its name."""
+    lengths = {str(p.relative_to(SOURCE)): len(p.read_text().splitlines()) for p in modules()}
+    assert (
+        lengths_out_of_bounds({name: n for name, n in lengths.items() if n >= SHORTEST}, SMALL)
+        == []
+    )
+
+
+def test_the_length_rule_can_fail() -> None:
+    """Too long is found, and too short unless a reason stands in the table."""
+    assert lengths_out_of_bounds({"a.py": 351, "b.py": 12, "c.py": 12}, {"c.py": "small"}) == [
+        "a.py: 351 lines",
+        "b.py: 12 lines",
+    ]
+
+
+def test_rooms_are_named_by_their_subject() -> None:
+    """No module is called utils or the like: such a room holds everything."""
+    found = [p for p in modules() if {p.stem, *p.relative_to(SOURCE).parts[:-1]} & FORBIDDEN_NAMES]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_every_module_opens_with_what_it_is(path: Path) -> None:
+    """Each module has a docstring that says what it is and which rules it keeps."""
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert docstring is not None
+    assert len(docstring) > 20
+
+
+UNFINISHED = re.compile(
+    r"\b(TODO|FIXME|XXX|NotImplementedError|pytest\.skip|mark\.skip|mark\.xfail)\b"
+)
+
+
+def test_nothing_is_left_unfinished() -> None:
+    """No note of work to do, no stub, no skipped test is committed."""
+    here = Path(__file__)
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in tracked("*.py", "Makefile", ".ci/run")
+        if path != here
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if UNFINISHED.search(line)
+    ]
+    assert found == []
+
+
+EXCUSE = re.compile(
+    r"#\s*(?:noqa|type:\s*ignore)(?P<codes>:?\s*\[?[A-Za-z0-9_, -]*\]?)(?P<reason>.*)$"
+)
+
+
+def unexplained(line: str) -> bool:
+    """Tell whether a line switches a check off without saying which one and why."""
+    match = re.search(r"#\s*(noqa|type:\s*ignore)\b", line)
+    if match is None:
+        return False
+    rest = line[match.end() :]
+    coded = re.match(r"(:\s*[A-Z]+[0-9]+(,\s*[A-Z]+[0-9]+)*|\[[a-z-]+(,\s*[a-z-]+)*\])", rest)
+    if coded is None:
+        return True
+    reason = re.sub(
+        r"#\s*(noqa:\s*[A-Z0-9, ]+|type:\s*ignore\[[a-z, -]+\])", "", rest[coded.end() :]
+    )
+    return len(re.sub(r"[^A-Za-z]", "", reason)) < 8
+
+
+def test_every_exception_from_a_check_has_its_reason_beside_it() -> None:
+    """`noqa` and `type: ignore` name the rule and say why."""
+    here = Path(__file__)
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in tracked("*.py")
+        if path != here
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if unexplained(line)
+    ]
+    assert found == []
+
+
+def test_the_exception_rule_can_fail() -> None:
+    """A bare switch and one without words are found; one with both is not."""
+    assert unexplained("x = 1  # noqa")
+    assert unexplained("x = 1  # noqa: BLE001")
+    assert unexplained("x = 1  # type: ignore[arg-type]")
+    assert not unexplained("x = 1  # noqa: BLE001 - the door of the program")
+    assert not unexplained("x = 1  # type: ignore[arg-type]  # the library's stub is wrong")
+
+
+def project() -> dict[str, object]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_the_checks_are_as_strict_as_we_say() -> None:
+    """mypy is strict over all of src, ruff has every rule on, warnings fail tests."""
+    tool = project()["tool"]
+    assert isinstance(tool, dict)
+    assert tool["mypy"]["strict"] is True
+    assert tool["mypy"]["files"] == ["src"]
+    assert tool["ruff"]["lint"]["select"] == ["ALL"]
+    assert tool["ruff"]["line-length"] == 100
+    assert tool["pytest"]["ini_options"]["filterwarnings"][0] == "error"
+
+
+def test_the_import_rules_of_the_design_are_in_force() -> None:
+    """import-linter holds the layers, the order inside services, and what the command line may not touch."""
+    tool = project()["tool"]
+    assert isinstance(tool, dict)
+    contracts = {contract["name"]: contract for contract in tool["importlinter"]["contracts"]}
+    layers = [
+        {room.strip(" ()") for room in layer.split("|")}
+        for layer in contracts["Imports go down only"]["layers"]
+    ]
+    assert layers == [
+        {"cli"},
+        {"http", "worker"},
+        {"taxii"},
+        {"web"},
+        {"services"},
+        {"node"},
+        {"store", "remote", "settings"},
+        {"intake"},
+        {"policy"},
+        {"messages"},
+        {"stix"},
+        {"errors"},
+    ]
+    assert "Inside services" in contracts
+    cli = contracts["The command line calls services, never the store or the policy engine"]
+    assert {"cert_exchange.store", "cert_exchange.policy"} <= set(cli["forbidden_modules"])
+
+
+def imported_rooms(source: str) -> set[str]:
+    """Name the rooms of the package that a module imports from, wherever the import stands."""
+    rooms: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = (
+                [node.module]
+                if node.module != "cert_exchange"
+                else [f"cert_exchange.{a.name}" for a in node.names]
+            )
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        rooms.update(name.split(".")[1] for name in names if name.startswith("cert_exchange."))
+    return rooms
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "cli").glob("*.py")), ids=lambda p: p.stem)
+def test_the_command_line_is_thin(path: Path) -> None:
+    """A command calls services and prints: no SQL, no policy engine, no sockets of its own."""
+    assert imported_rooms(path.read_text()) <= CLI_MAY_IMPORT
+    assert "sqlalchemy" not in path.read_text()
+
+
+def test_the_thinness_rule_can_fail() -> None:
+    """An import inside a function counts as well."""
+    source = "def f():\n    from cert_exchange.store import tables\n    import cert_exchange.policy.decide\n"
+    assert imported_rooms(source) == {"store", "policy"}
+
+
+def test_no_file_names_the_host_of_a_package_registry() -> None:
+    """Where packages come from is the machine's own setting: a mirror must work without a change here."""
+    hosts = [
+        ".".join(parts)
+        for parts in (
+            ("pypi", "org"),
+            ("pythonhosted", "org"),
+            ("npmjs", "org"),
+            ("deb", "debian", "org"),
+        )
+    ]
+    found = [
+        f"{path.relative_to(ROOT)}: {host}"
+        for path in tracked(
+            "*.py",
+            "*.toml",
+            "*.lock",
+            "*.md",
+            "*.yaml",
+            "*.yml",
+            "*.cfg",
+            "Makefile",
+            ".ci/run",
+            "*.json",
+        )
+        if path.stat().st_size < 2_000_000 and "samples" not in path.parts
+        for host in hosts
+        if host in path.read_text(errors="replace")
+    ]
+    assert found == []
+
+
+def test_the_lock_pins_every_package_by_hash() -> None:
+    """`--require-hashes` installs exactly these files, and the editable build needs nothing from outside."""
+    entries = re.split(r"\n(?=[a-z0-9])", (ROOT / "requirements.lock").read_text())
+    assert [
+        entry.split()[0] for entry in entries if "--hash=sha256:" not in entry or "==" not in entry
+    ] == []
+    names = {re.split(r"[=\[ ]", entry)[0] for entry in entries}
+    assert {"hatchling", "editables", "pytest", "sqlalchemy"} <= names
+
+
+def makefile_targets() -> dict[str, str]:
+    return dict(
+        re.findall(r"^([a-z-]+):.*?## (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    )
+
+
+def test_the_readme_names_the_commands_that_there_are() -> None:
+    """Each `make` command of the README is a target with a help text, and no target is kept from the reader."""
+    shown = set(re.findall(r"^\$ make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert shown == set(makefile_targets())
+
+
+def test_every_dependency_is_explained() -> None:
+    """docs/dependencies.md says of each package that we name what it is for, why this one, and its licence."""
+    described = project()
+    groups = described["dependency-groups"]
+    main = described["project"]
+    assert isinstance(groups, dict)
+    assert isinstance(main, dict)
+    named = {re.split(r"[>=<\[]", line)[0] for line in [*main["dependencies"], *groups["dev"]]}
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (ROOT / "docs" / "dependencies.md").read_text().splitlines()
+        if line.startswith("| ") and not line.startswith(("| package", "| ---"))
+    ]
+    assert {row[0] for row in rows} == named
+    assert [row for row in rows if len(row) != 4 or not all(row)] == []
+
+
+LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("path", tracked("*.md"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_link_in_the_documents_leads_nowhere(path: Path) -> None:
+    """Every relative link in a document of ours points to a file that is there."""
+    if "samples" in path.parts:
+        return
+    broken = [
+        target for target in LINK.findall(path.read_text()) if not (path.parent / target).exists()
+    ]
+    assert broken == []
