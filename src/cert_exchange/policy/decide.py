@@ -1,0 +1,196 @@
+"""May this audience have this object? One pure function; the clock and everything else is passed in.
+
+(1) what came from a member of the audience never goes back to it (DESIGN invariant 5, DECISIONS 28)
+(2) the ceiling: unknown markings, then the TLP ladder; without markings a marking definition passes it, and so does
+    an identity that is carried along
+(3) what came from one partner goes to another only as TLP:CLEAR or TLP:GREEN, whatever the policy says
+(4) rules that deny  (5) rules that hold  (6) rules that allow  (7) else denied
+
+1. `decide` never raises: whatever goes wrong in it denies.
+2. What is carried along (DECISIONS 4) needs (1) to (4) only.
+3. Time keys of a live line use the instant of its release, unless their rule says withdraw (DECISIONS 9); whether a
+   hold has passed is always asked of `now`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from cert_exchange.policy.decisions import Allow, Decision, Deny, DenyKind, Hold, Redact
+from cert_exchange.policy.document import Policy
+from cert_exchange.policy.matching import keys_of
+from cert_exchange.policy.rules import Ceiling, HoldTerms, Verb
+from cert_exchange.policy.subject import MARKINGS, OWN_NAME, Subject, subject_of
+from cert_exchange.stix.markings import Tlp
+
+__all__ = [
+    "Allow",
+    "Context",
+    "Decision",
+    "Deny",
+    "DenyKind",
+    "Hold",
+    "Redact",
+    "RuleAnswer",
+    "Subject",
+    "answers",
+    "decide",
+    "subject_of",
+]
+
+_NOBODY: Final[frozenset[str]] = frozenset()
+_CARRIED: Final = Allow("carried", "an object that is visible refers to it")
+_DEFAULT: Final = Deny("default", "no rule allows it", DenyKind.DEFAULT)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """For whom, where and when. Instants in micros; `collection` is spelled as the policy spells it."""
+
+    members: frozenset[str]  # names of the audience's partners
+    collection: str
+    now: int
+    released_at: int | None = None  # set when a live line is decided again
+    approved: frozenset[str] = _NOBODY  # rules whose hold a person has ended for this object
+    carried: bool = False  # an identity or marking definition that a visible object needs
+
+
+@dataclass(frozen=True, slots=True)
+class RuleAnswer:
+    """What one rule says about one object: `missed` names the keys that do not match, none when it applies."""
+
+    rule: str
+    verb: Verb
+    missed: tuple[str, ...]
+
+
+def decide(policy: Policy, subject: Subject, context: Context) -> Decision:
+    """Decide for one audience and collection; (1) to (7) above, the first answer stands. Never raises."""
+    try:
+        return _decided(policy, subject, context)
+    except Exception as error:  # noqa: BLE001 - invariant 1: whatever fails here must deny, never pass and never spoil a batch
+        return Deny("error", f"deciding failed with {type(error).__name__}", DenyKind.ERROR)
+
+
+def answers(policy: Policy, subject: Subject, context: Context) -> tuple[RuleAnswer, ...]:
+    """Ask every rule on its own, in the document's order: for `explain`, not for deciding.
+
+    It shows what a rule matches; whether it had a say is in `decide`'s answer.
+    """
+    found = []
+    for rule in policy.rules:
+        at = _instant_for(context, withdraw=rule.withdraw)
+        missed = tuple(
+            key for key, test in keys_of(rule.match) if not test(subject, at, context.collection)
+        )
+        found.append(RuleAnswer(rule.name, rule.verb, missed))
+    return tuple(found)
+
+
+def _decided(policy: Policy, subject: Subject, context: Context) -> Decision:
+    own = subject.origin == OWN_NAME
+    if not own and subject.origin in context.members:
+        return Deny("origin", f"it came from {subject.origin}, a member", DenyKind.ORIGIN)
+    if subject.malformed and (broken := _unreadable(policy, subject)) is not None:
+        return broken
+    if (above := _above(policy.ceiling, subject, own=own, carried=context.carried)) is not None:
+        return above
+    plans = policy.plans
+    collection = context.collection
+    now = context.now
+    at = now if context.released_at is None else context.released_at
+    if context.carried:
+        for test, withdraw, denial in plans.carried:
+            if test(subject, now if withdraw else at, collection):
+                return denial
+        return _CARRIED
+    if own:
+        plan = plans.own.get(subject.type, plans.own_other)
+    else:
+        plan = plans.foreign.get(subject.type, plans.foreign_other)
+    for test, withdraw, denial in plan.denials:
+        if test(subject, now if withdraw else at, collection):
+            return denial
+    held: Hold | None = None
+    for test, withdraw, rule in plan.holds:
+        if rule.name not in context.approved and test(subject, now if withdraw else at, collection):
+            assert rule.hold is not None
+            held = _longer(held, _holding(rule.name, rule.reason, rule.hold, subject, now))
+    if held is not None:
+        return held
+    for test, withdraw, allowed in plan.allows:
+        if test(subject, now if withdraw else at, collection):
+            return allowed
+    return _DEFAULT
+
+
+def _instant_for(context: Context, *, withdraw: bool) -> int:
+    if withdraw or context.released_at is None:
+        return context.now
+    return context.released_at
+
+
+def _unreadable(policy: Policy, subject: Subject) -> Deny | None:
+    broken = sorted(subject.malformed & (policy.plans.looks_at | {MARKINGS}))
+    if not broken:
+        return None
+    return Deny("error", f"cannot be read: {', '.join(broken)}", DenyKind.ERROR)
+
+
+def _above(ceiling: Ceiling, subject: Subject, *, own: bool, carried: bool) -> Deny | None:
+    level = subject.tlp
+    if subject.markings and not subject.markings <= ceiling.statements.keys():
+        unknown = min(subject.markings - ceiling.statements.keys())
+        return _ceiling(f"marking not understood: {unknown}")
+    if level is None:
+        if subject.type == "marking-definition" and not subject.markings:
+            return None
+        if carried and subject.type == "identity":
+            return None  # it counts as marked like what refers to it, which was decided on its own
+        level = _counts_as(ceiling, subject)
+        if level is None:
+            return _ceiling("it carries no TLP")
+    if level > ceiling.tlp:
+        how = "is" if subject.tlp is not None else "counts as"
+        return _ceiling(f"{how} TLP:{_spelled(level)}, above TLP:{_spelled(ceiling.tlp)}")
+    if not own and level > Tlp.GREEN:
+        how = "is" if subject.tlp is not None else "counts as"
+        return _ceiling(
+            f"{how} TLP:{_spelled(level)} and came from {subject.origin}: not for others"
+        )
+    return None
+
+
+def _counts_as(ceiling: Ceiling, subject: Subject) -> Tlp | None:
+    # Several statements add up: one without a level of its own leaves the object as unmarked as it was.
+    if not subject.markings:
+        return ceiling.unmarked
+    levels = [ceiling.statements[marking] for marking in subject.markings]
+    counted = [ceiling.unmarked if level is None else level for level in levels]
+    known = [level for level in counted if level is not None]
+    return max(known) if len(known) == len(counted) else None
+
+
+def _ceiling(reason: str) -> Deny:
+    return Deny("ceiling", reason, DenyKind.CEILING)
+
+
+def _spelled(level: Tlp) -> str:
+    return level.name.replace("_", "+")
+
+
+def _holding(name: str, reason: str, terms: HoldTerms, subject: Subject, now: int) -> Hold | None:
+    if terms.approval:
+        return Hold(name, reason, None)
+    due = terms.until if terms.duration is None else subject.stored_at + terms.duration
+    assert due is not None
+    return Hold(name, reason, due) if due > now else None
+
+
+def _longer(one: Hold | None, other: Hold | None) -> Hold | None:
+    if one is None or other is None:
+        return other if one is None else one
+    if one.due is None or (other.due is not None and other.due <= one.due):
+        return one
+    return other

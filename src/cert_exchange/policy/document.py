@@ -1,0 +1,211 @@
+"""A policy document: read from YAML, checked whole, compiled.
+
+1. What `parse_policy` returns is valid; nobody checks it again.
+2. All mistakes are found at once, each with file, line, column, the value found, what may stand there, the next step.
+3. The order of rules has no meaning: deny wins over hold, hold over allow, and nothing allows by default.
+4. Where a rule may reach partners' objects, every denial and hold says whose objects it is about: a denial that is
+   silent about partners' objects would be a hole that nobody sees.
+
+The format for people: docs/policy.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Final, Literal
+
+from cert_exchange.errors import Problem
+from cert_exchange.policy.forms import ADVICE, PolicyForm
+from cert_exchange.policy.matching import Plans, plans_of
+from cert_exchange.policy.reading import (
+    Document,
+    Path,
+    Place,
+    fill_form,
+    nearest,
+    place_in,
+    read_document,
+    shown,
+)
+from cert_exchange.policy.rules import (
+    ANY_ORIGIN,
+    RESERVED_ORIGINS,
+    Ceiling,
+    HoldTerms,
+    Match,
+    Rule,
+    Verb,
+)
+from cert_exchange.policy.subject import OWN_NAME
+from cert_exchange.stix.markings import Tlp
+
+__all__ = [
+    "Ceiling",
+    "HoldTerms",
+    "Match",
+    "Policy",
+    "Rule",
+    "Verb",
+    "parse_policy",
+    "problems_of_names",
+    "warnings_of_policy",
+]
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One parsed policy. `name` is also its audience's; `places` are for messages only."""
+
+    name: str
+    partners: tuple[str, ...]  # empty: nobody (CASES M01)
+    collections: tuple[str, ...]  # aliases or UUIDs, as the file spells them
+    ceiling: Ceiling
+    unresolved: Literal["wait", "allow"]  # DECISIONS 4
+    rules: tuple[Rule, ...]
+    text: str = field(compare=False, repr=False)
+    places: Mapping[Path, Place] = field(compare=False, repr=False)
+    plans: Plans = field(compare=False, repr=False)
+
+
+def parse_policy(text: str, *, file: str) -> Policy:
+    """Read one policy; `file` names it in messages and, by its stem, the policy that gives itself no name.
+
+    Raises PolicyInvalid with every mistake, in the file's order.
+    """
+    document = read_document(text, file=file)
+    form = fill_form(document, PolicyForm, advice=ADVICE)
+    name = form.name if form.name is not None else PurePath(file).stem
+    if not _NAME.fullmatch(name):
+        document.complain(
+            ("name",),
+            f"the name {shown(name)} does not do; write `name:` with small letters, digits, '.', '_' or '-'",
+        )
+    _check_doubles(document, form)
+    _check_origins(document, form)
+    _check_collections(document, form)
+    if document.problems:
+        raise document.refuse()
+    rules = tuple(rule.to_rule() for rule in form.rules)
+    return Policy(
+        name=name,
+        partners=form.partners,
+        collections=form.collections,
+        ceiling=form.ceiling.to_ceiling(),
+        unresolved=form.unresolved,
+        rules=rules,
+        text=text,
+        places=document.places,
+        plans=plans_of(rules),
+    )
+
+
+def problems_of_names(
+    policy: Policy,
+    known_partners: Collection[str],
+    known_collections: Collection[str],
+    file: str,
+) -> tuple[Problem, ...]:
+    """Names that the policy uses and the node does not know, with line and column (DECISIONS 27).
+
+    `known_collections` holds both aliases and UUIDs.
+    """
+    found: list[Problem] = []
+
+    def check(path: Path, name: str, what: str, known: Collection[str]) -> None:
+        if name not in known:
+            place = place_in(policy.places, path)
+            step = nearest(name, known) if known else f"this node has no {what} yet"
+            found.append(Problem(file, *place, f"unknown {what} {shown(name)}; {step}"))
+
+    for index, name in enumerate(policy.partners):
+        check(("partners", index), name, "partner", known_partners)
+    for index, name in enumerate(policy.collections):
+        check(("collections", index), name, "collection", known_collections)
+    for number, rule in enumerate(policy.rules):
+        origins: Collection[str] = rule.match.origins or ()
+        for name in sorted(set(origins) - RESERVED_ORIGINS):
+            check(("rules", number, "match", "origin"), name, "partner", known_partners)
+    return tuple(sorted(found, key=lambda problem: (problem.line, problem.column)))
+
+
+def warnings_of_policy(policy: Policy, file: str) -> tuple[Problem, ...]:
+    """Find what is allowed but may not be meant, for `policy check`: it never stops anything."""
+    found: list[Problem] = []
+
+    def warn(path: Path, message: str) -> None:
+        found.append(Problem(file, *place_in(policy.places, path), message))
+
+    if not policy.partners:
+        warn(("partners",), "the list is empty: nobody sees anything by this policy")
+    if len(policy.partners) > 1:
+        warn(
+            ("partners",),
+            "an audience of several partners: what comes from one of them is denied to all of them;"
+            " give each partner a policy of its own if they shall see each other's objects",
+        )
+    if not any(rule.verb is Verb.ALLOW for rule in policy.rules):
+        warn(("rules",), "no rule allows anything: everything is denied")
+    if policy.ceiling.tlp is Tlp.RED:
+        warn(("ceiling", "tlp"), "TLP:RED is for named readers only; a feed has none")
+    if policy.ceiling.unmarked is not None and policy.ceiling.unmarked < Tlp.AMBER:
+        warn(
+            ("ceiling", "unmarked"),
+            "objects that carry no TLP, also those whose marking was forgotten, count as shareable",
+        )
+    return tuple(found)
+
+
+def _check_doubles(document: Document, form: PolicyForm) -> None:
+    lists: tuple[tuple[str, list[tuple[Path, str]]], ...] = (
+        ("partner", [(("partners", i), name) for i, name in enumerate(form.partners)]),
+        ("collection", [(("collections", i), name) for i, name in enumerate(form.collections)]),
+        (
+            "statement",
+            [(("ceiling", "statements", i), s.id) for i, s in enumerate(form.ceiling.statements)],
+        ),
+        ("rule", [(("rules", i, "name"), rule.name) for i, rule in enumerate(form.rules)]),
+    )
+    for what, entries in lists:
+        first: dict[str, Path] = {}
+        for path, name in entries:
+            earlier = first.setdefault(name.casefold(), path)
+            if earlier != path:
+                line, _ = document.place_of(earlier)
+                document.complain(
+                    path, f"{what} {shown(name)} stands twice, first in line {line}; keep one"
+                )
+
+
+def _check_origins(document: Document, form: PolicyForm) -> None:
+    reaches_partners = any(
+        rule.allow and set(rule.match.origin) - {OWN_NAME} for rule in form.rules
+    )
+    for index, rule in enumerate(form.rules):
+        path: Path = ("rules", index, "match")
+        if reaches_partners and not rule.allow and not rule.match.origin:
+            document.complain(
+                path,
+                f"rule {shown(rule.name)} names no origin and so is about our own objects only, while another"
+                f" rule allows partners' objects; write origin: {ANY_ORIGIN} or origin: {OWN_NAME}",
+            )
+        for name in sorted(set(rule.match.origin) & set(form.partners)):
+            document.complain(
+                (*path, "origin"),
+                f"what came from {name} never goes back to {name}, so this never decides; drop it",
+            )
+
+
+def _check_collections(document: Document, form: PolicyForm) -> None:
+    for index, rule in enumerate(form.rules):
+        for item, name in enumerate(rule.match.collection):
+            if name not in form.collections:
+                path: Path = ("rules", index, "match", "collection", item)
+                step = nearest(name, form.collections)
+                document.complain(
+                    path, f"collection {shown(name)} is not in this policy's collections; {step}"
+                )

@@ -1,0 +1,220 @@
+"""Match keys turned into closures, once, when a policy is parsed.
+
+1. A rule is asked only about types and origins that it can be about: the plans are laid out by type, for own and for
+   foreign objects, so that deciding costs little with many rules.
+2. A test gets the subject, the instant that time keys use (micros) and the collection; it touches nothing else.
+3. `keys_of` serves reports and `plans_of` serves deciding, both from the same tests.
+"""
+# ruff: noqa: ARG001, ARG005 - every test has one signature; most look at the subject only
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from cert_exchange.policy.decisions import Allow, Deny, DenyKind
+from cert_exchange.policy.rules import ANY_ORIGIN, PARTNERS_ORIGIN, Match, Rule, Verb
+from cert_exchange.policy.subject import OWN_NAME, Subject
+
+Test = Callable[[Subject, int, str], bool]
+Denial = tuple[Test, bool, Deny]
+Holding = tuple[Test, bool, Rule]
+Allowing = tuple[Test, bool, Allow]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The rules that can be about one type of object; the flag beside each test is the rule's `withdraw`."""
+
+    denials: tuple[Denial, ...]
+    holds: tuple[Holding, ...]
+    allows: tuple[Allowing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """All plans of a policy: by type for own and foreign objects, and the denials for what is carried along."""
+
+    own: dict[str, Plan]
+    own_other: Plan  # for types that no rule names
+    foreign: dict[str, Plan]
+    foreign_other: Plan
+    carried: tuple[Denial, ...]
+    looks_at: frozenset[str]  # properties whose malformed value means deny
+
+
+def plans_of(rules: Sequence[Rule]) -> Plans:
+    """Lay out the tests of all rules."""
+    named = {kind for rule in rules for kind in rule.match.types or ()}
+    return Plans(
+        own={kind: _plan(rules, kind, own=True) for kind in named},
+        own_other=_plan(rules, None, own=True),
+        foreign={kind: _plan(rules, kind, own=False) for kind in named},
+        foreign_other=_plan(rules, None, own=False),
+        carried=tuple(_carried(rules)),
+        looks_at=frozenset(name for rule in rules for name in properties_of(rule.match)),
+    )
+
+
+def keys_of(match: Match) -> tuple[tuple[str, Test], ...]:
+    """Every key of a rule by its name in the document, with its test, cheapest first."""
+    found: list[tuple[str, Test]] = [("origin", _origin_test(match.origins or {OWN_NAME}))]
+    if match.types is not None:
+        found.append(("type", _type_test(match.types)))
+    found.extend(_other_keys(match))
+    return tuple(found)
+
+
+def properties_of(match: Match) -> Iterator[str]:
+    """Name the properties whose values a rule reads, as `Subject.malformed` names them."""
+    given = {
+        "labels": match.labels,
+        "indicator_types": match.indicator_types,
+        "confidence": match.confidence,
+        "created_by_ref": match.creators,
+        "pattern_type": match.pattern_types,
+    }
+    yield from (name for name, value in given.items() if value is not None)
+    if match.age_over is not None or match.age_under is not None:
+        yield from ("modified", "created")
+    if match.valid_until is not None or match.valid_within is not None:
+        yield "valid_until"
+
+
+def _plan(rules: Iterable[Rule], kind: str | None, *, own: bool) -> Plan:
+    denials: list[Denial] = []
+    holds: list[Holding] = []
+    allows: list[Allowing] = []
+    for rule in rules:
+        types, origins = rule.match.types, rule.match.origins or {OWN_NAME}
+        if types is not None and kind not in types:
+            continue
+        tests = [test for _, test in _other_keys(rule.match)]
+        if own and not origins & {OWN_NAME, ANY_ORIGIN}:
+            continue
+        if not own and not origins & {PARTNERS_ORIGIN, ANY_ORIGIN}:
+            if not origins - {OWN_NAME}:
+                continue
+            tests.insert(0, _origin_test(origins))
+        test = _all_of(tests)
+        match rule.verb:
+            case Verb.DENY:
+                denials.append((test, rule.withdraw, _denial(rule)))
+            case Verb.HOLD:
+                holds.append((test, rule.withdraw, rule))
+            case Verb.ALLOW:
+                allows.append((test, rule.withdraw, Allow(rule.name, rule.reason)))
+    return Plan(tuple(denials), tuple(holds), tuple(allows))
+
+
+def _carried(rules: Iterable[Rule]) -> Iterator[Denial]:
+    # What is carried along needs no rule that allows it, so a denial that names no origin must reach it whoever it
+    # came from; else the same words would deny an identity of ours and let a partner's pass.
+    for rule in rules:
+        if rule.verb is Verb.DENY:
+            origins = rule.match.origins or {ANY_ORIGIN}
+            tests = [_origin_test(origins), *(test for _, test in _other_keys(rule.match))]
+            if rule.match.types is not None:
+                tests.insert(0, _type_test(rule.match.types))
+            yield _all_of(tests), rule.withdraw, _denial(rule)
+
+
+def _denial(rule: Rule) -> Deny:
+    return Deny(rule.name, rule.reason, DenyKind.RULE)
+
+
+def _all_of(tests: Sequence[Test]) -> Test:
+    if not tests:
+        return lambda subject, at, collection: True
+    if len(tests) == 1:
+        return tests[0]
+    if len(tests) == 2:
+        first, second = tests
+        return lambda subject, at, collection: (
+            first(subject, at, collection) and second(subject, at, collection)
+        )
+    kept = tuple(tests)
+
+    def every(subject: Subject, at: int, collection: str) -> bool:
+        for test in kept:  # noqa: SIM110 - a generator costs more than the tests
+            if not test(subject, at, collection):
+                return False
+        return True
+
+    return every
+
+
+def _type_test(types: frozenset[str]) -> Test:
+    return lambda subject, at, collection: subject.type in types
+
+
+def _origin_test(origins: Iterable[str]) -> Test:
+    own = OWN_NAME in origins or ANY_ORIGIN in origins
+    every_partner = PARTNERS_ORIGIN in origins or ANY_ORIGIN in origins
+    names = frozenset(origins)
+
+    def came_from(subject: Subject, at: int, collection: str) -> bool:
+        if subject.origin == OWN_NAME:
+            return own
+        return every_partner or subject.origin in names
+
+    return came_from
+
+
+def _other_keys(match: Match) -> Iterator[tuple[str, Test]]:
+    if (collections := match.collections) is not None:
+        yield "collection", lambda subject, at, collection: collection in collections
+    if (tlp := match.tlp) is not None:
+        yield (
+            "tlp",
+            lambda subject, at, collection: subject.tlp in tlp,
+        )  # None is in no set of levels
+    if (bounds := match.confidence) is not None:
+        yield "confidence", _confidence_test(*bounds)
+    if (creators := match.creators) is not None:
+        yield "created_by_ref", lambda subject, at, collection: subject.creator in creators
+    if (patterns := match.pattern_types) is not None:
+        yield "pattern_type", lambda subject, at, collection: subject.pattern_type in patterns
+    if (labels := match.labels) is not None:
+        yield "labels", lambda subject, at, collection: not labels.isdisjoint(subject.labels)
+    if (kinds := match.indicator_types) is not None:
+        yield (
+            "indicator_types",
+            lambda subject, at, collection: not kinds.isdisjoint(subject.indicator_types),
+        )
+    if (markings := match.markings) is not None:
+        yield "marking", lambda subject, at, collection: not markings.isdisjoint(subject.markings)
+    if match.age_over is not None or match.age_under is not None:
+        yield "age", _age_test(match.age_over, match.age_under)
+    if match.valid_until is not None or match.valid_within is not None:
+        yield "valid_until", _validity_test(match.valid_until, match.valid_within)
+    if names := match.absent:
+        yield "absent", lambda subject, at, collection: all(map(subject.lacks, names))
+
+
+def _confidence_test(least: int, most: int) -> Test:
+    def within(subject: Subject, at: int, collection: str) -> bool:
+        value = subject.confidence
+        return value is not None and least <= value <= most
+
+    return within
+
+
+def _age_test(over: int | None, under: int | None) -> Test:
+    def aged(subject: Subject, at: int, collection: str) -> bool:
+        age = at - subject.changed_at
+        return (over is None or age > over) and (under is None or age < under)
+
+    return aged
+
+
+def _validity_test(state: str | None, within: int | None) -> Test:
+    def valid(subject: Subject, at: int, collection: str) -> bool:
+        until = subject.valid_until
+        if until is None:
+            return False
+        if state == "passed":
+            return until <= at
+        return until > at and (within is None or until - at <= within)
+
+    return valid

@@ -1,0 +1,84 @@
+"""Rules and ceiling as plain values: what a policy document says, before and after it is compiled.
+
+1. A key that is None is not asked; a key that is given never matches an object that lacks its property (CASES H07).
+2. All given keys of a rule must match; of a list of values one is enough.
+3. Durations and instants are micros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Literal
+
+from cert_exchange.stix.markings import Tlp
+
+ANY_ORIGIN: Final = "any"
+PARTNERS_ORIGIN: Final = "partners"
+RESERVED_ORIGINS: Final = frozenset({"own", ANY_ORIGIN, PARTNERS_ORIGIN})
+"""Words of `origin:`; no partner may bear one of these names."""
+
+RESERVED_RULES: Final = frozenset({"ceiling", "origin", "default", "error", "carried"})
+"""Where no rule of the document decided, these stand in its place; no rule may bear one of these names."""
+
+
+class Verb(StrEnum):
+    """What a rule does with what it matches."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class HoldTerms:
+    """How long a hold lasts: exactly one of the three."""
+
+    duration: int | None = None  # since the object was stored
+    until: int | None = None  # an instant
+    approval: bool = False  # until a person releases it
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which objects a rule is about. Without `origins`: our own only (CASES M12)."""
+
+    types: frozenset[str] | None = None
+    labels: frozenset[str] | None = None  # case-folded
+    indicator_types: frozenset[str] | None = None
+    tlp: frozenset[Tlp] | None = None
+    confidence: tuple[int, int] | None = None  # both ends included
+    creators: frozenset[str] | None = None
+    pattern_types: frozenset[str] | None = None
+    age_over: int | None = None
+    age_under: int | None = None
+    valid_until: Literal["passed", "ahead"] | None = None
+    valid_within: int | None = None  # ahead by at most this
+    markings: frozenset[str] | None = None
+    origins: frozenset[str] | None = None
+    collections: frozenset[str] | None = None
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One named rule. `reason` is for the log and `policy explain`; no partner reads it."""
+
+    name: str
+    match: Match
+    verb: Verb
+    reason: str
+    hold: HoldTerms | None = None  # given exactly when the verb is HOLD
+    withdraw: bool = False  # its time keys also take back what is already released (DECISIONS 9)
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """What stands above every rule."""
+
+    tlp: Tlp
+    unmarked: Tlp | None = Tlp.RED  # what an object without any TLP counts as; None: it is denied
+    # Marking definitions that are understood and therefore permitted. With a level: what an object under it counts
+    # as when it carries no TLP.
+    statements: Mapping[str, Tlp | None] = field(default_factory=dict)

@@ -1,0 +1,120 @@
+"""What rules may look at: the facts of one object version, read once and decided for every audience.
+
+1. A property that is absent is None (or empty) here and no rule's key matches it (CASES H07); nothing stands for
+   "no value".
+2. A property of the wrong kind is not absent: its name stands in `malformed`, and a policy that looks at it denies.
+3. Instants are micros: whole microseconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cert_exchange.stix.instants import parse_micros
+from cert_exchange.stix.markings import Tlp, read_markings
+
+OWN_NAME: Final = "own"
+"""The origin of what our own desk published, as policies and `Subject.origin` spell it."""
+
+MARKINGS: Final = "markings"
+"""Stands in `Subject.malformed` when markings could not be read; every policy looks at them."""
+
+_NOTHING: Final[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The facts of one object version; `content` is there for `absent:` and for reports, never for logs."""
+
+    id: str
+    type: str
+    origin: str  # OWN_NAME or a partner's name
+    tlp: Tlp | None  # the strictest of all its markings; None: it carries no TLP in any form
+    markings: frozenset[str]  # ids of its marking definitions that are no TLP
+    labels: frozenset[str]  # case-folded
+    indicator_types: frozenset[str]
+    confidence: int | None
+    creator: str | None  # created_by_ref
+    pattern_type: str | None
+    valid_until: int | None  # micros
+    changed_at: int  # micros: `modified`, else `created`, else when it was stored
+    stored_at: int  # micros
+    malformed: frozenset[str]
+    content: Mapping[str, Any] = field(repr=False)
+
+    def lacks(self, name: str) -> bool:
+        """Tell whether the object has no such property; `tlp` asks for a TLP marking in any form."""
+        if name == "tlp":
+            return self.tlp is None
+        return self.content.get(name) is None
+
+
+def subject_of(content: Mapping[str, Any], *, origin: str, stored_at: int) -> Subject:
+    """Read the facts of a validated object once; never raises for odd custom properties, see `Subject.malformed`.
+
+    `origin` is "own" or the partner's name; `stored_at` is in micros.
+    """
+    malformed: list[str] = []
+    try:
+        marks = read_markings(content)
+        tlp, ids = marks.tlp, marks.ids
+    except Exception:  # noqa: BLE001 - whatever is wrong with its markings: unread means denied, and its batch goes on
+        malformed.append(MARKINGS)
+        tlp, ids = Tlp.RED, _NOTHING
+    confidence = content.get("confidence")
+    if confidence is not None and (type(confidence) is not int or not 0 <= confidence <= 100):
+        malformed.append("confidence")
+        confidence = None
+    changed = _instant(content, "modified", malformed)
+    if changed is None:
+        changed = _instant(content, "created", malformed)
+    return Subject(
+        id=str(content.get("id")),
+        type=str(content.get("type")),
+        origin=origin,
+        tlp=tlp,
+        markings=ids,
+        labels=_words(content, "labels", malformed, fold=True),
+        indicator_types=_words(content, "indicator_types", malformed, fold=False),
+        confidence=confidence,
+        creator=_word(content, "created_by_ref", malformed),
+        pattern_type=_word(content, "pattern_type", malformed),
+        valid_until=_instant(content, "valid_until", malformed),
+        changed_at=stored_at if changed is None else changed,
+        stored_at=stored_at,
+        malformed=frozenset(malformed) if malformed else _NOTHING,
+        content=content,
+    )
+
+
+def _word(content: Mapping[str, Any], name: str, malformed: list[str]) -> str | None:
+    value = content.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    malformed.append(name)
+    return None
+
+
+def _words(
+    content: Mapping[str, Any], name: str, malformed: list[str], *, fold: bool
+) -> frozenset[str]:
+    value = content.get(name)
+    if value is None:
+        return _NOTHING
+    if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
+        malformed.append(name)
+        return _NOTHING
+    return frozenset([word.casefold() for word in value] if fold else value)
+
+
+def _instant(content: Mapping[str, Any], name: str, malformed: list[str]) -> int | None:
+    value = content.get(name)
+    if value is None:
+        return None
+    try:
+        return parse_micros(value)
+    except (ValueError, TypeError, AttributeError):
+        malformed.append(name)
+        return None
