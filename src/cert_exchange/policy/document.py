@@ -3,8 +3,6 @@
 1. What `parse_policy` returns is valid; nobody checks it again.
 2. All mistakes are found at once, each with file, line, column, the value found, what may stand there, the next step.
 3. The order of rules has no meaning: deny wins over hold, hold over allow, and nothing allows by default.
-4. Where a rule may reach partners' objects, every denial and hold says whose objects it is about: a denial that is
-   silent about partners' objects would be a hole that nobody sees.
 
 The format for people: docs/policy.md.
 """
@@ -18,10 +16,10 @@ from pathlib import PurePath
 from typing import Final, Literal
 
 from cert_exchange.errors import Problem
+from cert_exchange.policy.crosschecks import check_across
 from cert_exchange.policy.forms import ADVICE, PolicyForm
 from cert_exchange.policy.matching import Plans, plans_of
 from cert_exchange.policy.reading import (
-    Document,
     Path,
     Place,
     fill_form,
@@ -31,7 +29,6 @@ from cert_exchange.policy.reading import (
     shown,
 )
 from cert_exchange.policy.rules import (
-    ANY_ORIGIN,
     RESERVED_ORIGINS,
     Ceiling,
     HoldTerms,
@@ -39,7 +36,6 @@ from cert_exchange.policy.rules import (
     Rule,
     Verb,
 )
-from cert_exchange.policy.subject import OWN_NAME
 from cert_exchange.stix.markings import Tlp
 
 __all__ = [
@@ -78,6 +74,7 @@ def parse_policy(text: str, *, file: str) -> Policy:
     Raises PolicyInvalid with every mistake, in the file's order.
     """
     document = read_document(text, file=file)
+    check_across(document)
     form = fill_form(document, PolicyForm, advice=ADVICE)
     name = form.name if form.name is not None else PurePath(file).stem
     if not _NAME.fullmatch(name):
@@ -85,9 +82,6 @@ def parse_policy(text: str, *, file: str) -> Policy:
             ("name",),
             f"the name {shown(name)} does not do; write `name:` with small letters, digits, '.', '_' or '-'",
         )
-    _check_doubles(document, form)
-    _check_origins(document, form)
-    _check_collections(document, form)
     if document.problems:
         raise document.refuse()
     rules = tuple(rule.to_rule() for rule in form.rules)
@@ -158,54 +152,3 @@ def warnings_of_policy(policy: Policy, file: str) -> tuple[Problem, ...]:
             "objects that carry no TLP, also those whose marking was forgotten, count as shareable",
         )
     return tuple(found)
-
-
-def _check_doubles(document: Document, form: PolicyForm) -> None:
-    lists: tuple[tuple[str, list[tuple[Path, str]]], ...] = (
-        ("partner", [(("partners", i), name) for i, name in enumerate(form.partners)]),
-        ("collection", [(("collections", i), name) for i, name in enumerate(form.collections)]),
-        (
-            "statement",
-            [(("ceiling", "statements", i), s.id) for i, s in enumerate(form.ceiling.statements)],
-        ),
-        ("rule", [(("rules", i, "name"), rule.name) for i, rule in enumerate(form.rules)]),
-    )
-    for what, entries in lists:
-        first: dict[str, Path] = {}
-        for path, name in entries:
-            earlier = first.setdefault(name.casefold(), path)
-            if earlier != path:
-                line, _ = document.place_of(earlier)
-                document.complain(
-                    path, f"{what} {shown(name)} stands twice, first in line {line}; keep one"
-                )
-
-
-def _check_origins(document: Document, form: PolicyForm) -> None:
-    reaches_partners = any(
-        rule.allow and set(rule.match.origin) - {OWN_NAME} for rule in form.rules
-    )
-    for index, rule in enumerate(form.rules):
-        path: Path = ("rules", index, "match")
-        if reaches_partners and not rule.allow and not rule.match.origin:
-            document.complain(
-                path,
-                f"rule {shown(rule.name)} names no origin and so is about our own objects only, while another"
-                f" rule allows partners' objects; write origin: {ANY_ORIGIN} or origin: {OWN_NAME}",
-            )
-        for name in sorted(set(rule.match.origin) & set(form.partners)):
-            document.complain(
-                (*path, "origin"),
-                f"what came from {name} never goes back to {name}, so this never decides; drop it",
-            )
-
-
-def _check_collections(document: Document, form: PolicyForm) -> None:
-    for index, rule in enumerate(form.rules):
-        for item, name in enumerate(rule.match.collection):
-            if name not in form.collections:
-                path: Path = ("rules", index, "match", "collection", item)
-                step = nearest(name, form.collections)
-                document.complain(
-                    path, f"collection {shown(name)} is not in this policy's collections; {step}"
-                )

@@ -34,7 +34,7 @@ from cert_exchange.policy.rules import (
     Verb,
 )
 from cert_exchange.stix.instants import parse_micros
-from cert_exchange.stix.markings import TLP_DEFINITIONS, Tlp
+from cert_exchange.stix.markings import TLP_BY_ID, Tlp, tlp_of_text
 
 LEVELS: Final[Mapping[str, Tlp]] = {
     "clear": Tlp.CLEAR,
@@ -47,7 +47,6 @@ LEVELS: Final[Mapping[str, Tlp]] = {
 """TLP 1 and TLP 2 names, compared without case, prefix and separators."""
 
 _LEVEL_WORDS: Final = "write clear (or white), green, amber, amber+strict or red"
-_TLP_IDS: Final = frozenset(str(definition["id"]) for definition in TLP_DEFINITIONS)
 RULE_LIMIT: Final = 500
 _UNITS: Final[Mapping[str, int]] = {
     "s": 1,
@@ -62,15 +61,6 @@ _UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _TYPE: Final = re.compile(r"[a-z0-9-]{3,250}")
 _PROPERTY: Final = re.compile(r"[a-z0-9_]{1,250}")
 _PARTNER: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_KEY_OF_PROPERTY: Final = (
-    "tlp",
-    "labels",
-    "indicator_types",
-    "confidence",
-    "created_by_ref",
-    "pattern_type",
-    "valid_until",
-)
 
 ADVICE: Final[Mapping[str, str]] = {
     "name": "write a short text on one line",
@@ -84,6 +74,8 @@ ADVICE: Final[Mapping[str, str]] = {
     "statements": "write a list of ids of marking definitions that you have read and accept",
     "unresolved": "write wait or allow",
     "rules": "write a list of rules; [] denies everything",
+    "rules[]": "write a mapping with name, match and one of allow, deny, hold",
+    "statements[]": "write marking-definition-- and a UUID, or {id: ..., counts_as: ...}",
     "match": "write a mapping of keys; for everything of our own write {origin: own}",
     "allow": "write true, or leave the key out",
     "deny": "write true, or leave the key out",
@@ -131,7 +123,7 @@ def _level(value: Any) -> Tlp:
 def _unmarked(value: Any) -> Tlp | None:
     if value is None or (isinstance(value, str) and value.casefold() == "deny"):
         return None
-    if isinstance(value, str) and tlp_named(value) is None:
+    if not isinstance(value, Tlp | str) or (isinstance(value, str) and tlp_named(value) is None):
         refuse(f"{shown(value)} is no TLP level; {ADVICE['unmarked']}")
     return _level(value)
 
@@ -190,7 +182,10 @@ def _text(value: Any, *, most: int, what: str) -> str:
         or not 1 <= len(value.strip()) <= most
         or not all(c.isprintable() for c in value)
     ):
-        refuse(f"{shown(value)} is no {what}; write 1 to {most} printable characters on one line")
+        quotes = "" if isinstance(value, str) else ", in quotes"
+        refuse(
+            f"{shown(value)} is no {what}; write 1 to {most} printable characters on one line{quotes}"
+        )
     return value.strip()
 
 
@@ -206,14 +201,14 @@ def _identity(value: Any) -> str:
 def _marking(value: Any) -> str:
     pattern = re.compile(f"marking-definition--{_UUID}")
     found = _word(value, pattern, "id of a marking; write marking-definition-- and a UUID")
-    if found in _TLP_IDS:
+    if found in TLP_BY_ID:
         refuse(f"{found} is a TLP marking; use the key tlp, which knows all its spellings")
     return found
 
 
 def _label(value: Any) -> str:
     found = _text(value, most=1024, what="label")
-    if found.casefold().startswith("tlp:"):
+    if tlp_of_text(found) is not None:
         refuse(f"{shown(found)} is a TLP marking; use the key tlp, which knows all its spellings")
     return found.casefold()
 
@@ -335,9 +330,6 @@ class MatchForm(_Form):
     def _can_match(self) -> MatchForm:
         if not self.model_fields_set:
             refuse(f"match has no key; {ADVICE['match']}")
-        for name in _KEY_OF_PROPERTY:
-            if name in self.absent and name in self.model_fields_set:
-                refuse(f"{name} is asked for and absent as well, so nothing can match; drop one")
         return self
 
     def to_match(self) -> Match:
@@ -373,16 +365,6 @@ class RuleForm(_Form):
     hold: Annotated[HoldTerms | None, BeforeValidator(_hold)] = None
     reason: Annotated[str, BeforeValidator(_reason)] | None = None
     withdraw: StrictBool = False
-
-    @model_validator(mode="after")
-    def _one_verb(self) -> RuleForm:
-        said = [verb for verb in ("allow", "deny", "hold") if verb in self.model_fields_set]
-        if len(said) != 1:
-            words = " and ".join(said) or "neither allow, deny nor hold"
-            refuse(f"rule {shown(self.name)} says {words}; give exactly one of allow, deny, hold")
-        if self.allow is False or self.deny is False:
-            refuse(f"{said[0]} is false; write true, or give the rule the other verb")
-        return self
 
     def to_rule(self) -> Rule:
         """Return the same as a plain value."""

@@ -186,6 +186,7 @@ class _Builder:
         if isinstance(node, SequenceNode):
             self._check_tag(node, "seq", path)
             return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
+        assert isinstance(node, ScalarNode)
         return self._scalar(node, path)
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
@@ -216,10 +217,13 @@ class _Builder:
                 self._check_tag(node, "str", path)
             return text
         if kind == "null":
-            self._document.complain(path, f"{_named(path)} is empty; give a value or leave it out")
+            self._document.complain(
+                path, f"{_named(path)} is empty; give a value or leave it out", key=True
+            )
             return None
         if kind == "bool":
-            return text.casefold() == "true"
+            # A %YAML 1.1 directive makes `yes` a boolean: here it stays a word, for the form to refuse.
+            return {"true": True, "false": False}.get(text.casefold(), text)
         if kind in {"int", "float"}:
             return _number(text)
         self._check_tag(node, "str", path)
@@ -264,7 +268,7 @@ def _explain(
     path: Path = tuple(detail["loc"])
     name = next((str(step) for step in reversed(path) if isinstance(step, str)), "")
     found = shown(detail["input"])
-    step = advice.get(name, "")
+    step = advice.get(f"{name}[]" if isinstance(path[-1], int) else name) or advice.get(name, "")
     match detail["type"]:
         case "extra_forbidden":
             around = form_at(form, path[:-1])
