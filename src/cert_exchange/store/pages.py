@@ -19,7 +19,6 @@ from typing import Any, Final, assert_never
 from sqlalchemy import (
     Column,
     ColumnElement,
-    CompoundSelect,
     FromClause,
     Select,
     Subquery,
@@ -344,7 +343,7 @@ def _of_types(shape: Shape, count: int, columns: _Columns) -> _Rows:
             parts.append(_ordered(part, _TYPE))
     if len(parts) == 1:
         return parts[0]
-    merged: Compound_Rows = union_all(*(select(part.subquery()) for part in parts))
+    merged = union_all(*(select(part.subquery()) for part in parts))
     rows = merged.subquery()
     return select(rows).order_by(rows.c.position).limit(bindparam("limit"))
 
