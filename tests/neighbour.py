@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 MEDIA = "application/taxii+json;version=2.1"
@@ -105,7 +105,7 @@ class Neighbour:
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError, ssl.SSLError):
                     self._send(reply)
 
-            do_GET = do_POST = do_DELETE = _serve
+            do_GET = do_POST = do_DELETE = _serve  # noqa: N815  # http.server's names
 
             def _send(self, reply: Reply) -> None:
                 if reply.silent:
@@ -158,7 +158,7 @@ class Neighbour:
         )
         self._thread.start()
 
-    def __enter__(self) -> Neighbour:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *args: object) -> None:

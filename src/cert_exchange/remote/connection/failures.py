@@ -137,6 +137,8 @@ def _inner(error: BaseException) -> Door | None:
     step: BaseException | None = error
     while step is not None and id(step) not in seen:
         seen.add(id(step))
+        if isinstance(step, u3.NewConnectionError):  # a ConnectTimeoutError by descent only
+            return None
         if isinstance(step, u3.ReadTimeoutError | u3.ConnectTimeoutError | TimeoutError):
             return errors.RemoteTimeout, SILENT
         if isinstance(step, ssl.SSLError):

@@ -90,7 +90,7 @@ def make_options(values: Mapping[str, Any]) -> Options:
     for name in sorted(set(values) & set(known)):
         try:
             taken[name] = _typed(name, values[name], known[name])
-        except _Wrong as error:
+        except _WrongError as error:
             wrong.append(f"{name} {error}")
     if not wrong:
         options = Options(**taken)
@@ -100,7 +100,7 @@ def make_options(values: Mapping[str, Any]) -> Options:
     raise errors.ConfigurationInvalid("; ".join(wrong) + ".")
 
 
-class _Wrong(ValueError):
+class _WrongError(ValueError):
     """The second half of a sentence about one option."""
 
 
@@ -108,29 +108,29 @@ def _typed(name: str, value: Any, default: object) -> Any:
     match default:
         case bool():
             if not isinstance(value, bool):
-                raise _Wrong(f"is {value!r}; give true or false")
+                raise _WrongError(f"is {value!r}; give true or false")
         case int() | float():
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise _Wrong(f"is {value!r}; give a number")
+                raise _WrongError(f"is {value!r}; give a number")
             if isinstance(default, int) and not isinstance(value, int):
-                raise _Wrong(f"is {value!r}; give a whole number")
+                raise _WrongError(f"is {value!r}; give a whole number")
             if value < 0 or (value == 0 and name != "overlap_seconds"):
-                raise _Wrong(f"is {value!r}; give a number above 0")
+                raise _WrongError(f"is {value!r}; give a number above 0")
             value = type(default)(value)
         case tuple():
             if not isinstance(value, list | tuple) or not all(
                 isinstance(one, str) for one in value
             ):
-                raise _Wrong("is no list of texts")
+                raise _WrongError("is no list of texts")
             value = tuple(one.strip().lower() for one in value)
         case str():
             if not isinstance(value, str) or any(ord(sign) < 0x20 for sign in value):
-                raise _Wrong("is no text of one line")
+                raise _WrongError("is no text of one line")
         case _:  # the only mapping: match
             if not isinstance(value, Mapping) or not all(
                 key in _FILTERS and isinstance(one, str) and one for key, one in value.items()
             ):
-                raise _Wrong(f"knows the filters {', '.join(_FILTERS)}, each with a text")
+                raise _WrongError(f"knows the filters {', '.join(_FILTERS)}, each with a text")
             value = dict(value)
     return value
 

@@ -228,7 +228,8 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
     def _refusal(self, what: str, response: requests.Response, ends: float) -> errors.RemoteRefused:
         status = response.status_code
         try:
-            body, _ = self._read(what, response, ends, _CHUNK)
+            with translated(what, read_seconds=self.options.read_seconds):
+                body, _ = self._read(what, response, ends, _CHUNK)
         except errors.RemoteError:
             body = b""  # W19: the status is enough
         words = f"{what}: {status}"
