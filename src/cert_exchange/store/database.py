@@ -1,0 +1,311 @@
+"""The one door to the database, the same on SQLite and PostgreSQL.
+
+1. `transact` is the only way to write. SQLite: BEGIN IMMEDIATE, one writer at a time in this process, so that threads
+   wait on a lock and not in SQLite's sleeping busy handler. PostgreSQL: READ COMMITTED; rows are locked by who needs it.
+2. What `transact` returned is durable: SQLite in WAL with synchronous=FULL, PostgreSQL with synchronous_commit=on.
+3. Work may run several times (deadlock, serialisation, a link that broke before COMMIT), so it has no effects of its
+   own. A link that breaks during COMMIT is not tried again: nobody knows whether it counted (`StoreUnavailable`).
+4. Readers never wait for a writer, and cannot write (query_only, READ ONLY).
+5. Foreign errors stop here. Neither statements' parameters nor the server's DETAIL, which quote content, leave it.
+6. Connections are made after fork or spawn: a forked child forgets its parent's without closing them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.sql import Executable
+
+from cert_exchange.errors import ConfigurationInvalid
+from cert_exchange.store.failures import Verdict, judge, translated
+from cert_exchange.store.raw import Prepared, RawPool, RawReader, prepare
+
+Transaction = Connection
+Dialect = Literal["sqlite", "postgresql"]
+T = TypeVar("T")
+
+TRIES: Final = 5
+BUSY_SECONDS: Final = 15
+"""How long a writer waits for a writer of another process before `StoreUnavailable`."""
+STATEMENT_SECONDS: Final = 60
+LOCK_SECONDS: Final = 20
+WRITER_CACHE_KIB: Final = 32 * 1024
+READER_CACHE_KIB: Final = 2 * 1024
+MMAP_BYTES: Final = 1 << 30
+"""File-backed pages that the system may drop at any time; no memory of ours."""
+CHECKPOINT_PAGES: Final = 4_000
+WAL_BYTES: Final = 64 * 1024 * 1024
+
+_alive: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+class Database:
+    """A database and its connections. Safe to use from all threads of one process."""
+
+    dialect: Dialect
+    url: URL
+    marks_path: Path | None
+    """SQLite: the small file beside the main one that holds the marks (DECISIONS 24)."""
+
+    def __init__(self, url: URL, dialect: Dialect) -> None:
+        self.url = url
+        self.dialect = dialect
+        self.path = Path(url.database or "") if dialect == "sqlite" else None
+        self.marks_path = (
+            self.path.with_name(f"{self.path.stem}-marks{self.path.suffix}") if self.path else None
+        )
+        self._turn = threading.Lock()
+        self._held = threading.local()
+        self._graves: list[object] = []
+        self._writer, self._readers = _sqlite(url) if self.path else _postgresql(url)
+        self.raw = RawPool(url, dialect, writable=False)
+        _alive.add(self)
+
+    @classmethod
+    def open(cls, url: str) -> Database:
+        """Open `sqlite:////absolute/path.db` or `postgresql+psycopg://user@host/name`.
+
+        No connection is made yet. Raises ConfigurationInvalid for any other URL.
+        """
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise ConfigurationInvalid(
+                "database_url is no URL; give sqlite:////path/exchange.db or"
+                " postgresql+psycopg://user@host/name."
+            ) from None
+        if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
+            if not parsed.database or not Path(parsed.database).is_absolute():
+                raise ConfigurationInvalid(
+                    "database_url names no absolute path; SQLite needs four slashes:"
+                    " sqlite:////path/exchange.db."
+                )
+            return cls(parsed, "sqlite")
+        if parsed.drivername in ("postgresql", "postgresql+psycopg"):
+            return cls(parsed.set(drivername="postgresql+psycopg"), "postgresql")
+        raise ConfigurationInvalid(
+            f"database_url starts with {parsed.drivername!r}; this node runs on sqlite or"
+            " postgresql+psycopg."
+        )
+
+    @property
+    def run_inline(self) -> bool:
+        """Whether polls read in the event loop itself: a WAL reader never waits ('By trial')."""
+        return self.dialect == "sqlite"
+
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in a write transaction; it is durable when this returns.
+
+        `work` may run up to TRIES times and must have no effects outside the transaction. Raises StoreUnavailable
+        (disk full, locked for too long, link lost); what `work` raises of our own tree rolls back and passes.
+        """
+        if getattr(self._held, "inside", False):
+            raise RuntimeError("transact inside transact: pass the transaction on instead")
+        self._held.inside = True
+        try:
+            return self._tries(work)
+        finally:
+            self._held.inside = False
+
+    def _tries(self, work: Callable[[Transaction], T]) -> T:
+        for attempt in range(1, TRIES + 1):
+            if attempt > 1:
+                # Longer each time, and different in each process, so that two do not meet again.
+                time.sleep(0.01 * attempt * (1 + os.urandom(1)[0] / 256))
+            committing = False
+            try:
+                with self._one_writer(), self._writer.connect() as connection:
+                    transaction = connection.begin()
+                    try:
+                        result = work(connection)
+                        committing = True
+                        transaction.commit()
+                    except BaseException:
+                        transaction.rollback()
+                        raise
+                    return result
+            except SQLAlchemyError as error:
+                verdict = judge(error)
+                lost = verdict is Verdict.LOST and not committing
+                again = verdict is Verdict.AGAIN or lost or self._raced(error)
+                if not again or attempt == TRIES:
+                    raise translated(error) from None
+        raise AssertionError("the last try returns or raises")
+
+    def _raced(self, error: SQLAlchemyError) -> bool:
+        # With one writer at a time nobody can have been first: on SQLite the same would happen again.
+        return isinstance(error, IntegrityError) and self.dialect == "postgresql"
+
+    @contextmanager
+    def _one_writer(self) -> Iterator[None]:
+        if self.dialect == "postgresql":
+            yield
+            return
+        with self._turn:
+            yield
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """A read-only snapshot: all statements see one state, and no writer is waited for.
+
+        Raises StoreUnavailable.
+        """
+        try:
+            with self._readers.connect() as connection, connection.begin():
+                yield connection
+        except SQLAlchemyError as error:
+            raise translated(error) from None
+
+    def raw_reader(self) -> RawReader:
+        """A context manager that yields a DBAPI connection in autocommit, for single statements of the hot path.
+
+        Each statement has a snapshot of its own. Raises StoreUnavailable at its exit.
+        """
+        return self.raw.reader()
+
+    def compile(self, statement: Executable) -> Prepared:
+        """A Core statement as text with named parameters, for `raw_reader`. Raises ValueError for expanding ones."""
+        return prepare(statement, self.dialect)
+
+    def migrate(self) -> list[str]:
+        """Bring the schema to the newest state; returns the revisions applied, none when it was there.
+
+        Only adds; safe when several processes start at once. Raises ConfigurationInvalid when the database was made
+        by a newer release, StoreUnavailable.
+        """
+        from cert_exchange.store.migrations import upgrade  # noqa: PLC0415 - alembic is loaded only when needed
+
+        return upgrade(self)
+
+    def writing_engine(self) -> Engine:
+        """The engine behind `transact`, for migrations."""
+        return self._writer
+
+    def durability(self) -> Mapping[str, str]:
+        """What the engine promises about a commit, as it reports it: for `doctor` and tests."""
+        names = (
+            ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            if self.dialect == "sqlite"
+            else ("synchronous_commit", "fsync", "full_page_writes", "transaction_isolation")
+        )
+        verb = "PRAGMA" if self.dialect == "sqlite" else "SHOW"
+
+        def ask(tx: Transaction) -> dict[str, str]:
+            return {name: str(tx.execute(text(f"{verb} {name}")).scalar()) for name in names}
+
+        return self.transact(ask)
+
+    def dispose(self) -> None:
+        """Close all idle connections; the object can be used again."""
+        self._writer.dispose()
+        self._readers.dispose()
+        self.raw.close()
+
+    def forget(self) -> None:
+        """In a forked child: leave the parent's connections alone, and make new ones."""
+        # Kept, not closed: closing would say good-bye on a socket that the parent still uses.
+        self._graves += [self._writer.pool, self._readers.pool]
+        self._writer.dispose(close=False)
+        self._readers.dispose(close=False)
+        self.raw.forget()
+        self._turn = threading.Lock()
+        self._held = threading.local()
+
+
+def _forget_all() -> None:
+    for database in list(_alive):
+        database.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
+
+
+def _sqlite(url: URL) -> tuple[Engine, Engine]:
+    def make(begin: str, size: int, overflow: int, pragmas: Sequence[str]) -> Engine:
+        engine = create_engine(
+            url,
+            poolclass=QueuePool,
+            pool_size=size,
+            max_overflow=overflow,
+            pool_timeout=BUSY_SECONDS,
+            hide_parameters=True,
+            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        )
+
+        def connected(connection: Any, _record: Any) -> None:
+            connection.isolation_level = (
+                None  # transactions begin where `begun` says, not in pysqlite
+            )
+            for pragma in pragmas:
+                connection.execute(f"PRAGMA {pragma}")
+
+        def begun(connection: Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        event.listen(engine, "connect", connected)
+        event.listen(engine, "begin", begun)
+        return engine
+
+    shared = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"mmap_size={MMAP_BYTES}")
+    writer = make(
+        "BEGIN IMMEDIATE",
+        1,
+        0,
+        (
+            *shared,
+            f"cache_size=-{WRITER_CACHE_KIB}",
+            f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+            f"journal_size_limit={WAL_BYTES}",
+        ),
+    )
+    readers = make("BEGIN", 4, 60, (*shared, f"cache_size=-{READER_CACHE_KIB}", "query_only=ON"))
+    return writer, readers
+
+
+def _postgresql(url: URL) -> tuple[Engine, Engine]:
+    engine = create_engine(
+        url,
+        pool_size=5,
+        max_overflow=15,
+        pool_timeout=LOCK_SECONDS,
+        pool_pre_ping=True,
+        pool_use_lifo=True,
+        hide_parameters=True,
+        isolation_level="READ COMMITTED",
+        connect_args={
+            "application_name": "cert-exchange",
+            "connect_timeout": 10,
+            "keepalives_idle": 30,
+            "tcp_user_timeout": 30_000,
+            "options": f"-c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
+            f" -c idle_in_transaction_session_timeout=300s -c synchronous_commit=on -c timezone=UTC",
+        },
+    )
+    readers = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine, readers
+
+
+def reserve_ids(tx: Transaction, table: Table, count: int) -> Sequence[int]:
+    """Ids for rows that this transaction inserts next, rising.
+
+    SQLite has one writer, so the next after the greatest are free; PostgreSQL takes them from the sequence. On SQLite
+    insert before reserving again.
+    """
+    (key,) = table.primary_key.columns
+    if tx.dialect.name == "sqlite":
+        last = tx.execute(select(func.coalesce(func.max(key), 0))).scalar_one()
+        return range(last + 1, last + 1 + count)
+    series = func.generate_series(1, count).table_valued("n")
+    rows = tx.execute(select(func.nextval(f"{table.name}_{key.name}_seq")).select_from(series))
+    return sorted(row[0] for row in rows)

@@ -1,0 +1,153 @@
+"""Fixtures: a node on both engines, a clock that tests move.
+
+`node` is a fresh home and database for each test, run once on SQLite and once on PostgreSQL. `sqlite_node` and
+`postgresql_node` are the one or the other. `wall` moves the nodes' clock; it starts at the real time and runs on.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import URL
+
+from cert_exchange.node import Clock, Node, make_home, open_node
+from tests import engines
+
+OUR_IDENTITY = "identity--0a2d8a4e-6f1b-4f5e-9d1a-3f6f0a4f5b11"
+TITLE = "CERT A"
+
+
+@dataclass
+class Wall:
+    """The real clock, moved. `forward` is time that passes; `jump` moves the wall clock alone."""
+
+    passed: int = 0
+    jumped: int = 0
+
+    def forward(self, by: timedelta) -> None:
+        self.passed += int(by.total_seconds() * 1_000_000)
+
+    def jump(self, by: timedelta) -> None:
+        self.jumped += int(by.total_seconds() * 1_000_000)
+
+    def read(self) -> int:
+        return time.time_ns() // 1_000 + self.passed + self.jumped
+
+    def steady(self) -> float:
+        return time.monotonic() + self.passed / 1_000_000
+
+    def clock(self) -> Clock:
+        return Clock(self.read, steady=self.steady)
+
+
+@pytest.fixture
+def wall() -> Wall:
+    return Wall()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[URL]:
+    """The address of a PostgreSQL server of this run."""
+    try:
+        with engines.postgresql() as url:
+            yield url
+    except engines.NoServer as missing:
+        # Never passed over where results count: without CI=true only the developer is told.
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI needs PostgreSQL: {missing}")
+        pytest.fail(
+            f"{missing}; or set CERT_EXCHANGE_TEST_PG_URL, or deselect with -k 'not postgresql'"
+        )
+
+
+@pytest.fixture(scope="session")
+def _postgresql_template(postgresql_server: URL) -> Iterator[str]:
+    from cert_exchange.store.database import Database
+
+    url = engines.make_database(postgresql_server)
+    database = Database.open(url.render_as_string(hide_password=False))
+    database.migrate()
+    database.dispose()
+    yield str(url.database)
+    engines.drop_database(postgresql_server, url)
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_home(
+        tmp_path_factory.mktemp("template") / "home", identity=OUR_IDENTITY, title=TITLE
+    )
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: URL, _postgresql_template: str) -> Iterator[str]:
+    """A fresh, migrated database."""
+    url = engines.make_database(postgresql_server, _postgresql_template)
+    yield url.render_as_string(hide_password=False)
+    engines.drop_database(postgresql_server, url)
+
+
+@pytest.fixture
+def empty_postgresql_url(postgresql_server: URL) -> Iterator[str]:
+    """A fresh database without any table."""
+    url = engines.make_database(postgresql_server)
+    yield url.render_as_string(hide_password=False)
+    engines.drop_database(postgresql_server, url)
+
+
+@pytest.fixture
+def new_node(
+    tmp_path: Path, wall: Wall, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Node]]:
+    """`new_node("sqlite" | "postgresql", name="b")`: another node; all are closed at the end."""
+    made: list[Node] = []
+    databases: list[URL] = []
+
+    def make(engine: str, name: str = "a") -> Node:
+        home = tmp_path / f"node-{name}"
+        if engine == "sqlite":
+            shutil.copytree(request.getfixturevalue("_sqlite_template"), home)
+        else:
+            template = request.getfixturevalue("_postgresql_template")
+            url = engines.make_database(request.getfixturevalue("postgresql_server"), template)
+            databases.append(url)
+            text = url.render_as_string(hide_password=False)
+            make_home(home, identity=OUR_IDENTITY, title=TITLE, database_url=text)
+        node = open_node(home, clock=wall.clock())
+        made.append(node)
+        return node
+
+    yield make
+    for node in made:
+        node.close()
+    for url in databases:
+        engines.drop_database(request.getfixturevalue("postgresql_server"), url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def node(request: pytest.FixtureRequest, new_node: Callable[..., Node]) -> Node:
+    """A fresh node, once on each engine."""
+    return new_node(request.param)
+
+
+@pytest.fixture
+def sqlite_node(new_node: Callable[..., Node]) -> Node:
+    return new_node("sqlite")
+
+
+@pytest.fixture
+def postgresql_node(new_node: Callable[..., Node]) -> Node:
+    return new_node("postgresql")
+
+
+def reopen(node: Node, wall: Wall | None = None) -> Node:
+    """The same node as a new process would open it. The caller closes it."""
+    clock = wall.clock() if wall is not None else node.clock
+    return open_node(node.settings.home, clock=clock)
