@@ -20,7 +20,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictStr
 
 from cert_exchange.errors import Problem
-from cert_exchange.policy.forms import Plain, partner_name, refuse
+from cert_exchange.policy.forms import Plain
 from cert_exchange.policy.reading import (
     Path,
     Place,
@@ -30,6 +30,7 @@ from cert_exchange.policy.reading import (
     read_document,
     shown,
 )
+from cert_exchange.policy.spellings import partner_name, refuse
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _LIKE_UUID: Final = re.compile(r"(?i)[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")

@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 from cert_exchange.errors import Problem
 from cert_exchange.policy.crosschecks import check_across
-from cert_exchange.policy.forms import ADVICE, PolicyForm
+from cert_exchange.policy.forms import PolicyForm
 from cert_exchange.policy.matching import Plans, plans_of
 from cert_exchange.policy.reading import (
     Path,
@@ -36,6 +36,7 @@ from cert_exchange.policy.rules import (
     Rule,
     Verb,
 )
+from cert_exchange.policy.spellings import ADVICE
 from cert_exchange.stix.markings import Tlp
 
 __all__ = [
