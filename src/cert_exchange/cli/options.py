@@ -39,14 +39,14 @@ def home_of(home: Path | None) -> Path:
 
 @contextmanager
 def opened(home: Path | None) -> Iterator[Node]:
-    """Open the node, and let its database go afterwards."""
+    """Open the node, and close it afterwards."""
     from cert_exchange.node import open_node
 
     node = open_node(home_of(home))
     try:
         yield node
     finally:
-        node.database.dispose()
+        node.close()
 
 
 def operator() -> str:

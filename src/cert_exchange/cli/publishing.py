@@ -1,0 +1,309 @@
+"""Commands of the desk: publish, withdraw, and what rules hold back for a person to release."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from cert_exchange.cli import printing
+from cert_exchange.cli.exits import ExitCode
+from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator
+from cert_exchange.errors import BodyTooLarge, ConfigurationInvalid, InputRefused, NotFound, NotJson
+
+if TYPE_CHECKING:
+    from cert_exchange.node import Node
+    from cert_exchange.services.publishing import Outcome, PublishPreview
+
+hold_app = typer.Typer(
+    help="What a rule holds back until its time or a person comes.", no_args_is_help=True
+)
+
+_GZIP: Final = b"\x1f\x8b"
+_GOOD: Final = ("accepted", "duplicate")
+CollectionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--collection", help="Alias or UUID of the collection; not needed when there is only one."
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    for command in (publish, withdraw):
+        app.command()(command)
+    app.add_typer(hold_app, name="hold")
+
+
+def publish(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="STIX 2.1 bundles, envelopes, lists or single objects, also gzip; - is standard input."
+        ),
+    ],
+    *,
+    collection: CollectionOption = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Store nothing: say what would be accepted and who would see it."
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="List only what was not accepted.")
+    ] = False,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Publish objects, and say of each whether it was accepted, a duplicate, or refused and why.
+
+    All files are read and understood before anything is stored. Who gets to see the objects is what your policies
+    say. Exit code 1 when an object was not accepted; the others are published all the same.
+    """
+    with opened(home) as node:
+        where = collection or _only_collection(node)
+        bodies = {str(file): _read(file, limit=node.publish_limits.body_bytes) for file in files}
+        _understand_all(node, bodies)
+        if dry_run:
+            refused = _preview(node, bodies, where, quiet=quiet, as_json=as_json)
+        else:
+            refused = _publish(node, bodies, where, quiet=quiet, as_json=as_json)
+    if refused:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def withdraw(
+    stix_id: Annotated[str, typer.Argument(metavar="ID", help="The object's STIX id.")],
+    *,
+    reason: Reason,
+    version: Annotated[
+        str | None, typer.Option("--version", help="Only this version; all if not given.")
+    ] = None,
+    collection: Annotated[
+        str | None, typer.Option("--collection", help="Only from this collection.")
+    ] = None,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Take an object of ours back from everyone who may see it. It stays stored; the log keeps both lines."""
+    from cert_exchange.services import releasing
+
+    with opened(home) as node:
+        done = releasing.withdraw(
+            node, stix_id, version=version, collection=collection, by=operator(), reason=reason
+        )
+    if as_json:
+        printing.document(asdict(done))
+        return
+    printing.table(
+        ["audience", "id", "version", "line", "rule"],
+        [(line.audience, line.stix_id, line.version, line.kind, line.rule) for line in done.lines],
+    )
+    printing.verdict(f"taken back: {printing.count(len(done.lines), 'line')} written")
+
+
+@hold_app.command("list")
+def hold_list(*, as_json: AsJson = False, home: Home = None) -> None:
+    """List what waits: which object before which audience, by which rule, until when."""
+    from cert_exchange.services import releasing
+
+    with opened(home) as node:
+        held = releasing.list_holds(node)
+    if as_json:
+        printing.document(
+            [
+                asdict(row)
+                | {
+                    "held_at": printing.instant(row.held_at),
+                    "due_at": printing.instant(row.due_at) or None,
+                }
+                for row in held
+            ]
+        )
+        return
+    printing.table(
+        ["id", "version", "audience", "collection", "rule", "until", "reason"],
+        [
+            (
+                row.stix_id,
+                row.version,
+                row.audience,
+                row.collection,
+                row.rule,
+                printing.instant(row.due_at) or "a person releases it",
+                row.reason,
+            )
+            for row in held
+        ],
+    )
+
+
+@hold_app.command("release")
+def hold_release(
+    stix_id: Annotated[str, typer.Argument(metavar="ID", help="The object's STIX id.")],
+    *,
+    audience: Annotated[
+        str | None, typer.Option("--audience", help="Only before this audience.")
+    ] = None,
+    reason: Reason,
+    home: Home = None,
+) -> None:
+    """Let a held object go. The ceiling and every denial still stand."""
+    from cert_exchange.services import releasing
+
+    with opened(home) as node:
+        done = releasing.release_hold(
+            node, stix_id, audience=audience, by=operator(), reason=reason
+        )
+    printing.verdict(f"{printing.count(len(done), 'hold')} released")
+
+
+def _publish(
+    node: Node, bodies: dict[str, bytes], collection: str, *, quiet: bool, as_json: bool
+) -> int:
+    from cert_exchange.services import publishing
+
+    outcomes: list[Outcome] = []
+    gained: Counter[tuple[str, str, str]] = Counter()
+    for name, body in bodies.items():
+        with printing.progress(f"publishing {name}") as progress:
+            done = publishing.publish(
+                node, body, collection=collection, by=operator(), progress=progress
+            )
+        outcomes.extend(done.outcomes)
+        gained.update((line.audience, str(line.kind.value), line.rule) for line in done.lines)
+    if as_json:
+        printing.document({"outcomes": [asdict(o) for o in outcomes], "lines": _counted(gained)})
+    else:
+        _print_outcomes(outcomes, {}, quiet=quiet)
+    for (audience, kind, rule), number in sorted(gained.items()):
+        printing.verdict(f"{audience}: {printing.count(number, kind)} by {rule}")
+    if not gained:
+        printing.verdict("no audience sees anything new; `cert-exchange policy explain` says why")
+    return _verdict(outcomes, "published")
+
+
+def _preview(
+    node: Node, bodies: dict[str, bytes], collection: str, *, quiet: bool, as_json: bool
+) -> int:
+    from cert_exchange.services import publishing
+
+    previews = [
+        publishing.preview_publish(node, body, collection=collection, by=operator())
+        for body in bodies.values()
+    ]
+    outcomes = [outcome for preview in previews for outcome in preview.outcomes]
+    answers: Counter[tuple[str, str, str]] = Counter()
+    for preview in previews:
+        answers.update((s.audience, s.answer, s.rule) for s in preview.sighted)
+    if as_json:
+        printing.document(
+            {
+                "outcomes": [asdict(outcome) for outcome in outcomes],
+                "seen": [asdict(sighted) for preview in previews for sighted in preview.sighted],
+                "lines": _counted(answers),
+            }
+        )
+    else:
+        _print_outcomes(outcomes, _seen_by(previews), quiet=quiet)
+    for (audience, answer, rule), number in sorted(answers.items()):
+        printing.verdict(f"{audience}: {printing.count(number, 'object')} {answer} by {rule}")
+    return _verdict(outcomes, "looked at; nothing was stored")
+
+
+def _seen_by(previews: Iterable[PublishPreview]) -> dict[str, str]:
+    words: dict[str, list[str]] = {}
+    for preview in previews:
+        for sighted in preview.sighted:
+            why = f" ({sighted.reason})" if sighted.reason and sighted.answer != "released" else ""
+            words.setdefault(sighted.stix_id, []).append(
+                f"{sighted.audience}: {sighted.answer} by {sighted.rule}{why}"
+            )
+    return {stix_id: "; ".join(sorted(set(said))) for stix_id, said in words.items()}
+
+
+def _print_outcomes(outcomes: list[Outcome], seen: dict[str, str], *, quiet: bool) -> None:
+    shown = [outcome for outcome in outcomes if not quiet or outcome.result not in _GOOD]
+    if quiet and not shown:
+        return
+    columns = ["result", "id", "version", "reason"]
+    rows: list[tuple[Any, ...]] = [(o.result, o.id, o.version, o.message) for o in shown]
+    if seen:
+        columns.append("who would see it")
+        rows = [
+            (*row, seen.get(row[1], "nobody: no policy covers this collection")) for row in rows
+        ]
+    printing.table(columns, rows)
+
+
+def _counted(counter: Counter[tuple[str, str, str]]) -> list[dict[str, Any]]:
+    return [
+        {"audience": audience, "answer": answer, "rule": rule, "objects": number}
+        for (audience, answer, rule), number in sorted(counter.items())
+    ]
+
+
+def _verdict(outcomes: list[Outcome], done: str) -> int:
+    counts = Counter(outcome.result for outcome in outcomes)
+    told = ", ".join(f"{number:,} {result}" for result, number in sorted(counts.items()))
+    printing.verdict(f"{printing.count(len(outcomes), 'object')} {done}: {told}")
+    return sum(number for result, number in counts.items() if result not in _GOOD)
+
+
+def _only_collection(node: Node) -> str:
+    from cert_exchange.services import holdings
+
+    names = [row.collection for row in holdings.status(node).collections]
+    if len(names) == 1:
+        return names[0]
+    raise ConfigurationInvalid(
+        f"Into which collection? Give --collection with one of: {', '.join(names)}."
+        if names
+        else "This node has no collection yet: put a file into collections/ and run `cert-exchange collection load`."
+    )
+
+
+def _understand_all(node: Node, bodies: dict[str, bytes]) -> None:
+    """With several files, find the one that is no STIX before the first is stored; one alone fails whole by itself."""
+    from cert_exchange.stix.envelopes import examine
+
+    for name, body in bodies.items() if len(bodies) > 1 else ():
+        try:
+            examine(body, limits=node.publish_limits)
+        except InputRefused as error:
+            raise type(error)(f"{name}: {error.public}", detail=error.detail) from error
+
+
+def _read(file: Path, *, limit: int) -> bytes:
+    """Read a file or standard input, unpacked when it is gzip, up to `limit` bytes."""
+    try:
+        if str(file) == "-":
+            raw = sys.stdin.buffer.read(limit + 1)
+        else:
+            with file.open("rb") as opened_file:
+                raw = opened_file.read(limit + 1)
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no file {file}.") from error
+    except OSError as error:
+        raise InputRefused(f"The file {file} cannot be read: {error.strerror}.") from error
+    if raw.startswith(_GZIP):
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            raw = unpacker.decompress(raw, limit + 1)
+        except zlib.error as error:
+            raise NotJson(f"{file} begins like gzip but cannot be unpacked.") from error
+        if not unpacker.eof and len(raw) <= limit:
+            raise NotJson(f"{file} is a gzip file that was cut off.")
+    if len(raw) > limit:
+        raise BodyTooLarge(
+            f"{file} holds more than {limit:,} bytes, unpacked; publish it in parts."
+        )
+    return raw

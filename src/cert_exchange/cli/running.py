@@ -1,0 +1,240 @@
+"""Commands about the node as a whole: init, serve, work, status, doctor."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cert_exchange.cli import printing
+from cert_exchange.cli.exits import ExitCode
+from cert_exchange.cli.options import AsJson, Home, home_of, opened
+
+if TYPE_CHECKING:
+    from cert_exchange.services.holdings import Status
+
+ClockOk = Annotated[
+    bool,
+    typer.Option(
+        "--clock-ok", help="The clock was checked by a person: release again after a jump."
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    for command in (init, serve, work, status, doctor):
+        app.command()(command)
+
+
+def init(
+    *,
+    title: Annotated[
+        str, typer.Option("--title", help="The name of your CERT, as partners read it.")
+    ],
+    identity: Annotated[
+        str | None,
+        typer.Option(
+            "--identity",
+            help="Your CERT's STIX identity, such as identity--UUID. A new one if not given.",
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to listen on.")] = 8443,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option("--tls-certificate", help="PEM file with the certificate and its chain."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", help="PEM file with its key.")
+    ] = None,
+    database_url: Annotated[
+        str | None,
+        typer.Option(
+            "--database-url", help="PostgreSQL instead of SQLite; without a password in it."
+        ),
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Make a node's folder: keys, settings (node.yaml), database, the TLP markings and your identity.
+
+    Run again, it goes on where it was cut off and changes nothing that is there.
+    """
+    from cert_exchange.node import make_home, open_node
+    from cert_exchange.services import publishing
+
+    folder = home_of(home)
+    fresh = not (folder / "node.yaml").exists()
+    # Relative names in node.yaml would start at the home, not where the person stands who types them.
+    make_home(
+        folder,
+        title=title,
+        identity=identity or (f"identity--{uuid.uuid4()}" if fresh else None),
+        host=host,
+        port=port,
+        tls_certificate=tls_certificate.absolute() if tls_certificate else None,
+        tls_key=tls_key.absolute() if tls_key else None,
+        **({"database_url": database_url} if database_url else {}),
+    )
+    node = open_node(folder)
+    try:
+        publishing.seed(node)
+    finally:
+        node.close()
+    printing.facts(
+        {
+            "home": folder.absolute(),
+            "identity": node.settings.identity,
+            "title": node.settings.title,
+        }
+    )
+    printing.verdict(
+        "next: put files into collections/ and policies/, then `cert-exchange partner add`"
+    )
+
+
+def serve(
+    *,
+    worker: Annotated[
+        bool, typer.Option("--worker/--no-worker", help="Also run the sync worker, as a child.")
+    ] = True,
+    clock_ok: ClockOk = False,
+    home: Home = None,
+) -> None:
+    """Answer partners over TAXII 2.1 until SIGTERM or Ctrl-C; the sync worker runs beside it."""
+    from cert_exchange import http
+
+    http.serve(home_of(home), with_worker=worker, clock_ok=clock_ok)
+
+
+def work(*, clock_ok: ClockOk = False, home: Home = None) -> None:
+    """Run the sync worker alone: pulls, pushes, embargoes that end, ledger seals. For `serve --no-worker`."""
+    from cert_exchange import worker
+
+    worker.work(home_of(home), clock_ok=clock_ok)
+
+
+def status(*, as_json: AsJson = False, home: Home = None) -> None:
+    """Show the node at a glance: collections, what each audience sees and has fetched, sources, targets, ledger."""
+    from cert_exchange.services import holdings
+
+    with opened(home) as node:
+        found = holdings.status(node)
+    if as_json:
+        printing.document(_status_document(found))
+        return
+    printing.facts({"node": found.title, "identity": found.identity, "database": found.engine})
+    printing.result("")
+    printing.table(
+        ["collection", "published", "received", "proposals", "taken back", "title"],
+        [
+            (c.collection, c.own, c.received, c.proposals, c.taken_back, c.title)
+            for c in found.collections
+        ],
+        title="collections (object versions)",
+    )
+    printing.table(
+        ["view", "visible", "held", "withdrawn", "fetched", "last fetch"],
+        [
+            (
+                f"{view.audience}/{view.collection}",
+                view.live,
+                view.held,
+                view.withdrawn,
+                "; ".join(f"{r.partner} {view.live - r.behind:,}" for r in view.readers)
+                or "no reader",
+                "; ".join(printing.instant(r.fetched_to) or "never" for r in view.readers),
+            )
+            for view in found.views
+        ],
+        title="what partners see",
+    )
+    printing.table(
+        ["name", "does", "partner", "collection", "last success", "outcome"],
+        [
+            (
+                c.name,
+                c.direction,
+                c.partner,
+                c.collection,
+                "paused" if c.paused else printing.instant(c.last_success_at) or "never",
+                c.last_outcome,
+            )
+            for c in found.channels
+        ],
+        title="sources and targets",
+    )
+    printing.result(
+        f"ledger: {found.ledger_sealed:,} lines sealed, {found.ledger_open:,} waiting for their seal"
+    )
+
+
+def doctor(
+    partner: Annotated[
+        str | None,
+        typer.Argument(
+            help="Look at one partner: why nothing arrives, what its client does oddly."
+        ),
+    ] = None,
+    *,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Look for what is wrong or soon will be, and say what to do about it. Exit code 1 when something is wrong."""
+    from cert_exchange.services import doctoring
+
+    with opened(home) as node:
+        findings = doctoring.examine(node, partner=partner)
+    wrong = sum(1 for finding in findings if finding.grade == "wrong")
+    if as_json:
+        printing.document([asdict(finding) for finding in findings])
+    else:
+        printing.table(
+            ["grade", "about", "finding", "next step"],
+            [(f.grade, f.about, f.finding, f.step) for f in findings],
+        )
+    printing.verdict("nothing is wrong" if not wrong else f"{printing.count(wrong, 'thing')} wrong")
+    if wrong:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _status_document(found: Status) -> dict[str, Any]:
+    return {
+        "title": found.title,
+        "identity": found.identity,
+        "database": found.engine,
+        "collections": [asdict(row) for row in found.collections],
+        "views": [
+            {
+                "audience": view.audience,
+                "collection": view.collection,
+                "visible": view.live,
+                "held": view.held,
+                "withdrawn": view.withdrawn,
+                "readers": [
+                    {
+                        "partner": reader.partner,
+                        "fetched_to": printing.instant(reader.fetched_to) or None,
+                        "fetched": view.live - reader.behind,
+                        "behind": reader.behind,
+                    }
+                    for reader in view.readers
+                ],
+            }
+            for view in found.views
+        ],
+        "channels": [
+            asdict(row)
+            | {
+                "next_attempt_at": printing.instant(row.next_attempt_at),
+                "last_success_at": printing.instant(row.last_success_at) or None,
+                "counters": json.loads(row.counters),
+            }
+            for row in found.channels
+        ],
+        "ledger": {"sealed": found.ledger_sealed, "open": found.ledger_open},
+    }
