@@ -30,7 +30,10 @@ class NoServer(Exception):
 
 
 class Server:
-    """A throw-away server of this run. Data are not synced to disk: nobody pulls the plug on a test."""
+    """A throw-away server of this run. Data are not synced to disk: nobody pulls the plug on a test.
+
+    `durable`: they are, as in service; for the benchmark, whose figures must contain that price.
+    """
 
     def __init__(self, binaries: Path, environment: dict[str, str] | None = None) -> None:
         self.binaries = binaries
@@ -60,14 +63,16 @@ class Server:
             "postgresql+psycopg", "exchange", host="127.0.0.1", port=self.port, database="postgres"
         )
 
-    def start(self) -> None:
+    def start(self, *, durable: bool = False) -> None:
+        memory = "256MB" if durable else "64MB"
+        hasty = [] if durable else ["-c", "fsync=off", "-c", "full_page_writes=off"]
         log = (self.folder / "log").open("ab")
         self._process = subprocess.Popen(
             [
                 *self._as, str(self.binaries / "postgres"), "-D", str(self.data),
                 "-c", "listen_addresses=127.0.0.1", "-c", f"port={self.port}",
-                "-c", f"unix_socket_directories={self.folder}", "-c", "fsync=off",
-                "-c", "full_page_writes=off", "-c", "max_connections=200", "-c", "shared_buffers=64MB",
+                "-c", f"unix_socket_directories={self.folder}", *hasty,
+                "-c", "max_connections=200", "-c", f"shared_buffers={memory}",
             ],
             env=self._environment, stdout=log, stderr=log, cwd=self.folder,
         )  # fmt: skip

@@ -1,0 +1,5 @@
+"""`python -m benchmarks [--quick]`."""
+
+from benchmarks.run import main
+
+main()
