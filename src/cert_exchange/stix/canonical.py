@@ -28,6 +28,8 @@ JsonValue: TypeAlias = dict[str, Any] | list[Any] | str | int | float | bool | N
 _SAFE_INTEGER: Final = 2**53 - 1
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _BEYOND_D7FF: Final = re.compile(rb"[\xee-\xff]")
+# A number with a fraction or exponent; in text it may match too, which only costs the slower way.
+_FLOAT: Final = re.compile(rb'(?:":|[,\[])-?[0-9]+[.eE]')
 # A fraction of a timestamp that ends in zeros; `(?=[,}\]])` because a key is followed by a colon.
 _TRAILING_ZEROS: Final = re.compile(rb'\.([0-9]*?)0+Z"(?=[,}\]])')
 _BEFORE_FRACTION: Final = re.compile(
@@ -115,10 +117,10 @@ def sameness_digest(content: Mapping[str, Any]) -> bytes:
 
 
 def sameness_of_body(content: Mapping[str, Any], body: bytes | None) -> bytes:
-    """The same, where `body` is `canonical_bytes(content)` and the content holds no `Number`, else None."""
+    """The same, where `body` is `canonical_bytes(content)`, or None when the content holds a `Number`."""
     # orjson writes strings and whole numbers as RFC 8785 does, but sorts keys by code point and not by UTF-16 unit.
     # The two orders differ only when there is a character from U+E000 on, whose UTF-8 begins with 0xEE or more.
-    if body is None or _BEYOND_D7FF.search(body) is not None:
+    if body is None or _BEYOND_D7FF.search(body) is not None or _FLOAT.search(body) is not None:
         body = rfc8785.dumps(content)  # type: ignore[arg-type]  # a JSON object by construction
     return hashlib.sha256(_TRAILING_ZEROS.sub(_without_zeros, body)).digest()
 

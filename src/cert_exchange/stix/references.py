@@ -90,3 +90,33 @@ def marking_ids(content: Mapping[str, Any]) -> list[str]:
         if isinstance(entry, dict) and isinstance(entry.get("marking_ref"), str):
             found.append(entry["marking_ref"])
     return found
+
+
+OBSERVABLE_TYPES: Final = frozenset(
+    {
+        "artifact",
+        "autonomous-system",
+        "directory",
+        "domain-name",
+        "email-addr",
+        "email-message",
+        "file",
+        "ipv4-addr",
+        "ipv6-addr",
+        "mac-addr",
+        "mutex",
+        "network-traffic",
+        "process",
+        "software",
+        "url",
+        "user-account",
+        "windows-registry-key",
+        "x509-certificate",
+    }
+)
+"""The eighteen cyber-observable types of STIX 2.1 (section 6)."""
+
+
+def is_observable_id(stix_id: str) -> bool:
+    """Whether the id names a cyber-observable of STIX 2.1 by its type."""
+    return stix_id.partition("--")[0] in OBSERVABLE_TYPES
