@@ -1,5 +1,6 @@
 """May this audience have this object? One pure function; the clock and everything else is passed in.
 
+(0) an audience without members and a collection that the policy does not name see nothing (CASES M01)
 (1) what came from a member of the audience never goes back to it (DESIGN invariant 5, DECISIONS 28)
 (2) the ceiling: unknown markings, then the TLP ladder; without markings a marking definition passes it, and so does
     an identity that is carried along
@@ -7,7 +8,7 @@
 (4) rules that deny  (5) rules that hold  (6) rules that allow  (7) else denied
 
 1. `decide` never raises: whatever goes wrong in it denies.
-2. What is carried along (DECISIONS 4) needs (1) to (4) only.
+2. What is carried along (DECISIONS 4) needs (0) to (4) only.
 3. Time keys of a live line use the instant of its release, unless their rule says withdraw (DECISIONS 9); whether a
    hold has passed is always asked of `now`.
 """
@@ -17,10 +18,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from cert_exchange.policy.decisions import Allow, Decision, Deny, DenyKind, Hold, Redact
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.matching import keys_of
-from cert_exchange.policy.rules import Ceiling, HoldTerms, Verb
+from cert_exchange.policy.rules import (
+    Allow,
+    Ceiling,
+    Decision,
+    Deny,
+    DenyKind,
+    Hold,
+    HoldTerms,
+    Redact,
+    Verb,
+)
 from cert_exchange.policy.subject import MARKINGS, OWN_NAME, Subject, subject_of
 from cert_exchange.stix.markings import Tlp
 
@@ -41,6 +51,8 @@ __all__ = [
 
 _NOBODY: Final[frozenset[str]] = frozenset()
 _CARRIED: Final = Allow("carried", "an object that is visible refers to it")
+_NOBODY_THERE: Final = Deny("default", "the audience has no members", DenyKind.DEFAULT)
+_NOT_NAMED: Final = Deny("default", "the policy names no such collection", DenyKind.DEFAULT)
 _DEFAULT: Final = Deny("default", "no rule allows it", DenyKind.DEFAULT)
 
 
@@ -66,7 +78,7 @@ class RuleAnswer:
 
 
 def decide(policy: Policy, subject: Subject, context: Context) -> Decision:
-    """Decide for one audience and collection; (1) to (7) above, the first answer stands. Never raises."""
+    """Decide for one audience and collection; (0) to (7) above, the first answer stands. Never raises."""
     try:
         return _decided(policy, subject, context)
     except Exception as error:  # noqa: BLE001 - invariant 1: whatever fails here must deny, never pass and never spoil a batch
@@ -89,6 +101,10 @@ def answers(policy: Policy, subject: Subject, context: Context) -> tuple[RuleAns
 
 
 def _decided(policy: Policy, subject: Subject, context: Context) -> Decision:
+    if not context.members:
+        return _NOBODY_THERE
+    if context.collection not in policy.collections:
+        return _NOT_NAMED
     own = subject.origin == OWN_NAME
     if not own and subject.origin in context.members:
         return Deny("origin", f"it came from {subject.origin}, a member", DenyKind.ORIGIN)

@@ -12,8 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from cert_exchange.policy.decisions import Allow, Deny, DenyKind
-from cert_exchange.policy.rules import ANY_ORIGIN, PARTNERS_ORIGIN, Match, Rule, Verb
+from cert_exchange.policy.rules import (
+    ANY_ORIGIN,
+    PARTNERS_ORIGIN,
+    Allow,
+    Deny,
+    DenyKind,
+    Match,
+    Rule,
+    Verb,
+)
 from cert_exchange.policy.subject import OWN_NAME, Subject
 
 Test = Callable[[Subject, int, str], bool]

@@ -1,8 +1,9 @@
-"""Rules and ceiling as plain values: what a policy document says, before and after it is compiled.
+"""Rules, ceiling and decisions as plain values: what a policy document says, and what the engine answers.
 
 1. A key that is None is not asked; a key that is given never matches an object that lacks its property (CASES H07).
 2. All given keys of a rule must match; of a list of values one is enough.
 3. Durations and instants are micros.
+4. A decision has its rule and its reason. Match every case and end with `assert_never`; nobody truth-tests one.
 """
 
 from __future__ import annotations
@@ -82,3 +83,51 @@ class Ceiling:
     # Marking definitions that are understood and therefore permitted. With a level: what an object under it counts
     # as when it carries no TLP.
     statements: Mapping[str, Tlp | None] = field(default_factory=dict)
+
+
+class DenyKind(StrEnum):
+    """What denied: the ceiling, a named rule, nothing that allowed, the object's own origin, or a failure."""
+
+    CEILING = "ceiling"
+    RULE = "rule"
+    DEFAULT = "default"
+    ORIGIN = "origin"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """The audience may have the object as it is."""
+
+    rule: str  # its name in the policy document, or "carried"
+    reason: str  # for the log and `policy explain`; no partner reads it
+
+
+@dataclass(frozen=True, slots=True)
+class Redact:
+    """The audience may have a derivative, made by these operations (DECISIONS 11-18)."""
+
+    rule: str
+    reason: str
+    operations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Not yet: until `due` (micros), or, where it is None, until a person releases it."""
+
+    rule: str
+    reason: str
+    due: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """No. `rule` is the rule's name, or the kind's where no rule of the document denied."""
+
+    rule: str
+    reason: str
+    kind: DenyKind
+
+
+Decision = Allow | Redact | Hold | Deny

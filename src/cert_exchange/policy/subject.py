@@ -36,7 +36,7 @@ class Subject:
     labels: frozenset[str]  # case-folded
     indicator_types: frozenset[str]
     confidence: int | None
-    creator: str | None  # created_by_ref
+    creator: str | None  # created_by_ref, in small letters as policies write it
     pattern_type: str | None
     valid_until: int | None  # micros
     changed_at: int  # micros: `modified`, else `created`, else when it was stored
@@ -70,6 +70,7 @@ def subject_of(content: Mapping[str, Any], *, origin: str, stored_at: int) -> Su
     changed = _instant(content, "modified", malformed)
     if changed is None:
         changed = _instant(content, "created", malformed)
+    creator = _word(content, "created_by_ref", malformed)
     return Subject(
         id=str(content.get("id")),
         type=str(content.get("type")),
@@ -79,7 +80,7 @@ def subject_of(content: Mapping[str, Any], *, origin: str, stored_at: int) -> Su
         labels=_words(content, "labels", malformed, fold=True),
         indicator_types=_words(content, "indicator_types", malformed, fold=False),
         confidence=confidence,
-        creator=_word(content, "created_by_ref", malformed),
+        creator=None if creator is None else creator.lower(),
         pattern_type=_word(content, "pattern_type", malformed),
         valid_until=_instant(content, "valid_until", malformed),
         changed_at=stored_at if changed is None else changed,
