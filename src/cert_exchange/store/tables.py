@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import (
@@ -29,17 +29,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from cert_exchange.stix.references import Role  # noqa: F401 - the numbers stored in `references_to.role`
+
 OWN: Final = 0
 """The origin of what our own desk published. Partners are numbered from 1."""
-
-
-class Role(IntEnum):
-    """How an object refers to another (DECISIONS 4). EXTENSION keys are never required ones."""
-
-    CREATOR = 1
-    MARKING = 2
-    REQUIRED = 3
-    EXTENSION = 4
 
 
 class ObjectStatus(StrEnum):
@@ -129,7 +122,9 @@ references = Table(
     metadata,
     Column("source", ForeignKey("objects.id"), primary_key=True),
     Column("target", ForeignKey("identifiers.num"), primary_key=True),
-    Column("role", SmallInteger, nullable=False),  # the strictest Role when there are several: see Role
+    Column(
+        "role", SmallInteger, nullable=False
+    ),  # the strictest Role when there are several: see Role
     Index(None, "target", "source"),
     sqlite_with_rowid=False,
 )
@@ -174,7 +169,9 @@ partner_identities = Table(
     metadata,
     Column("partner", ForeignKey("partners.id"), primary_key=True),
     Column("stix_id", Exact, primary_key=True),
-    Column("relayed", Boolean, nullable=False),  # False: it speaks for this identity; True: it may relay it
+    Column(
+        "relayed", Boolean, nullable=False
+    ),  # False: it speaks for this identity; True: it may relay it
 )
 
 credentials = Table(
@@ -236,7 +233,9 @@ release_log = Table(
     Column("kind", Exact, nullable=False),
     Column("object", ForeignKey("objects.id"), nullable=False),
     Column("rendition", ForeignKey("renditions.id"), nullable=False),
-    Column("policy", ForeignKey("policies.id")),  # NULL where no policy decided (an owner's withdrawal)
+    Column(
+        "policy", ForeignKey("policies.id")
+    ),  # NULL where no policy decided (an owner's withdrawal)
     Column("rule", Text, nullable=False),
     Column("salt", LargeBinary(16)),
     Column("commitment", LargeBinary(32)),  # kept in place of an erased salt
@@ -356,7 +355,9 @@ sources = Table(
     Column("url", Text, nullable=False),  # the API root
     Column("remote_collection", Text, nullable=False),
     Column("collection", ForeignKey("collections.id"), nullable=False),  # what is pulled joins it
-    Column("options", Text, nullable=False),  # JSON of remote.connection.Options: names of secret files, never secrets
+    Column(
+        "options", Text, nullable=False
+    ),  # JSON of remote.connection.Options: names of secret files, never secrets
     Column("cursor", Text),  # X-TAXII-Date-Added-Last as received
     Column("next_token", Text),  # in the middle of a run
     Column("paused_at", BigInteger),
@@ -377,9 +378,13 @@ targets = Table(
     Column("partner", ForeignKey("partners.id"), nullable=False),
     Column("url", Text, nullable=False),
     Column("remote_collection", Text, nullable=False),
-    Column("collection", ForeignKey("collections.id"), nullable=False),  # the partner's view of it is pushed
+    Column(
+        "collection", ForeignKey("collections.id"), nullable=False
+    ),  # the partner's view of it is pushed
     Column("options", Text, nullable=False),
-    Column("cursor", BigInteger, nullable=False, default=0),  # the position up to which all was pushed
+    Column(
+        "cursor", BigInteger, nullable=False, default=0
+    ),  # the position up to which all was pushed
     Column("view", BigInteger),  # the view the cursor belongs to
     Column("pending", Text),  # a status resource that was still pending, with what it covers
     Column("paused_at", BigInteger),

@@ -1,0 +1,205 @@
+"""A policy version comes into force (DECISIONS 2).
+
+    (1) stage what would be lost, without locks   (2) switch the version, withdraw all that is lost and decide again
+    what arrived in between, in one transaction   (3) stream the gains, a part a commit
+
+1. No request that starts after (2) gets a lost object, also with an older `next`: polls read `live` alone.
+2. Killed before (2): nothing changed. Killed in (3): `gains_after` stands in the policy's row, the worker goes on.
+3. Who joins later, or changes policy, gets an audience of its own, whose log starts above what its partner polled.
+4. A partner is governed by one policy at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+from cert_exchange.errors import PolicyInvalid, Problem
+from cert_exchange.node import Node
+from cert_exchange.policy.document import (
+    Policy,
+    parse_policy,
+    problems_of_names,
+    warnings_of_policy,
+)
+from cert_exchange.services.policies.staging import stage
+from cert_exchange.services.releasing import Releasing
+from cert_exchange.services.releasing.orders import in_one_line
+from cert_exchange.store import objects, releases
+from cert_exchange.store import policies as policy_rows
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.tables import LineKind
+
+GAIN_PART: Final = 1_000
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A policy that can be applied, and what in it may not be meant."""
+
+    policy: Policy
+    warnings: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What came into force, and what the audiences lost and gained by it."""
+
+    name: str
+    version: int
+    changed: bool
+    """False: this very text was in force already"""
+    lost: int
+    gained: int
+
+
+def check(node: Node, text: str, *, file: str) -> Checked:
+    """Parse a policy and look up its names. Raises PolicyInvalid with every problem at once."""
+    policy = parse_policy(text, file=file)
+    with node.database.reading() as conn:
+        known_partners = policy_rows.partner_ids(conn)
+        collections = {
+            name
+            for uuid, alias in releases.collection_names(conn).values()
+            for name in (uuid, alias)
+            if name is not None
+        }
+        rivals = policy_rows.rival_policies(conn, policy.name, policy.partners)
+    problems = list(problems_of_names(policy, known_partners, collections, file))
+    problems += [
+        Problem(
+            file, *policy.places.get(("partners",), (0, 0)),
+            f"partner '{partner}' is governed by policy '{rival}'; take it out there first",
+        )
+        for partner, rival in rivals
+    ]  # fmt: skip
+    if problems:
+        raise PolicyInvalid(tuple(problems))
+    return Checked(policy, warnings_of_policy(policy, file))
+
+
+def apply(
+    node: Node,
+    text: str,
+    *,
+    file: str,
+    author: str,
+    reason: str = "",
+    progress: Progress | None = None,
+) -> Applied:
+    """Bring a policy into force and wait until all it gains is visible.
+
+    Raises PolicyInvalid, StoreError, ClockDoubtful. When it returns, no request gets a lost object any more.
+    """
+    policy = check(node, text, file=file).policy
+    with node.database.reading() as conn:
+        active = policy_rows.active(conn, policy.name)
+    if active is not None and active.text == text:
+        return Applied(
+            policy.name, active.version, False, 0, continue_gains(node, progress=progress)
+        )  # noqa: FBT003 - a field
+    run = str(uuid4())
+    seen = stage(node, policy, run, progress)
+    version, lost = node.database.transact(
+        lambda tx: _switch(tx, node, policy, run, seen, author=author, reason=reason)
+    )
+    # Commit: from here on nothing lost is served. What follows only adds, and can be repeated.
+    gained = continue_gains(node, progress=progress)
+    return Applied(policy.name, version, True, lost, gained)  # noqa: FBT003 - a field
+
+
+def _switch(
+    tx: Transaction,
+    node: Node,
+    policy: Policy,
+    run: str,
+    seen: dict[int, int],
+    *,
+    author: str,
+    reason: str,
+) -> tuple[int, int]:
+    def work(releasing: Releasing) -> int:
+        version = policy_rows.replace(
+            tx,
+            name=policy.name,
+            text=policy.text,
+            digest=hashlib.sha256(policy.text.encode("utf-8")).digest(),
+            author=author,
+            reason=reason,
+            at=releasing.now,
+        )
+        for view, start in policy_rows.seat(
+            tx, policy.name, policy.partners, policy.collections, at=releasing.now
+        ):
+            releasing.start_view(view, start)
+        releasing.reload()
+        audiences = {
+            plan.audience.id for plan in releasing.plans if plan.audience.policy == policy.name
+        }
+        idents = policy_rows.staged_idents(tx, run) | releases.idents_released_since(tx, seen)
+        for part in objects.parts(sorted(idents)):
+            releasing.reconsider(part, audiences=audiences)
+        policy_rows.forget_run(tx, run)
+        return version
+
+    version, releasing = in_one_line(
+        tx, node, "policy", author, work, policy=policy.name, reason=reason,
+        digest=hashlib.sha256(policy.text.encode("utf-8")).hexdigest(),
+    )  # fmt: skip
+    lost = sum(line.kind is LineKind.WITHDRAWAL for line in releasing.lines)
+    return version, lost
+
+
+def continue_gains(
+    node: Node, *, progress: Progress | None = None, parts: int | None = None
+) -> int:
+    """Go on with the gains of every policy that is not done; how many lines were released.
+
+    `parts` limits how many commits are made, for a worker that has other work too.
+    """
+    gained = 0
+    left = parts
+    while left is None or left > 0:
+        step = node.database.transact(lambda tx: _gain_part(tx, node))
+        if step is None:
+            return gained
+        count, done, total = step
+        gained += count
+        if progress is not None:
+            progress(done, total)
+        if left is not None:
+            left -= 1
+    return gained
+
+
+def _gain_part(tx: Transaction, node: Node) -> tuple[int, int, int] | None:
+    """One part of one policy's gains: (lines, objects considered so far, objects in all); None: all done."""
+    pending = policy_rows.gaining(tx)
+    if pending is None:
+        return None
+
+    def work(releasing: Releasing) -> tuple[int, int]:
+        # Read again under the lock: another worker may have moved it.
+        after = policy_rows.gains_after(tx, pending.id)
+        if after is None:
+            return 0, 0
+        idents, reached = objects.idents_between(tx, after=after, limit=GAIN_PART)
+        audiences = {
+            plan.audience.id for plan in releasing.plans if plan.audience.policy == pending.name
+        }
+        for part in objects.parts(idents):
+            releasing.reconsider(part, audiences=audiences)
+        policy_rows.move_gains(tx, pending.id, to=reached)
+        left = objects.count_after(tx, reached) if reached is not None else 0
+        return reached or 0, left
+
+    (reached, left), releasing = in_one_line(
+        tx, node, "policy gains", "worker", work, only_if_released=True, policy=pending.name
+    )
+    total = objects.count_after(tx, 0)
+    del reached
+    return len(releasing.lines), total - left, total

@@ -1,0 +1,93 @@
+"""What a policy would take from its audiences, written down before anything changes (DECISIONS 2).
+
+The same `judge` decides here and in the switch, so that what is staged is what goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from cert_exchange.node import Node
+from cert_exchange.policy.decide import Allow
+from cert_exchange.policy.document import Policy
+from cert_exchange.services.releasing.evaluating import Plan, Pool, decision_on, judge, plan_of
+from cert_exchange.store import policies as policy_rows
+from cert_exchange.store import releases
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.policies import StagedLoss
+from cert_exchange.store.releases import Live
+
+PART: Final = 800
+
+
+def stage(
+    node: Node,
+    policy: Policy,
+    run: str,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> dict[int, int]:
+    """Write the losses of `run` into the staging table; the head of each view before it looked.
+
+    What is released after that head is the switch's to decide again.
+    """
+    with node.database.reading() as conn:
+        heads = [*releases.read_heads(conn)]
+        names = releases.collection_names(conn)
+        audiences = [a for a in releases.audiences_in_force(conn) if a.policy == policy.name]
+    seen: dict[int, int] = {}
+    done = 0
+    for audience in audiences:
+        plan = plan_of(audience, policy, heads, names)
+        seen.update((head.view, head.position) for head in heads if head.audience == audience.id)
+        after = 0
+        while True:
+            with node.database.reading() as conn:
+                idents = releases.live_idents_after(conn, plan.view_ids, after=after, limit=PART)
+                losses = _losses(conn, plan, idents, now=node.now())
+            if not idents:
+                break
+            after = idents[-1]
+            if losses:
+                at = node.now()
+                node.database.transact(
+                    lambda tx, losses=losses, at=at: policy_rows.stage(tx, run, losses, at=at)
+                )
+            done += len(idents)
+            if progress is not None:
+                progress(done, None)
+    return seen
+
+
+def _losses(conn: Transaction, plan: Plan, idents: list[int], *, now: int) -> list[StagedLoss]:
+    pool = Pool(conn, releases.partner_names(conn))
+    pool.load(idents)
+    pool.know(idents)
+    lines: dict[int, list[Live]] = {}
+    for line in releases.live_rows(conn, plan.view_ids, idents):
+        lines.setdefault(line.ident, []).append(line)
+    ids = [version.id for ident in idents for version in pool.by_ident[ident]]
+    approved = releases.approved_rules(conn, plan.audience.id, ids) if plan.holding else {}
+    losses: list[StagedLoss] = []
+    collections = {view: collection for collection, view in plan.views.items()}
+    for ident in idents:
+        live = {(line.view, line.object): line for line in lines.get(ident, ())}
+        answers = {
+            (verdict.view, verdict.version.id): verdict.decision
+            for verdict in judge(plan, pool, ident, now=now, live=live, approved=approved)
+        }
+        for key, line in live.items():
+            decision = answers.get(key)
+            if decision is None and line.carried:
+                decision = decision_on(
+                    plan,
+                    pool,
+                    pool.by_id(line.object),
+                    collections[line.view],
+                    now=now,
+                    carried=True,
+                )
+            if not isinstance(decision, Allow):
+                rule = decision.rule if decision is not None else "withdrawn"
+                losses.append(StagedLoss(line.view, line.position, rule))
+    return losses

@@ -1,0 +1,230 @@
+"""Who may bring which id, in which version (DESIGN invariant 4, DECISIONS 5, 6 and 27).
+
+1. A versioned object belongs to its creator: the one of its first accepted version. Only the creator's own channel, or
+   a relay that the administrator named, brings it. Anything else is kept as a proposal.
+2. Our own identity is never accepted from outside; our desk may publish any creator that no partner speaks for.
+3. An object without a creator belongs to the channel that brought it first.
+4. What the sender is told depends only on what it sent before and may see: an id that is hidden from it is answered
+   as a new one, whatever is done with it.
+5. Cyber-observables belong to nobody: a copy per origin and content.
+6. What is held from a partner stays that partner's when our desk publishes the same version.
+7. Ownership compares ids, never names (CASES O08).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from cert_exchange.stix.objects import StixObject
+from cert_exchange.store.tables import OWN
+
+IDENTITY: Final = "identity"
+
+
+class Step(StrEnum):
+    """What is done with one object."""
+
+    STORE = "store"  # a version that counts
+    COPY = "copy"  # another origin brought the same version already
+    PROPOSE = "propose"  # kept, never released
+    PROMOTE = "promote"  # a proposal of the same sender that may count now
+    JOIN = "join"  # stored, not yet in this collection
+    REPOST = "repost"  # stored, was taken back by the same side
+    NOTHING = "nothing"  # an exact duplicate
+    TAKE_OVER = (
+        "take over"  # the creator's content against a relay's: ours goes, the conflict is shown
+    )
+    CONFLICT = "conflict"  # other content under a known id and version
+    REFUSE = "refuse"  # our desk may not
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What is done, what its sender is told (`success` and `message`), and which stored version it is about."""
+
+    step: Step
+    success: bool
+    message: str = ""
+    about: int | None = None
+    """objects.id of the known version"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends: our desk (`origin` OWN) or a partner with what it may speak for and relay."""
+
+    origin: int
+    name: str
+    speaks_for: frozenset[str]
+    relays: frozenset[str]
+    relays_any: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One version that we hold of the id in question."""
+
+    id: int
+    version: str
+    version_key: str
+    origin: int
+    sameness: bytes
+    accepted: bool
+    owner: str | None
+    """the creator's STIX id; an identity without creator is its own"""
+    collections: Mapping[int, int | None]
+    """collection -> who took it back, None where it is in force"""
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Our own identity, and which partner speaks for which."""
+
+    own: str
+    spoken_by: Mapping[str, int]
+
+
+def owner_of(item: StixObject) -> str | None:
+    """The STIX id of who owns an object: its creator; an identity without one owns itself."""
+    return item.creator or (item.id if item.type == IDENTITY else None)
+
+
+def may_bring(sender: Sender, owner: str | None, identities: Identities) -> bool:
+    """Whether the sender may bring objects of this owner at all."""
+    if owner is None:
+        return True
+    speaker = identities.spoken_by.get(owner)
+    if sender.origin == OWN:
+        return speaker is None
+    if owner == identities.own:
+        return False
+    if speaker is not None:
+        return speaker == sender.origin
+    return sender.relays_any or owner in sender.relays
+
+
+def rule_on(
+    item: StixObject,
+    version_key: str,
+    known: list[Known],
+    sender: Sender,
+    identities: Identities,
+    *,
+    collection: int | None,
+    visible: bool,
+) -> Ruling:
+    """What happens to one valid object. `visible`: whether the sender may see the id, or sent it before."""
+    if item.observable:
+        return _rule_on_observable(item, known, sender, collection)
+    owner = owner_of(item)
+    mine = _with_key(known, version_key, origin=sender.origin)
+    if mine is not None and mine.accepted:
+        return _again(item, mine, sender, collection)
+    others = [one for one in known if one.accepted and one.version_key == version_key]
+    same = next((one for one in others if one.sameness == item.sameness), None)
+    if not may_bring(sender, owner, identities):
+        if same is not None and visible:
+            return Ruling(Step.NOTHING, success=True, about=same.id)
+        return _not_yours(owner, mine, sender)
+    accepted = [one for one in known if one.accepted]
+    if accepted and not _continues(accepted[0], owner, sender):
+        if same is not None and visible:
+            return Ruling(Step.NOTHING, success=True, about=same.id)
+        return _other_owner(accepted[0], mine, sender, visible=visible)
+    if same is not None:
+        if sender.origin == OWN:
+            return Ruling(
+                Step.NOTHING, success=True, about=same.id,
+                message="already held from a partner, and it stays that partner's",
+            )  # fmt: skip
+        return Ruling(Step.COPY, success=True, about=same.id)
+    if others:
+        return _other_content(others[0], owner, sender, identities, visible=visible)
+    if mine is not None:  # a proposal of the same sender under this key
+        if mine.sameness == item.sameness:
+            return Ruling(Step.PROMOTE, success=True, about=mine.id)
+        return Ruling(Step.CONFLICT, success=False, about=mine.id, message=_CONFLICT)
+    return Ruling(Step.STORE, success=True)
+
+
+_CONFLICT: Final = "other content is already known under this id and version; send your change with a later modified"
+
+
+def _again(item: StixObject, mine: Known, sender: Sender, collection: int | None) -> Ruling:
+    """The same sender brings a version again."""
+    if mine.sameness != item.sameness:
+        return Ruling(Step.CONFLICT, success=False, about=mine.id, message=_CONFLICT)
+    if collection is None:
+        return Ruling(Step.NOTHING, success=True, about=mine.id)
+    if collection not in mine.collections:
+        return Ruling(Step.JOIN, success=True, about=mine.id)
+    by = mine.collections[collection]
+    if by is None:
+        return Ruling(Step.NOTHING, success=True, about=mine.id)
+    if by == sender.origin:
+        return Ruling(Step.REPOST, success=True, about=mine.id)
+    return Ruling(Step.NOTHING, success=True, about=mine.id)  # blocked by our desk: same answer
+
+
+def _rule_on_observable(
+    item: StixObject, known: list[Known], sender: Sender, collection: int | None
+) -> Ruling:
+    copies = [one for one in known if one.origin == sender.origin and one.sameness == item.sameness]
+    if copies:
+        return _again(item, copies[-1], sender, collection)
+    return Ruling(Step.STORE, success=True)
+
+
+def _continues(first: Known, owner: str | None, sender: Sender) -> bool:
+    """Whether a version of this owner from this sender continues the object of the first accepted version."""
+    if first.owner != owner:
+        return False
+    return owner is not None or first.origin == sender.origin
+
+
+def _not_yours(owner: str | None, mine: Known | None, sender: Sender) -> Ruling:
+    if sender.origin == OWN:
+        return Ruling(
+            Step.REFUSE, success=False,
+            message=f"created_by_ref is {owner}, for whom a partner speaks; only its own channel can bring this",
+        )  # fmt: skip
+    return Ruling(
+        Step.PROPOSE if mine is None else Step.NOTHING, success=False,
+        message=f"kept as a proposal: created_by_ref is {owner}, for whom you may not speak here; "
+        "send a note or an opinion, or an object of your own",
+    )  # fmt: skip
+
+
+def _other_owner(first: Known, mine: Known | None, sender: Sender, *, visible: bool) -> Ruling:
+    if sender.origin == OWN:
+        return Ruling(
+            Step.REFUSE, success=False, about=first.id,
+            message="this id is held from another creator; publish an object with an id of its own",
+        )  # fmt: skip
+    return Ruling(
+        Step.PROPOSE if mine is None else Step.NOTHING,
+        success=not visible,
+        about=first.id,
+        message="kept as a proposal: this id belongs to another creator" if visible else "",
+    )
+
+
+def _other_content(
+    other: Known, owner: str | None, sender: Sender, identities: Identities, *, visible: bool
+) -> Ruling:
+    creator_speaks = owner is not None and identities.spoken_by.get(owner) == sender.origin
+    if creator_speaks and sender.origin != OWN:
+        return Ruling(Step.TAKE_OVER, success=True, about=other.id)
+    told = sender.origin == OWN or visible
+    return Ruling(
+        Step.CONFLICT, success=not told, about=other.id, message=_CONFLICT if told else ""
+    )
+
+
+def _with_key(known: list[Known], version_key: str, *, origin: int) -> Known | None:
+    return next(
+        (one for one in known if one.origin == origin and one.version_key == version_key), None
+    )

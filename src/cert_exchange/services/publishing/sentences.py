@@ -1,0 +1,222 @@
+"""What our desk publishes, and the look before it does.
+
+1. All of a file is validated before anything is stored.
+2. A preview runs the very same transaction and rolls it back: what it shows is what publishing does (CASES M09).
+3. A long file is stored in parts of `PART_OBJECTS`, each one commit; repeating it after a break is safe, what is
+   stored already is a duplicate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, assert_never
+
+import orjson
+
+from cert_exchange.errors import ConfigurationInvalid
+from cert_exchange.node import Node
+from cert_exchange.policy.decide import Allow, Deny, Hold, Redact
+from cert_exchange.services.publishing.taking_in import Outcome, take_in_watched
+from cert_exchange.services.releasing import Line, Releasing
+from cert_exchange.stix.canonical import Limits
+from cert_exchange.stix.envelopes import Batch, examine
+from cert_exchange.stix.instants import format_micros
+from cert_exchange.stix.markings import TLP_DEFINITIONS
+from cert_exchange.store import collections as collection_rows
+from cert_exchange.store import objects
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.tables import OWN, LineKind
+
+PART_OBJECTS: Final = 5_000
+DESK_BODY_BYTES: Final = 512 * 1024 * 1024
+DESK_OBJECTS: Final = 1_000_000
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """An outcome per object, and the lines that the audiences gained and lost."""
+
+    outcomes: tuple[Outcome, ...]
+    lines: tuple[Line, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many objects ended in each result."""
+        found: dict[str, int] = {}
+        for outcome in self.outcomes:
+            found[outcome.result] = found.get(outcome.result, 0) + 1
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Sighted:
+    """Who would see one version, or why not."""
+
+    audience: str
+    stix_id: str
+    version: str
+    answer: str
+    """released | held | denied | waiting | withdrawn"""
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishPreview:
+    """What publishing would do; nothing was stored."""
+
+    outcomes: tuple[Outcome, ...]
+    sighted: tuple[Sighted, ...]
+
+
+class _LookedAt(Exception):
+    """Ends the preview's transaction without a commit."""
+
+
+def publish(
+    node: Node,
+    body: bytes,
+    *,
+    collection: str,
+    by: str,
+    progress: Progress | None = None,
+) -> PublishReport:
+    """Publish a bundle, an envelope, a list or one object into a collection (alias or UUID).
+
+    Raises NotJson, EnvelopeInvalid, ConfigurationInvalid for an unknown collection, StoreError, ClockDoubtful.
+    """
+    batch = examine(body, limits=_desk_limits(node))
+    number = collection_number(node, collection)
+    outcomes: list[Outcome] = []
+    lines: list[Line] = []
+    parts = _parts(batch)
+    done = 0
+    for part in parts:
+
+        def work(tx: Transaction, part: Batch = part) -> tuple[tuple[Outcome, ...], Releasing]:
+            return take_in_watched(
+                tx, node, part, origin=OWN, collection=number, now=node.clock.releasing_now(), by=by
+            )
+
+        told, releasing = node.database.transact(work)
+        outcomes.extend(told)
+        lines.extend(releasing.lines)
+        done += len(part.items)
+        if progress is not None:
+            progress(done, len(batch.items))
+    return PublishReport(tuple(outcomes), tuple(lines))
+
+
+def preview_publish(
+    node: Node, body: bytes, *, collection: str, by: str = "desk"
+) -> PublishPreview:
+    """What `publish` would do with the same arguments: outcomes, and who would see what by which rule."""
+    batch = examine(body, limits=_desk_limits(node))
+    number = collection_number(node, collection)
+    seen: list[PublishPreview] = []
+
+    def work(tx: Transaction) -> None:
+        outcomes, releasing = take_in_watched(
+            tx, node, batch, origin=OWN, collection=number,
+            now=node.clock.releasing_now(), by=by, keep_verdicts=True,
+        )  # fmt: skip
+        seen.clear()
+        seen.append(PublishPreview(outcomes, tuple(sighted(releasing))))
+        raise _LookedAt
+
+    try:
+        node.database.transact(work)
+    except _LookedAt:
+        return seen[0]
+    raise AssertionError("a preview always rolls back")
+
+
+def sighted(releasing: Releasing) -> list[Sighted]:
+    """Every verdict and line of a transaction, as sentences for a person."""
+    found = [
+        Sighted(
+            line.audience,
+            line.stix_id,
+            line.version,
+            "released" if line.kind is LineKind.RELEASE else "withdrawn",
+            line.rule,
+            "",
+        )
+        for line in releasing.lines
+    ]
+    for plan, verdict, waits in releasing.verdicts:
+        name, version = plan.audience.name, verdict.version
+        match verdict.decision:
+            case Allow(rule, _):
+                if not waits:
+                    continue
+                missing = ", ".join(releasing.pool.texts.get(i, str(i)) for i in sorted(waits))
+                answer, reason = "waiting", f"waits for {missing}"
+            case Hold(rule, why, due):
+                until = format_micros(due) if due is not None else "a person releases it"
+                answer, reason = "held", f"{why}; until {until}"
+            case Deny(rule, reason, _):
+                answer = "denied"
+            case Redact(rule, reason, _):
+                answer = "denied"
+            case _:
+                assert_never(verdict.decision)
+        found.append(Sighted(name, version.stix_id, version.version, answer, rule, reason))
+    return found
+
+
+def seed(node: Node) -> None:
+    """Store the nine TLP definitions and our own identity, once; in no collection, carried where needed."""
+    identity = {
+        "type": "identity",
+        "spec_version": "2.1",
+        "id": node.settings.identity,
+        "created": format_micros(node.now()),
+        "modified": format_micros(node.now()),
+        "name": node.settings.title,
+        "identity_class": "organization",
+    }
+    with node.database.reading() as conn:
+        numbers = objects.idents_of(
+            conn, [*(str(one["id"]) for one in TLP_DEFINITIONS), node.settings.identity]
+        )
+        held = objects.held(conn, numbers.values())
+    known = {stix_id for stix_id, number in numbers.items() if number in held}
+    missing = [one for one in [*TLP_DEFINITIONS, identity] if str(one["id"]) not in known]
+    if not missing:
+        return
+    batch = examine(orjson.dumps({"objects": [dict(one) for one in missing]}), limits=node.limits)
+
+    def work(tx: Transaction) -> None:
+        take_in_watched(
+            tx, node, batch, origin=OWN, collection=None, now=node.clock.releasing_now(), by="init"
+        )
+
+    node.database.transact(work)
+
+
+def collection_number(node: Node, name: str) -> int:
+    """The collection of an alias or UUID. Raises ConfigurationInvalid that lists those there are."""
+    with node.database.reading() as conn:
+        found = collection_rows.find_collection(conn, name)
+        if found is not None:
+            return found.id
+        names = collection_rows.collection_labels(conn)
+    raise ConfigurationInvalid(
+        f"there is no collection {name!r}; "
+        + (f"there are: {', '.join(names)}" if names else "load collections/ first")
+    )
+
+
+def _desk_limits(node: Node) -> Limits:
+    """Our own desk may publish a larger file than a partner may post."""
+    return replace(node.limits, body_bytes=DESK_BODY_BYTES, objects=DESK_OBJECTS)
+
+
+def _parts(batch: Batch) -> Sequence[Batch]:
+    return [
+        Batch(batch.items[start : start + PART_OBJECTS])
+        for start in range(0, len(batch.items), PART_OBJECTS)
+    ]

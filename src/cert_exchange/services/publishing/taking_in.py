@@ -1,0 +1,406 @@
+"""Objects enter the store, and what policy allows leaves for the views, in one transaction.
+
+    (1) number the ids, read what is known of them   (2) rule on each object   (3) store
+    (4) release                                       (5) one ledger line
+
+`examine` was called before, outside the transaction; the caller commits, and must not act on the outcome earlier.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cert_exchange.messages.evidence import Line as LedgerLine
+from cert_exchange.messages.evidence import commitments_root, object_commitment
+from cert_exchange.node import Node
+from cert_exchange.services import ledger
+from cert_exchange.services.publishing.admitting import (
+    Identities,
+    Known,
+    Ruling,
+    Sender,
+    Step,
+    owner_of,
+    rule_on,
+)
+from cert_exchange.services.releasing import Releasing
+from cert_exchange.stix.envelopes import Batch, Examined
+from cert_exchange.stix.instants import format_micros, order_key, parse_micros
+from cert_exchange.stix.markings import TLP_DEFINITIONS
+from cert_exchange.stix.objects import StixObject
+from cert_exchange.store import ledger as ledger_rows
+from cert_exchange.store import objects, releases
+from cert_exchange.store import partners as partner_rows
+from cert_exchange.store.database import Transaction, reserve_ids
+from cert_exchange.store.objects import NewVersion
+from cert_exchange.store.tables import OWN, ObjectStatus
+from cert_exchange.store.tables import objects as objects_table
+
+_PREDEFINED = frozenset(str(definition["id"]) for definition in TLP_DEFINITIONS)
+
+Result = Literal["accepted", "duplicate", "proposal", "conflict", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one object. `success` and `message` are what its sender is told; `result` is for us."""
+
+    index: int
+    id: str
+    version: str | None
+    result: Result
+    success: bool
+    message: str
+
+
+@dataclass(slots=True)
+class _Intake:
+    """The state of one batch while it is ruled on, object by object."""
+
+    tx: Transaction
+    sender: Sender
+    identities: Identities
+    collection: int | None
+    """None: what `init` seeds, which is in no collection"""
+    now: int
+    nums: Mapping[str, int]
+    known: dict[int, list[Known]]
+    visible: set[int]
+    renditions: Mapping[bytes, int]
+    numbers: Sequence[int]
+    news: list[NewVersion] = field(default_factory=list)
+    commitments: list[bytes] = field(default_factory=list)
+    joins: list[int] = field(default_factory=list)
+    changed: dict[int, None] = field(default_factory=dict)
+    sent: set[int] = field(default_factory=set)
+    contents: dict[int, Mapping[str, object]] = field(default_factory=dict)
+
+
+def take_in(
+    tx: Transaction,
+    node: Node,
+    batch: Batch,
+    *,
+    origin: int,
+    collection: int,
+    now: int,
+    by: str = "",
+    facts: Mapping[str, str | int | list[str]] | None = None,
+) -> tuple[Outcome, ...]:
+    """Store a batch and release it, inside the caller's transaction; an outcome per object, in order.
+
+    `origin` is OWN or the partner's id, `collection` collections.id, `now` micros from `clock.releasing_now()`.
+    """
+    outcomes, _ = take_in_watched(
+        tx, node, batch, origin=origin, collection=collection, now=now, by=by, facts=facts
+    )
+    return outcomes
+
+
+def take_in_watched(
+    tx: Transaction,
+    node: Node,
+    batch: Batch,
+    *,
+    origin: int,
+    collection: int | None,
+    now: int,
+    by: str = "",
+    facts: Mapping[str, str | int | list[str]] | None = None,
+    keep_verdicts: bool = False,
+) -> tuple[tuple[Outcome, ...], Releasing]:
+    """As `take_in`, with the releases it caused."""
+    line_id = ledger_rows.reserve_line(tx)
+    releasing = Releasing(tx, now, line_id, keep_verdicts)
+    sender = _sender(tx, origin, by)
+    items = [one for one in batch.items if one.item is not None]
+    intake = _read(tx, node, releasing, sender, items, collection, now)
+    salts = os.urandom(16 * len(items))
+    outcomes: list[Outcome] = []
+    taken = 0
+    for examined in batch.items:
+        if examined.item is None:
+            outcomes.append(_refused(intake, examined))
+            continue
+        outcomes.append(
+            _one(intake, examined.index, examined.item, salts[16 * taken : 16 * taken + 16])
+        )
+        taken += 1
+    objects.insert_versions(tx, intake.news, stored_at=now, ledger_line=line_id)
+    accepted = [new.id for new in intake.news if new.status is ObjectStatus.ACCEPTED]
+    if collection is not None:
+        objects.join_collection(tx, accepted + intake.joins, collection=collection, at=now)
+    releasing.pool.contents.update(intake.contents)
+    releasing.reconsider(intake.changed, arrived={origin: intake.sent} if origin != OWN else None)
+    if intake.news or intake.changed or releasing.commitments:
+        ledger.record(
+            tx,
+            LedgerLine(
+                kind="publish" if origin == OWN else "receive",
+                at=now,
+                by=sender.name,
+                stored=len(intake.commitments),
+                stored_root=commitments_root(intake.commitments),
+                released=releasing.released,
+                released_root=commitments_root(releasing.commitments),
+                ranges=releasing.ranges,
+                facts={"collection": collection or 0, **(facts or {})},
+            ),
+            line_id=line_id,
+        )
+    return tuple(outcomes), releasing
+
+
+def _sender(tx: Transaction, origin: int, by: str) -> Sender:
+    if origin == OWN:
+        return Sender(OWN, by or "desk", frozenset(), frozenset(), relays_any=False)
+    row = partner_rows.authority(tx, origin)
+    return Sender(origin, row.name, row.speaks_for, row.relays, row.relays_any)
+
+
+def _read(
+    tx: Transaction,
+    node: Node,
+    releasing: Releasing,
+    sender: Sender,
+    items: Sequence[Examined],
+    collection: int | None,
+    now: int,
+) -> _Intake:
+    """Everything that ruling needs, in a fixed number of statements per part."""
+    texts: set[str] = set()
+    bodies: dict[bytes, bytes] = {}
+    for one in items:
+        assert one.item is not None
+        texts.add(one.item.id)
+        texts.update(reference.target for reference in one.item.references)
+        bodies[one.item.digest] = one.item.body
+    nums, fresh = objects.number_idents(tx, texts)
+    own_ids = {nums[one.item.id] for one in items if one.item is not None}
+    known = _known(tx, own_ids - fresh)
+    visible = _visible(tx, releasing, sender, own_ids - fresh)
+    renditions = objects.store_renditions(tx, bodies)
+    identities = Identities(node.settings.identity, partner_rows.spoken_identities(tx))
+    numbers = reserve_ids(tx, objects_table, len(items))
+    return _Intake(
+        tx, sender, identities, collection, now, nums, known, visible, renditions, numbers
+    )
+
+
+def _known(tx: Transaction, idents: Collection[int]) -> dict[int, list[Known]]:
+    versions = list(objects.versions(tx, sorted(idents)))
+    places = objects.memberships_of(tx, [version.id for version in versions])
+    creators = objects.stix_ids(tx, {v.creator for v in versions if v.creator is not None})
+    found: dict[int, list[Known]] = {}
+    for version in sorted(versions, key=lambda one: one.id):
+        owner = creators.get(version.creator) if version.creator is not None else None
+        if owner is None and version.type == "identity":
+            owner = version.stix_id
+        found.setdefault(version.ident, []).append(
+            Known(
+                version.id,
+                version.version,
+                version.version_key,
+                version.origin,
+                version.sameness,
+                version.status == ObjectStatus.ACCEPTED.value,
+                owner,
+                {
+                    place.collection: place.taken_back_by
+                    if place.taken_back_at is not None
+                    else None
+                    for place in places.get(version.id, ())
+                },
+            )
+        )
+    return found
+
+
+def _visible(
+    tx: Transaction, releasing: Releasing, sender: Sender, idents: Collection[int]
+) -> set[int]:
+    """The ids that the sender may see or sent before."""
+    if sender.origin == OWN:
+        return set(idents)
+    visible = objects.sent_by(tx, idents, (sender.origin,))
+    for plan in releasing.plans:
+        if sender.origin in plan.audience.members:
+            visible |= releases.visible_idents(tx, plan.view_ids, idents).keys()
+    return visible
+
+
+def _one(intake: _Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
+    ident = intake.nums[item.id]
+    known = intake.known.setdefault(ident, [])
+    if item.id in _PREDEFINED and known:
+        # TLP definitions have one content for all (STIX 7.2.1.4); validation compared it.
+        return Outcome(index, item.id, item.version or item.created, "duplicate", True, "")  # noqa: FBT003 - a field
+    version, key = _version(intake, item, known)
+    visible = ident in intake.visible or any(one.origin == intake.sender.origin for one in known)
+    ruling = rule_on(
+        item,
+        key,
+        known,
+        intake.sender,
+        intake.identities,
+        collection=intake.collection,
+        visible=visible,
+    )
+    if item.observable and ruling.about is not None:
+        version = next((one.version for one in known if one.id == ruling.about), version)
+    _carry_out(intake, ident, item, version, key, ruling, salt)
+    return Outcome(index, item.id, version, _result(ruling), ruling.success, ruling.message)
+
+
+def _version(intake: _Intake, item: StixObject, known: Sequence[Known]) -> tuple[str, str]:
+    """An object's version and its order; an observable's is its instant of storage, above all of its id."""
+    text = item.version or item.created
+    if text is not None and not item.observable:
+        return text, order_key(text)
+    micros = intake.now
+    if known:
+        highest = max(one.version_key for one in known)
+        micros = max(micros, parse_micros(highest + "Z") + 1)
+    text = format_micros(micros)
+    return text, order_key(text)
+
+
+def _carry_out(
+    intake: _Intake,
+    ident: int,
+    item: StixObject,
+    version: str,
+    key: str,
+    ruling: Ruling,
+    salt: bytes,
+) -> None:
+    step = ruling.step
+    origin = intake.sender.origin
+    if step in (Step.STORE, Step.COPY):
+        _store(intake, ident, item, version, key, salt, ObjectStatus.ACCEPTED, ruling)
+    elif step in (Step.PROPOSE, Step.TAKE_OVER):
+        _store(intake, ident, item, version, key, salt, ObjectStatus.PROPOSAL, ruling)
+        if step is Step.TAKE_OVER:
+            assert ruling.about is not None
+            objects.take_back(intake.tx, [ruling.about], collection=None, by=OWN, at=intake.now)
+            intake.changed[ident] = None
+            _keep(intake, item, "conflict", "its creator brought other content than a relay did")
+    elif step is Step.CONFLICT:
+        _keep(intake, item, "conflict", "other content under a known id and version")
+    elif step in (Step.JOIN, Step.REPOST, Step.PROMOTE):
+        assert ruling.about is not None
+        if step is Step.REPOST:
+            objects.put_back(intake.tx, ruling.about, collection=intake.collection, at=intake.now)
+        else:
+            if step is Step.PROMOTE:
+                objects.promote(intake.tx, ruling.about)
+            intake.joins.append(ruling.about)
+        _note(intake, ident, ruling.about, item, version, key, accepted=True)
+        intake.changed[ident] = None
+    elif step is Step.REFUSE:
+        _keep(intake, item, "rejected", ruling.message)
+    if origin != OWN:
+        intake.sent.add(ident)
+
+
+def _store(
+    intake: _Intake,
+    ident: int,
+    item: StixObject,
+    version: str,
+    key: str,
+    salt: bytes,
+    status: ObjectStatus,
+    ruling: Ruling,
+) -> None:
+    number = intake.numbers[len(intake.news)]
+    rendition, digest = intake.renditions[item.digest], item.digest
+    if ruling.step is Step.COPY and ruling.about is not None:
+        rendition, digest = objects.rendition_of(intake.tx, ruling.about)  # first bytes win
+    intake.news.append(
+        NewVersion(
+            number, ident, item.type, version, key, intake.sender.origin, rendition, item.sameness,
+            intake.nums[item.creator] if item.creator else None, item.revoked, item.observable,
+            status, salt,
+            tuple((intake.nums[ref.target], int(ref.role)) for ref in item.references),
+        )
+    )  # fmt: skip
+    intake.commitments.append(
+        object_commitment(salt, item.id, version, intake.sender.origin, digest)
+    )
+    _note(intake, ident, number, item, version, key, accepted=status is ObjectStatus.ACCEPTED)
+    if status is ObjectStatus.ACCEPTED:
+        intake.changed[ident] = None
+        if rendition == intake.renditions[item.digest]:
+            intake.contents[rendition] = item.content
+    elif intake.sender.origin != OWN:
+        intake.changed[ident] = None  # what waits for an id that its audience sent
+
+
+def _note(
+    intake: _Intake,
+    ident: int,
+    number: int,
+    item: StixObject,
+    version: str,
+    key: str,
+    *,
+    accepted: bool,
+) -> None:
+    """Remember it for the rest of the batch."""
+    known = [one for one in intake.known[ident] if one.id != number]
+    places = dict(next((o.collections for o in intake.known[ident] if o.id == number), {}))
+    if accepted and intake.collection is not None:
+        places[intake.collection] = None
+    known.append(
+        Known(
+            number,
+            version,
+            key,
+            intake.sender.origin,
+            item.sameness,
+            accepted,
+            owner_of(item),
+            places,
+        )
+    )
+    intake.known[ident] = known
+
+
+def _keep(intake: _Intake, item: StixObject, kind: str, reason: str) -> None:
+    objects.keep_refused(
+        intake.tx, origin=intake.sender.origin, collection=intake.collection, kind=kind,
+        stix_id=item.id, version=item.version, reason=reason, raw=item.body.decode("utf-8"),
+        at=intake.now,
+    )  # fmt: skip
+
+
+def _refused(intake: _Intake, examined: Examined) -> Outcome:
+    reason = examined.refusal or "refused"
+    objects.keep_refused(
+        intake.tx, origin=intake.sender.origin, collection=intake.collection, kind="rejected",
+        stix_id=examined.id[:300], version=examined.version, reason=reason,
+        raw=examined.raw.decode("utf-8", "replace").replace("\x00", "\ufffd") if examined.raw else None,
+        at=intake.now,
+    )  # fmt: skip
+    return Outcome(examined.index, examined.id, examined.version, "rejected", False, reason)  # noqa: FBT003 - a field
+
+
+def _result(ruling: Ruling) -> Result:
+    match ruling.step:
+        case Step.STORE | Step.COPY | Step.JOIN | Step.REPOST | Step.PROMOTE:
+            return "accepted"
+        case Step.NOTHING:
+            return "duplicate" if ruling.success else "proposal"
+        case Step.PROPOSE:
+            return "proposal"
+        case Step.TAKE_OVER | Step.CONFLICT:
+            return "conflict"
+        case Step.REFUSE:
+            return "rejected"
+
+
+__all__ = ["Outcome", "take_in", "take_in_watched"]

@@ -1,0 +1,26 @@
+"""Policy's answers become lines in the views: the only way into and out of a release log."""
+
+from cert_exchange.services.releasing.appending import Line, Releasing
+from cert_exchange.services.releasing.orders import (
+    HeldObject,
+    Withdrawal,
+    free,
+    list_holds,
+    release_due,
+    release_hold,
+    withdraw,
+    withdraw_submitted,
+)
+
+__all__ = [
+    "HeldObject",
+    "Line",
+    "Releasing",
+    "Withdrawal",
+    "free",
+    "list_holds",
+    "release_due",
+    "release_hold",
+    "withdraw",
+    "withdraw_submitted",
+]

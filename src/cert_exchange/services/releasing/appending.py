@@ -1,0 +1,392 @@
+"""What one transaction writes to the release logs.
+
+1. Every head is locked before anything is decided; positions are max(now, head + 1 us) and go up by one.
+2. Withdrawals come first, then releases with what they refer to before them.
+3. An older version that becomes the last again returns with a new line (DECISIONS 1), else a client that passed it
+   never learns.
+4. All lines of a transaction stand under one ledger line, as commitments and gapless ranges (DECISIONS 22).
+5. A carried object leaves a view with its last dependant there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cert_exchange.messages.evidence import Range, release_commitment
+from cert_exchange.services.releasing.closing import Closing, Gain, Key, Settlement
+from cert_exchange.services.releasing.evaluating import Plan, Pool, Verdict, plans_for
+from cert_exchange.store import objects, releases
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.objects import Version
+from cert_exchange.store.releases import Head, Live, LiveLine, LogLine
+from cert_exchange.store.tables import OWN, LineKind, Role
+
+_NEEDED = (Role.CREATOR, Role.MARKING, Role.REQUIRED)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One appended line, for whom a service sentence must report to."""
+
+    audience: str
+    collection: int
+    stix_id: str
+    version: str
+    kind: LineKind
+    rule: str
+
+
+@dataclass(slots=True)
+class Releasing:
+    """One write transaction's releases. Make it first: it locks the heads.
+
+    `ledger_line` is the reserved id of the transaction's ledger line; the caller writes that line from
+    `commitments` and `ranges` before it commits.
+    """
+
+    tx: Transaction
+    now: int
+    ledger_line: int
+    keep_verdicts: bool = False
+    heads: list[Head] = field(init=False)
+    plans: list[Plan] = field(init=False)
+    pool: Pool = field(init=False)
+    commitments: list[bytes] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    verdicts: list[tuple[Plan, Verdict, frozenset[int]]] = field(default_factory=list)
+    """with `keep_verdicts`: policy's answer and the ids that the version waits for"""
+    _at: dict[int, int] = field(default_factory=dict)
+    _started: dict[int, int] = field(default_factory=dict)
+    _counts: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.reload()
+
+    def reload(self) -> None:
+        """Read heads and policies (again): after a policy or its views changed in this transaction."""
+        self.heads = releases.lock_heads(self.tx)
+        self.plans = plans_for(self.tx, self.heads)
+        names = {
+            number: name for plan in self.plans for number, name in plan.audience.members.items()
+        }
+        names.update(releases.partner_names(self.tx))
+        self.pool = Pool(self.tx, names)
+        for head in self.heads:
+            self._at.setdefault(head.view, head.position)
+
+    def start_view(self, view: int, at: int) -> None:
+        """A view was made in this transaction: its log starts above `at`, which the ledger line says."""
+        self._at[view] = at
+        self._started[view] = 0
+        self._counts[view] = 0
+
+    @property
+    def ranges(self) -> tuple[Range, ...]:
+        """What this transaction appended to each view, gapless."""
+        return tuple(
+            Range(view=view, after=after, to=self._at[view], lines=self._counts[view])
+            for view, after in sorted(self._started.items())
+        )
+
+    @property
+    def released(self) -> int:
+        """How many lines of either kind were appended."""
+        return len(self.commitments)
+
+    def reconsider(
+        self,
+        idents: Iterable[int],
+        *,
+        arrived: Mapping[int, Collection[int]] | None = None,
+        audiences: Collection[int] | None = None,
+    ) -> None:
+        """Decide these ids, and what hangs on them, for every audience (or those named) and append the outcome.
+
+        `arrived` maps an origin to the ids it sent in this transaction.
+        """
+        wanted = list(idents)
+        for plan in self.plans:
+            if not plan.views or (audiences is not None and plan.audience.id not in audiences):
+                continue
+            sent = {
+                ident
+                for origin, those in (arrived or {}).items()
+                if origin in plan.audience.members
+                for ident in those
+            }
+            closing = Closing(self.tx, plan, self.pool, self.now, sent)
+            settlement = closing.settle(wanted)
+            self._write(settlement, closing)
+
+    # -- one audience ----------------------------------------------------------------------------------------------
+
+    def _write(self, settlement: Settlement, closing: Closing) -> None:
+        plan = settlement.plan
+        live_after, returns, marks = self._arrange(settlement, closing)
+        lost = [line for line, _ in settlement.losses.values()]
+        drafts = [
+            (LineKind.WITHDRAWAL, line.view, line.object, line.rendition, rule)
+            for line, rule in settlement.losses.values()
+        ]
+        gains = _in_order(settlement, self.pool)
+        drafts += [
+            (LineKind.RELEASE, gain.view, gain.version.id, gain.version.rendition, gain.rule)
+            for gain in gains
+        ]
+        drafts += [
+            (LineKind.RELEASE, line.view, line.object, line.rendition, "returns")
+            for line in returns
+        ]
+        positions = self._append(plan, drafts, lost + returns, live_after)
+        releases.mark(
+            self.tx,
+            [(v, positions.get((v, o), p), last, first, c) for v, o, p, last, first, c in marks],
+        )
+        self._write_down_who_waits(settlement)
+        self._drop_unneeded(plan, settlement, closing)
+
+    def _arrange(
+        self, settlement: Settlement, closing: Closing
+    ) -> tuple[dict[Key, _Row], list[Live], list[tuple[int, int, int, bool, bool, bool]]]:
+        """The rows that gains and returns make, the lines that return, and the flags of rows that stay."""
+        losses, gains = settlement.losses, settlement.gains
+        touched = {(line.view, line.ident) for line, _ in losses.values()}
+        touched |= {(gain.view, gain.version.ident) for gain in gains.values()}
+        touched |= {
+            (view, self.pool.by_id(number).ident) for view, number in settlement.carried_now
+        }
+        by_place: dict[tuple[int, int], list[_Row]] = {}
+        for gain in gains.values():
+            row = _Row(gain.view, gain.version, gain.carried, None)
+            by_place.setdefault((gain.view, gain.version.ident), []).append(row)
+        for view, ident in touched:
+            for line in closing.live[ident]:
+                key = (view, line.object)
+                if line.view != view or key in losses or key in gains:
+                    continue
+                carried = settlement.carried_now.get(key, line.carried)
+                by_place.setdefault((view, ident), []).append(
+                    _Row(view, self.pool.by_id(line.object), carried, line)
+                )
+        rows: dict[Key, _Row] = {}
+        returns: list[Live] = []
+        marks: list[tuple[int, int, int, bool, bool, bool]] = []
+        for place in by_place.values():
+            last, first = _ends(place)
+            for row in place:
+                row.is_last, row.is_first = row is last, row is first
+                if row.line is None:
+                    rows[row.view, row.version.id] = row
+                elif row.is_last and not row.line.is_last:
+                    rows[row.view, row.version.id] = row
+                    returns.append(row.line)
+                elif (row.is_last, row.is_first, row.carried) != (
+                    row.line.is_last,
+                    row.line.is_first,
+                    row.line.carried,
+                ):
+                    marks.append(
+                        (
+                            row.view,
+                            row.version.id,
+                            row.line.position,
+                            row.is_last,
+                            row.is_first,
+                            row.carried,
+                        )
+                    )
+        return rows, returns, marks
+
+    def _append(
+        self,
+        plan: Plan,
+        drafts: Sequence[tuple[LineKind, int, int, int, str]],
+        leaving: Sequence[Live],
+        rows: Mapping[Key, _Row],
+    ) -> dict[Key, int]:
+        """Give positions and salts, write log and live; the position of each released version."""
+        if not drafts:
+            return {}
+        salts = os.urandom(16 * len(drafts))
+        policy_id = plan.audience.policy_id
+        collections = {view: collection for collection, view in plan.views.items()}
+        lines: list[LogLine] = []
+        gained: list[LiveLine] = []
+        positions: dict[Key, int] = {}
+        at = self._at
+        for index, (kind, view, number, rendition, rule) in enumerate(drafts):
+            if view not in self._started:
+                self._started[view] = at[view]
+                self._counts[view] = 0
+            position = max(self.now, at[view] + 1)
+            at[view] = position
+            self._counts[view] += 1
+            salt = salts[16 * index : 16 * index + 16]
+            line = LogLine(view, position, kind, number, rendition, policy_id, rule, salt)
+            lines.append(line)
+            version = self.pool.by_id(number)
+            self.commitments.append(
+                release_commitment(
+                    salt, view, position, kind.value, version.digest,
+                    object_id=number, policy=policy_id, rule=rule,
+                )
+            )  # fmt: skip
+            self.lines.append(
+                Line(
+                    plan.audience.name,
+                    collections[view],
+                    version.stix_id,
+                    version.version,
+                    kind,
+                    rule,
+                )
+            )
+            if kind is LineKind.RELEASE:
+                positions[view, number] = position
+                gained.append(rows[view, number].live_line(position))
+        releases.append(
+            self.tx,
+            lines,
+            gained,
+            [(line.view, line.position) for line in leaving],
+            {view: at[view] for view in {draft[1] for draft in drafts}},
+            ledger_line=self.ledger_line,
+        )
+        return positions
+
+    def _write_down_who_waits(self, settlement: Settlement) -> None:
+        waits = [
+            (number, target)
+            for number, targets in settlement.waits.items()
+            for target in sorted(targets)
+        ]
+        objects.replace_waiting(self.tx, settlement.plan.audience.id, settlement.considered, waits)
+        if settlement.plan.holding or settlement.holds:
+            releases.replace_holds(
+                self.tx,
+                settlement.plan.audience.id,
+                settlement.considered,
+                settlement.holds,
+                at=self.now,
+            )
+        if self.keep_verdicts:
+            self.verdicts.extend(
+                (
+                    settlement.plan,
+                    verdict,
+                    frozenset(settlement.waits.get(verdict.version.id, frozenset())),
+                )
+                for verdict in settlement.verdicts
+            )
+
+    def _drop_unneeded(self, plan: Plan, settlement: Settlement, closing: Closing) -> None:
+        """Withdraw what was carried for lines that are gone, and what was carried for that."""
+        suspects = {
+            (line.view, target)
+            for line, _ in settlement.losses.values()
+            for target, role in self.pool.references.get(line.object, [])
+            if role != Role.EXTENSION
+        }
+        suspects |= {
+            (view, self.pool.by_id(number).ident)
+            for (view, number), carried in settlement.carried_now.items()
+            if carried
+        }
+        while suspects:
+            drop: list[Live] = []
+            by_view: dict[int, set[int]] = {}
+            for view, target in suspects:
+                by_view.setdefault(view, set()).add(target)
+            for view, targets in sorted(by_view.items()):
+                carried = [
+                    line for line in releases.live_rows(self.tx, (view,), targets) if line.carried
+                ]
+                idents = sorted({line.ident for line in carried})
+                needed = {
+                    ident
+                    for ident in idents
+                    if objects.has_live_dependant(self.tx, ident, view, _NEEDED)
+                }
+                drop.extend(line for line in carried if line.ident not in needed)
+            if not drop:
+                return
+            self.pool.load({line.ident for line in drop})
+            self._append(
+                plan,
+                [
+                    (LineKind.WITHDRAWAL, line.view, line.object, line.rendition, "carried")
+                    for line in drop
+                ],
+                drop,
+                {},
+            )
+            suspects = {
+                (line.view, target)
+                for line in drop
+                for target, role in self.pool.references.get(line.object, [])
+                if role != Role.EXTENSION
+            }
+
+
+@dataclass(slots=True, eq=False)
+class _Row:
+    """A version as it will stand in `live`; `line` is its row there now, if it has one."""
+
+    view: int
+    version: Version
+    carried: bool
+    line: Live | None
+    is_last: bool = False
+    is_first: bool = False
+
+    def live_line(self, position: int) -> LiveLine:
+        version = self.version
+        return LiveLine(
+            self.view, position, version.id, version.ident, version.type, version.version,
+            version.version_key, version.origin, self.is_last, self.is_first, self.carried,
+            version.rendition, version.size,
+        )  # fmt: skip
+
+
+def _ends(rows: Sequence[_Row]) -> tuple[_Row, _Row]:
+    """Which of an id's rows in a view is last, and which first (DECISIONS 1 and 5)."""
+    first = min(rows, key=lambda row: (row.version.version_key, row.version.id))
+    if not rows[0].version.observable:
+        return max(rows, key=lambda row: (row.version.version_key, -row.version.id)), first
+    own = [row for row in rows if row.version.origin == OWN]
+    if not own:
+        origin = min(rows, key=lambda row: row.version.id).version.origin
+        own = [row for row in rows if row.version.origin == origin]
+    return max(own, key=lambda row: (row.version.version_key, row.version.id)), first
+
+
+def _in_order(settlement: Settlement, pool: Pool) -> list[Gain]:
+    """Gains with what they refer to before them; a cycle's members in the order of their numbers."""
+    gains = sorted(settlement.gains.values(), key=lambda gain: (gain.view, gain.version.id))
+    by_ident: dict[tuple[int, int], list[Gain]] = {}
+    for gain in gains:
+        by_ident.setdefault((gain.view, gain.version.ident), []).append(gain)
+    ordered: list[Gain] = []
+    seen: set[Key] = set()
+    for start in gains:
+        stack = [(start, False)]
+        while stack:
+            gain, ready = stack.pop()
+            key = (gain.view, gain.version.id)
+            if ready:
+                ordered.append(gain)
+                continue
+            if key in seen:
+                continue
+            seen.add(key)
+            stack.append((gain, True))
+            for target, role in pool.references.get(gain.version.id, []):
+                if role != Role.EXTENSION:
+                    stack.extend(
+                        (needed, False)
+                        for needed in by_ident.get((gain.view, target), ())
+                        if (needed.view, needed.version.id) not in seen
+                    )
+    return ordered

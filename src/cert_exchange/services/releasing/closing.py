@@ -1,0 +1,334 @@
+"""Which versions become or stay visible to one audience, references considered (DECISIONS 4).
+
+1. Losses go first and at once: what loses its last line in force takes along what requires it.
+2. Gains are the greatest fixed point of "all allowed, less those with a required reference outside", so that
+   cycles become visible together.
+3. Who waits is written down by what it waits for; when that becomes visible, the waiting ones are considered again.
+4. Identities and marking definitions are carried into each view that needs them. They need no rule that allows, and
+   one that is held and denied denies what depends on it.
+5. A creator that we do not hold may dangle; an id in the cyber-observable namespace never may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from cert_exchange.services.releasing.evaluating import (
+    Allow,
+    Hold,
+    Plan,
+    Pool,
+    Verdict,
+    decision_on,
+    judge,
+)
+from cert_exchange.stix.references import is_observable_id
+from cert_exchange.store import objects, releases
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.objects import Version
+from cert_exchange.store.releases import HoldLine, Live
+from cert_exchange.store.tables import Role
+
+Key = tuple[int, int]
+"""(view, object)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """A version that becomes visible in a view."""
+
+    version: Version
+    view: int
+    rule: str
+    carried: bool
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What one audience gains and loses, and why the rest stays out."""
+
+    plan: Plan
+    gains: dict[Key, Gain] = field(default_factory=dict)
+    losses: dict[Key, tuple[Live, str]] = field(default_factory=dict)
+    """with the rule that took it"""
+    carried_now: dict[Key, bool] = field(default_factory=dict)
+    """lines in force that change between carried and allowed"""
+    waits: dict[int, set[int]] = field(default_factory=dict)
+    """object -> ids it waits for"""
+    holds: list[HoldLine] = field(default_factory=list)
+    considered: set[int] = field(default_factory=set)
+    """object ids that were judged"""
+    verdicts: list[Verdict] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Closing:
+    """The work on one audience within one transaction; `settle` is its only door."""
+
+    tx: Transaction
+    plan: Plan
+    pool: Pool
+    now: int
+    arrived: Collection[int]
+    """ids whose members' own copies arrived now: visible to the audience because it sent them"""
+    live: dict[int, list[Live]] = field(default_factory=dict)
+    """ident -> its lines in force in the audience's views"""
+    sent: dict[int, bool] = field(default_factory=dict)
+    result: Settlement = field(init=False)
+
+    def settle(self, idents: Iterable[int]) -> Settlement:
+        """Consider these ids and all that hangs on them."""
+        self.result = Settlement(self.plan)
+        queue = set(idents)
+        done: set[int] = set()
+        while fresh := queue - done:
+            done |= fresh
+            self._judge(fresh)
+            rising = {gain.version.ident for gain in self.result.gains.values()} & fresh
+            rising |= fresh & set(self.arrived)
+            queue |= objects.waiting_on(self.tx, rising, self.plan.audience.id)
+        self._carry_into_dependants(done)
+        self._fix()
+        self._carry()
+        return self.result
+
+    # -- policy ----------------------------------------------------------------------------------------------------
+
+    def _judge(self, idents: set[int]) -> None:
+        pool, plan, result = self.pool, self.plan, self.result
+        pool.load(idents)
+        pool.know(idents)
+        self._load_live(idents)
+        ids = [version.id for ident in idents for version in pool.by_ident[ident]]
+        approved = releases.approved_rules(self.tx, plan.audience.id, ids) if plan.holding else {}
+        result.considered.update(ids)
+        for ident in sorted(idents):
+            lines = {(line.view, line.object): line for line in self.live.get(ident, ())}
+            allowed: set[Key] = set()
+            denied: dict[int, str] = {}
+            for verdict in judge(plan, pool, ident, now=self.now, live=lines, approved=approved):
+                result.verdicts.append(verdict)
+                key = (verdict.view, verdict.version.id)
+                decision = verdict.decision
+                if isinstance(decision, Allow):
+                    allowed.add(key)
+                    if key not in lines:
+                        result.gains[key] = Gain(
+                            verdict.version, verdict.view, decision.rule, carried=False
+                        )
+                    elif lines[key].carried:
+                        result.carried_now[key] = False
+                elif isinstance(decision, Hold):
+                    result.holds.append(
+                        HoldLine(
+                            verdict.version.id,
+                            verdict.collection,
+                            decision.rule,
+                            decision.reason,
+                            decision.due,
+                        )
+                    )
+                    denied[verdict.view] = decision.rule
+                else:
+                    denied[verdict.view] = decision.rule
+            self._lose_what_is_not_allowed(ident, lines, allowed, denied)
+
+    def _lose_what_is_not_allowed(
+        self,
+        ident: int,
+        lines: dict[Key, Live],
+        allowed: set[Key],
+        denied: dict[int, str],
+    ) -> None:
+        for key, line in lines.items():
+            if key in allowed:
+                continue
+            if self.pool.is_carried_type(ident):
+                newest = self._carriable(ident, line.view)
+                if newest is not None and newest.id == line.object:
+                    self.result.carried_now[key] = True  # dropped later when nobody needs it
+                    continue
+                if newest is not None:
+                    self.result.gains.setdefault(
+                        (line.view, newest.id), Gain(newest, line.view, "carried", carried=True)
+                    )
+                    if line.carried:
+                        continue  # an older version of what is carried stays, not as the last
+            self.result.losses[key] = (line, denied.get(line.view, "withdrawn"))
+
+    def _carriable(self, ident: int, view: int) -> Version | None:
+        """The newest version of an identity or marking definition, if it may be carried into the view."""
+        self.pool.load((ident,))
+        collection = next(c for c, v in self.plan.views.items() if v == view)
+        members = self.plan.audience.members
+        versions = [
+            version
+            for version in self.pool.by_ident[ident]
+            if version.origin not in members and self.pool.in_use(version)
+        ]
+        if not versions:
+            return None
+        newest = versions[-1]
+        decision = decision_on(self.plan, self.pool, newest, collection, now=self.now, carried=True)
+        return newest if isinstance(decision, Allow) else None
+
+    # -- references ------------------------------------------------------------------------------------------------
+
+    def _carry_into_dependants(self, considered: set[int]) -> None:
+        """An identity or marking definition that arrived joins, or takes along, what already refers to it."""
+        views = self.plan.view_ids
+        targets = [i for i in considered if self.pool.is_carried_type(i) and self.pool.held[i]]
+        for target, view in objects.views_with_dependants(self.tx, targets, views):
+            lines = [line for line in self.live.get(target, ()) if line.view == view]
+            if any((line.view, line.object) not in self.result.losses for line in lines):
+                continue
+            if any(
+                gain.view == view and gain.version.ident == target
+                for gain in self.result.gains.values()
+            ):
+                continue
+            newest = self._carriable(target, view)
+            if newest is not None:
+                self.result.gains[view, newest.id] = Gain(newest, view, "carried", carried=True)
+            elif not self._sent(target):
+                self._lose_dependants(target)
+
+    def _fix(self) -> None:
+        """Shrink gains and grow losses until nothing changes."""
+        result = self.result
+        self.pool.know({t for g in result.gains.values() for t, _ in self._refs(g.version.id)})
+        self._load_live({t for g in result.gains.values() for t, _ in self._refs(g.version.id)})
+        self._know_sent({t for g in result.gains.values() for t, _ in self._refs(g.version.id)})
+        settled: set[int] = set()
+        while True:
+            changed = False
+            gaining: dict[int, int] = {}
+            for gain in result.gains.values():
+                gaining[gain.version.ident] = gaining.get(gain.version.ident, 0) + 1
+            for ident in {line.ident for line, _ in result.losses.values()} - settled:
+                if not gaining.get(ident) and not self._still_live(ident) and not self._sent(ident):
+                    settled.add(ident)
+                    changed |= self._lose_dependants(ident)
+            for key, gain in list(result.gains.items()):
+                missing = self._missing(gain, gaining)
+                if missing:
+                    changed = True
+                    del result.gains[key]
+                    gaining[gain.version.ident] -= 1
+                    result.waits.setdefault(gain.version.id, set()).update(missing)
+            if not changed:
+                return
+
+    def _missing(self, gain: Gain, gaining: dict[int, int]) -> list[int]:
+        return [
+            target
+            for target, role in self._refs(gain.version.id)
+            if not self._resolved(target, role, gain.view, gaining, {gain.version.ident})
+        ]
+
+    def _resolved(
+        self, target: int, role: int, view: int, gaining: dict[int, int], above: set[int]
+    ) -> bool:
+        """Whether a reference is visible to the audience, may dangle, or can be carried into the view."""
+        if role == Role.EXTENSION or target in above:
+            return True
+        if gaining.get(target) or self._still_live(target) or self._sent(target):
+            return True
+        if not self.pool.held[target]:
+            if role == Role.CREATOR:
+                return True
+            policy = self.plan.policy
+            return (
+                policy is not None
+                and policy.unresolved == "allow"
+                and not is_observable_id(self.pool.texts[target])
+            )
+        return self.pool.is_carried_type(target) and self._can_carry(target, view, gaining, above)
+
+    def _can_carry(self, target: int, view: int, gaining: dict[int, int], above: set[int]) -> bool:
+        newest = self._carriable(target, view)
+        if newest is None:
+            return False
+        refs = self._refs(newest.id)
+        self._learn(refs)
+        inside = above | {target}
+        return all(self._resolved(t, role, view, gaining, inside) for t, role in refs)
+
+    def _carry(self) -> None:
+        """Add what the gains need carried into their views, and what that needs in turn."""
+        result = self.result
+        queue = list(result.gains.values())
+        while queue:
+            gain = queue.pop()
+            refs = self._refs(gain.version.id)
+            self._learn(refs)
+            for target, role in refs:
+                if role == Role.EXTENSION or not self.pool.is_carried_type(target):
+                    continue
+                if not self.pool.held[target] or self._in_view(target, gain.view):
+                    continue
+                newest = self._carriable(target, gain.view)
+                if newest is not None:
+                    carried = Gain(newest, gain.view, "carried", carried=True)
+                    result.gains[gain.view, newest.id] = carried
+                    queue.append(carried)
+
+    def _lose_dependants(self, ident: int) -> bool:
+        """Everything in force that requires this id goes; it may wait for its return."""
+        changed = False
+        roles = (Role.CREATOR, Role.MARKING, Role.REQUIRED)
+        for line in releases.live_dependants(self.tx, ident, self.plan.view_ids, roles):
+            key = (line.view, line.object)
+            if key not in self.result.losses and line.ident != ident:
+                changed = True
+                self.result.losses[key] = (line, "reference")
+                self.result.carried_now.pop(key, None)
+                self.result.waits.setdefault(line.object, set()).add(ident)
+                self.result.considered.add(line.object)
+                self._load_live({line.ident})
+                self.pool.load({line.ident})
+                self.pool.know({line.ident})
+        return changed
+
+    # -- what is visible -------------------------------------------------------------------------------------------
+
+    def _refs(self, number: int) -> list[tuple[int, int]]:
+        return self.pool.references.get(number, [])
+
+    def _learn(self, refs: list[tuple[int, int]]) -> None:
+        targets = {target for target, _ in refs}
+        self.pool.know(targets)
+        self._load_live(targets)
+        self._know_sent(targets)
+
+    def _load_live(self, idents: Collection[int]) -> None:
+        missing = [ident for ident in idents if ident not in self.live]
+        if missing:
+            for ident in missing:
+                self.live[ident] = []
+            for line in releases.live_rows(self.tx, self.plan.view_ids, missing):
+                self.live[line.ident].append(line)
+
+    def _know_sent(self, idents: Collection[int]) -> None:
+        unknown = [ident for ident in idents if ident not in self.sent]
+        if unknown:
+            sent = objects.sent_by(self.tx, unknown, self.plan.audience.members.keys())
+            self.sent.update((ident, ident in sent) for ident in unknown)
+
+    def _sent(self, ident: int) -> bool:
+        self._know_sent((ident,))
+        return self.sent[ident]
+
+    def _still_live(self, ident: int) -> bool:
+        losses = self.result.losses
+        return any((line.view, line.object) not in losses for line in self.live.get(ident, ()))
+
+    def _in_view(self, ident: int, view: int) -> bool:
+        losses = self.result.losses
+        return any(
+            line.view == view and (view, line.object) not in losses
+            for line in self.live.get(ident, ())
+        ) or any(
+            (view, version.id) in self.result.gains for version in self.pool.by_ident.get(ident, ())
+        )

@@ -1,0 +1,284 @@
+"""Orders of people, partners and clocks: withdraw, take back, free, release a hold.
+
+1. Each sentence is one transaction with one ledger line; nothing is half-done.
+2. What is taken back stays so: "taken back" stands on (version, collection) and no reconsidering revives it.
+3. The desk's order on a cyber-observable blocks its id in all views until freed (DECISIONS 5).
+4. A partner takes back what it submitted, and nothing else (taxii21 58-60).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from cert_exchange.errors import ConfigurationInvalid, DeleteRefused, NotFound
+from cert_exchange.messages.evidence import Line as LedgerLine
+from cert_exchange.messages.evidence import commitments_root
+from cert_exchange.node import Node
+from cert_exchange.services import ledger
+from cert_exchange.services.partners import Caller
+from cert_exchange.services.releasing.appending import Line, Releasing
+from cert_exchange.stix.instants import order_key
+from cert_exchange.store import collections as collection_rows
+from cert_exchange.store import holds as hold_rows
+from cert_exchange.store import ledger as ledger_rows
+from cert_exchange.store import objects, releases
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.holds import HeldObject
+from cert_exchange.store.objects import Version
+from cert_exchange.store.tables import OWN, LineKind, ObjectStatus
+
+DUE_PART: Final = 500
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What an order took back: versions, and the lines that the audiences lost or got back."""
+
+    versions: int
+    lines: tuple[Line, ...]
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """Who lost a line by it."""
+        return tuple(
+            sorted({line.audience for line in self.lines if line.kind is LineKind.WITHDRAWAL})
+        )
+
+
+def in_one_line(
+    tx: Transaction,
+    node: Node,
+    kind: str,
+    by: str,
+    work: Callable[[Releasing], T],
+    *,
+    only_if_released: bool = False,
+    **facts: str | int | list[str],
+) -> tuple[T, Releasing]:
+    """Run work that releases, and write the transaction's ledger line, with or without releases.
+
+    `only_if_released`: no line when nothing was appended, for work that is repeated until nothing is left.
+    """
+    line_id = ledger_rows.reserve_line(tx)
+    releasing = Releasing(tx, node.clock.releasing_now(), line_id)
+    result = work(releasing)
+    if only_if_released and not releasing.ranges:
+        return result, releasing
+    ledger.record(
+        tx,
+        LedgerLine(
+            kind=kind,
+            at=releasing.now,
+            by=by,
+            stored=0,
+            stored_root=commitments_root(()),
+            released=releasing.released,
+            released_root=commitments_root(releasing.commitments),
+            ranges=releasing.ranges,
+            facts=facts,
+        ),
+        line_id=line_id,
+    )
+    return result, releasing
+
+
+def withdraw(
+    node: Node,
+    stix_id: str,
+    *,
+    by: str,
+    reason: str,
+    version: str | None = None,
+    collection: str | None = None,
+) -> Withdrawal:
+    """Our desk takes an object back: one version or all, from one collection or all.
+
+    A cyber-observable without a version or collection named is blocked in every view until `free`.
+    Raises NotFound when we hold no such object or version, ConfigurationInvalid for an unknown collection.
+    """
+
+    def work(tx: Transaction) -> Withdrawal:
+        found = _accepted(tx, stix_id)
+        chosen = [v for v in found if version is None or v.version_key == _key(version)]
+        if not chosen:
+            raise NotFound(f"we hold no version {version} of {stix_id}; see `show {stix_id}`")
+        number = _collection(tx, collection)
+
+        def order(releasing: Releasing) -> int:
+            ident = chosen[0].ident
+            if chosen[0].observable and version is None and collection is None:
+                objects.block(tx, ident, at=releasing.now)
+                taken = len(chosen)
+            else:
+                ids = [one.id for one in chosen]
+                taken = objects.take_back(tx, ids, collection=number, by=OWN, at=releasing.now)
+            releasing.reconsider([ident])
+            return taken
+
+        taken, releasing = in_one_line(
+            tx, node, "withdraw", by, order, id=stix_id, version=version or "", reason=reason
+        )
+        return Withdrawal(taken, tuple(releasing.lines))
+
+    return node.database.transact(work)
+
+
+def free(node: Node, stix_id: str, *, by: str, reason: str) -> Withdrawal:
+    """Lift our desk's block on a cyber-observable. Raises NotFound when we hold no such object."""
+
+    def work(tx: Transaction) -> Withdrawal:
+        found = _accepted(tx, stix_id)
+
+        def order(releasing: Releasing) -> None:
+            objects.block(tx, found[0].ident, at=None)
+            releasing.reconsider([found[0].ident])
+
+        _, releasing = in_one_line(tx, node, "free", by, order, id=stix_id, reason=reason)
+        return Withdrawal(len(found), tuple(releasing.lines))
+
+    return node.database.transact(work)
+
+
+def withdraw_submitted(
+    node: Node,
+    caller: Caller,
+    collection: int,
+    stix_id: str,
+    *,
+    versions: Collection[str] = (),
+    can_read: bool = True,
+) -> None:
+    """A partner's DELETE: take back what it submitted to this collection (TAXII 2.1, 5.7).
+
+    `versions` are the values of match[version]: none or "all" for every version, "first", "last", timestamps.
+    Raises NotFound where the caller submitted no such object here and sees none, DeleteRefused where it sees one.
+    """
+
+    def work(tx: Transaction) -> None:
+        ident = objects.idents_of(tx, [stix_id]).get(stix_id)
+        mine = (
+            []
+            if ident is None
+            else [v for v in objects.versions(tx, [ident]) if v.origin == caller.partner]
+        )
+        places = objects.memberships_of(tx, [one.id for one in mine])
+        standing = [
+            one
+            for one in mine
+            if any(
+                place.collection == collection and place.taken_back_at is None
+                for place in places.get(one.id, ())
+            )
+        ]
+        if not standing:
+            if ident is not None and can_read and _sees(tx, caller, ident):
+                raise DeleteRefused(detail=f"partner {caller.partner} did not submit {stix_id}")
+            raise NotFound(detail=f"partner {caller.partner} has nothing to delete at {stix_id}")
+        chosen = _chosen(standing, versions)
+
+        def order(releasing: Releasing) -> int:
+            ids = [one.id for one in chosen]
+            taken = objects.take_back(
+                tx, ids, collection=collection, by=caller.partner, at=releasing.now
+            )
+            releasing.reconsider([standing[0].ident])
+            return taken
+
+        in_one_line(tx, node, "taken back", caller.name, order, id=stix_id, collection=collection)
+
+    node.database.transact(work)
+
+
+def _chosen(standing: list[Version], versions: Collection[str]) -> list[Version]:
+    if not versions or "all" in versions:
+        return standing
+    keys = {_key(text) for text in versions if text not in ("first", "last")}
+    if "first" in versions:
+        keys.add(standing[0].version_key)
+    if "last" in versions:
+        keys.add(standing[-1].version_key)
+    return [one for one in standing if one.version_key in keys]
+
+
+def _sees(tx: Transaction, caller: Caller, ident: int) -> bool:
+    views = [head.view for head in releases.lock_heads(tx) if head.audience == caller.audience]
+    return bool(releases.visible_idents(tx, views, [ident]))
+
+
+def release_due(node: Node, *, limit: int = DUE_PART) -> int:
+    """Decide again what was held until now; how many holds were looked at. Repeat until it is 0."""
+
+    def work(tx: Transaction) -> int:
+        now = node.clock.releasing_now()
+        idents = hold_rows.due(tx, now=now, limit=limit)
+        if not idents:
+            return 0
+        in_one_line(
+            tx, node, "holds passed", "clock", lambda releasing: releasing.reconsider(idents)
+        )
+        return len(idents)
+
+    return node.database.transact(work)
+
+
+def list_holds(node: Node, *, audience: str | None = None) -> list[HeldObject]:
+    """What is held back, from whom, by which rule, since and until when; the oldest first."""
+    with node.database.reading() as conn:
+        return hold_rows.standing(conn, audience=audience)
+
+
+def release_hold(
+    node: Node, stix_ids: Iterable[str], *, audience: str | None, by: str, reason: str
+) -> int:
+    """A person lets held objects go, for one audience or all; how many holds. Raises NotFound when none stands."""
+    wanted = list(stix_ids)
+
+    def work(tx: Transaction) -> int:
+        idents = objects.idents_of(tx, wanted)
+
+        def order(releasing: Releasing) -> int:
+            count = hold_rows.let_go(
+                tx, list(idents.values()), audience=audience, at=releasing.now, by=by
+            )
+            releasing.reconsider(sorted(idents.values()))
+            return count
+
+        count, _ = in_one_line(
+            tx, node, "hold released", by, order, ids=wanted, audience=audience or "", reason=reason
+        )
+        if not count:
+            raise NotFound("no hold stands on these objects; see `hold list`")
+        return count
+
+    return node.database.transact(work)
+
+
+def _accepted(tx: Transaction, stix_id: str) -> list[Version]:
+    ident = objects.idents_of(tx, [stix_id]).get(stix_id)
+    found = (
+        []
+        if ident is None
+        else [v for v in objects.versions(tx, [ident]) if v.status == ObjectStatus.ACCEPTED.value]
+    )
+    if not found:
+        raise NotFound(f"we hold no object {stix_id}; see `search`")
+    return found
+
+
+def _key(version: str) -> str:
+    try:
+        return order_key(version)
+    except ValueError:
+        return ""
+
+
+def _collection(tx: Transaction, name: str | None) -> int | None:
+    if name is None:
+        return None
+    found = collection_rows.find_collection(tx, name)
+    if found is None:
+        raise ConfigurationInvalid(f"there is no collection {name!r}; see `collection list`")
+    return found.id

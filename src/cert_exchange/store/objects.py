@@ -1,0 +1,506 @@
+"""Object versions, their renditions, memberships and references.
+
+1. A version is stored once, by (identifier, version, origin); its bytes once, by digest.
+2. Nothing here decides: the caller says what is new (services.publishing) and who may see it (services.releasing).
+3. Every list that goes into one statement is cut into parts of `PART` values: SQLite takes at most 32,766.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, or_, select, update
+
+from cert_exchange.store.database import Transaction, reserve_ids
+from cert_exchange.store.tables import (
+    ObjectStatus,
+    Role,
+    identifiers,
+    live,
+    memberships,
+    objects,
+    quarantine,
+    references,
+    renditions,
+    waiting,
+)
+
+PART: Final = 900
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One stored object version, without its bytes."""
+
+    id: int
+    ident: int
+    stix_id: str
+    type: str
+    version: str
+    version_key: str
+    origin: int
+    rendition: int
+    size: int
+    digest: bytes
+    sameness: bytes
+    creator: int | None
+    revoked: bool
+    observable: bool
+    status: str
+    stored_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A version's place in a collection. Taken back: it is released nowhere in this collection."""
+
+    object: int
+    collection: int
+    added_at: int
+    taken_back_at: int | None
+    taken_back_by: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """What `insert_versions` writes: ids were reserved by the caller."""
+
+    id: int
+    ident: int
+    type: str
+    version: str
+    version_key: str
+    origin: int
+    rendition: int
+    sameness: bytes
+    creator: int | None
+    revoked: bool
+    observable: bool
+    status: ObjectStatus
+    salt: bytes
+    references: tuple[tuple[int, int], ...]
+    """(target ident, role)"""
+
+
+def parts(values: Iterable[T]) -> Iterator[list[T]]:
+    """Cut values into lists of at most PART."""
+    iterator = iter(values)
+    while part := list(islice(iterator, PART)):
+        yield part
+
+
+def idents_of(tx: Transaction, stix_ids: Collection[str]) -> dict[str, int]:
+    """The numbers of the ids that are known; unknown ones are left out."""
+    statement = select(identifiers.c.stix_id, identifiers.c.num).where(
+        identifiers.c.stix_id.in_(bindparam("ids", expanding=True))
+    )
+    found: dict[str, int] = {}
+    for part in parts(sorted(stix_ids)):
+        found.update((row[0], row[1]) for row in tx.execute(statement, {"ids": part}))
+    return found
+
+
+def number_idents(tx: Transaction, stix_ids: Collection[str]) -> tuple[dict[str, int], set[int]]:
+    """Numbers for all ids, new ones inserted in order; and which of the numbers are new."""
+    found = idents_of(tx, stix_ids)
+    missing = sorted(set(stix_ids) - found.keys())
+    if not missing:
+        return found, set()
+    nums = reserve_ids(tx, identifiers, len(missing))
+    tx.execute(
+        insert(identifiers),
+        [{"num": num, "stix_id": text} for num, text in zip(nums, missing, strict=True)],
+    )
+    found.update(zip(missing, nums, strict=True))
+    return found, set(nums)
+
+
+def store_renditions(tx: Transaction, bodies: Mapping[bytes, bytes]) -> dict[bytes, int]:
+    """Bytes by digest -> rendition ids; each stored once.
+
+    `bodies` maps SHA-256 digests to canonical UTF-8 JSON.
+    """
+    statement = select(renditions.c.digest, renditions.c.id).where(
+        renditions.c.digest.in_(bindparam("digests", expanding=True))
+    )
+    found: dict[bytes, int] = {}
+    for part in parts(sorted(bodies)):
+        found.update((bytes(row[0]), row[1]) for row in tx.execute(statement, {"digests": part}))
+    missing = [digest for digest in bodies if digest not in found]
+    if missing:
+        ids = reserve_ids(tx, renditions, len(missing))
+        tx.execute(
+            insert(renditions),
+            [
+                {
+                    "id": number,
+                    "digest": digest,
+                    "body": bodies[digest].decode("utf-8"),
+                    "size": len(bodies[digest]),
+                }
+                for number, digest in zip(ids, missing, strict=True)
+            ],
+        )
+        found.update(zip(missing, ids, strict=True))
+    return found
+
+
+def insert_versions(
+    tx: Transaction, news: Sequence[NewVersion], *, stored_at: int, ledger_line: int
+) -> None:
+    """Store new versions and what they refer to."""
+    if not news:
+        return
+    tx.execute(
+        insert(objects),
+        [
+            {
+                "id": new.id,
+                "ident": new.ident,
+                "type": new.type,
+                "version": new.version,
+                "version_key": new.version_key,
+                "origin": new.origin,
+                "rendition": new.rendition,
+                "sameness": new.sameness,
+                "creator": new.creator,
+                "revoked": new.revoked,
+                "observable": new.observable,
+                "status": new.status.value,
+                "stored_at": stored_at,
+                "salt": new.salt,
+                "commitment": None,
+                "ledger_line": ledger_line,
+            }
+            for new in news
+        ],
+    )
+    rows = [
+        {"source": new.id, "target": target, "role": role}
+        for new in news
+        for target, role in new.references
+    ]
+    if rows:
+        tx.execute(insert(references), rows)
+
+
+def join_collection(
+    tx: Transaction, object_ids: Sequence[int], *, collection: int, at: int
+) -> None:
+    """Make versions members of a collection that they are not in yet."""
+    if object_ids:
+        tx.execute(
+            insert(memberships),
+            [{"object": number, "collection": collection, "added_at": at} for number in object_ids],
+        )
+
+
+def take_back(
+    tx: Transaction,
+    object_ids: Sequence[int],
+    *,
+    collection: int | None,
+    by: int,
+    at: int,
+) -> int:
+    """Mark memberships as taken back (in one collection, or in all); how many were not so before."""
+    changed = 0
+    for part in parts(object_ids):
+        statement = (
+            update(memberships)
+            .where(memberships.c.object.in_(part), memberships.c.taken_back_at.is_(None))
+            .values(taken_back_at=at, taken_back_by=by)
+        )
+        if collection is not None:
+            statement = statement.where(memberships.c.collection == collection)
+        changed += tx.execute(statement).rowcount
+    return changed
+
+
+def put_back(tx: Transaction, object_id: int, *, collection: int, at: int) -> None:
+    """Its owner posts again what it had taken back (DECISIONS 6)."""
+    tx.execute(
+        update(memberships)
+        .where(memberships.c.object == object_id, memberships.c.collection == collection)
+        .values(taken_back_at=None, taken_back_by=None, added_at=at)
+    )
+
+
+def block(tx: Transaction, ident: int, *, at: int | None) -> None:
+    """Keep a cyber-observable out of every view, or free it again (`at` None) (DECISIONS 5)."""
+    tx.execute(update(identifiers).where(identifiers.c.num == ident).values(blocked_at=at))
+
+
+def blocked(tx: Transaction, idents: Collection[int]) -> set[int]:
+    """Which of these ids the desk blocked."""
+    found: set[int] = set()
+    for part in parts(idents):
+        rows = tx.execute(
+            select(identifiers.c.num).where(
+                identifiers.c.num.in_(part), identifiers.c.blocked_at.is_not(None)
+            )
+        )
+        found.update(row[0] for row in rows)
+    return found
+
+
+def promote(tx: Transaction, object_id: int) -> None:
+    """A proposal counts from now on: its sender may bring it by now."""
+    tx.execute(
+        update(objects).where(objects.c.id == object_id).values(status=ObjectStatus.ACCEPTED.value)
+    )
+
+
+def rendition_of(tx: Transaction, object_id: int) -> tuple[int, bytes]:
+    """The rendition id and digest of a version."""
+    row = tx.execute(
+        select(renditions.c.id, renditions.c.digest)
+        .join(objects, objects.c.rendition == renditions.c.id)
+        .where(objects.c.id == object_id)
+    ).one()
+    return int(row[0]), bytes(row[1])
+
+
+_VERSION = (
+    select(
+        objects.c.id,
+        objects.c.ident,
+        identifiers.c.stix_id,
+        objects.c.type,
+        objects.c.version,
+        objects.c.version_key,
+        objects.c.origin,
+        objects.c.rendition,
+        renditions.c.size,
+        renditions.c.digest,
+        objects.c.sameness,
+        objects.c.creator,
+        objects.c.revoked,
+        objects.c.observable,
+        objects.c.status,
+        objects.c.stored_at,
+    )
+    .join(identifiers, identifiers.c.num == objects.c.ident)
+    .join(renditions, renditions.c.id == objects.c.rendition)
+)
+_VERSIONS_OF = _VERSION.where(objects.c.ident.in_(bindparam("idents", expanding=True))).order_by(
+    objects.c.ident, objects.c.version_key, objects.c.id
+)
+
+
+def version_of(row: Row[Any]) -> Version:
+    """A row of `_VERSION` as a value; SQLite and PostgreSQL give bytes in different types."""
+    return Version(
+        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8],
+        bytes(row[9]), bytes(row[10]), row[11], bool(row[12]), bool(row[13]), row[14], row[15],
+    )  # fmt: skip
+
+
+def versions(tx: Transaction, idents: Iterable[int]) -> Iterator[Version]:
+    """All versions of these ids, any status and origin, oldest first within an id."""
+    for part in parts(idents):
+        for row in tx.execute(_VERSIONS_OF, {"idents": part}):
+            yield version_of(row)
+
+
+def memberships_of(tx: Transaction, object_ids: Iterable[int]) -> dict[int, list[Membership]]:
+    """The collections of each version, those it was taken back from included."""
+    statement = select(
+        memberships.c.object,
+        memberships.c.collection,
+        memberships.c.added_at,
+        memberships.c.taken_back_at,
+        memberships.c.taken_back_by,
+    ).where(memberships.c.object.in_(bindparam("objects", expanding=True)))
+    found: dict[int, list[Membership]] = {}
+    for part in parts(object_ids):
+        for row in tx.execute(statement, {"objects": part}):
+            found.setdefault(row[0], []).append(Membership(*row))
+    return found
+
+
+def references_of(tx: Transaction, object_ids: Iterable[int]) -> dict[int, list[tuple[int, int]]]:
+    """What each version refers to: (target ident, role)."""
+    statement = select(references.c.source, references.c.target, references.c.role).where(
+        references.c.source.in_(bindparam("sources", expanding=True))
+    )
+    found: dict[int, list[tuple[int, int]]] = {}
+    for part in parts(object_ids):
+        for row in tx.execute(statement, {"sources": part}):
+            found.setdefault(row[0], []).append((row[1], row[2]))
+    return found
+
+
+def bodies(tx: Transaction, rendition_ids: Iterable[int]) -> dict[int, bytes]:
+    """Stored bytes by rendition id."""
+    statement = select(renditions.c.id, renditions.c.body).where(
+        renditions.c.id.in_(bindparam("ids", expanding=True))
+    )
+    found: dict[int, bytes] = {}
+    for part in parts(rendition_ids):
+        found.update(
+            (row[0], row[1].encode("utf-8")) for row in tx.execute(statement, {"ids": part})
+        )
+    return found
+
+
+def stix_ids(tx: Transaction, idents: Iterable[int]) -> dict[int, str]:
+    """The STIX ids of these numbers."""
+    found: dict[int, str] = {}
+    for part in parts(idents):
+        rows = tx.execute(
+            select(identifiers.c.num, identifiers.c.stix_id).where(identifiers.c.num.in_(part))
+        )
+        found.update((row[0], row[1]) for row in rows)
+    return found
+
+
+def held(tx: Transaction, idents: Iterable[int]) -> set[int]:
+    """Which of these ids we hold in an accepted version."""
+    found: set[int] = set()
+    for part in parts(idents):
+        rows = tx.execute(
+            select(objects.c.ident)
+            .where(objects.c.ident.in_(part), objects.c.status == ObjectStatus.ACCEPTED.value)
+            .distinct()
+        )
+        found.update(row[0] for row in rows)
+    return found
+
+
+def sent_by(tx: Transaction, idents: Iterable[int], origins: Collection[int]) -> set[int]:
+    """Which of these ids one of the origins sent us, in whatever state we keep it."""
+    found: set[int] = set()
+    if not origins:
+        return found
+    for part in parts(idents):
+        rows = tx.execute(
+            select(objects.c.ident)
+            .where(objects.c.ident.in_(part), objects.c.origin.in_(list(origins)))
+            .distinct()
+        )
+        found.update(row[0] for row in rows)
+    return found
+
+
+def idents_between(tx: Transaction, *, after: int, limit: int) -> tuple[list[int], int | None]:
+    """The ids of the next `limit` versions by number, and the number to go on from (None at the end)."""
+    rows = tx.execute(
+        select(objects.c.id, objects.c.ident)
+        .where(objects.c.id > after)
+        .order_by(objects.c.id)
+        .limit(limit)
+    ).all()
+    if not rows:
+        return [], None
+    return list(dict.fromkeys(row[1] for row in rows)), int(rows[-1][0])
+
+
+def count_after(tx: Transaction, after: int) -> int:
+    """How many versions have a greater number."""
+    return int(tx.execute(select(func.count()).where(objects.c.id > after)).scalar_one())
+
+
+def _dependants(target: Any) -> Any:
+    """Rows of `live` whose object refers to `target`."""
+    return (
+        select(references.c.source)
+        .join(objects, objects.c.id == references.c.source)
+        .join(live, and_(live.c.ident == objects.c.ident, live.c.object == objects.c.id))
+        .where(target)
+    )
+
+
+def has_live_dependant(tx: Transaction, target: int, view: int, roles: Collection[int]) -> bool:
+    """Whether any other object's version in force in the view refers to `target`."""
+    condition = _dependants(references.c.target == target).where(
+        references.c.role.in_(list(roles)), live.c.view == view, live.c.ident != target
+    )
+    return bool(tx.execute(select(exists(condition))).scalar_one())
+
+
+def views_with_dependants(
+    tx: Transaction, targets: Iterable[int], views: Collection[int]
+) -> list[tuple[int, int]]:
+    """(target, view) where a version in force refers to the target, extension keys aside."""
+    found: list[tuple[int, int]] = []
+    for part in parts(targets):
+        rows = tx.execute(
+            _dependants(references.c.target.in_(part))
+            .with_only_columns(references.c.target, live.c.view)
+            .where(
+                references.c.role != Role.EXTENSION.value,
+                live.c.view.in_(list(views)),
+                live.c.ident != references.c.target,
+            )
+            .distinct()
+        )
+        found.extend((row[0], row[1]) for row in rows)
+    return sorted(found)
+
+
+def waiting_on(tx: Transaction, idents: Iterable[int], audience: int) -> set[int]:
+    """The ids whose allowed versions wait, in this audience, for one of these."""
+    found: set[int] = set()
+    for part in parts(idents):
+        rows = tx.execute(
+            select(objects.c.ident)
+            .join(waiting, waiting.c.object == objects.c.id)
+            .where(waiting.c.audience == audience, waiting.c.target.in_(part))
+            .distinct()
+        )
+        found.update(row[0] for row in rows)
+    return found
+
+
+def replace_waiting(
+    tx: Transaction,
+    audience: int,
+    considered: Collection[int],
+    missing: Sequence[tuple[int, int]],
+) -> None:
+    """Forget what these versions waited for and write down what they wait for now: (object, target)."""
+    for part in parts(considered):
+        tx.execute(
+            delete(waiting).where(waiting.c.audience == audience, waiting.c.object.in_(part))
+        )
+    if missing:
+        tx.execute(
+            insert(waiting),
+            [{"audience": audience, "object": obj, "target": target} for obj, target in missing],
+        )
+
+
+def keep_refused(
+    tx: Transaction,
+    *,
+    origin: int,
+    collection: int | None,
+    kind: str,
+    stix_id: str | None,
+    version: str | None,
+    reason: str,
+    raw: str | None,
+    at: int,
+) -> None:
+    """Put what was not taken into quarantine, with its reason."""
+    tx.execute(
+        insert(quarantine).values(
+            origin=origin, collection=collection, kind=kind, stix_id=stix_id, version=version,
+            reason=reason, raw=raw, at=at,
+        )
+    )  # fmt: skip
+
+
+def own_or_sent(tx: Transaction, ident: int, origins: Collection[int]) -> list[Version]:
+    """The versions of an id that these origins sent."""
+    rows = tx.execute(
+        _VERSION.where(
+            objects.c.ident == ident, or_(*(objects.c.origin == origin for origin in origins))
+        ).order_by(objects.c.version_key, objects.c.id)
+    )
+    return [version_of(row) for row in rows]

@@ -1,0 +1,297 @@
+"""Policy versions, the audiences they decide for, and what a change would take."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import and_, delete, func, insert, select, update
+
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.objects import parts
+from cert_exchange.store.tables import (
+    audience_members,
+    audiences,
+    collections,
+    live,
+    partners,
+    policies,
+    staged_losses,
+    views,
+    waiting,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """One version of a policy."""
+
+    id: int
+    name: str
+    version: int
+    text: str
+    author: str
+    reason: str
+    applied_at: int
+    gains_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StagedLoss:
+    """A line in force that a policy would take."""
+
+    view: int
+    position: int
+    rule: str
+
+
+_POLICY = select(
+    policies.c.id, policies.c.name, policies.c.version, policies.c.text, policies.c.author,
+    policies.c.reason, policies.c.applied_at, policies.c.gains_after,
+)  # fmt: skip
+
+
+def active(conn: Transaction, name: str) -> PolicyVersion | None:
+    """The version in force of a policy."""
+    row = conn.execute(
+        _POLICY.where(policies.c.name == name, policies.c.replaced_at.is_(None))
+    ).one_or_none()
+    return None if row is None else PolicyVersion(*row)
+
+
+def in_force(conn: Transaction) -> list[PolicyVersion]:
+    """All policies in force, by name."""
+    rows = conn.execute(_POLICY.where(policies.c.replaced_at.is_(None)).order_by(policies.c.name))
+    return [PolicyVersion(*row) for row in rows]
+
+
+def replace(
+    tx: Transaction,
+    *,
+    name: str,
+    text: str,
+    digest: bytes,
+    author: str,
+    reason: str,
+    at: int,
+) -> int:
+    """Put a new version of a policy into force; its number within the name. Its gains are still to come."""
+    version = 1 + (
+        tx.execute(select(func.max(policies.c.version)).where(policies.c.name == name)).scalar()
+        or 0
+    )
+    tx.execute(
+        update(policies)
+        .where(policies.c.name == name, policies.c.replaced_at.is_(None))
+        .values(replaced_at=at, gains_after=None)
+    )
+    tx.execute(
+        insert(policies).values(
+            name=name, version=version, text=text, digest=digest, author=author, reason=reason,
+            applied_at=at, gains_after=0,
+        )
+    )  # fmt: skip
+    return version
+
+
+def gaining(tx: Transaction) -> PolicyVersion | None:
+    """A policy in force whose gains are not all released yet."""
+    row = tx.execute(
+        _POLICY.where(policies.c.replaced_at.is_(None), policies.c.gains_after.is_not(None))
+        .order_by(policies.c.id)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else PolicyVersion(*row)
+
+
+def gains_after(tx: Transaction, policy: int) -> int | None:
+    """How far the gains of a policy version have come; None when they are done or it was replaced."""
+    value = tx.execute(select(policies.c.gains_after).where(policies.c.id == policy)).scalar()
+    return None if value is None else int(value)
+
+
+def move_gains(tx: Transaction, policy: int, *, to: int | None) -> None:
+    """Write how far the gains have come, None at the end."""
+    tx.execute(update(policies).where(policies.c.id == policy).values(gains_after=to))
+
+
+def partner_ids(conn: Transaction) -> dict[str, int]:
+    """Partner name -> id, suspended ones included."""
+    return {row[0]: row[1] for row in conn.execute(select(partners.c.name, partners.c.id))}
+
+
+def rival_policies(
+    conn: Transaction, name: str, partner_names: Collection[str]
+) -> list[tuple[str, str]]:
+    """(partner, policy) where another policy governs one of these partners now."""
+    if not partner_names:
+        return []
+    rows = conn.execute(
+        select(partners.c.name, audiences.c.policy)
+        .join(audience_members, audience_members.c.partner == partners.c.id)
+        .join(audiences, audiences.c.id == audience_members.c.audience)
+        .where(
+            audience_members.c.until.is_(None),
+            partners.c.name.in_(list(partner_names)),
+            audiences.c.policy != name,
+        )
+        .order_by(partners.c.name)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def seat(
+    tx: Transaction,
+    name: str,
+    partner_names: Sequence[str],
+    collection_names: Sequence[str],
+    *,
+    at: int,
+) -> list[tuple[int, int]]:
+    """Let a policy's partners into audiences and make the views they need; (view, start) of each new view.
+
+    The first partners of a policy share an audience; who joins later gets one of its own. A new view starts above
+    every head of its members' former views, so that a cursor they hold is below everything in it.
+    """
+    ids = partner_ids(tx)
+    wanted = {ids[partner] for partner in partner_names}
+    present = {
+        row[0]: row[1]
+        for row in tx.execute(
+            select(audience_members.c.partner, audience_members.c.audience)
+            .join(audiences, audiences.c.id == audience_members.c.audience)
+            .where(audiences.c.policy == name, audience_members.c.until.is_(None))
+        )
+    }
+    leaving = present.keys() - wanted
+    if leaving:
+        tx.execute(
+            update(audience_members)
+            .where(
+                audience_members.c.partner.in_(sorted(leaving)),
+                audience_members.c.until.is_(None),
+            )
+            .values(until=at)
+        )
+    joining = sorted(wanted - present.keys())
+    known = tx.execute(select(func.count()).where(audiences.c.policy == name)).scalar_one()
+    if not known:
+        _make_audience(tx, name, name, joining, at=at)
+    else:
+        by_id = {number: partner for partner, number in ids.items()}
+        for partner in joining:
+            _make_audience(tx, _free_name(tx, f"{name}.{by_id[partner]}"), name, [partner], at=at)
+    return _make_views(tx, name, collection_names)
+
+
+def _make_audience(
+    tx: Transaction, name: str, policy: str, members: Sequence[int], *, at: int
+) -> None:
+    number = tx.execute(
+        insert(audiences).values(name=name, policy=policy, made_at=at).returning(audiences.c.id)
+    ).scalar_one()
+    if members:
+        tx.execute(
+            insert(audience_members),
+            [{"audience": number, "partner": partner, "since": at} for partner in members],
+        )
+
+
+def _free_name(tx: Transaction, wanted: str) -> str:
+    taken = set(tx.execute(select(audiences.c.name)).scalars())
+    name, count = wanted, 2
+    while name in taken:
+        name, count = f"{wanted}.{count}", count + 1
+    return name
+
+
+def _make_views(
+    tx: Transaction, policy: str, collection_names: Sequence[str]
+) -> list[tuple[int, int]]:
+    numbers = sorted(
+        row[0]
+        for row in tx.execute(select(collections.c.id, collections.c.uuid, collections.c.alias))
+        if row[1] in collection_names or row[2] in collection_names
+    )
+    made: list[tuple[int, int]] = []
+    for audience in (
+        tx.execute(
+            select(audiences.c.id).where(audiences.c.policy == policy).order_by(audiences.c.id)
+        )
+        .scalars()
+        .all()
+    ):
+        have = set(
+            tx.execute(select(views.c.collection).where(views.c.audience == audience)).scalars()
+        )
+        start = _former_head(tx, audience)
+        for collection in numbers:
+            if collection not in have:
+                view = tx.execute(
+                    insert(views)
+                    .values(audience=audience, collection=collection, head=start)
+                    .returning(views.c.id)
+                ).scalar_one()
+                made.append((view, start))
+    return made
+
+
+def _former_head(tx: Transaction, audience: int) -> int:
+    """The greatest instant in any view that a member of the audience could ever poll."""
+    mine = select(audience_members.c.partner).where(audience_members.c.audience == audience)
+    theirs = select(audience_members.c.audience).where(audience_members.c.partner.in_(mine))
+    value = tx.execute(
+        select(func.max(views.c.head)).where(
+            views.c.audience.in_(theirs), views.c.audience != audience
+        )
+    ).scalar()
+    return int(value or 0)
+
+
+def stage(tx: Transaction, run: str, losses: Iterable[StagedLoss], *, at: int) -> None:
+    """Write down what a run would take."""
+    tx.execute(
+        insert(staged_losses),
+        [
+            {
+                "run": run,
+                "view": one.view,
+                "position": one.position,
+                "rule": one.rule,
+                "staged_at": at,
+            }
+            for one in losses
+        ],
+    )
+
+
+def staged_idents(tx: Transaction, run: str) -> set[int]:
+    """The ids whose lines in force a run would take."""
+    rows = tx.execute(
+        select(live.c.ident)
+        .join(
+            staged_losses,
+            and_(staged_losses.c.view == live.c.view, staged_losses.c.position == live.c.position),
+        )
+        .where(staged_losses.c.run == run)
+        .distinct()
+    )
+    return {row[0] for row in rows}
+
+
+def forget_run(tx: Transaction, run: str) -> None:
+    """Drop a run's staging rows."""
+    tx.execute(delete(staged_losses).where(staged_losses.c.run == run))
+
+
+def waits_of(conn: Transaction, audience: int, object_ids: Iterable[int]) -> dict[int, list[int]]:
+    """Object -> the ids it waits for in this audience."""
+    found: dict[int, list[int]] = {}
+    for part in parts(object_ids):
+        for row in conn.execute(
+            select(waiting.c.object, waiting.c.target).where(
+                waiting.c.audience == audience, waiting.c.object.in_(part)
+            )
+        ):
+            found.setdefault(row[0], []).append(row[1])
+    return found

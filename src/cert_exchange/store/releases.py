@@ -1,0 +1,433 @@
+"""The release log and what it leaves in force.
+
+1. Instants of a view strictly increase, in commit order.
+2. `lock_heads` locks every view's head until commit, in id order; nothing is appended without it. On SQLite the
+   write transaction itself is the lock.
+3. A line is never changed; taking back is a line of its own.
+4. `live` has at most one row per (view, object version); of an id's rows in a view one is last and one is first.
+5. No object is parsed and no policy asked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
+
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.objects import parts
+from cert_exchange.store.tables import (
+    LineKind,
+    audience_members,
+    audiences,
+    collections,
+    holds,
+    live,
+    objects,
+    partners,
+    policies,
+    references,
+    release_log,
+    views,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A view and the last instant of its log."""
+
+    view: int
+    audience: int
+    collection: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """The partners who share one set of logs, and the policy in force for them."""
+
+    id: int
+    name: str
+    policy: str
+    members: Mapping[int, str]
+    """partner id -> name, of those who are members now"""
+    policy_id: int | None
+    policy_text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A line in force."""
+
+    view: int
+    position: int
+    object: int
+    ident: int
+    version_key: str
+    origin: int
+    is_last: bool
+    is_first: bool
+    carried: bool
+    rendition: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line to append."""
+
+    view: int
+    position: int
+    kind: LineKind
+    object: int
+    rendition: int
+    policy: int | None
+    rule: str
+    salt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLine:
+    """A row that `live` gains with a line of kind release."""
+
+    view: int
+    position: int
+    object: int
+    ident: int
+    type: str
+    version: str
+    version_key: str
+    origin: int
+    is_last: bool
+    is_first: bool
+    carried: bool
+    rendition: int
+    size: int
+
+
+def lock_heads(tx: Transaction) -> list[Head]:
+    """Lock the heads of all open views, in id order, until the transaction ends (DECISIONS 3)."""
+    rows = tx.execute(
+        select(views.c.id, views.c.audience, views.c.collection, views.c.head)
+        .where(views.c.closed_at.is_(None))
+        .order_by(views.c.id)
+        .with_for_update()
+    )
+    return [Head(*row) for row in rows]
+
+
+def read_heads(conn: Transaction) -> list[Head]:
+    """The heads of all open views, unlocked: for looking only."""
+    rows = conn.execute(
+        select(views.c.id, views.c.audience, views.c.collection, views.c.head)
+        .where(views.c.closed_at.is_(None))
+        .order_by(views.c.id)
+    )
+    return [Head(*row) for row in rows]
+
+
+def audiences_in_force(tx: Transaction) -> list[Audience]:
+    """Every audience with its present members and the active version of its policy, by id."""
+    members: dict[int, dict[int, str]] = {}
+    for row in tx.execute(
+        select(audience_members.c.audience, partners.c.id, partners.c.name)
+        .join(partners, partners.c.id == audience_members.c.partner)
+        .where(audience_members.c.until.is_(None))
+    ):
+        members.setdefault(row[0], {})[row[1]] = row[2]
+    rows = tx.execute(
+        select(audiences.c.id, audiences.c.name, audiences.c.policy, policies.c.id, policies.c.text)
+        .outerjoin(
+            policies,
+            and_(policies.c.name == audiences.c.policy, policies.c.replaced_at.is_(None)),
+        )
+        .order_by(audiences.c.id)
+    )
+    return [Audience(r[0], r[1], r[2], members.get(r[0], {}), r[3], r[4]) for r in rows]
+
+
+def collection_names(tx: Transaction) -> dict[int, tuple[str, str | None]]:
+    """Collection id -> (uuid, alias)."""
+    rows = tx.execute(select(collections.c.id, collections.c.uuid, collections.c.alias))
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+_LIVE = select(
+    live.c.view, live.c.position, live.c.object, live.c.ident, live.c.version_key, live.c.origin,
+    live.c.is_last, live.c.is_first, live.c.carried, live.c.rendition,
+)  # fmt: skip
+_LIVE_OF = _LIVE.where(
+    live.c.view.in_(bindparam("views", expanding=True)),
+    live.c.ident.in_(bindparam("idents", expanding=True)),
+)
+
+
+def live_of(row: Row[Any]) -> Live:
+    """A row of `_LIVE` as a value."""
+    return Live(
+        row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6]), bool(row[7]), bool(row[8]),
+        row[9],
+    )  # fmt: skip
+
+
+def live_rows(tx: Transaction, views_: Collection[int], idents: Iterable[int]) -> list[Live]:
+    """The lines in force for these ids in these views."""
+    found: list[Live] = []
+    if views_:
+        for part in parts(idents):
+            rows = tx.execute(_LIVE_OF, {"views": list(views_), "idents": part})
+            found.extend(live_of(row) for row in rows)
+    return found
+
+
+def live_idents_after(
+    tx: Transaction, views_: Collection[int], *, after: int, limit: int
+) -> list[int]:
+    """The next distinct ids, in number order, that have a line in force in one of the views."""
+    if not views_:
+        return []
+    rows = tx.execute(
+        select(live.c.ident)
+        .where(live.c.view.in_(list(views_)), live.c.ident > after)
+        .distinct()
+        .order_by(live.c.ident)
+        .limit(limit)
+    )
+    return [row[0] for row in rows]
+
+
+def idents_released_since(tx: Transaction, heads: Mapping[int, int]) -> set[int]:
+    """The ids of lines in force that are newer than these positions, by view."""
+    found: set[int] = set()
+    for view, position in heads.items():
+        rows = tx.execute(
+            select(live.c.ident).where(live.c.view == view, live.c.position > position)
+        )
+        found.update(row[0] for row in rows)
+    return found
+
+
+def live_dependants(
+    tx: Transaction, target: int, views_: Collection[int], roles: Collection[int]
+) -> list[Live]:
+    """The lines in force whose object refers to `target` in one of these roles."""
+    rows = tx.execute(
+        _LIVE.join(objects, and_(objects.c.ident == live.c.ident, objects.c.id == live.c.object))
+        .join(references, references.c.source == objects.c.id)
+        .where(
+            references.c.target == target,
+            references.c.role.in_(list(roles)),
+            live.c.view.in_(list(views_)),
+        )
+    )
+    return [live_of(row) for row in rows]
+
+
+def partner_names(tx: Transaction) -> dict[int, str]:
+    """Partner id -> name, suspended ones included."""
+    return {row[0]: row[1] for row in tx.execute(select(partners.c.id, partners.c.name))}
+
+
+def visible_idents(
+    tx: Transaction, views_: Collection[int], idents: Iterable[int]
+) -> dict[int, set[int]]:
+    """Which of these ids are in force, and in which of the views."""
+    statement = select(live.c.ident, live.c.view).where(
+        live.c.view.in_(bindparam("views", expanding=True)),
+        live.c.ident.in_(bindparam("idents", expanding=True)),
+    )
+    found: dict[int, set[int]] = {}
+    if views_:
+        for part in parts(idents):
+            for row in tx.execute(statement, {"views": list(views_), "idents": part}):
+                found.setdefault(row[0], set()).add(row[1])
+    return found
+
+
+def append(
+    tx: Transaction,
+    lines: Sequence[LogLine],
+    gained: Sequence[LiveLine],
+    lost: Sequence[tuple[int, int]],
+    heads: Mapping[int, int],
+    *,
+    ledger_line: int,
+) -> None:
+    """Append lines and keep `live` and the heads; the caller holds the heads' locks.
+
+    `lost` are (view, position) rows that leave `live`; `heads` the new last instant of each view.
+    Rows that stay but are no longer last or first are the caller's to `mark`.
+    """
+    if lost:
+        tx.execute(
+            delete(live).where(live.c.view == bindparam("v"), live.c.position == bindparam("p")),
+            [{"v": view, "p": position} for view, position in lost],
+        )
+    if lines:
+        tx.execute(
+            insert(release_log),
+            [
+                {
+                    "view": line.view,
+                    "position": line.position,
+                    "kind": line.kind.value,
+                    "object": line.object,
+                    "rendition": line.rendition,
+                    "policy": line.policy,
+                    "rule": line.rule,
+                    "salt": line.salt,
+                    "commitment": None,
+                    "ledger_line": ledger_line,
+                }
+                for line in lines
+            ],
+        )
+    if gained:
+        tx.execute(
+            insert(live),
+            [
+                {
+                    "view": row.view,
+                    "position": row.position,
+                    "object": row.object,
+                    "ident": row.ident,
+                    "type": row.type,
+                    "version": row.version,
+                    "version_key": row.version_key,
+                    "origin": row.origin,
+                    "is_last": int(row.is_last),
+                    "is_first": int(row.is_first),
+                    "carried": int(row.carried),
+                    "rendition": row.rendition,
+                    "size": row.size,
+                }
+                for row in gained
+            ],
+        )
+    if heads:
+        tx.execute(
+            update(views).where(views.c.id == bindparam("v")).values(head=bindparam("h")),
+            [{"v": view, "h": head} for view, head in heads.items()],
+        )
+
+
+def mark(tx: Transaction, rows: Sequence[tuple[int, int, bool, bool, bool]]) -> None:
+    """Write (view, position, is_last, is_first, carried) where they changed."""
+    if rows:
+        tx.execute(
+            update(live)
+            .where(live.c.view == bindparam("v"), live.c.position == bindparam("p"))
+            .values(is_last=bindparam("last"), is_first=bindparam("first"), carried=bindparam("c")),
+            [
+                {
+                    "v": view,
+                    "p": position,
+                    "last": int(last),
+                    "first": int(first),
+                    "c": int(carried),
+                }
+                for view, position, last, first, carried in rows
+            ],
+        )
+
+
+def approved_rules(
+    tx: Transaction, audience: int, object_ids: Iterable[int]
+) -> dict[tuple[int, int], frozenset[str]]:
+    """(object, collection) -> the hold rules that a person released for this audience."""
+    found: dict[tuple[int, int], frozenset[str]] = {}
+    for part in parts(object_ids):
+        for row in tx.execute(
+            select(holds.c.object, holds.c.collection, holds.c.rule).where(
+                holds.c.audience == audience,
+                holds.c.object.in_(part),
+                holds.c.released_at.is_not(None),
+            )
+        ):
+            found[row[0], row[1]] = frozenset({row[2]})
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLine:
+    """One object version held back from one audience in one collection."""
+
+    object: int
+    collection: int
+    rule: str
+    reason: str
+    due_at: int | None
+
+
+def replace_holds(
+    tx: Transaction,
+    audience: int,
+    considered: Collection[int],
+    rows: Sequence[HoldLine],
+    *,
+    at: int,
+) -> None:
+    """Drop the open holds of these versions and write those that stand now; released ones stay."""
+    kept: dict[tuple[int, int], int] = {}
+    for part in parts(considered):
+        where = and_(
+            holds.c.audience == audience,
+            holds.c.object.in_(part),
+            holds.c.released_at.is_(None),
+        )
+        for row in tx.execute(
+            select(holds.c.object, holds.c.collection, holds.c.held_at).where(where)
+        ):
+            kept[row[0], row[1]] = row[2]
+        tx.execute(delete(holds).where(where))
+    fresh = list(rows)
+    if fresh:
+        for row in fresh:  # a released hold of another rule gives way to the one that stands now
+            tx.execute(
+                delete(holds).where(
+                    holds.c.audience == audience,
+                    holds.c.object == row.object,
+                    holds.c.collection == row.collection,
+                )
+            )
+        tx.execute(
+            insert(holds),
+            [
+                {
+                    "audience": audience,
+                    "object": row.object,
+                    "collection": row.collection,
+                    "rule": row.rule,
+                    "reason": row.reason,
+                    "held_at": kept.get((row.object, row.collection), at),
+                    "due_at": row.due_at,
+                }
+                for row in fresh
+            ],
+        )
+
+
+def count_live(tx: Transaction, view: int) -> int:
+    """How many lines are in force in a view."""
+    return int(
+        tx.execute(select(func.count()).select_from(live).where(live.c.view == view)).scalar_one()
+    )
+
+
+def lines_after(tx: Transaction, view: int, *, after: int, limit: int) -> Iterator[LogLine]:
+    """Lines of a view's log after a position, oldest first."""
+    rows = tx.execute(
+        select(
+            release_log.c.view, release_log.c.position, release_log.c.kind, release_log.c.object,
+            release_log.c.rendition, release_log.c.policy, release_log.c.rule, release_log.c.salt,
+        )
+        .where(release_log.c.view == view, release_log.c.position > after)
+        .order_by(release_log.c.position)
+        .limit(limit)
+    )  # fmt: skip
+    for row in rows:
+        yield LogLine(
+            row[0], row[1], LineKind(row[2]), row[3], row[4], row[5], row[6],
+            bytes(row[7]) if row[7] is not None else b"",
+        )  # fmt: skip
