@@ -53,6 +53,12 @@ class Clock:
         self.doubt: str | None = None
         """Why releasing stops, for operators; None while all is well."""
 
+    @property
+    def identity(self) -> str:
+        """The STIX identity of this node; `open_node` refuses to go on without one."""
+        assert self.settings.identity is not None
+        return self.settings.identity
+
     def now(self) -> int:
         """The wall clock, micros since 1970 UTC."""
         return self._read()
@@ -114,6 +120,12 @@ class Node:
     secrets: Secrets
     limits: Limits
 
+    @property
+    def identity(self) -> str:
+        """The STIX identity of this node; `open_node` refuses to go on without one."""
+        assert self.settings.identity is not None
+        return self.settings.identity
+
     def now(self) -> int:
         """The wall clock, micros since 1970 UTC."""
         return self.clock.now()
@@ -161,16 +173,12 @@ def open_node(home: Path, *, clock: Clock | None = None, **given: Any) -> Node:
 
     `given` are settings that stand over the file. Raises ConfigurationInvalid with what to do, StoreUnavailable.
     """
+    home = home.absolute()
+    if not (home / FILE).exists():
+        raise ConfigurationInvalid(
+            f"{home} is no home of a node; run `cert-exchange init` to make one."
+        )
     settings = load_settings(home, **given)
-    if not (settings.home / FILE).exists():
-        raise ConfigurationInvalid(
-            f"{settings.home} is no home of a node; run `cert-exchange init` to make one."
-        )
-    if settings.identity is None:
-        raise ConfigurationInvalid(
-            f"{settings.home / FILE} has no identity; write `identity: identity--...`, the STIX id"
-            " of your organisation."
-        )
     if not settings.loopback and settings.tls_certificate is None:
         raise ConfigurationInvalid(
             f"host is {settings.host!r}, which other machines reach; set tls_certificate and"

@@ -41,8 +41,8 @@ class Settings(BaseSettings):
     )
 
     home: Path
-    identity: str | None = None
-    """The STIX identity of this node; required to open it."""
+    identity: str
+    """The STIX identity of this node's organisation."""
     title: str = "cert-exchange"
     description: str | None = None
     contact: str | None = None
@@ -73,8 +73,8 @@ class Settings(BaseSettings):
 
     @field_validator("identity")
     @classmethod
-    def _identity(cls, value: str | None) -> str | None:
-        if value is not None and not _IDENTITY.fullmatch(value):
+    def _identity(cls, value: str) -> str:
+        if not _IDENTITY.fullmatch(value):
             raise ValueError("give the STIX id of your organisation: identity-- and a UUID")
         return value
 
@@ -147,6 +147,11 @@ def _sentence(file: Path, problem: Any) -> str:
     name = ".".join(str(part) for part in problem["loc"]) or "settings"
     if problem["type"] == "extra_forbidden":
         return f"{file}: {name}: there is no such setting."
+    if problem["type"] == "missing" and name == "identity":
+        return (
+            f"{file} has no identity; write `identity: identity--...`, the STIX id of your"
+            " organisation."
+        )
     words = str(problem["msg"]).removeprefix("Value error, ")
     found = problem["input"]
     shown = (

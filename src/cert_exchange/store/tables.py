@@ -27,9 +27,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
-
-from cert_exchange.stix.references import Role  # noqa: F401 - the numbers stored in `references_to.role`
 
 OWN: Final = 0
 """The origin of what our own desk published. Partners are numbered from 1."""
@@ -211,6 +210,13 @@ audience_members = Table(
     Column("partner", ForeignKey("partners.id"), primary_key=True),
     Column("since", BigInteger, nullable=False),
     Column("until", BigInteger),  # NULL: a member now; a partner is in one audience at a time
+    Index(
+        None,
+        "partner",
+        unique=True,
+        sqlite_where=text("until IS NULL"),
+        postgresql_where=text("until IS NULL"),
+    ),
 )
 
 views = Table(

@@ -159,6 +159,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("audience", "partner", name=op.f("pk_audience_members")),
     )
+    op.create_index(
+        op.f("ix_audience_members_partner"),
+        "audience_members",
+        ["partner"],
+        unique=True,
+        sqlite_where=sa.text("until IS NULL"),
+        postgresql_where=sa.text("until IS NULL"),
+    )
     op.create_table(
         "collection_rights",
         sa.Column(

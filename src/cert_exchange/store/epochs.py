@@ -1,0 +1,74 @@
+"""Epochs of the logs: what happens when a log finds itself below what it handed out (DECISIONS 8).
+
+1. Such a log is a restored one. It starts a new epoch by itself: every head is raised above the greatest instant ever
+   handed out, so that a client that polls by `added_after` misses nothing that comes.
+2. A token of an older epoch answers from its last safe position: the head as the restore left it.
+3. Of a view whose head was raised the ledger has an empty range, so that the ranges still join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import select, update
+
+from cert_exchange.messages.evidence import Line, Range, encode_line
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.facts import fact, facts_like, put_fact
+from cert_exchange.store.ledger import reserve_line, write_line
+from cert_exchange.store.tables import views
+
+EPOCH: Final = "epoch"
+FIRST: Final = 1
+_SAFE: Final = "epoch.safe."
+
+
+def current(tx: Transaction) -> int:
+    """The epoch that tokens are issued in, from 1."""
+    return int(fact(tx, EPOCH) or FIRST)
+
+
+def safe_position(tx: Transaction, view: int, epoch: int, position: int) -> int:
+    """Where a token of `epoch` at `position` goes on: at most the head that each later epoch began with."""
+    later = [
+        int(value)
+        for name, value in facts_like(tx, f"{_SAFE}{view}.").items()
+        if int(name.rsplit(".", 1)[1]) > epoch
+    ]
+    return min([position, *later])
+
+
+def below(tx: Transaction, seen: Mapping[int, int]) -> bool:
+    """Whether any log's head is below what was handed out, by view."""
+    rows = tx.execute(select(views.c.id, views.c.head))
+    return any(seen.get(view, 0) > head for view, head in rows)
+
+
+def begin(tx: Transaction, seen: Mapping[int, int], *, at: int, by: str) -> int:
+    """Start a new epoch if a log is below `seen` (the greatest position handed out, by view); returns the epoch.
+
+    All heads rise above everything in `seen`: what a partner knows of one view tells about the age of the restored
+    state, and others may have been handed out more than is known.
+    """
+    rows = tx.execute(select(views.c.id, views.c.head).order_by(views.c.id).with_for_update()).all()
+    epoch = current(tx)
+    if not any(seen.get(view, 0) > head for view, head in rows):
+        return epoch
+    return raise_heads(tx, above=max(seen.values()), at=at, by=by)
+
+
+def raise_heads(tx: Transaction, *, above: int, at: int, by: str) -> int:
+    """Start a new epoch whose logs go on after `above`, as after a restore; returns it."""
+    rows = tx.execute(select(views.c.id, views.c.head).order_by(views.c.id).with_for_update()).all()
+    epoch = current(tx) + 1
+    put_fact(tx, EPOCH, str(epoch))
+    ranges = []
+    for view, head in rows:
+        put_fact(tx, f"{_SAFE}{view}.{epoch}", str(head))
+        if head < above:
+            tx.execute(update(views).where(views.c.id == view).values(head=above))
+            ranges.append(Range(view=view, after=head, to=above, lines=0))
+    line = Line("epoch", at, by, ranges=tuple(ranges), facts={"epoch": epoch, "above": above})
+    write_line(tx, reserve_line(tx), encode_line(line))
+    return epoch
