@@ -54,7 +54,9 @@ def examine(body: bytes, *, limits: Limits) -> Batch:
     EnvelopeInvalid; a fault of one object is its `refusal`.
     """
     if len(body) > limits.body_bytes:
-        raise BodyTooLarge(f"The body has {len(body)} bytes; at most {limits.body_bytes} are taken. Split it.")
+        raise BodyTooLarge(
+            f"The body has {len(body)} bytes; at most {limits.body_bytes} are taken. Split it."
+        )
     # The envelope's two levels do not count against the object's.
     return examine_objects(_objects(parse_json(body, depth=limits.depth + 2)), limits=limits)
 
@@ -62,9 +64,13 @@ def examine(body: bytes, *, limits: Limits) -> Batch:
 def examine_objects(found: list[Any], *, limits: Limits) -> Batch:
     """Examine objects that are parsed already. Raises EnvelopeInvalid when there are none or too many."""
     if not found:
-        raise EnvelopeInvalid('objects is empty; send {"objects": [...]} with at least one STIX object.')
+        raise EnvelopeInvalid(
+            'objects is empty; send {"objects": [...]} with at least one STIX object.'
+        )
     if len(found) > limits.objects:
-        raise EnvelopeInvalid(f"objects holds {len(found)} objects; at most {limits.objects} are taken. Split them.")
+        raise EnvelopeInvalid(
+            f"objects holds {len(found)} objects; at most {limits.objects} are taken. Split them."
+        )
     items = [_examine_one(index, content, limits) for index, content in enumerate(found)]
     return Batch(tuple(_without_contradictions(items)))
 
@@ -79,9 +85,11 @@ def _objects(value: Any) -> list[Any]:
     if "objects" in value and "type" not in value:
         objects = value["objects"]
         if not isinstance(objects, list):
-            raise EnvelopeInvalid('objects is no list; send {"objects": [...]} with at least one STIX object.')
+            raise EnvelopeInvalid(
+                'objects is no list; send {"objects": [...]} with at least one STIX object.'
+            )
         return objects
-    if isinstance(value.get("type"), str) and "id" in value:
+    if isinstance(value.get("type"), str):
         return [value]
     raise EnvelopeInvalid
 
@@ -109,7 +117,9 @@ def _reads_as_stix_20(bundle: Mapping[str, Any], objects: list[Any]) -> bool:
 
 def _examine_one(index: int, content: Any, limits: Limits) -> Examined:
     if not isinstance(content, dict):
-        return Examined(index, f"unknown--{index}", None, None, "The entry is no JSON object.", None)
+        return Examined(
+            index, f"unknown--{index}", None, None, "The entry is no JSON object.", None
+        )
     try:
         item = validate(content, limits=limits)
     except ObjectInvalid as refused:
@@ -119,13 +129,20 @@ def _examine_one(index: int, content: Any, limits: Limits) -> Examined:
 
 def _refused(index: int, content: Mapping[str, Any], reason: str, limits: Limits) -> Examined:
     stix_id = content.get("id")
-    if not isinstance(stix_id, str) or not stix_id or not stix_id.isprintable() or len(stix_id) > _ID_SHOWN:
+    if (
+        not isinstance(stix_id, str)
+        or not stix_id
+        or not stix_id.isprintable()
+        or len(stix_id) > _ID_SHOWN
+    ):
         stix_id = f"unknown--{index}"
     version = content.get("modified", content.get("created"))
     if not isinstance(version, str) or not is_stix_timestamp(version):
         version = None
     raw = canonical_bytes(content)
-    return Examined(index, stix_id, version, None, reason, raw if len(raw) <= limits.object_bytes else None)
+    return Examined(
+        index, stix_id, version, None, reason, raw if len(raw) <= limits.object_bytes else None
+    )
 
 
 def _without_contradictions(items: list[Examined]) -> list[Examined]:

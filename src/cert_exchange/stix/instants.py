@@ -111,4 +111,8 @@ def format_micros(micros: int) -> str:
 def shown(text: str, *, limit: int = 80) -> str:
     """The text in quotes, cut to `limit` characters, without control characters: fit for a refusal."""
     cut = text if len(text) <= limit else text[:limit] + "..."
-    return repr(cut).encode("ascii", "backslashreplace").decode("ascii") if not cut.isprintable() else f"'{cut}'"
+    return (
+        repr(cut).encode("ascii", "backslashreplace").decode("ascii")
+        if not cut.isprintable()
+        else f"'{cut}'"
+    )

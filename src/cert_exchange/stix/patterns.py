@@ -1,4 +1,4 @@
-"""The STIX pattern language (STIX 2.1 section 9): is a text a pattern of the stated version?
+"""The STIX pattern language (STIX 2.1 section 9): whether a text is a pattern of the stated version.
 
 1. Own tokenizer and recursive descent in place of the generated ANTLR parser, which takes milliseconds a pattern. The
    tests compare the two over all public patterns, mutations of them and generated ones.
@@ -41,8 +41,27 @@ _PLAIN: Final = re.compile(
     r"(?:=|!=| LIKE| MATCHES)? ?'(?:[^'\\]++|\\['\\])*+'\]"
 )
 _KEYWORDS: Final = frozenset(
-    "AND OR NOT FOLLOWEDBY LIKE MATCHES ISSUPERSET ISSUBSET EXISTS LAST IN START STOP SECONDS true false WITHIN REPEATS "
-    "TIMES".split()
+    {
+        "AND",
+        "OR",
+        "NOT",
+        "FOLLOWEDBY",
+        "LIKE",
+        "MATCHES",
+        "ISSUPERSET",
+        "ISSUBSET",
+        "EXISTS",
+        "LAST",
+        "IN",
+        "START",
+        "STOP",
+        "SECONDS",
+        "true",
+        "false",
+        "WITHIN",
+        "REPEATS",
+        "TIMES",
+    }
 )
 _STRING_TESTS: Final = frozenset({"LIKE", "MATCHES", "ISSUBSET", "ISSUPERSET"})
 _ORDERABLE: Final = frozenset({"int", "float", "string", "binary", "hex", "timestamp"})
@@ -86,7 +105,9 @@ class _Parser:
         while place < len(text):
             found = _TOKEN.match(text, place)
             if found is None:
-                raise PatternInvalid(f"cannot be read at character {place + 1}: {shown(text[place : place + 20])}")
+                raise PatternInvalid(
+                    f"cannot be read at character {place + 1}: {shown(text[place : place + 20])}"
+                )
             kind = found.lastgroup or ""
             if kind != "space":
                 word = found[0]
@@ -101,7 +122,7 @@ class _Parser:
         self._places.append(len(text))
 
     def pattern(self) -> None:
-        """pattern := observations END"""
+        """Read the whole pattern, up to its end."""
         self._observations()
         if self._kinds[self._at] != "end":
             self._fail("AND, OR, FOLLOWEDBY, a qualifier or the end")
@@ -109,7 +130,11 @@ class _Parser:
     def _observations(self) -> None:
         # FOLLOWEDBY, OR and AND bind differently, but which texts are patterns does not depend on it.
         self._observation()
-        while self._take_keyword("AND") or self._take_keyword("OR") or self._take_keyword("FOLLOWEDBY"):
+        while (
+            self._take_keyword("AND")
+            or self._take_keyword("OR")
+            or self._take_keyword("FOLLOWEDBY")
+        ):
             self._observation()
 
     def _observation(self) -> None:
@@ -135,7 +160,11 @@ class _Parser:
     def _qualifier(self) -> str | None:
         if self._take_keyword("START"):
             kind = "timestamp" if self._newer else "string"
-            wanted = "a timestamp as t'2024-05-06T07:08:09Z'" if self._newer else "a timestamp in single quotes"
+            wanted = (
+                "a timestamp as t'2024-05-06T07:08:09Z'"
+                if self._newer
+                else "a timestamp in single quotes"
+            )
             self._need_kind({kind}, wanted)
             self._need_keyword("STOP")
             self._need_kind({kind}, wanted)
@@ -249,4 +278,6 @@ class _Parser:
     def _fail(self, wanted: str) -> NoReturn:
         found = self._texts[self._at]
         what = f"there stands {shown(found, limit=40)}" if found else "it ends"
-        raise PatternInvalid(f"needs {wanted} at character {self._places[self._at] + 1}, where {what}")
+        raise PatternInvalid(
+            f"needs {wanted} at character {self._places[self._at] + 1}, where {what}"
+        )

@@ -56,22 +56,19 @@ _TIMESTAMPS: Final = frozenset(
         "validity_not_after",
     }
 )
-_ORDERED: Final = (
-    # earlier, later, whether both may be the same instant, types (empty: any that has both)
-    ("created", "modified", True, frozenset[str]()),
-    ("valid_from", "valid_until", False, frozenset({"indicator"})),
-    (
-        "first_seen",
-        "last_seen",
-        True,
-        frozenset(
-            {"campaign", "infrastructure", "intrusion-set", "malware", "sighting", "threat-actor"}
-        ),
-    ),
-    ("first_observed", "last_observed", True, frozenset({"observed-data"})),
-    ("start_time", "stop_time", False, frozenset({"relationship"})),
-    ("start", "end", True, frozenset({"network-traffic"})),
-)
+# Of each type: the earlier property, the later one, and whether both may be the same instant.
+_ORDERED: Final[Mapping[str, tuple[str, str, bool]]] = {
+    "campaign": ("first_seen", "last_seen", True),
+    "indicator": ("valid_from", "valid_until", False),
+    "infrastructure": ("first_seen", "last_seen", True),
+    "intrusion-set": ("first_seen", "last_seen", True),
+    "malware": ("first_seen", "last_seen", True),
+    "network-traffic": ("start", "end", True),
+    "observed-data": ("first_observed", "last_observed", True),
+    "relationship": ("start_time", "stop_time", False),
+    "sighting": ("first_seen", "last_seen", True),
+    "threat-actor": ("first_seen", "last_seen", True),
+}
 _CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}")
 _CAPEC: Final = re.compile(r"CAPEC-[0-9]{1,9}")
 # RFC 5646 2.1, well-formed: language, script, region, variants, extensions, private use; every part is bounded.
@@ -154,7 +151,9 @@ def check(content: Mapping[str, Any], *, observable: bool) -> None:
             _check_marking_definition(content)
         case "extension-definition":
             if "created_by_ref" not in content:
-                raise ObjectInvalid("created_by_ref is missing; an extension-definition must name it (STIX 7.3).")
+                raise ObjectInvalid(
+                    "created_by_ref is missing; an extension-definition must name it (STIX 7.3)."
+                )
         case "language-content":
             _check_language_content(content)
         case "observed-data":
@@ -203,38 +202,73 @@ def _warnings(content: Mapping[str, Any], *, observable: bool) -> Iterator[str]:
     for name in content:
         if "-" in name or name != name.lower():
             yield f"{refusals.path([name])} is no property name of STIX 3.1: lower case, digits and underscores only."
-    if content.get("created_by_ref") is None and not observable and stix_type != "marking-definition":
+    if (
+        content.get("created_by_ref") is None
+        and not observable
+        and stix_type != "marking-definition"
+    ):
         yield "created_by_ref is missing: the creator stays unknown, and only the same channel may send new versions."
+    if stix_type == "marking-definition" and "modified" in content:
+        yield "modified does not belong to a marking-definition, which has no versions (STIX 3.2, 7.2.1)."
+    if any(found is None or found == [] for found in _inside(content)):
+        yield "a custom value holds null or an empty list, which STIX 2.12 forbids; it is passed on as it is."
     for index, entry in enumerate(content.get("external_references") or ()):
         external_id = entry.get("external_id")
-        if isinstance(external_id, str) and _CVE.fullmatch(external_id) and entry.get("source_name") != "cve":
+        if (
+            isinstance(external_id, str)
+            and _CVE.fullmatch(external_id)
+            and entry.get("source_name") != "cve"
+        ):
             yield f"external_references[{index}] names a CVE; its source_name should be cve (STIX 4.19)."
+
+
+def _inside(content: Mapping[str, Any]) -> Iterator[Any]:
+    """Every value at any depth, without recursion."""
+    pending: list[Any] = [content]
+    while pending:
+        node = pending.pop()
+        children = (
+            node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        )
+        for child in children:
+            yield child
+            pending.append(child)
 
 
 def _check_instants(content: Mapping[str, Any], stix_type: str) -> None:
     for name in _TIMESTAMPS & content.keys():
         text = content[name]
-        # Of custom types and extensions a property of the same name may hold something else.
-        if isinstance(text, str) and _LOOKS_LIKE_ONE.fullmatch(text) and not is_stix_timestamp(text):
+        # The schema has checked the form; only days after the 28th may not exist. Of custom types and extensions a
+        # property of the same name may hold something else.
+        if (
+            isinstance(text, str)
+            and text[8:10] > "28"
+            and _LOOKS_LIKE_ONE.fullmatch(text) is not None
+            and not is_stix_timestamp(text)
+        ):
             raise ObjectInvalid(
                 f"{name} is {shown(text)}, a day that does not exist; give one that does, such as "
                 "2024-02-29T07:08:09.123Z (STIX 2.16)."
             )
-    for earlier, later, same, types in _ORDERED:
-        first, second = content.get(earlier), content.get(later)
-        if first is None or second is None or first == second and same or types and stix_type not in types:
-            continue
-        try:
-            wrong = order_key(second) < order_key(first) or not same and order_key(second) == order_key(first)
-        except (InstantInvalid, TypeError):
-            continue  # of a type that STIX 2.1 does not define; for the others the schema has checked them
-        if wrong:
-            how = "the same as or later than" if same else "later than"
-            raise ObjectInvalid(
-                f"{later} is {shown(second)}, before {earlier} {shown(first)}; it must be {how} {earlier}."
-                if same or second != first
-                else f"{later} equals {earlier}, {shown(first)}; it must be {how} {earlier}."
-            )
+    _check_order(content, "created", "modified", same=True)
+    ordered = _ORDERED.get(stix_type)
+    if ordered is not None:
+        _check_order(content, ordered[0], ordered[1], same=ordered[2])
+
+
+def _check_order(content: Mapping[str, Any], earlier: str, later: str, *, same: bool) -> None:
+    first, second = content.get(earlier), content.get(later)
+    if first is None or second is None or (first == second and same):
+        return
+    try:
+        first_key, second_key = order_key(first), order_key(second)
+    except (InstantInvalid, TypeError):
+        return  # of a type that STIX 2.1 does not define; for the others the schema has checked them
+    if second_key < first_key or (second_key == first_key and not same):
+        raise ObjectInvalid(
+            f"{later} is {shown(second)} and {earlier} is {shown(first)}; {later} must be "
+            f"{'the same as or ' if same else ''}later than {earlier}."
+        )
 
 
 def _check_references(content: Mapping[str, Any], stix_type: str) -> None:
@@ -249,7 +283,9 @@ def _check_references(content: Mapping[str, Any], stix_type: str) -> None:
 def _check_reference(name: str, found: Any, types: frozenset[str] | None) -> None:
     many = name.endswith("_refs")
     if many is not isinstance(found, list):
-        raise ObjectInvalid(f"{name} is {refusals.value(found)}; it must be {'a list of ids' if many else 'one id'}.")
+        raise ObjectInvalid(
+            f"{name} is {refusals.value(found)}; it must be {'a list of ids' if many else 'one id'}."
+        )
     for index, target in enumerate(found if many else (found,)):
         where = f"{name}[{index}]" if many else name
         if not isinstance(target, str) or not is_identifier(target):
@@ -300,7 +336,9 @@ def _check_external_references(found: list[Mapping[str, Any]]) -> None:
 
 def _check_language(where: str, code: Any) -> None:
     if not isinstance(code, str) or len(code) > 100 or _LANGUAGE.fullmatch(code) is None:
-        raise ObjectInvalid(f"{where} is {refusals.value(code)}; it must be an RFC 5646 language code, such as en or pt-BR.")
+        raise ObjectInvalid(
+            f"{where} is {refusals.value(code)}; it must be an RFC 5646 language code, such as en or pt-BR."
+        )
 
 
 def _check_pattern(content: Mapping[str, Any]) -> None:
@@ -319,10 +357,14 @@ def _check_pattern(content: Mapping[str, Any]) -> None:
 def _check_marking_definition(content: Mapping[str, Any]) -> None:
     stix_id = content["id"]
     if stix_id in marking_ids(content):
-        raise ObjectInvalid("object_marking_refs or granular_markings names the marking definition itself (STIX 3.2).")
-    for name in ("modified", "revoked"):
-        if name in content:
-            raise ObjectInvalid(f"{name} does not belong to a marking-definition, which has no versions (STIX 7.2.1).")
+        raise ObjectInvalid(
+            "object_marking_refs or granular_markings names the marking definition itself (STIX 3.2)."
+        )
+    if "modified" in content and not is_stix_timestamp(str(content["modified"])):
+        raise ObjectInvalid(
+            f"modified is {refusals.value(content['modified'])}; leave it out of a marking-definition, or give a timestamp "
+            "such as 2024-05-06T07:08:09.123Z (STIX 2.16)."
+        )
     fixed = markings.fixed_definition(stix_id)
     if fixed is not None:
         if sameness_digest(content) != sameness_digest(dict(fixed)):
@@ -341,9 +383,15 @@ def _check_marking_definition(content: Mapping[str, Any]) -> None:
     if "extensions" not in content:
         for name in ("definition_type", "definition"):
             if name not in content:
-                raise ObjectInvalid(f"{name} is missing; it is required without extensions (STIX 7.2.1).")
-    if definition_type == "statement" and not isinstance(content.get("definition", {}).get("statement"), str):
-        raise ObjectInvalid("definition.statement is missing or no text; a statement marking needs it (STIX 7.2.1.3).")
+                raise ObjectInvalid(
+                    f"{name} is missing; it is required without extensions (STIX 7.2.1)."
+                )
+    if definition_type == "statement" and not isinstance(
+        content.get("definition", {}).get("statement"), str
+    ):
+        raise ObjectInvalid(
+            "definition.statement is missing or no text; a statement marking needs it (STIX 7.2.1.3)."
+        )
 
 
 def _difference(content: Mapping[str, Any], fixed: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ from cert_exchange.stix import refusals, rules, schemas
 from cert_exchange.stix.canonical import Limits, canonical_bytes, sameness_of_body
 from cert_exchange.stix.instants import shown
 from cert_exchange.stix.objects import StixObject
-from cert_exchange.stix.references import IDENTIFIER, OBSERVABLE_TYPES, references_of
+from cert_exchange.stix.references import OBSERVABLE_TYPES, is_identifier, references_of
 
 _META_TYPES: Final = frozenset({"marking-definition", "language-content", "extension-definition"})
 
@@ -105,7 +105,9 @@ def _head(content: Mapping[str, Any]) -> tuple[str, str]:
     """Type, spec_version and id: first and in one place, for they tell what the rest should be."""
     stix_type = content.get("type")
     if not isinstance(stix_type, str):
-        raise ObjectInvalid("type is missing or no text; every STIX object names its type, such as indicator.")
+        raise ObjectInvalid(
+            "type is missing or no text; every STIX object names its type, such as indicator."
+        )
     if stix_type == "bundle":
         raise ObjectInvalid(
             "type is bundle: a bundle is no object of a collection; send the objects that it holds, or the bundle itself "
@@ -129,7 +131,7 @@ def _head(content: Mapping[str, Any]) -> tuple[str, str]:
         raise ObjectInvalid(
             f"id is missing or no text; give {shown(stix_type)}, two hyphens and a UUID (STIX 2.9)."
         )
-    if IDENTIFIER.fullmatch(stix_id) is None:
+    if not is_identifier(stix_id):
         raise ObjectInvalid(
             f"id is {shown(stix_id)}; it must be the type, two hyphens and a UUID as in RFC 4122, such as "
             "indicator--f2a0f638-a65b-4283-9c34-4e6140f51e15 (STIX 2.9)."
