@@ -20,6 +20,7 @@ from cert_exchange.errors import BodyTooLarge, ConfigurationInvalid, InputRefuse
 if TYPE_CHECKING:
     from cert_exchange.node import Node
     from cert_exchange.services.publishing import Outcome, PublishPreview
+    from cert_exchange.services.releasing import Withdrawal
 
 hold_app = typer.Typer(
     help="What a rule holds back until its time or a person comes.", no_args_is_help=True
@@ -37,7 +38,7 @@ CollectionOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    for command in (publish, withdraw):
+    for command in (publish, withdraw, free):
         app.command()(command)
     app.add_typer(hold_app, name="hold")
 
@@ -100,14 +101,26 @@ def withdraw(
         done = releasing.withdraw(
             node, stix_id, version=version, collection=collection, by=operator(), reason=reason
         )
-    if as_json:
-        printing.document(asdict(done))
-        return
-    printing.table(
-        ["audience", "id", "version", "line", "rule"],
-        [(line.audience, line.stix_id, line.version, line.kind, line.rule) for line in done.lines],
+    _print_withdrawal(done, as_json=as_json)
+    printing.verdict(
+        f"{printing.count(done.versions, 'version')} taken back from {', '.join(done.audiences) or 'nobody: no audience saw it'}"
     )
-    printing.verdict(f"taken back: {printing.count(len(done.lines), 'line')} written")
+
+
+def free(
+    stix_id: Annotated[str, typer.Argument(metavar="ID", help="A cyber-observable's STIX id.")],
+    *,
+    reason: Reason,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Lift the block that `withdraw` put on a cyber-observable, whoever sends it."""
+    from cert_exchange.services import releasing
+
+    with opened(home) as node:
+        done = releasing.free(node, stix_id, by=operator(), reason=reason)
+    _print_withdrawal(done, as_json=as_json)
+    printing.verdict(f"free again: {printing.count(len(done.lines), 'line')} written")
 
 
 @hold_app.command("list")
@@ -148,22 +161,38 @@ def hold_list(*, as_json: AsJson = False, home: Home = None) -> None:
 
 @hold_app.command("release")
 def hold_release(
-    stix_id: Annotated[str, typer.Argument(metavar="ID", help="The object's STIX id.")],
+    stix_ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="STIX ids of held objects.")
+    ],
     *,
     audience: Annotated[
-        str | None, typer.Option("--audience", help="Only before this audience.")
+        str | None, typer.Option("--audience", help="Only before this audience; all if not given.")
     ] = None,
     reason: Reason,
     home: Home = None,
 ) -> None:
-    """Let a held object go. The ceiling and every denial still stand."""
+    """Let held objects go. The ceiling and every denial still stand."""
     from cert_exchange.services import releasing
 
     with opened(home) as node:
         done = releasing.release_hold(
-            node, stix_id, audience=audience, by=operator(), reason=reason
+            node, stix_ids, audience=audience, by=operator(), reason=reason
         )
-    printing.verdict(f"{printing.count(len(done), 'hold')} released")
+    printing.verdict(f"{printing.count(done, 'hold')} released")
+
+
+def _print_withdrawal(done: Withdrawal, *, as_json: bool) -> None:
+    if as_json:
+        lines = [asdict(line) | {"kind": line.kind.value} for line in done.lines]
+        printing.document({"versions": done.versions, "lines": lines})
+        return
+    printing.table(
+        ["audience", "id", "version", "line", "rule"],
+        [
+            (line.audience, line.stix_id, line.version, line.kind.value, line.rule)
+            for line in done.lines
+        ],
+    )
 
 
 def _publish(
@@ -295,15 +324,24 @@ def _read(file: Path, *, limit: int) -> bytes:
     except OSError as error:
         raise InputRefused(f"The file {file} cannot be read: {error.strerror}.") from error
     if raw.startswith(_GZIP):
-        unpacker = zlib.decompressobj(wbits=31)
-        try:
-            raw = unpacker.decompress(raw, limit + 1)
-        except zlib.error as error:
-            raise NotJson(f"{file} begins like gzip but cannot be unpacked.") from error
-        if not unpacker.eof and len(raw) <= limit:
-            raise NotJson(f"{file} is a gzip file that was cut off.")
+        raw = _unpack(raw, file, limit=limit)
     if len(raw) > limit:
         raise BodyTooLarge(
             f"{file} holds more than {limit:,} bytes, unpacked; publish it in parts."
         )
     return raw
+
+
+def _unpack(packed: bytes, file: Path, *, limit: int) -> bytes:
+    """Unpack gzip, also of several members one after the other, never making more than `limit` + 1 bytes."""
+    unpacked = b""
+    while packed and len(unpacked) <= limit:
+        member = zlib.decompressobj(wbits=31)
+        try:
+            unpacked += member.decompress(packed, limit + 1 - len(unpacked))
+        except zlib.error as error:
+            raise NotJson(f"{file} begins like gzip but cannot be unpacked.") from error
+        if not member.eof and len(unpacked) <= limit:
+            raise NotJson(f"{file} is a gzip file that was cut off.")
+        packed = member.unused_data
+    return unpacked

@@ -148,7 +148,7 @@ def export(
                 dir=file.parent, prefix=f".{file.name}.", delete=False
             ) as out:
                 try:
-                    written = holdings.export(node, view, out, progress=progress)
+                    written = holdings.export(node, view, out.file, progress=progress)
                     out.flush()
                     os.fsync(out.fileno())
                 except BaseException:

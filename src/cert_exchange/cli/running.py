@@ -68,18 +68,19 @@ def init(
     from cert_exchange.services import publishing
 
     folder = home_of(home)
-    fresh = not (folder / "node.yaml").exists()
     # Relative names in node.yaml would start at the home, not where the person stands who types them.
-    make_home(
-        folder,
-        title=title,
-        identity=identity or (f"identity--{uuid.uuid4()}" if fresh else None),
-        host=host,
-        port=port,
-        tls_certificate=tls_certificate.absolute() if tls_certificate else None,
-        tls_key=tls_key.absolute() if tls_key else None,
-        **({"database_url": database_url} if database_url else {}),
-    )
+    given: dict[str, Any] = {
+        "title": title,
+        "identity": identity,
+        "host": host,
+        "port": port,
+        "tls_certificate": tls_certificate.absolute() if tls_certificate else None,
+        "tls_key": tls_key.absolute() if tls_key else None,
+        "database_url": database_url,
+    }
+    if identity is None and not (folder / "node.yaml").exists():
+        given["identity"] = f"identity--{uuid.uuid4()}"
+    make_home(folder, **{name: value for name, value in given.items() if value is not None})
     node = open_node(folder)
     try:
         publishing.seed(node)

@@ -11,7 +11,7 @@ import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, IO
 
 from cert_exchange.errors import NotFound
 from cert_exchange.store import figures
@@ -227,7 +227,7 @@ def status(node: Node) -> Status:
         )
 
 
-def export(node: Node, view: str, out: BinaryIO, *, progress: Progress | None = None) -> int:
+def export(node: Node, view: str, out: IO[bytes], *, progress: Progress | None = None) -> int:
     """Write what a default client of a view (AUDIENCE/COLLECTION) holds as one STIX bundle; give the number of objects.
 
     The objects are the stored bytes, as the view serves them. Raises NotFound for a view that does not exist.

@@ -1,0 +1,309 @@
+"""Commands about remote TAXII servers: sources we pull from, targets we push to, and a run at once."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cert_exchange.cli import printing
+from cert_exchange.cli.exits import ExitCode
+from cert_exchange.cli.options import AsJson, Home, opened, read_secret
+from cert_exchange.errors import InputRefused
+
+if TYPE_CHECKING:
+    from cert_exchange.services.syncing import RunReport
+
+source_app = typer.Typer(help="Remote collections that this node pulls from.", no_args_is_help=True)
+target_app = typer.Typer(help="Remote collections that this node pushes to.", no_args_is_help=True)
+sync_app = typer.Typer(help="Pull and push now.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A short name of your own for it.")]
+Partner = Annotated[str, typer.Option("--partner", help="The partner whose server it is.")]
+Url = Annotated[
+    str, typer.Option("--url", help="The remote API root, such as https://taxii.example/api/.")
+]
+Remote = Annotated[str, typer.Option("--remote-collection", help="Its id or alias over there.")]
+Auth = Annotated[
+    str,
+    typer.Option(
+        "--auth",
+        help="How we log in: bearer, basic, token, api_key or none; certificates by --option.",
+    ),
+]
+User = Annotated[str | None, typer.Option("--user", help="The user of basic.")]
+SecretFile = Annotated[
+    Path | None, typer.Option("--secret-file", help="A file with the secret; it is copied, 0600.")
+]
+SecretEnv = Annotated[
+    str | None,
+    typer.Option(
+        "--secret-env",
+        help="An environment variable with the secret; asked for if neither is given.",
+    ),
+]
+CaFile = Annotated[
+    Path | None, typer.Option("--ca-file", help="PEM file of the CA that signed its certificate.")
+]
+More = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        help="NAME=VALUE, such as every_seconds=60 or server=cert-exchange; may be repeated.",
+    ),
+]
+
+
+@source_app.command("add")
+def source_add(
+    name: Name,
+    *,
+    partner: Partner,
+    url: Url,
+    remote_collection: Remote,
+    collection: Annotated[
+        str, typer.Option("--collection", help="Our collection that what is pulled joins.")
+    ],
+    auth: Auth = "bearer",
+    user: User = None,
+    secret_file: SecretFile = None,
+    secret_env: SecretEnv = None,
+    ca_file: CaFile = None,
+    options: More = None,
+    home: Home = None,
+) -> None:
+    """Add a remote collection to pull from. The worker pulls it regularly; `sync now` does at once."""
+    from cert_exchange.services import syncing
+
+    given = _options(auth, user, ca_file, options)
+    with opened(home) as node, _secret(auth, secret_file, secret_env) as secret:
+        syncing.add_source(
+            node,
+            name,
+            partner=partner,
+            url=url,
+            remote_collection=remote_collection,
+            collection=collection,
+            secret=secret,
+            options=given,
+        )
+    printing.verdict(f"{name} added; next: `cert-exchange sync now {name}`")
+
+
+@target_app.command("add")
+def target_add(
+    name: Name,
+    *,
+    partner: Partner,
+    url: Url,
+    remote_collection: Remote,
+    collection: Annotated[
+        str,
+        typer.Option(
+            "--collection", help="Our collection: what this partner may see of it is pushed."
+        ),
+    ],
+    auth: Auth = "bearer",
+    user: User = None,
+    secret_file: SecretFile = None,
+    secret_env: SecretEnv = None,
+    ca_file: CaFile = None,
+    options: More = None,
+    home: Home = None,
+) -> None:
+    """Add a remote collection to push to: exactly what the partner's view shows, and nothing that came from it."""
+    from cert_exchange.services import syncing
+
+    given = _options(auth, user, ca_file, options)
+    with opened(home) as node, _secret(auth, secret_file, secret_env) as secret:
+        syncing.add_target(
+            node,
+            name,
+            partner=partner,
+            url=url,
+            remote_collection=remote_collection,
+            collection=collection,
+            secret=secret,
+            options=given,
+        )
+    printing.verdict(f"{name} added; next: `cert-exchange sync now {name}`")
+
+
+def _listing(direction: str, *, as_json: bool, home: Path | None) -> None:
+    from cert_exchange.services import holdings
+
+    with opened(home) as node:
+        found = [row for row in holdings.status(node).channels if row.direction == direction]
+    if as_json:
+        printing.document([asdict(row) | {"counters": json.loads(row.counters)} for row in found])
+        return
+    printing.table(
+        ["name", "partner", "collection", "url", "state", "last success", "outcome"],
+        [
+            (
+                row.name,
+                row.partner,
+                row.collection,
+                row.url,
+                "paused"
+                if row.paused
+                else f"failed {row.attempts} times"
+                if row.attempts
+                else "active",
+                printing.instant(row.last_success_at) or "never",
+                row.last_outcome,
+            )
+            for row in found
+        ],
+    )
+
+
+@source_app.command("list")
+def source_list(*, as_json: AsJson = False, home: Home = None) -> None:
+    """List what this node pulls, with how it fares."""
+    _listing("pull", as_json=as_json, home=home)
+
+
+@target_app.command("list")
+def target_list(*, as_json: AsJson = False, home: Home = None) -> None:
+    """List what this node pushes, with how it fares."""
+    _listing("push", as_json=as_json, home=home)
+
+
+@source_app.command("pause")
+@target_app.command("pause")
+def pause(name: Name, *, home: Home = None) -> None:
+    """Leave it out until it is resumed. Nothing is lost: it goes on where it stopped."""
+    from cert_exchange.services import syncing
+
+    with opened(home) as node:
+        syncing.pause(node, name)
+    printing.verdict(f"{name} is paused")
+
+
+@source_app.command("resume")
+@target_app.command("resume")
+def resume(name: Name, *, home: Home = None) -> None:
+    """Go on with it after a pause, or at once after failures."""
+    from cert_exchange.services import syncing
+
+    with opened(home) as node:
+        syncing.resume(node, name)
+    printing.verdict(f"{name} is active")
+
+
+@source_app.command("restart")
+def restart(
+    name: Name,
+    *,
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since", help="The instant to pull from anew, such as 2026-01-31T00:00:00Z."
+        ),
+    ],
+    home: Home = None,
+) -> None:
+    """Pull it anew from an instant on. What is held already counts as duplicate."""
+    from cert_exchange.services import syncing
+
+    with opened(home) as node:
+        syncing.restart_at(node, name, since)
+    printing.verdict(f"{name} starts again at {since}")
+
+
+@sync_app.command("now")
+def now(
+    name: Annotated[
+        str | None, typer.Argument(help="One source or target; all if not given.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Pull and push at once, also what is not due yet. Exit code 4 when one failed, 1 when objects were refused."""
+    from cert_exchange.services import syncing
+
+    with opened(home) as node, printing.progress("exchanging") as progress:
+        reports = syncing.sync_once(node, only=name, progress=progress)
+    if as_json:
+        printing.document([_report_document(report) for report in reports])
+    else:
+        printing.table(
+            ["name", "does", "partner", "outcome"],
+            [(r.name, r.direction, r.partner, r.outcome) for r in reports],
+            empty="there is no source or target",
+        )
+        refused = [
+            (r.name, one.stix_id, one.version, one.reason) for r in reports for one in r.refusals
+        ]
+        if refused:
+            printing.table(["name", "id", "version", "refused because"], refused)
+    for report in reports:
+        for note in report.notes:
+            printing.verdict(f"{report.name}: {note}")
+    failed = sum(1 for report in reports if not report.ok)
+    printing.verdict(f"{printing.count(len(reports), 'run')}, {failed} failed")
+    if failed:
+        raise typer.Exit(ExitCode.TEMPORARY)
+    if any(report.refusals for report in reports):
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _report_document(report: RunReport) -> dict[str, Any]:
+    return {
+        "name": report.name,
+        "direction": report.direction,
+        "partner": report.partner,
+        "ok": report.ok,
+        "outcome": report.outcome,
+        "counts": dict(report.counts),
+        "refusals": [asdict(one) for one in report.refusals],
+        "notes": list(report.notes),
+        "next_attempt_at": printing.instant(report.next_attempt_at),
+    }
+
+
+@contextmanager
+def _secret(auth: str, file: Path | None, variable: str | None) -> Iterator[Path | None]:
+    """Give the secret as a file that only we can read, wherever it came from, and remove it afterwards."""
+    if auth == "none":
+        yield None
+        return
+    text = read_secret(file, variable, prompt=f"Secret for {auth}")
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as held:
+        held.write(text)
+        held.flush()
+        yield Path(held.name)
+
+
+def _options(
+    auth: str, user: str | None, ca_file: Path | None, more: list[str] | None
+) -> dict[str, Any]:
+    given: dict[str, Any] = {"auth": auth}
+    if user is not None:
+        given["user"] = user
+    if ca_file is not None:
+        given["ca_file"] = str(ca_file.absolute())
+    for pair in more or ():
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise InputRefused(
+                f"{pair!r} is no option: write NAME=VALUE, such as every_seconds=60."
+            )
+        given[name] = _value(value)
+    return given
+
+
+def _value(text: str) -> Any:
+    """Read numbers, true, false and lists as such; everything else is text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
