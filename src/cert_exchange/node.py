@@ -17,17 +17,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+import structlog
 from ruamel.yaml import YAML
 
 from cert_exchange.errors import ClockDoubtful, ConfigurationInvalid
 from cert_exchange.settings import FILE, Settings, load_settings
 from cert_exchange.stix.canonical import Limits
+from cert_exchange.store import recovery
 from cert_exchange.store.database import Database
 from cert_exchange.store.marks import Marks
 
+log = structlog.get_logger(__name__)
+
 HOUR: Final = 3_600_000_000
+RELEASED: Final = 1_763_000_000_000_000
+"""No node runs before this program was written (November 2025): an earlier clock was never set."""
 CREDENTIAL_KEY: Final = "credential.key"
 TOKEN_KEYS: Final = "token-keys.json"
+CLOCK_FILE: Final = "clock.json"
+DESK_BYTES: Final = 512 * 1024 * 1024
 
 
 def _wall() -> int:
@@ -40,24 +48,37 @@ def _steady() -> float:
 
 
 class Clock:
-    """The wall clock, checked against the monotonic one and against partners."""
+    """The wall clock, checked against the monotonic one, the store's last instant and partners' clocks.
+
+    1. A doubt is kept in a file of the node's home, so that all processes on this machine stop releasing, also after
+       a restart, until a person accepts the clock.
+    2. Accepting counts up in that file; a process that sees the count rise measures jumps from there, and skews of
+       partners that were looked at then raise no doubt again.
+    3. Of the partners that were heard, most must disagree with us: one with a wrong clock stops nobody who has two.
+    """
 
     def __init__(
-        self, read: Callable[[], int] = _wall, *, steady: Callable[[], float] = _steady
+        self,
+        read: Callable[[], int] = _wall,
+        *,
+        steady: Callable[[], float] = _steady,
+        file: Path | None = None,
     ) -> None:
         self._read = read
         self._steady = steady
+        self._file = file
         self._lock = threading.Lock()
         self._start = (read(), steady())
-        self._skews: dict[str, int] = {}
-        self.doubt: str | None = None
-        """Why releasing stops, for operators; None while all is well."""
+        self._heard: dict[str, int] = {}
+        self._state: dict[str, Any] = {}
+        self._stamp: object = None
+        if file is not None:
+            self.keep_in(file)
 
-    @property
-    def identity(self) -> str:
-        """The STIX identity of this node; `open_node` refuses to go on without one."""
-        assert self.settings.identity is not None
-        return self.settings.identity
+    def keep_in(self, file: Path) -> None:
+        """Keep doubts in this file from now on."""
+        self._file = file
+        self._load()
 
     def now(self) -> int:
         """The wall clock, micros since 1970 UTC."""
@@ -67,31 +88,103 @@ class Clock:
         """Seconds that only rise, from no particular point."""
         return self._steady()
 
+    @property
+    def doubt(self) -> str | None:
+        """Why releasing stops, for operators; None while all is well."""
+        self._load()
+        return self._state.get("doubt")
+
     def releasing_now(self) -> int:
         """`now`, for what may raise heads. Raises ClockDoubtful."""
         now = self._read()
+        self._load()
         wall, steady = self._start
         jump = now - wall - int((self._steady() - steady) * 1_000_000)
         if abs(jump) > HOUR:
-            self.doubt = f"the wall clock jumped by {jump // 1_000_000} s"
-        if self.doubt is not None:
-            raise ClockDoubtful(detail=self.doubt)
+            self._raise_doubt(f"the wall clock jumped by {jump // 1_000_000} s")
+        elif now < RELEASED:
+            self._raise_doubt("the wall clock was never set")
+        doubt = self._state.get("doubt")
+        if doubt is not None:
+            raise ClockDoubtful(detail=doubt)
         return now
+
+    def check_start(self, last: int) -> None:
+        """Compare with the greatest instant in the store, when a node is opened."""
+        behind = last - self._read()
+        if behind > HOUR and behind - self._state.get("behind", 0) > HOUR:
+            self._raise_doubt(
+                f"the wall clock is {behind // 1_000_000} s behind the last release", behind=behind
+            )
 
     def compare(self, remote_micros: int, *, source: str = "partner") -> None:
         """Note the clock of a partner, from its Date header."""
+        self._load()
+        accepted = self._state.get("skews", {}).get(source, 0)
         with self._lock:
-            self._skews[source] = self._read() - remote_micros
-            far = [skew for skew in self._skews.values() if abs(skew) > HOUR]
-            if len(far) * 2 > len(self._skews):
-                self.doubt = f"most partners' clocks differ, by {far[0] // 1_000_000} s"
+            self._heard[source] = self._read() - remote_micros - accepted
+            far = {name: skew for name, skew in self._heard.items() if abs(skew) > HOUR}
+            most = len(far) * 2 > len(self._heard)
+        if most:
+            name, skew = max(far.items(), key=lambda item: abs(item[1]))
+            skews = {
+                other: by + self._state.get("skews", {}).get(other, 0) for other, by in far.items()
+            }
+            self._raise_doubt(
+                f"the clocks of most partners differ, that of {name} by {skew // 1_000_000} s",
+                skews=skews,
+            )
 
-    def accept(self) -> None:
-        """A person looked at the clock: releasing goes on from here."""
+    def accept(self) -> str | None:
+        """A person looked at the clock: releasing goes on from here. Returns the doubt there was."""
+        self._load()
+        doubt: str | None = self._state.get("doubt")
+        pending = self._state.get("pending", {})
+        self._save(
+            {
+                "accepted": self._state.get("accepted", 0) + 1,
+                "skews": {**self._state.get("skews", {}), **pending.get("skews", {})},
+                "behind": pending.get("behind", self._state.get("behind", 0)),
+            }
+        )
+        return doubt
+
+    def _raise_doubt(self, reason: str, **seen: Any) -> None:
+        if self._state.get("doubt") is not None:
+            return
+        log.error("clock doubtful, releasing stops until --clock-ok", reason=reason)
+        self._save({**self._state, "doubt": reason, "pending": seen})
+
+    def _load(self) -> None:
+        """Read the file if another process wrote it."""
+        if self._file is None:
+            return
+        try:
+            found = self._file.stat()
+        except FileNotFoundError:
+            return
+        stamp = (found.st_ino, found.st_mtime_ns)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._adopt(json.loads(self._file.read_text("utf-8")))
+
+    def _adopt(self, state: dict[str, Any]) -> None:
         with self._lock:
-            self._start = (self._read(), self._steady())
-            self._skews.clear()
-            self.doubt = None
+            if state.get("accepted", 0) != self._state.get("accepted", 0):
+                self._start = (self._read(), self._steady())
+                self._heard.clear()
+            self._state = state
+
+    def _save(self, state: dict[str, Any]) -> None:
+        if self._file is not None:
+            # Replaced as a whole: whoever reads meanwhile sees the one or the other.
+            fresh = self._file.with_name(f".{self._file.name}.{os.getpid()}.{secrets.token_hex(4)}")
+            with _private(fresh) as stream:
+                json.dump(state, stream)
+            found = fresh.stat()
+            fresh.replace(self._file)
+            self._stamp = (found.st_ino, found.st_mtime_ns)
+        self._adopt(state)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -119,11 +212,13 @@ class Node:
     clock: Clock
     secrets: Secrets
     limits: Limits
+    """of what partners send"""
+    publish_limits: Limits
+    """of what our own desk publishes, in one piece"""
 
     @property
     def identity(self) -> str:
-        """The STIX identity of this node; `open_node` refuses to go on without one."""
-        assert self.settings.identity is not None
+        """The STIX identity of this node's organisation."""
         return self.settings.identity
 
     def now(self) -> int:
@@ -157,12 +252,14 @@ def make_home(home: Path, **settings: Any) -> Path:
             for name, value in settings.items()
             if value is not None
         }
+        yaml = YAML(typ="safe", pure=True)
+        yaml.default_flow_style = False
         with _private(file) as stream:
-            YAML(typ="safe", pure=True).dump(written, stream)
+            yaml.dump(written, stream)
     database = Database.open(checked.database_url)
     try:
         database.migrate()
-        Marks(database).create()
+        recovery.recover(database, Marks(database), now=_wall())
     finally:
         database.dispose()
     return home
@@ -185,17 +282,21 @@ def open_node(home: Path, *, clock: Clock | None = None, **given: Any) -> Node:
             " tls_key, or listen on 127.0.0.1."
         )
     keys = read_secrets(settings.path(settings.secrets_directory))
+    clock = clock or Clock()
+    clock.keep_in(settings.home / CLOCK_FILE)
     database = Database.open(settings.database_url)
     database.migrate()
     marks = Marks(database)
-    marks.create()
+    last = recovery.recover(database, marks, now=clock.now())
+    clock.check_start(last)
     return Node(
         settings=settings,
         database=database,
         marks=marks,
-        clock=clock or Clock(),
+        clock=clock,
         secrets=keys,
         limits=Limits(body_bytes=settings.max_content_length),
+        publish_limits=Limits(body_bytes=max(DESK_BYTES, settings.max_content_length)),
     )
 
 

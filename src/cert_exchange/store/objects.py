@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
 
+from cert_exchange.stix.references import Role
 from cert_exchange.store.database import Transaction, reserve_ids
 from cert_exchange.store.tables import (
     ObjectStatus,
-    Role,
     identifiers,
     live,
     memberships,
@@ -292,7 +292,7 @@ _VERSIONS_OF = _VERSION.where(objects.c.ident.in_(bindparam("idents", expanding=
 )
 
 
-def version_of(row: Row[Any]) -> Version:
+def version_of(row: Sequence[Any]) -> Version:
     """A row of `_VERSION` as a value; SQLite and PostgreSQL give bytes in different types."""
     return Version(
         row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8],

@@ -248,7 +248,7 @@ def _former_head(tx: Transaction, audience: int) -> int:
     return int(value or 0)
 
 
-def stage(tx: Transaction, run: str, losses: Iterable[StagedLoss], *, at: int) -> None:
+def stage(tx: Transaction, *, run: str, losses: Iterable[StagedLoss], at: int) -> None:
     """Write down what a run would take."""
     tx.execute(
         insert(staged_losses),

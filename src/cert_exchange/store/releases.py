@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import parts
@@ -163,7 +163,7 @@ _LIVE_OF = _LIVE.where(
 )
 
 
-def live_of(row: Row[Any]) -> Live:
+def live_of(row: Sequence[Any]) -> Live:
     """A row of `_LIVE` as a value."""
     return Live(
         row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6]), bool(row[7]), bool(row[8]),
@@ -383,12 +383,12 @@ def replace_holds(
         tx.execute(delete(holds).where(where))
     fresh = list(rows)
     if fresh:
-        for row in fresh:  # a released hold of another rule gives way to the one that stands now
+        for one in fresh:  # a released hold of another rule gives way to the one that stands now
             tx.execute(
                 delete(holds).where(
                     holds.c.audience == audience,
-                    holds.c.object == row.object,
-                    holds.c.collection == row.collection,
+                    holds.c.object == one.object,
+                    holds.c.collection == one.collection,
                 )
             )
         tx.execute(

@@ -100,8 +100,8 @@ def apply(
         active = policy_rows.active(conn, policy.name)
     if active is not None and active.text == text:
         return Applied(
-            policy.name, active.version, False, 0, continue_gains(node, progress=progress)
-        )  # noqa: FBT003 - a field
+            policy.name, active.version, changed=False, lost=0, gained= continue_gains(node, progress=progress)
+        )
     run = str(uuid4())
     seen = stage(node, policy, run, progress)
     version, lost = node.database.transact(
@@ -109,7 +109,7 @@ def apply(
     )
     # Commit: from here on nothing lost is served. What follows only adds, and can be repeated.
     gained = continue_gains(node, progress=progress)
-    return Applied(policy.name, version, True, lost, gained)  # noqa: FBT003 - a field
+    return Applied(policy.name, version, changed=True, lost=lost, gained=gained)
 
 
 def _switch(
@@ -198,7 +198,7 @@ def _gain_part(tx: Transaction, node: Node) -> tuple[int, int, int] | None:
         return reached or 0, left
 
     (reached, left), releasing = in_one_line(
-        tx, node, "policy gains", "worker", work, only_if_released=True, policy=pending.name
+        tx, node, "policy-gains", "worker", work, only_if_released=True, policy=pending.name
     )
     total = objects.count_after(tx, 0)
     del reached

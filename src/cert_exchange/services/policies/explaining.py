@@ -150,7 +150,7 @@ def _rule_answers(
         released_at=line.position if line is not None else None,
     )
     return tuple(
-        (one.name, str(one.verb), one.matched, one.why)
+        (one.rule, str(one.verb), not one.missed, ", ".join(one.missed))
         for one in answers(plan.policy, pool.subject(pool.by_id(number)), context)
     )
 

@@ -6,6 +6,7 @@ The same `judge` decides here and in the switch, so that what is staged is what 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from cert_exchange.node import Node
@@ -50,9 +51,7 @@ def stage(
             after = idents[-1]
             if losses:
                 at = node.now()
-                node.database.transact(
-                    lambda tx, losses=losses, at=at: policy_rows.stage(tx, run, losses, at=at)
-                )
+                node.database.transact(partial(policy_rows.stage, run=run, losses=losses, at=at))
             done += len(idents)
             if progress is not None:
                 progress(done, None)

@@ -71,7 +71,7 @@ class PublishPreview:
     sighted: tuple[Sighted, ...]
 
 
-class _LookedAt(Exception):
+class _LookedAt(Exception):  # noqa: N818 - no error: how a preview ends
     """Ends the preview's transaction without a commit."""
 
 
@@ -172,7 +172,7 @@ def seed(node: Node) -> None:
     identity = {
         "type": "identity",
         "spec_version": "2.1",
-        "id": node.settings.identity,
+        "id": node.identity,
         "created": format_micros(node.now()),
         "modified": format_micros(node.now()),
         "name": node.settings.title,
@@ -180,7 +180,7 @@ def seed(node: Node) -> None:
     }
     with node.database.reading() as conn:
         numbers = objects.idents_of(
-            conn, [*(str(one["id"]) for one in TLP_DEFINITIONS), node.settings.identity]
+            conn, [*(str(one["id"]) for one in TLP_DEFINITIONS), node.identity]
         )
         held = objects.held(conn, numbers.values())
     known = {stix_id for stix_id, number in numbers.items() if number in held}

@@ -183,7 +183,7 @@ def _read(
     known = _known(tx, own_ids - fresh)
     visible = _visible(tx, releasing, sender, own_ids - fresh)
     renditions = objects.store_renditions(tx, bodies)
-    identities = Identities(node.settings.identity, partner_rows.spoken_identities(tx))
+    identities = Identities(node.identity, partner_rows.spoken_identities(tx))
     numbers = reserve_ids(tx, objects_table, len(items))
     return _Intake(
         tx, sender, identities, collection, now, nums, known, visible, renditions, numbers
@@ -293,6 +293,7 @@ def _carry_out(
     elif step in (Step.JOIN, Step.REPOST, Step.PROMOTE):
         assert ruling.about is not None
         if step is Step.REPOST:
+            assert intake.collection is not None
             objects.put_back(intake.tx, ruling.about, collection=intake.collection, at=intake.now)
         else:
             if step is Step.PROMOTE:

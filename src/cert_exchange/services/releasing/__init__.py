@@ -2,7 +2,6 @@
 
 from cert_exchange.services.releasing.appending import Line, Releasing
 from cert_exchange.services.releasing.orders import (
-    HeldObject,
     Withdrawal,
     free,
     list_holds,
@@ -11,6 +10,7 @@ from cert_exchange.services.releasing.orders import (
     withdraw,
     withdraw_submitted,
 )
+from cert_exchange.store.holds import HeldObject
 
 __all__ = [
     "HeldObject",

@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from cert_exchange.messages.evidence import Range, release_commitment
 from cert_exchange.services.releasing.closing import Closing, Gain, Key, Settlement
 from cert_exchange.services.releasing.evaluating import Plan, Pool, Verdict, plans_for
+from cert_exchange.stix.references import Role
 from cert_exchange.store import objects, releases
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Head, Live, LiveLine, LogLine
-from cert_exchange.store.tables import OWN, LineKind, Role
+from cert_exchange.store.tables import OWN, LineKind
 
 _NEEDED = (Role.CREATOR, Role.MARKING, Role.REQUIRED)
 
@@ -88,6 +89,7 @@ class Releasing:
         return tuple(
             Range(view=view, after=after, to=self._at[view], lines=self._counts[view])
             for view, after in sorted(self._started.items())
+            if self._at[view] > after  # a first view of new members starts at 0, as every log is read
         )
 
     @property
@@ -145,7 +147,7 @@ class Releasing:
             [(v, positions.get((v, o), p), last, first, c) for v, o, p, last, first, c in marks],
         )
         self._write_down_who_waits(settlement)
-        self._drop_unneeded(plan, settlement, closing)
+        self._drop_unneeded(plan, settlement)
 
     def _arrange(
         self, settlement: Settlement, closing: Closing
@@ -281,7 +283,7 @@ class Releasing:
                 for verdict in settlement.verdicts
             )
 
-    def _drop_unneeded(self, plan: Plan, settlement: Settlement, closing: Closing) -> None:
+    def _drop_unneeded(self, plan: Plan, settlement: Settlement) -> None:
         """Withdraw what was carried for lines that are gone, and what was carried for that."""
         suspects = {
             (line.view, target)

@@ -23,12 +23,11 @@ from cert_exchange.services.releasing.evaluating import (
     decision_on,
     judge,
 )
-from cert_exchange.stix.references import is_observable_id
+from cert_exchange.stix.references import Role, is_observable_id
 from cert_exchange.store import objects, releases
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import HoldLine, Live
-from cert_exchange.store.tables import Role
 
 Key = tuple[int, int]
 """(view, object)"""
@@ -87,6 +86,7 @@ class Closing:
             self._judge(fresh)
             rising = {gain.version.ident for gain in self.result.gains.values()} & fresh
             rising |= fresh & set(self.arrived)
+            rising |= {ident for ident in fresh if self.pool.is_carried_type(ident)}
             queue |= objects.waiting_on(self.tx, rising, self.plan.audience.id)
         self._carry_into_dependants(done)
         self._fix()

@@ -264,7 +264,7 @@ def _one_view(
     governing = [(version, decided(version)) for version in newest]
     open_ = any(not isinstance(decision, Deny) for _, decision in governing)
     chosen: dict[str, Verdict] = {}
-    answers = dict((version.id, decision) for version, decision in governing)
+    answers = {version.id: decision for version, decision in governing}
     for version in placed:
         decision = answers[version.id] if version.id in answers else decided(version)
         if version.version_key != newest_key:

@@ -1,7 +1,7 @@
 """Orders of people, partners and clocks: withdraw, take back, free, release a hold.
 
 1. Each sentence is one transaction with one ledger line; nothing is half-done.
-2. What is taken back stays so: "taken back" stands on (version, collection) and no reconsidering revives it.
+2. What is taken back stays so: "taken-back" stands on (version, collection) and no reconsidering revives it.
 3. The desk's order on a cyber-observable blocks its id in all views until freed (DECISIONS 5).
 4. A partner takes back what it submitted, and nothing else (taxii21 58-60).
 """
@@ -187,7 +187,7 @@ def withdraw_submitted(
             releasing.reconsider([standing[0].ident])
             return taken
 
-        in_one_line(tx, node, "taken back", caller.name, order, id=stix_id, collection=collection)
+        in_one_line(tx, node, "taken-back", caller.name, order, id=stix_id, collection=collection)
 
     node.database.transact(work)
 
@@ -217,7 +217,7 @@ def release_due(node: Node, *, limit: int = DUE_PART) -> int:
         if not idents:
             return 0
         in_one_line(
-            tx, node, "holds passed", "clock", lambda releasing: releasing.reconsider(idents)
+            tx, node, "holds-passed", "clock", lambda releasing: releasing.reconsider(idents)
         )
         return len(idents)
 
@@ -247,7 +247,7 @@ def release_hold(
             return count
 
         count, _ = in_one_line(
-            tx, node, "hold released", by, order, ids=wanted, audience=audience or "", reason=reason
+            tx, node, "hold-released", by, order, ids=wanted, audience=audience or "", reason=reason
         )
         if not count:
             raise NotFound("no hold stands on these objects; see `hold list`")

@@ -1,0 +1,324 @@
+"""Releases, references, withdrawals and versions (DECISIONS 1, 4, 5), on both engines."""
+
+from __future__ import annotations
+
+import pytest
+
+from cert_exchange.node import Node
+from cert_exchange.services import ledger, releasing
+from tests.scenes import (
+    B_IDENTITY,
+    C_IDENTITY,
+    OWN_IDENTITY,
+    THIRD_IDENTITY,
+    Scene,
+    address,
+    identity,
+    indicator,
+    malware,
+    note,
+    relationship,
+    report,
+)
+
+
+@pytest.fixture
+def scene(node: Node) -> Scene:
+    return Scene.set_up(node)
+
+
+def test_an_allowed_object_is_visible_with_what_it_needs(scene: Scene) -> None:
+    """The identity and the TLP definition are carried into the view, before what needs them."""
+    scene.publish(indicator("one"))
+    seen = scene.sees("b")
+    assert [one["type"] for one in seen] == ["identity", "marking-definition", "indicator"] or [
+        one["type"] for one in seen
+    ] == ["marking-definition", "identity", "indicator"]
+    ledger.verify(scene.node)
+
+
+def test_what_is_above_the_ceiling_is_not_visible(scene: Scene) -> None:
+    scene.publish(indicator("red", tlp="red"), indicator("green"))
+    assert scene.names("b") == ["green"]
+
+
+def test_a_relationship_waits_for_its_ends_and_then_appears_by_itself(scene: Scene) -> None:
+    one, two = indicator("one"), malware("two")
+    link = relationship(one, two)
+    scene.publish(one, link)
+    assert scene.names("b") == ["one"]
+    scene.publish(two)
+    assert scene.names("b") == ["one", "two", link["id"]]
+    ledger.verify(scene.node)
+
+
+def test_a_cycle_becomes_visible_together(scene: Scene) -> None:
+    """Greatest fixed point: a report and a note that refer to each other."""
+    text = note("text", [f"report--{report('r', [])['id'].split('--')[1]}"])
+    whole = report("r", [text["id"]])
+    scene.publish(text)
+    assert scene.names("b") == []
+    scene.publish(whole)
+    assert sorted(scene.names("b")) == ["r", "text"]
+
+
+def test_a_loss_takes_along_what_requires_it_and_its_return_brings_it_back(scene: Scene) -> None:
+    one, two = indicator("one"), malware("two")
+    link = relationship(one, two)
+    scene.publish(one, two, link)
+    assert len(scene.names("b")) == 3
+    releasing.withdraw(scene.node, two["id"], by="analyst", reason="wrong")
+    assert scene.names("b") == ["one"]
+    scene.publish(two)
+    assert scene.names("b") == ["one", "two", link["id"]]
+    ledger.verify(scene.node)
+
+
+def test_what_was_carried_leaves_with_its_last_dependant(scene: Scene) -> None:
+    third = identity(THIRD_IDENTITY, "third")
+    one = indicator("one", by=THIRD_IDENTITY)
+    scene.apply("b", POLICY_WITHOUT_IDENTITIES)
+    scene.publish(third, one)
+    assert THIRD_IDENTITY in scene.ids("b")
+    releasing.withdraw(scene.node, one["id"], by="analyst", reason="wrong")
+    assert scene.ids("b") == []
+    ledger.verify(scene.node)
+
+
+POLICY_WITHOUT_IDENTITIES = """\
+partners: [b]
+collections: [indicators]
+ceiling: {tlp: amber, unmarked: green}
+rules:
+  - name: indicators
+    match: {type: [indicator, malware, relationship]}
+    allow: true
+"""
+
+
+def test_an_identity_that_arrives_later_joins_and_one_that_is_denied_takes_along(scene: Scene) -> None:
+    one = indicator("one", by=THIRD_IDENTITY)
+    scene.apply("b", POLICY_WITHOUT_IDENTITIES)
+    scene.publish(one)
+    assert scene.names("b") == ["one"]  # the creator may dangle
+    scene.publish(identity(THIRD_IDENTITY, "third"))
+    assert THIRD_IDENTITY in scene.ids("b")
+    scene.publish(identity(THIRD_IDENTITY, "third", version=5, tlp="red"))
+    assert scene.ids("b") == []
+    scene.publish(identity(THIRD_IDENTITY, "third", version=6))
+    assert scene.names("b") == ["one"]
+    ledger.verify(scene.node)
+
+
+def test_the_newest_version_is_last_and_a_late_old_one_is_not(scene: Scene) -> None:
+    scene.publish(indicator("one", version=0))
+    scene.publish(indicator("one", version=9))
+    scene.publish(indicator("one", version=5))
+    assert [o["modified"][-7:] for o in scene.sees("b") if o["type"] == "indicator"] == ["09.000Z"]
+    assert len([o for o in scene.sees("b", last=False) if o["type"] == "indicator"]) == 3
+
+
+def test_a_newest_version_that_is_denied_takes_the_older_ones(scene: Scene) -> None:
+    scene.publish(indicator("one", version=0))
+    scene.publish(indicator("one", version=1, tlp="red"))
+    assert scene.names("b") == []
+    scene.publish(indicator("one", version=2))
+    assert [o["modified"] for o in scene.sees("b", last=False) if o["type"] == "indicator"] == [
+        "2026-01-01T00:00:00.000Z",
+        "2026-01-01T00:00:02.000Z",
+    ]
+    ledger.verify(scene.node)
+
+
+def test_a_lower_marking_in_a_new_version_does_not_free_the_old(scene: Scene) -> None:
+    scene.publish(indicator("one", version=0, tlp="red"))
+    scene.publish(indicator("one", version=1, tlp="green"))
+    assert len([o for o in scene.sees("b", last=False) if o["type"] == "indicator"]) == 1
+
+
+def test_when_the_last_version_is_withdrawn_the_one_before_returns_with_a_new_line(scene: Scene) -> None:
+    scene.publish(indicator("one", version=0))
+    scene.publish(indicator("one", version=1))
+    before = max(position for position, _, _ in scene.log("b"))
+    releasing.withdraw(
+        scene.node, indicator("one")["id"], version=indicator("one", version=1)["modified"],
+        by="analyst", reason="wrong",
+    )  # fmt: skip
+    after = [line for line in scene.log("b") if line[0] > before]
+    assert [kind for _, kind, _ in after] == ["withdrawal", "release"]
+    assert [o["modified"] for o in scene.sees("b") if o["type"] == "indicator"] == ["2026-01-01T00:00:00.000Z"]
+    ledger.verify(scene.node)
+
+
+def test_nothing_older_returns_after_a_revocation(scene: Scene) -> None:
+    scene.publish(indicator("one", version=0))
+    scene.publish(indicator("one", version=1, revoked=True))
+    assert [o.get("revoked") for o in scene.sees("b") if o["type"] == "indicator"] == [True]
+    releasing.withdraw(
+        scene.node, indicator("one")["id"], version=indicator("one", version=1)["modified"],
+        by="analyst", reason="wrong",
+    )  # fmt: skip
+    scene.apply("b", POLICY_WITHOUT_IDENTITIES)
+    assert [o["modified"] for o in scene.sees("b", last=False) if o["type"] == "indicator"] in (
+        [],
+        ["2026-01-01T00:00:00.000Z"],
+    )
+
+
+def test_a_partners_object_never_goes_back_to_it(scene: Scene) -> None:
+    scene.post("b", identity(B_IDENTITY, "CERT B"), indicator("theirs", by=B_IDENTITY))
+    assert scene.ids("b") == []
+    assert scene.ids("c") == []  # a rule without origin speaks of our own objects only
+
+
+def test_a_partners_object_reaches_a_third_party_where_policy_says_so(scene: Scene) -> None:
+    scene.apply("c", POLICY_FOR_ALL_ORIGINS)
+    scene.post(
+        "b", identity(B_IDENTITY, "CERT B"), indicator("g", by=B_IDENTITY), indicator("a", by=B_IDENTITY, tlp="amber")
+    )
+    assert scene.names("c") == ["g"]  # amber stops at us whatever the policy says
+    assert scene.ids("b") == []
+
+
+POLICY_FOR_ALL_ORIGINS = """\
+partners: [c]
+collections: [indicators, reports]
+ceiling: {tlp: amber, unmarked: green}
+rules:
+  - name: everything
+    match: {origin: any}
+    allow: true
+"""
+
+
+@pytest.mark.case("O09")
+@pytest.mark.case("M45")
+def test_copies_of_an_observable_stand_side_by_side(scene: Scene) -> None:
+    """Each origin's copy has its own markings; ours is the last, and the next takes over when ours goes."""
+    scene.apply("c", POLICY_FOR_ALL_ORIGINS)
+    scene.post("b", address("192.0.2.1", tlp="green", x_from="b"))
+    assert [o["x_from"] for o in scene.sees("c") if o["type"] == "ipv4-addr"] == ["b"]
+    scene.publish(address("192.0.2.1", tlp="clear", x_from="a"))
+    assert [o["x_from"] for o in scene.sees("c") if o["type"] == "ipv4-addr"] == ["a"]
+    assert len([o for o in scene.sees("c", last=False) if o["type"] == "ipv4-addr"]) == 2
+    scene.publish(address("192.0.2.1", tlp="red", x_from="a again"))
+    assert [o["x_from"] for o in scene.sees("c") if o["type"] == "ipv4-addr"] == ["b"]
+    releasing.withdraw(scene.node, address("192.0.2.1")["id"], by="analyst", reason="a mistake")
+    assert scene.names("c") == []
+    releasing.free(scene.node, address("192.0.2.1")["id"], by="analyst", reason="checked")
+    assert [o["x_from"] for o in scene.sees("c") if o["type"] == "ipv4-addr"] == ["b"]
+    ledger.verify(scene.node)
+
+
+def test_a_hold_passes_with_time_or_by_a_person(scene: Scene, wall) -> None:  # noqa: ANN001
+    from datetime import timedelta
+
+    scene.apply("b", HOLDING)
+    scene.publish(indicator("timed", labels=["embargo"]), indicator("asked", labels=["ask"]), indicator("free"))
+    assert scene.names("b") == ["free"]
+    assert {(h.rule, h.due_at is None) for h in releasing.list_holds(scene.node)} == {("embargo", False), ("ask", True)}
+    assert releasing.release_due(scene.node) == 0
+    wall.forward(timedelta(hours=2))
+    assert releasing.release_due(scene.node) == 1
+    assert scene.names("b") == ["free", "timed"]
+    assert releasing.release_hold(scene.node, [indicator("asked")["id"]], audience=None, by="duty", reason="fine") == 1
+    assert scene.names("b") == ["free", "timed", "asked"]
+    assert releasing.list_holds(scene.node) == []
+    ledger.verify(scene.node)
+
+
+HOLDING = """\
+partners: [b]
+collections: [indicators]
+ceiling: {tlp: amber, unmarked: green}
+rules:
+  - name: embargo
+    match: {labels: embargo}
+    hold: {for: 1 hours}
+  - name: ask
+    match: {labels: ask}
+    hold: approval
+  - name: all
+    match: {origin: own}
+    allow: true
+"""
+
+
+def test_a_policy_that_narrows_takes_at_once_and_one_that_widens_adds_with_new_dates(scene: Scene) -> None:
+    scene.publish(indicator("one"), malware("two"), relationship(indicator("one"), malware("two")))
+    polled_to = max(position for position, _, _ in scene.log("b"))
+    applied = scene.apply("b", NARROW)
+    assert (applied.lost > 0, scene.names("b")) == (True, ["one"])
+    applied = scene.apply("b", POLICY_WITHOUT_IDENTITIES)
+    assert len(scene.names("b")) == 3
+    assert all(position > polled_to for position, kind, i in scene.log("b") if kind == "release" and i.startswith("malware") and position > polled_to)
+    assert scene.names("c") and len(scene.names("c")) == 3
+    ledger.verify(scene.node)
+
+
+NARROW = """\
+partners: [b]
+collections: [indicators]
+ceiling: {tlp: amber, unmarked: green}
+rules:
+  - name: only indicators
+    match: {type: indicator}
+    allow: true
+"""
+
+
+@pytest.mark.case("S15")
+def test_who_joins_later_gets_the_older_objects_above_its_cursor(node: Node) -> None:
+    scene = Scene.set_up(node, policies_for=["b"])
+    scene.publish(indicator("one"))
+    scene.apply("b", NARROW.replace("[b]", "[b, c]"))
+    assert scene.names("c") == ["one"]
+    assert scene.view("c") != scene.view("b")
+    ledger.verify(scene.node)
+
+
+def test_another_creators_object_is_kept_as_a_proposal(scene: Scene) -> None:
+    """Invariant 4: B may not speak for C or for us, and is told so alike whether we hold the id or not."""
+    ours = indicator("ours", tlp="red")
+    scene.publish(ours)
+    outcomes = scene.post(
+        "b",
+        indicator("ours", version=9, tlp="clear"),
+        indicator("unknown", by=C_IDENTITY),
+        indicator("claims to be ours", by=OWN_IDENTITY),
+    )
+    assert [o.result for o in outcomes] == ["proposal"] * 3
+    assert [o.success for o in outcomes] == [False] * 3
+    assert scene.names("c") == []
+
+
+def test_an_id_of_ours_that_is_hidden_is_answered_as_a_new_one(scene: Scene) -> None:
+    scene.publish(indicator("hidden", tlp="red"), indicator("seen"))
+    mine = {"by": B_IDENTITY, "version": 3}
+    hidden, seen, new = scene.post("b", indicator("hidden", **mine), indicator("seen", **mine), indicator("new", **mine))
+    assert (hidden.success, hidden.message) == (new.success, new.message) == (True, "")
+    assert not seen.success
+    assert [o["name"] for o in scene.sees("c") if o["type"] == "indicator"] == ["seen"]
+
+
+def test_a_duplicate_is_success_and_nothing_new(scene: Scene) -> None:
+    scene.publish(indicator("one"))
+    lines = scene.log("b")
+    assert [o.result for o in scene.publish(indicator("one"))] == ["duplicate"]
+    assert scene.log("b") == lines
+    assert [o.result for o in scene.publish(indicator("one", description="other"))] == ["conflict"]
+
+
+def test_a_preview_shows_what_publishing_does_and_stores_nothing(scene: Scene) -> None:
+    from cert_exchange.services import publishing
+    from tests.scenes import envelope
+
+    preview = publishing.preview_publish(
+        scene.node, envelope(indicator("red", tlp="red"), indicator("green")), collection="indicators"
+    )
+    assert [o.result for o in preview.outcomes] == ["accepted", "accepted"]
+    answers = {(s.audience, s.stix_id, s.answer) for s in preview.sighted}
+    assert ("b", indicator("green")["id"], "released") in answers
+    assert ("b", indicator("red")["id"], "denied") in answers
+    assert scene.ids("b") == []
+    assert [o.result for o in scene.publish(indicator("green"))] == ["accepted"]
