@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +28,7 @@ from sqlalchemy.sql import Executable
 
 from cert_exchange.errors import ConfigurationInvalid
 from cert_exchange.store.failures import Verdict, judge, translated
-from cert_exchange.store.raw import Prepared, RawPool, RawReader, prepare
+from cert_exchange.store.raw import Prepared, RawPool, RawReader, forgetful, prepare
 
 Transaction = Connection
 Dialect = Literal["sqlite", "postgresql"]
@@ -46,8 +45,6 @@ MMAP_BYTES: Final = 1 << 30
 """File-backed pages that the system may drop at any time; no memory of ours."""
 CHECKPOINT_PAGES: Final = 4_000
 WAL_BYTES: Final = 64 * 1024 * 1024
-
-_alive: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
 class Database:
@@ -70,7 +67,7 @@ class Database:
         self._graves: list[object] = []
         self._writer, self._readers = _sqlite(url) if self.path else _postgresql(url)
         self.raw = RawPool(url, dialect, writable=False)
-        _alive.add(self)
+        forgetful.add(self)
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -218,17 +215,8 @@ class Database:
         self._graves += [self._writer.pool, self._readers.pool]
         self._writer.dispose(close=False)
         self._readers.dispose(close=False)
-        self.raw.forget()
         self._turn = threading.Lock()
         self._held = threading.local()
-
-
-def _forget_all() -> None:
-    for database in list(_alive):
-        database.forget()
-
-
-os.register_at_fork(after_in_child=_forget_all)
 
 
 def _sqlite(url: URL) -> tuple[Engine, Engine]:

@@ -9,19 +9,18 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from dataclasses import dataclass
 from typing import Any, Final
 
-import psycopg
 from sqlalchemy import bindparam, create_engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import SQLAlchemyError
 
 from cert_exchange.store.database import Database
 from cert_exchange.store.failures import translated
-from cert_exchange.store.raw import Prepared, RawPool
+from cert_exchange.store.raw import Prepared, RawPool, forgetful
 from cert_exchange.store.tables import marks, marks_metadata
 
 
@@ -39,14 +38,14 @@ class Marks:
     """The marks of one database. Safe to use from all threads of one process."""
 
     def __init__(self, database: Database) -> None:
-        path = database.marks_path
-        url = database.url if path is None else database.url.set(database=str(path))
-        self._url = url
+        self._path = path = database.marks_path
         self._apart = path is not None
+        self._url = url = database.url if path is None else database.url.set(database=str(path))
         self._pool = RawPool(url, database.dialect, writable=True)
         self._known: dict[tuple[int, int], int] = {}
         # SQLite has one writer: threads wait here and not in its sleeping busy handler.
         self._turn = threading.Lock()
+        forgetful.add(self)
         insert = sqlite_insert if self._apart else postgresql_insert
         fresh = insert(marks).values(
             partner=bindparam("p"), view=bindparam("w"), position=bindparam("at"), ledgered=0
@@ -82,14 +81,21 @@ class Marks:
             .values(ledgered=bindparam("at"))
         )
 
-    def create(self) -> None:
-        """Make the file of the marks if it is missing; on PostgreSQL the migrations made the table."""
-        if self._apart:
-            engine = create_engine(self._url, hide_parameters=True)
-            try:
-                marks_metadata.create_all(engine)
-            finally:
-                engine.dispose()
+    def create(self) -> bool:
+        """Make the file of the marks if it is missing; True if so. On PostgreSQL the migrations made the table."""
+        if self._path is None:
+            return False
+        missing = not self._path.exists()
+        engine = create_engine(self._url, hide_parameters=True)
+        try:
+            marks_metadata.create_all(engine)
+        except SQLAlchemyError as error:
+            raise translated(error) from None
+        finally:
+            engine.dispose()
+        if missing:
+            self._path.chmod(0o600)
+        return missing
 
     def reached(self, partner: int, view: int) -> int:
         """A lower bound of the mark: 0 when nothing is known. Micros."""
@@ -131,7 +137,6 @@ class Marks:
 
     def forget(self) -> None:
         """In a forked child: see `Database.forget`."""
-        self._pool.forget()
         self._turn = threading.Lock()
 
     def _note(self, partner: int, view: int, position: int) -> None:
@@ -145,11 +150,8 @@ class Marks:
             return self._execute(statement, values, rows=rows)
 
     def _execute(self, statement: Prepared, values: dict[str, int], *, rows: bool) -> list[Any]:
-        try:
-            with self._pool.reader() as connection:
-                if rows:
-                    return statement.all(connection, values)
-                connection.execute(statement.text, {**statement.fixed, **values})
-                return []
-        except (sqlite3.Error, psycopg.Error) as error:  # pragma: no cover - the reader translates
-            raise translated(error) from None
+        with self._pool.reader() as connection:
+            if rows:
+                return statement.all(connection, values)
+            connection.execute(statement.text, {**statement.fixed, **values})
+            return []

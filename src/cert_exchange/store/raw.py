@@ -9,14 +9,16 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sqlite3
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import psycopg
 from sqlalchemy.dialects.postgresql import psycopg as postgresql_dialect
@@ -102,6 +104,23 @@ class RawReader:
             raise translated(error) from None
 
 
+class _Forgetful(Protocol):
+    def forget(self) -> None: ...
+
+
+forgetful: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
+"""What must leave a parent's connections and locks alone in a forked child (D04)."""
+
+
+def _forget_all() -> None:
+    one: _Forgetful
+    for one in list(forgetful):
+        one.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
+
+
 class RawPool:
     """A stack of kept connections to one database."""
 
@@ -114,6 +133,7 @@ class RawPool:
         self._writable = writable
         self._observer: Callable[[str], None] | None = None
         self._path = url.database or ""
+        forgetful.add(self)
         self._arguments = {} if dialect == "sqlite" else _conninfo(url)
 
     def reader(self) -> RawReader:
