@@ -96,23 +96,18 @@ def _objects(value: Any) -> list[Any]:
 
 def _of_bundle(bundle: Mapping[str, Any]) -> list[Any]:
     objects = bundle.get("objects")
-    if bundle.get("spec_version") == "2.0" or (
-        isinstance(objects, list) and objects and _reads_as_stix_20(bundle, objects)
+    if not isinstance(objects, list) or not objects:
+        raise EnvelopeInvalid("The bundle holds no objects; send at least one STIX object.")
+    # In STIX 2.0 the bundle says spec_version and its objects do not; in STIX 2.1 it is the other way round, but bundles
+    # with objects of 2.1 are seen that still say 2.0: then each object counts for itself.
+    if bundle.get("spec_version") == "2.0" and not any(
+        isinstance(item, dict) and "spec_version" in item for item in objects
     ):
         raise EnvelopeInvalid(
             "This is STIX 2.0: only STIX 2.1 is taken. Convert the bundle to STIX 2.1, where each object says "
             'spec_version "2.1", for example with the stix2-elevator of OASIS.'
         )
-    if not isinstance(objects, list) or not objects:
-        raise EnvelopeInvalid("The bundle holds no objects; send at least one STIX object.")
     return objects
-
-
-def _reads_as_stix_20(bundle: Mapping[str, Any], objects: list[Any]) -> bool:
-    """A bundle of STIX 2.1 has no spec_version, its objects have; in STIX 2.0 it is the other way round."""
-    if "spec_version" not in bundle:
-        return False
-    return not any(isinstance(item, dict) and "spec_version" in item for item in objects)
 
 
 def _examine_one(index: int, content: Any, limits: Limits) -> Examined:
