@@ -257,11 +257,13 @@ def make_home(home: Path, **settings: Any) -> Path:
         with _private(file) as stream:
             yaml.dump(written, stream)
     database = Database.open(checked.database_url)
+    marks = Marks(database)
     try:
         database.migrate()
-        recovery.recover(database, Marks(database), now=_wall())
+        recovery.recover(database, marks, now=_wall())
     finally:
         database.dispose()
+        marks.close()
     return home
 
 
