@@ -1,0 +1,23 @@
+"""A look at the whole node for what is wrong or soon will be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cert_exchange.services.doctoring import exchange, machine
+from cert_exchange.services.doctoring.findings import Finding, Grade
+
+if TYPE_CHECKING:
+    from cert_exchange.node import Node
+
+__all__ = ["Finding", "Grade", "examine"]
+
+
+def examine(node: Node, *, partner: str | None = None) -> list[Finding]:
+    """Look at machine, partners, policies, sources and targets; with `partner`, only at what concerns it.
+
+    Raises NotFound for a partner that does not exist.
+    """
+    if partner is not None:
+        return exchange.examine_partner(node, partner)
+    return [*machine.examine(node), *exchange.examine(node)]

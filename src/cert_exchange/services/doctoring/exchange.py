@@ -1,0 +1,177 @@
+"""The exchange itself: why nothing arrives at a partner or from it.
+
+1. Every finding about a partner names it, so that a look at one partner is a choice among all findings.
+2. No policy is asked here: what is withheld by which rule is what `policies.withheld` answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from cert_exchange.errors import NotFound
+from cert_exchange.services import partners
+from cert_exchange.services.doctoring.findings import Finding
+from cert_exchange.stix.instants import format_micros
+from cert_exchange.store import checkups, figures
+from cert_exchange.store import policies as policy_rows
+
+if TYPE_CHECKING:
+    from cert_exchange.node import Node
+    from cert_exchange.services.partners import Listed
+
+DAY: Final = 86_400 * 1_000_000
+CREDENTIAL_NOTE: Final = 14 * DAY
+REFUSED_WINDOW: Final = 7 * DAY
+
+
+def examine(node: Node) -> list[Finding]:
+    """Look at all partners, policies, sources and targets."""
+    listed = partners.listing(node)
+    found = [*_policies(node), *_about_partners(node, listed), *_channels(node)]
+    return found or [
+        Finding("note", "partners", "there is no partner yet", "cert-exchange partner add")
+    ]
+
+
+def examine_partner(node: Node, name: str) -> list[Finding]:
+    """Look at one partner. Raises NotFound."""
+    listed = [row for row in partners.listing(node) if row.partner.name == name]
+    if not listed:
+        raise NotFound(f"There is no partner {name}; `cert-exchange partner list` names them.")
+    mine = {f"partner {name}"}
+    found = [one for one in _about_partners(node, listed) if one.about in mine]
+    found += list(_channels(node, partner=name))
+    return found or [
+        Finding(
+            "ok", f"partner {name}", "nothing is wrong", f"cert-exchange policy withheld {name}"
+        )
+    ]
+
+
+def _about_partners(node: Node, listed: list[Listed]) -> Iterator[Finding]:
+    for row in listed:
+        yield from _access(row, now=node.now())
+    names = {row.partner.name for row in listed}
+    with node.database.reading() as tx:
+        rights = checkups.rights(tx)
+        shared = checkups.shared(tx)
+        noted = checkups.noted(tx)
+        refused = checkups.refused_since(tx, node.now() - REFUSED_WINDOW)
+        proposed = checkups.proposals(tx)
+    governed = {partner for partner, _ in shared}
+    for right in rights:
+        if (
+            right.may_read
+            and right.partner in governed
+            and (right.partner, right.collection) not in shared
+        ):
+            yield _note(
+                right.partner, f"may read {right.collection}, but its policy does not name that collection",
+                "it finds the collection empty: name it in the policy, or end the right",
+            )  # fmt: skip
+    readable = {(right.partner, right.collection) for right in rights if right.may_read}
+    for partner, collection in sorted(shared - readable):
+        yield _note(
+            partner, f"its policy shares {collection}, but the collection's file does not let it read",
+            f"add {partner} to `read` in that file, or take the collection out of the policy",
+        )  # fmt: skip
+    for note in noted:
+        yield _note(
+            note.partner, f"{note.note} (since {format_micros(note.first_at)})", "tell its operator"
+        )
+    for (partner, kind), number in refused.items():
+        yield _note(
+            partner, f"{number:,} {kind} in the last 7 days", f"cert-exchange received {partner}"
+        )
+    for partner, number in proposed.items():
+        if partner in names:
+            yield _note(
+                partner, f"{number:,} versions are kept as proposals: it may not speak for their creators",
+                f"cert-exchange search --proposals --from {partner}; if it may, partner amend --relays",
+            )  # fmt: skip
+
+
+def _access(row: Listed, *, now: int) -> Iterator[Finding]:
+    name, about = row.partner.name, f"partner {row.partner.name}"
+    before = len(row.credentials)
+    if row.partner.suspended_at is not None:
+        yield Finding(
+            "note",
+            about,
+            f"is suspended since {format_micros(row.partner.suspended_at)}",
+            f"partner resume {name}",
+        )
+    if not before:
+        yield Finding(
+            "note", about, "has no credential in force: it cannot log in", f"partner issue {name}"
+        )
+    for credential, end in row.credentials:
+        if end is not None and end - now < CREDENTIAL_NOTE:
+            yield Finding(
+                "note",
+                about,
+                f"credential {credential} ends {format_micros(end)}",
+                f"partner issue {name}",
+            )
+    if row.audience is None:
+        yield Finding("note", about, "sees nothing: no policy names it", "policy apply")
+    for lockout in row.lockouts:
+        if lockout.locked_until > now:
+            yield Finding(
+                "wrong", about,
+                f"is locked out of {lockout.network} until {format_micros(lockout.locked_until)}"
+                f" after {lockout.failures} failed logins",
+                f"check its credential with it; partner issue {name} lifts the lock",
+            )  # fmt: skip
+    if row.audience is not None and before and row.partner.suspended_at is None:
+        yield Finding("ok", about, "can log in, and a policy names it", f"policy withheld {name}")
+
+
+def _policies(node: Node) -> Iterator[Finding]:
+    with node.database.reading() as tx:
+        active = policy_rows.in_force(tx)
+    for policy in active:
+        if policy.gains_after is not None:
+            yield Finding(
+                "note", f"policy {policy.name}", "what it newly allows is still being released",
+                "the worker goes on with it: `cert-exchange serve` or `work`",
+            )  # fmt: skip
+        else:
+            yield Finding("ok", f"policy {policy.name}", f"version {policy.version} is in force")
+    texts = {policy.text for policy in active}
+    folder = node.settings.path(node.settings.policies_directory)
+    for file in sorted(folder.glob("*.y*ml")):
+        if file.read_text(encoding="utf-8", errors="replace") not in texts:
+            yield Finding(
+                "note",
+                "policies",
+                f"{file.name} is not what is in force",
+                f"policy check {file}, then apply",
+            )
+
+
+def _channels(node: Node, *, partner: str | None = None) -> Iterator[Finding]:
+    with node.database.reading() as tx:
+        channels = figures.channels(tx)
+    for channel in channels:
+        if partner is not None and channel.partner != partner:
+            continue
+        about = f"{'source' if channel.direction == 'pull' else 'target'} {channel.name}"
+        last = format_micros(channel.last_success_at) if channel.last_success_at else "never"
+        if channel.paused:
+            yield Finding(
+                "note", about, f"is paused; last success {last}", "resume it when the cause is gone"
+            )
+        elif channel.attempts:
+            yield Finding(
+                "wrong", about,
+                f"failed {channel.attempts} times in a row; last success {last}; {channel.last_outcome or ''}",
+                f"cert-exchange sync now {channel.name}",
+            )  # fmt: skip
+        else:
+            yield Finding("ok", about, f"last success {last}")
+
+
+def _note(partner: str, finding: str, step: str) -> Finding:
+    return Finding("note", f"partner {partner}", finding, step)
