@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import email.utils
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -62,7 +63,7 @@ class Page:
     body: bytes
     envelope: Envelope
     cursor: str | None
-    server_date: str | None  # the answer's Date header
+    server_instant: int | None  # the answer's Date header, micros
     wire_bytes: int
 
 
@@ -194,7 +195,7 @@ class Pager:
             answer.body,
             envelope,
             self.cursor,
-            answer.headers.get("Date"),
+            _http_instant(answer.headers.get("Date")),
             answer.wire_bytes,
         )
 
@@ -243,6 +244,13 @@ def _instant(text: str | None) -> int | None:
     try:
         return instants.parse_micros(text)
     except ValueError:
+        return None
+
+
+def _http_instant(text: str | None) -> int | None:
+    try:
+        return int(email.utils.parsedate_to_datetime(text or "").timestamp()) * 1_000_000
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

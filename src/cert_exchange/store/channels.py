@@ -271,7 +271,7 @@ def finish(
     }
     if succeeded_at is not None:
         values["last_success_at"] = succeeded_at
-    if drop_token:
+    if drop_token and channel.direction == "pull":
         values["next_token"] = None
     if pause_at is not None:
         values["paused_at"] = pause_at
@@ -338,12 +338,32 @@ def view_of(tx: Transaction, *, partner: int, collection: int) -> tuple[int, int
 
 
 def batch_after(
-    tx: Transaction, view: int, *, after: int, head: int, partner: int, limit: int
+    tx: Transaction,
+    view: int,
+    *,
+    after: int,
+    head: int,
+    partner: int,
+    limit: int,
+    room_bytes: int,
 ) -> Batch:
-    """Read what is to be sent after a position: at most `limit` versions in force, and the recalls up to there.
+    """Read what is to be sent after a position, and the recalls up to there.
 
-    `head` is the view's, read in the same snapshot.
+    At most `limit` versions in force and `room_bytes` with a comma between them, but one version at least. `head` is
+    the view's, read in the same snapshot.
     """
+    # Policy never gives a partner what came from it (invariant 5); asked once more where it would leave.
+    ours = (live.c.view == view, live.c.position > after, live.c.origin != partner)
+    sizes = tx.execute(
+        select(live.c.position, live.c.size).where(*ours).order_by(live.c.position).limit(limit + 1)
+    ).all()
+    taken, used = 0, 0
+    for row in sizes[:limit]:
+        used += row.size + 1
+        if taken and used - 1 > room_bytes:
+            break
+        taken += 1
+    to = max(head, after) if taken == len(sizes) else sizes[taken - 1].position
     rows = tx.execute(
         select(
             live.c.position,
@@ -356,17 +376,14 @@ def batch_after(
         .join(identifiers, identifiers.c.num == live.c.ident)
         .join(objects, objects.c.id == live.c.object)
         .join(renditions, renditions.c.id == live.c.rendition)
-        # Policy never gives a partner what came from it (invariant 5); asked once more where it would leave.
-        .where(live.c.view == view, live.c.position > after, live.c.origin != partner)
+        .where(*ours, live.c.position <= to)
         .order_by(live.c.position)
-        .limit(limit + 1)
-    ).all()
-    to = max(head, after) if len(rows) <= limit else rows[limit - 1][0]
+    )
     return Batch(
         view,
         after,
         to,
-        tuple(Ready(*row) for row in rows[:limit]),
+        tuple(Ready(*row) for row in rows),
         _recalls(tx, view, after=after, to=to, partner=partner),
     )
 

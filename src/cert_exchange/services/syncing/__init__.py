@@ -1,0 +1,25 @@
+"""Exchange with TAXII servers elsewhere: what they offer is pulled, what our policy released to them is pushed."""
+
+from cert_exchange.services.syncing.arranging import (
+    add_source,
+    add_target,
+    pause,
+    restart_at,
+    resume,
+)
+from cert_exchange.services.syncing.reporting import Refused, RunReport
+from cert_exchange.services.syncing.running import AT_ONCE, due_channels, run_channel, sync_once
+
+__all__ = [
+    "AT_ONCE",
+    "Refused",
+    "RunReport",
+    "add_source",
+    "add_target",
+    "due_channels",
+    "pause",
+    "restart_at",
+    "resume",
+    "run_channel",
+    "sync_once",
+]

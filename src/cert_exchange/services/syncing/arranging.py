@@ -1,0 +1,214 @@
+"""Sources and targets are added, paused and begun anew; a channel's row becomes a connection.
+
+1. A secret comes as a file and is copied to the node's secrets directory, readable by its owner only; the row holds
+   the file's name.
+2. What is refused is refused when it is added, with all mistakes in one sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from cert_exchange.errors import ConfigurationInvalid, NotFound
+from cert_exchange.node import Node
+from cert_exchange.remote import identity
+from cert_exchange.remote.connection import (
+    Connection,
+    Options,
+    check_url,
+    decode_options,
+    make_options,
+)
+from cert_exchange.store import channels
+from cert_exchange.store.channels import Channel, Direction
+from cert_exchange.store.database import Transaction
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_SECRET_BYTES: Final = 8192
+
+
+def add_source(
+    node: Node,
+    name: str,
+    *,
+    partner: str,
+    url: str,
+    remote_collection: str,
+    collection: str,
+    secret: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """Pull from a remote collection from now on; what comes joins `collection` and counts as sent by `partner`.
+
+    `url` is the remote API root, `secret` a file that is copied. Raises ConfigurationInvalid, NotFound.
+    """
+    _add(node, "pull", name, partner, url, remote_collection, collection, secret, options)
+
+
+def add_target(
+    node: Node,
+    name: str,
+    *,
+    partner: str,
+    url: str,
+    remote_collection: str,
+    collection: str,
+    secret: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """Push from now on what policy releases to `partner` in `collection` to a remote collection.
+
+    `url` is the remote API root, `secret` a file that is copied. Raises ConfigurationInvalid, NotFound.
+    """
+    _add(node, "push", name, partner, url, remote_collection, collection, secret, options)
+
+
+def _add(
+    node: Node,
+    direction: Direction,
+    name: str,
+    partner: str,
+    url: str,
+    remote_collection: str,
+    collection: str,
+    secret: Path | None,
+    options: Mapping[str, Any] | None,
+) -> None:
+    given = dict(options or {})
+    if not _NAME.fullmatch(name):
+        raise ConfigurationInvalid(
+            f"{name!r} is no name of a channel; give up to 63 of a-z, 0-9, dot, dash, underscore."
+        )
+    if not remote_collection or any(ord(sign) < 0x21 for sign in remote_collection):
+        raise ConfigurationInvalid("Give the remote collection's id or alias.")
+    raw = None
+    if secret is not None:
+        given["secret_file"] = f"remote-{direction}-{name}.secret"
+        raw = _read_given(secret)
+    checked = make_options(given)
+    check_url(url, insecure=checked.insecure)
+    for file in (checked.ca_file, checked.client_certificate, checked.client_key):
+        if file and not node.settings.path(Path(file)).is_file():
+            raise ConfigurationInvalid(f"There is no file {file}.")
+
+    def known(tx: Transaction) -> tuple[int, int]:
+        if any(one.direction == direction for one in channels.channels(tx, only=name)):
+            raise ConfigurationInvalid(
+                f"There is a {_word(direction)} {name} already; choose another name."
+            )
+        partner_id = channels.find_partner(tx, partner)
+        if partner_id is None:
+            raise NotFound(f"There is no partner {partner}; add it first.")
+        collection_id = channels.find_collection(tx, collection)
+        if collection_id is None:
+            raise NotFound(f"There is no collection {collection}; its file declares it.")
+        return partner_id, collection_id
+
+    def work(tx: Transaction) -> None:
+        partner_id, collection_id = known(tx)
+        channels.add(
+            tx,
+            direction,
+            name=name,
+            partner=partner_id,
+            url=url if url.endswith("/") else url + "/",
+            remote_collection=remote_collection,
+            collection=collection_id,
+            options=checked.encode(),
+        )
+
+    with node.database.reading() as tx:
+        known(tx)
+    if raw is not None:
+        # Before the row, so that no worker meets a row without its secret; a file alone harms nobody.
+        identity.write_secret(_secrets(node) / checked.secret_file, raw)
+    node.database.transact(work)
+
+
+def _read_given(secret: Path) -> bytes:
+    try:
+        with secret.open("rb") as stream:
+            return stream.read(_SECRET_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationInvalid(f"The secret file cannot be read: {error.strerror}.") from error
+
+
+def _word(direction: Direction) -> str:
+    return "source" if direction == "pull" else "target"
+
+
+def _secrets(node: Node) -> Path:
+    return node.settings.path(node.settings.secrets_directory)
+
+
+def find(tx: Transaction, name: str) -> list[Channel]:
+    """Find the source, the target or both of that name. Raises NotFound."""
+    found = channels.channels(tx, only=name)
+    if not found:
+        raise NotFound(f"There is no source or target {name}.")
+    return found
+
+
+def pause(node: Node, name: str) -> None:
+    """Stop the source or target of that name until `resume`. Raises NotFound."""
+
+    def work(tx: Transaction) -> None:
+        for channel in find(tx, name):
+            channels.set_paused(tx, channel, at=node.now())
+
+    node.database.transact(work)
+
+
+def resume(node: Node, name: str) -> None:
+    """Let a paused or failing channel run at once. Raises NotFound."""
+
+    def work(tx: Transaction) -> None:
+        for channel in find(tx, name):
+            channels.set_paused(tx, channel, at=None)
+
+    node.database.transact(work)
+
+
+def restart_at(node: Node, name: str, start: str = "") -> None:
+    """Forget how far a channel has come: a source begins at `start` (an instant; empty: all), a target at the first line.
+
+    What is held already comes as duplicates. Raises ConfigurationInvalid, NotFound.
+    """
+
+    def work(tx: Transaction) -> None:
+        for channel in find(tx, name):
+            options = decode_options(channel.options)
+            values = {**_as_given(options), "start": start}
+            channels.restart(tx, channel, options=make_options(values).encode())
+
+    node.database.transact(work)
+
+
+def _as_given(options: Options) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in Options.__slots__}
+
+
+def connect(node: Node, channel: Channel) -> Connection:
+    """Open a connection to a channel's remote, with its secret. Raises ConfigurationInvalid."""
+    options = decode_options(channel.options)
+
+    def path(text: str) -> Path | None:
+        return node.settings.path(Path(text)) if text else None
+
+    secret = (
+        identity.read_secret(_secrets(node) / options.secret_file) if options.secret_file else ""
+    )
+    ca_file = path(options.ca_file)
+    for file in (ca_file, path(options.client_certificate), path(options.client_key)):
+        if file is not None and not file.is_file():
+            raise ConfigurationInvalid(f"There is no file {file}.")
+    return Connection(
+        channel.url,
+        options,
+        credential=identity.Credential(options.auth, options.user, secret, options.header),
+        trust=identity.Trust(ca_file, path(options.client_certificate), path(options.client_key)),
+        monotonic=node.clock.monotonic,
+    )

@@ -1,0 +1,253 @@
+"""One run of a target: what our policy released to the partner goes to its server, in the order of the log.
+
+For each batch: (1) read it in one snapshot  (2) raise the partner's mark, durably  (3) POST  (4) read the status until
+it is complete, or keep it as pending  (5) in one transaction: cursor, quarantine of what was refused, ledger line.
+1. Nothing leaves that is not in the partner's view, nor what came from the partner itself.
+2. The mark is raised before anything is sent: it may overstate, and never understates (DECISIONS 24).
+3. A batch is sent again when its answer was lost; what the remote then calls a failure but holds counts as confirmed.
+4. What a remote refuses is quarantined as `refused_by_target` with its words; the cursor goes on.
+5. What was withdrawn is taken back by DELETE where the option allows, else counted as not recalled (DECISIONS 21).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import quote
+
+from cert_exchange import errors
+from cert_exchange.messages.evidence import Line
+from cert_exchange.remote.connection import Connection
+from cert_exchange.services import ledger
+from cert_exchange.services.syncing.arranging import connect
+from cert_exchange.services.syncing.confirming import await_status, quarantine, settle, weigh
+from cert_exchange.services.syncing.reporting import Ending, Run, plural
+from cert_exchange.services.syncing.statuses import (
+    Failure,
+    Pending,
+    PushStatus,
+    read_status,
+)
+from cert_exchange.store import channels
+from cert_exchange.store.channels import Batch, Channel, Ready, Recall
+from cert_exchange.store.database import Transaction
+
+_DEFAULT_CONTENT_LENGTH: Final = 10 * 1024 * 1024
+_WRAPPING: Final = len('{"objects":[]}')
+_REFUSED_IN_A_ROW: Final = 20
+_WHOLE_REFUSED: Final = frozenset({400, 413, 422})
+_CANNOT_RECALL: Final = frozenset({400, 403, 405, 406, 501})
+
+
+def push(run: Run) -> Ending:
+    """Push until nothing is left, or the run's limits end it. Raises errors.Remote*, StoreError, CursorMoved."""
+    connection = connect(run.node, run.channel)
+    if run.channel.pending is not None and not settle(run, connection):
+        return Ending("The remote is still working on what was pushed; its status is asked again.")
+    view = _find_view(run)
+    if view is None:
+        return Ending("No policy gives this partner a view of the collection: nothing is pushed.")
+    if run.channel.view != view:
+        # A new audience has a log of its own; what is sent again is a duplicate there.
+        _commit(run, {}, view=view, position=0)
+    pusher = _Pusher(run, connection, view, _content_length(run, connection))
+    ends = run.node.clock.monotonic() + run.options.run_seconds
+    drained = False
+    while not drained and not run.stop.is_set() and run.node.clock.monotonic() < ends:
+        drained = pusher.step()
+        if run.channel.pending is not None:
+            return Ending(
+                _sentence(run) + " The remote has not finished; its status is asked again.",
+                again=False,
+            )
+    return Ending(_sentence(run), again=not drained, drained=drained)
+
+
+def _find_view(run: Run) -> int | None:
+    with run.node.database.reading() as tx:
+        found = channels.view_of(tx, partner=run.channel.partner, collection=run.channel.collection)
+    return None if found is None else found[0]
+
+
+def _commit(run: Run, more: dict[str, int], **to: object) -> None:
+    run.moved(run.node.database.transact(lambda tx: run.move(tx, more, **to)), more)
+
+
+def _content_length(run: Run, connection: Connection) -> int:
+    """Ask the remote's API root how large a body it takes (TAXII 2.1, 4.2.1). Bytes."""
+    try:
+        value = connection.fetch("GET", connection.root).document().get("max_content_length")
+    except errors.RemoteRefused as refusal:
+        if refusal.remote_status in (401, 403, 429) or refusal.remote_status >= 500:
+            raise
+        value = None
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        run.note("its API root does not say max_content_length")
+        return _DEFAULT_CONTENT_LENGTH
+    return value
+
+
+class _Pusher:
+    """The steps of one run. `room` is how many objects one POST may hold now."""
+
+    def __init__(self, run: Run, connection: Connection, view: int, content_length: int) -> None:
+        self._run = run
+        self._connection = connection
+        self._view = view
+        self._content_length = content_length
+        self._room = run.options.batch_objects
+        self._refused_in_a_row = 0
+        self._url = (
+            f"{connection.root}collections/{quote(run.channel.remote_collection, safe='')}/objects/"
+        )
+
+    def step(self) -> bool:
+        """Send one batch; True when there was nothing left."""
+        run = self._run
+        batch = self._read()
+        if batch is None or (batch.to <= run.channel.position and not batch.ready):
+            return True
+        # Before anything leaves: from now on the partner may have it.
+        run.node.marks.advance(run.channel.partner, self._view, batch.to)
+        if batch.ready:
+            status = self._send(batch)
+            if status is None:
+                return False  # too much at once: the same again, in smaller parts
+        else:
+            status = PushStatus(None, complete=True, success=0, failures=(), failure=0)
+        recalled, kept = self._recall(batch.recalls)
+        self._keep(batch, status, recalled, kept)
+        run.progress(len(batch.ready), None)
+        return False
+
+    def _read(self) -> Batch | None:
+        run = self._run
+        with run.node.database.reading() as tx:
+            found = channels.view_of(
+                tx, partner=run.channel.partner, collection=run.channel.collection
+            )
+            if found is None or found[0] != self._view:
+                return None  # policy moved the partner meanwhile; the next run begins with the new view
+            return channels.batch_after(
+                tx,
+                self._view,
+                after=run.channel.position,
+                head=found[1],
+                partner=run.channel.partner,
+                limit=self._room,
+                room_bytes=self._content_length - _WRAPPING,
+            )
+
+    def _send(self, batch: Batch) -> PushStatus | None:
+        """POST a batch. None: it must be smaller. What no size helps is a failure of its object."""
+        body = b'{"objects":[' + ",".join(one.body for one in batch.ready).encode() + b"]}"
+        if len(body) > self._content_length:
+            (only,) = batch.ready
+            reason = f"{len(body)} bytes are more than the remote's max_content_length of {self._content_length}"
+            return _refused(only, reason)
+        try:
+            answer = self._connection.fetch("POST", self._url, body=body)
+        except errors.RemoteRefused as refusal:
+            if refusal.remote_status not in _WHOLE_REFUSED:
+                raise
+            if len(batch.ready) > 1:
+                self._room = len(batch.ready) // 2
+                return None
+            self._refused_in_a_row += 1
+            if self._refused_in_a_row >= _REFUSED_IN_A_ROW:
+                raise  # not the objects: something is wrong between us
+            return _refused(batch.ready[0], refusal.public)
+        self._refused_in_a_row = 0
+        self._room = min(self._room * 2, self._run.options.batch_objects)
+        try:
+            status = read_status(answer.document())
+        except errors.RemoteAnswerInvalid:
+            status = PushStatus(None, complete=True, success=0, failures=(), failure=0)
+        return await_status(self._run, self._connection, status)
+
+    def _recall(self, recalls: Sequence[Recall]) -> tuple[int, tuple[Recall, ...]]:
+        """Take back what was withdrawn. Asked again after a crash, the remote answers 404: done."""
+        run = self._run
+        if not run.options.delete:
+            return 0, tuple(recalls)
+        kept = []
+        for one in recalls:
+            params = {} if one.observable else {"match[version]": one.version}
+            try:
+                self._connection.fetch(
+                    "DELETE", f"{self._url}{quote(one.stix_id, safe='')}/", params=params
+                )
+            except errors.RemoteRefused as refusal:
+                if refusal.remote_status in _CANNOT_RECALL:
+                    kept.append(one)
+                elif refusal.remote_status != 404:
+                    raise
+        return len(recalls) - len(kept), tuple(kept)
+
+    def _keep(
+        self, batch: Batch, status: PushStatus, recalled: int, kept: Sequence[Recall]
+    ) -> None:
+        """Move the cursor over the batch, with everything that is to be remembered of it, in one transaction."""
+        run = self._run
+        more = Counter({"sent": len(batch.ready), "recalled": recalled, "not_recalled": len(kept)})
+        pending = None
+        failures: tuple[Failure, ...] = ()
+        if not status.complete and status.id is not None:
+            pending = Pending(status.id, len(batch.ready), since=run.node.now()).encode()
+        else:
+            failures = weigh(run, self._connection, status, len(batch.ready), more)
+        bodies = {(one.stix_id, one.version): one.body for one in batch.ready}
+        bodies |= {(one.stix_id, ""): one.body for one in batch.ready}
+
+        def work(tx: Transaction) -> Channel:
+            quarantine(run, tx, failures, bodies)
+            if batch.ready or batch.recalls:
+                ledger.record(
+                    tx,
+                    Line(
+                        kind="push",
+                        at=run.node.now(),
+                        by=run.channel.name,
+                        facts={
+                            "partner": run.channel.partner_name,
+                            "view": self._view,
+                            "after": batch.after,
+                            "to": batch.to,
+                            **{name: count for name, count in sorted(more.items()) if count},
+                            **({"status": status.id} if status.id else {}),
+                        },
+                    ),
+                )
+            return run.move(tx, more, position=batch.to, pending=pending)
+
+        channel = run.node.database.transact(work)
+        # Commit. Killed before: the batch is sent again and the remote drops duplicates. After: nothing is owed.
+        run.moved(channel, more)
+        for failure in failures:
+            run.refuse(failure.stix_id, failure.version, failure.message)
+        for recall in kept:
+            run.refuse(recall.stix_id, recall.version, "withdrawn, but cannot be recalled there")
+
+
+def _refused(one: Ready, reason: str) -> PushStatus:
+    return PushStatus(None, True, 0, (Failure(one.stix_id, one.version, reason),), 1)  # noqa: FBT003  # a field
+
+
+def _sentence(run: Run) -> str:
+    counts = run.counts
+    if not counts["sent"] and not counts["recalled"] and not counts["not_recalled"]:
+        return "Nothing new to push."
+    parts = [f"{plural(counts['sent'], 'object')} pushed"]
+    parts += [
+        f"{counts[name]} {word}"
+        for name, word in (
+            ("confirmed", "confirmed"),
+            ("refused", "refused there"),
+            ("unconfirmed", "not confirmed"),
+            ("recalled", "taken back"),
+            ("not_recalled", "cannot be recalled"),
+        )
+        if counts[name]
+    ]
+    return ", ".join(parts) + "."

@@ -1,0 +1,131 @@
+"""What one run of a channel did, counted so that no two things share a number (CASES U02, U07).
+
+The `counters` of a row are JSON: `total` and `last` count by name, `notes` are what the remote does wrong, and the rest
+is what the next run must know (page limit, fingerprints of the first page, digests of what was refused).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from cert_exchange.node import Node
+from cert_exchange.remote.connection import Options
+from cert_exchange.store import channels
+from cert_exchange.store.channels import Channel, Direction
+from cert_exchange.store.database import Transaction
+
+Progress = Callable[[int, int | None], None]
+SHOWN_REFUSALS: Final = 50
+_LEASE_MARGIN_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One object that was not taken, by us or by the remote, and why."""
+
+    stix_id: str
+    version: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """One run. `outcome` is a sentence; `next_attempt_at` is micros since 1970 UTC."""
+
+    name: str
+    direction: Direction
+    partner: str
+    ok: bool
+    outcome: str
+    counts: Mapping[str, int]
+    refusals: tuple[Refused, ...]
+    notes: tuple[str, ...]
+    next_attempt_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended without an error. `again`: there is more to do, so it is due at once."""
+
+    outcome: str
+    again: bool = False
+    drained: bool = False
+    pause: bool = False
+
+
+@dataclass(slots=True)
+class Run:
+    """One run in hand: the channel as last seen, and what has been counted. `channel` follows each commit."""
+
+    node: Node
+    channel: Channel
+    options: Options
+    owner: str
+    stop: threading.Event
+    progress: Progress
+    counts: Counter[str] = field(default_factory=Counter)
+    refusals: list[Refused] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    memory: dict[str, Any] = field(default_factory=dict)
+    """What the next run must know; goes to the row with the next commit."""
+
+    def lease_until(self) -> int:
+        """The end of a lease that outlasts the slowest step between two commits. Micros."""
+        options = self.options
+        seconds = 3 * (options.connect_seconds + options.answer_seconds) + options.status_seconds
+        return self.node.now() + int((seconds + _LEASE_MARGIN_SECONDS) * 1_000_000)
+
+    def counters(self, more: Mapping[str, int] | None = None) -> dict[str, Any]:
+        """The row's counters once `more` is added; nothing is changed here, as a transaction may run twice."""
+        more = more or {}
+        total = Counter(self.channel.counters.get("total", {}))
+        total.update(more)
+        last = Counter(self.counts)
+        last.update(more)
+        return {
+            **self.channel.counters,
+            **self.memory,
+            "total": dict(total),
+            "last": dict(last),
+            "notes": self.notes,
+        }
+
+    def move(self, tx: Transaction, more: Mapping[str, int], **to: Any) -> Channel:
+        """Move the channel's place inside the transaction that stores what it covers. Raises CursorMoved.
+
+        The caller gives the result and `more` to `moved` once the transaction is committed.
+        """
+        counters = self.counters(more)
+        channels.move(
+            tx,
+            self.channel,
+            owner=self.owner,
+            lease_until=self.lease_until(),
+            counters=counters,
+            **to,
+        )
+        return replace(self.channel, counters=counters, **to)
+
+    def moved(self, channel: Channel, more: Mapping[str, int]) -> None:
+        """Follow a commit."""
+        self.channel = channel
+        self.counts.update(more)
+
+    def refuse(self, stix_id: str, version: str | None, reason: str) -> None:
+        """Keep a refusal for the report; the first ones are enough to show."""
+        if len(self.refusals) < SHOWN_REFUSALS:
+            self.refusals.append(Refused(stix_id, version, reason))
+
+    def note(self, words: str) -> None:
+        """Note once what the remote does wrong."""
+        if words not in self.notes:
+            self.notes.append(words)
+
+
+def plural(count: int, word: str) -> str:
+    """Return "1 object", "2 objects"."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

@@ -1,0 +1,216 @@
+"""Which channels run when, by whom, and what is remembered of a run that failed.
+
+1. A channel runs under a lease; who loses it stores nothing (store/channels).
+2. A failure of one channel is its own: the others run on (W07).
+3. Back-off doubles from half a minute to an hour, with jitter, and stands in the row; Retry-After is obeyed.
+4. 401, 403 and a collection's 404 are no passing trouble: an alarm, and an hour until the next try.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, assert_never
+
+import structlog
+
+from cert_exchange import errors
+from cert_exchange.node import Node
+from cert_exchange.remote.connection import Options, decode_options
+from cert_exchange.services.syncing.arranging import find
+from cert_exchange.services.syncing.pulling import pull
+from cert_exchange.services.syncing.pushing import push
+from cert_exchange.services.syncing.reporting import Ending, Progress, Run, RunReport
+from cert_exchange.stix.instants import format_micros
+from cert_exchange.store import channels
+from cert_exchange.store.channels import Channel
+
+_log = structlog.get_logger(__name__)
+
+AT_ONCE: Final = 8
+"""How many channels run side by side; one that is silent holds one of them until its limits end it."""
+FIRST_PAUSE: Final = 30.0
+LONGEST_PAUSE: Final = 3600.0
+_ALARMS: Final = frozenset({401, 403, 404})
+_jitter: Final = random.Random()  # noqa: S311  # spreads load, guards nothing
+
+
+def sync_once(
+    node: Node,
+    *,
+    only: str | None = None,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+) -> list[RunReport]:
+    """Run every source and target that is not paused, due or not; with `only` those of that name, paused or not.
+
+    `progress` is called with how many objects have gone either way. Raises NotFound for a name that is unknown.
+    """
+    with node.database.reading() as tx:
+        wanted = (
+            [one for one in channels.channels(tx) if not one.paused]
+            if only is None
+            else find(tx, only)
+        )
+    stop = stop or threading.Event()
+    owner = secrets.token_hex(8)
+    lock = threading.Lock()
+    done = 0
+
+    def count(more: int, _: int | None) -> None:
+        nonlocal done
+        with lock:
+            done += more
+            if progress is not None:
+                progress(done, None)
+
+    with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="sync") as pool:
+        return list(
+            pool.map(
+                lambda one: run_channel(node, one, owner=owner, stop=stop, progress=count), wanted
+            )
+        )
+
+
+def due_channels(node: Node) -> list[Channel]:
+    """List the channels that are due now, not paused and not leased."""
+    with node.database.reading() as tx:
+        return channels.channels(tx, due_at=node.now())
+
+
+def _nothing(_done: int, _total: int | None) -> None:
+    """Show no progress."""
+
+
+def run_channel(
+    node: Node,
+    channel: Channel,
+    *,
+    owner: str,
+    stop: threading.Event,
+    progress: Progress = _nothing,
+) -> RunReport:
+    """Run one channel under a lease. What goes wrong is in the report; raises StoreUnavailable only."""
+    try:
+        options = decode_options(channel.options)
+    except errors.ConfigurationInvalid as error:
+        options = Options()
+        broken: errors.CertExchangeError | None = error
+    else:
+        broken = None
+    run = Run(node, channel, options, owner, stop, progress)
+    if not node.database.transact(
+        lambda tx: channels.take_lease(
+            tx, channel, owner=owner, now=node.now(), until=run.lease_until()
+        )
+    ):
+        return _report(run, "Another worker runs this channel now.", channel.next_attempt_at)
+    with node.database.reading() as tx:
+        run.channel = channels.reload(tx, channel)
+    try:
+        if broken is not None:
+            raise broken
+        return _ended(run, _run(run))
+    except errors.CursorMoved:
+        return _report(run, "Another worker took this channel over; what it stored counts.", 0)
+    except errors.CertExchangeError as error:
+        return _failed(run, error)
+
+
+def _run(run: Run) -> Ending:
+    match run.channel.direction:
+        case "pull":
+            return pull(run)
+        case "push":
+            return push(run)
+        case other:
+            assert_never(other)
+
+
+def _ended(run: Run, ending: Ending) -> RunReport:
+    now = run.node.now()
+    wait = 0.0 if ending.again else run.options.every_seconds * _jitter.uniform(0.95, 1.05)
+    next_at = now + int(wait * 1_000_000)
+    run.memory.pop("failing_since", None)
+    counters = run.counters()
+    counters.pop("failing_since", None)
+    _finish(
+        run,
+        outcome=ending.outcome,
+        counters=counters,
+        attempts=0,
+        next_attempt_at=next_at,
+        succeeded_at=None if ending.pause else now,
+        drop_token=ending.drained,
+        pause_at=now if ending.pause else None,
+    )
+    _log.info(
+        "channel ran",
+        channel=run.channel.name,
+        direction=run.channel.direction,
+        counts=dict(run.counts),
+        notes=run.notes,
+        paused=ending.pause,
+    )
+    return _report(run, ending.outcome, next_at, ok=not ending.pause)
+
+
+def _failed(run: Run, error: errors.CertExchangeError) -> RunReport:
+    now = run.node.now()
+    attempts = run.channel.attempts + 1
+    status = error.remote_status if isinstance(error, errors.RemoteRefused) else None
+    alarm = status in _ALARMS
+    wait = min(FIRST_PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE) * _jitter.uniform(
+        0.75, 1.25
+    )
+    if alarm:
+        wait = LONGEST_PAUSE
+    if isinstance(error, errors.RemoteRefused) and error.retry_after is not None:
+        wait = max(wait, error.retry_after)
+    next_at = now + int(wait * 1_000_000)
+    since = int(run.channel.counters.get("failing_since", now))
+    run.memory["failing_since"] = since
+    outcome = (
+        f"Failing since {format_micros(since)}: {error.public} "
+        f"Next try at {format_micros(next_at)}."
+    )
+    _finish(
+        run,
+        outcome=outcome,
+        counters=run.counters(),
+        attempts=attempts,
+        next_attempt_at=next_at,
+    )
+    (_log.error if alarm else _log.warning)(
+        "channel failed",
+        channel=run.channel.name,
+        direction=run.channel.direction,
+        alarm=alarm,
+        status=status,
+        error=type(error).__name__,
+        attempts=attempts,
+        counts=dict(run.counts),
+    )
+    return _report(run, outcome, next_at)
+
+
+def _finish(run: Run, **values: Any) -> None:
+    run.node.database.transact(
+        lambda tx: channels.finish(tx, run.channel, owner=run.owner, **values)
+    )
+
+
+def _report(run: Run, outcome: str, next_at: int, *, ok: bool = False) -> RunReport:
+    return RunReport(
+        name=run.channel.name,
+        direction=run.channel.direction,
+        partner=run.channel.partner_name,
+        ok=ok,
+        outcome=outcome,
+        counts=dict(run.counts),
+        refusals=tuple(run.refusals),
+        notes=tuple(run.notes),
+        next_attempt_at=next_at,
+    )

@@ -1,0 +1,165 @@
+"""The worker: what has to happen without anybody asking, in a process of its own.
+
+1. Each step is alone: what one raises is logged, and the others run on.
+2. A channel that is silent holds its own thread only; a channel never runs twice at once (its lease).
+3. Nothing here has to end well: every step can be killed and is repeated. SIGTERM lets steps end at their next page.
+4. Several workers may run over one database.
+
+Started by `serve` as a child process, by `cert-exchange work`, or as `python -m cert_exchange.worker --home HOME`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import structlog
+
+from cert_exchange import errors
+from cert_exchange.node import Node, open_node
+from cert_exchange.services import ledger, syncing
+from cert_exchange.services.policies import continue_gains
+from cert_exchange.services.publishing import forget_submissions
+from cert_exchange.services.releasing import release_due
+from cert_exchange.services.timekeeping import accept_clock
+from cert_exchange.store.channels import Channel, Direction
+
+_log = structlog.get_logger(__name__)
+
+TICK_SECONDS: Final = 1.0
+GRACE_SECONDS: Final = 10.0
+GAINS_A_TICK: Final = 2_000
+_TIDY_TICKS: Final = 600
+_LEDGER_TICKS: Final = 3
+
+Key = tuple[Direction, int]
+
+
+class Worker:
+    """The loop over one node. `run` returns when `stop` is set."""
+
+    def __init__(self, node: Node, *, stop: threading.Event, parent: int | None = None) -> None:
+        self._node = node
+        self._stop = stop
+        self._parent = parent
+        self._owner = secrets.token_hex(8)
+        self._running: dict[Key, threading.Thread] = {}
+        self._troubles: dict[str, str] = {}
+
+    def run(self) -> None:
+        """Work until `stop` is set; then give running channels some seconds to end at their next page."""
+        _log.info("worker started", owner=self._owner)
+        tick = 0
+        while not self._stop.is_set():
+            self.tick(tick)
+            tick += 1
+            if self._parent is not None and os.getppid() != self._parent:
+                _log.warning("worker ends: its parent is gone")
+                self._stop.set()
+            self._stop.wait(TICK_SECONDS)
+        for thread in self._running.values():
+            thread.join(GRACE_SECONDS / max(len(self._running), 1))
+        _log.info("worker ended", owner=self._owner)
+
+    def tick(self, number: int) -> None:
+        """Do once what is due."""
+        self._step("channels", self._start_channels)
+        self._step("holds", lambda: release_due(self._node))
+        self._step("gains", lambda: continue_gains(self._node, GAINS_A_TICK))
+        if number % _LEDGER_TICKS == 0:
+            self._step("fetches", lambda: ledger.note_fetches(self._node))
+            self._step("seal", lambda: ledger.seal(self._node))
+        if number % _TIDY_TICKS == 0:
+            self._step("submissions", lambda: forget_submissions(self._node))
+
+    def _step(self, name: str, work: Callable[[], object]) -> None:
+        """Run a step; say once what keeps it from working, and once when it works again."""
+        try:
+            work()
+        except errors.CursorMoved:
+            return  # another worker was first, and did it
+        except errors.CertExchangeError as error:
+            trouble = type(error).__name__
+            detail = str(error)
+        except Exception as error:  # noqa: BLE001  # the named place: no step may end the worker
+            trouble = f"{type(error).__name__} (a fault of ours)"
+            detail = trouble
+            _log.exception("step failed", step=name)
+        else:
+            if self._troubles.pop(name, None) is not None:
+                _log.info("step works again", step=name)
+            return
+        if self._troubles.get(name) != trouble:
+            self._troubles[name] = trouble
+            _log.error("step failed", step=name, error=trouble, detail=detail)
+
+    def _start_channels(self) -> None:
+        self._running = {key: one for key, one in self._running.items() if one.is_alive()}
+        for channel in syncing.due_channels(self._node):
+            if len(self._running) >= syncing.AT_ONCE:
+                return
+            if channel.key in self._running or self._stop.is_set():
+                continue
+            # A daemon: a remote that does not answer may not keep the process from ending (rule 3).
+            thread = threading.Thread(
+                target=self._step,
+                args=(f"{channel.direction} {channel.name}", lambda one=channel: self._sync(one)),
+                name=f"sync-{channel.direction}-{channel.id}",
+                daemon=True,
+            )
+            self._running[channel.key] = thread
+            thread.start()
+
+    def _sync(self, channel: Channel) -> None:
+        syncing.run_channel(self._node, channel, owner=self._owner, stop=self._stop)
+
+
+def run(home: Path, *, stop: threading.Event, parent: int | None = None) -> None:
+    """Work for the node at `home` until `stop` is set. Raises ConfigurationInvalid, StoreUnavailable at the start.
+
+    `parent`: end as well when that process is no longer our parent.
+    """
+    node = open_node(home)
+    try:
+        Worker(node, stop=stop, parent=parent).run()
+    finally:
+        node.close()
+
+
+def work(home: Path, *, clock_ok: bool = False, parent: int | None = None) -> None:
+    """Work until SIGTERM or SIGINT. `clock_ok`: a person looked at the clock (DECISIONS 9)."""
+    stop = threading.Event()
+
+    def ended(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ended)
+    if clock_ok:
+        node = open_node(home)
+        try:
+            accept_clock(node, by="--clock-ok")
+        finally:
+            node.close()
+    run(home, stop=stop, parent=parent)
+
+
+def main() -> None:
+    """Read `--home`, `--clock-ok` and `--parent` and work."""
+    parser = argparse.ArgumentParser(prog="python -m cert_exchange.worker")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--clock-ok", action="store_true")
+    parser.add_argument("--parent", type=int, help="end when this process is no longer the parent")
+    given = parser.parse_args()
+    work(given.home, clock_ok=given.clock_ok, parent=given.parent)
+
+
+if __name__ == "__main__":
+    main()
