@@ -66,6 +66,7 @@ class Policy:
     rules: tuple[Rule, ...]
     text: str = field(compare=False, repr=False)
     places: Mapping[Path, Place] = field(compare=False, repr=False)
+    origin_names: tuple[tuple[Path, str], ...] = field(compare=False, repr=False)
     plans: Plans = field(compare=False, repr=False)
 
 
@@ -95,6 +96,11 @@ def parse_policy(text: str, *, file: str) -> Policy:
         rules=rules,
         text=text,
         places=document.places,
+        origin_names=tuple(
+            (("rules", number, "match", "origin", index), name)
+            for number, rule in enumerate(form.rules)
+            for index, name in enumerate(rule.match.origin)
+        ),
         plans=plans_of(rules),
     )
 
@@ -121,10 +127,9 @@ def problems_of_names(
         check(("partners", index), name, "partner", known_partners)
     for index, name in enumerate(policy.collections):
         check(("collections", index), name, "collection", known_collections)
-    for number, rule in enumerate(policy.rules):
-        origins: Collection[str] = rule.match.origins or ()
-        for name in sorted(set(origins) - RESERVED_ORIGINS):
-            check(("rules", number, "match", "origin"), name, "partner", known_partners)
+    for path, name in policy.origin_names:
+        if name not in RESERVED_ORIGINS:
+            check(path, name, "partner", known_partners)
     return tuple(sorted(found, key=lambda problem: (problem.line, problem.column)))
 
 
@@ -152,4 +157,12 @@ def warnings_of_policy(policy: Policy, file: str) -> tuple[Problem, ...]:
             ("ceiling", "unmarked"),
             "objects that carry no TLP, also those whose marking was forgotten, count as shareable",
         )
+    for index, rule in enumerate(policy.rules):
+        match = rule.match
+        timed = (match.age_over, match.age_under, match.valid_until, match.valid_within)
+        if rule.withdraw and all(key is None for key in timed):
+            warn(
+                ("rules", index, "withdraw"),
+                "withdraw has no effect without age or valid_until in match",
+            )
     return tuple(found)

@@ -64,6 +64,8 @@ def subject_of(content: Mapping[str, Any], *, origin: str, stored_at: int) -> Su
         malformed.append(MARKINGS)
         tlp, ids = Tlp.RED, _NOTHING
     confidence = content.get("confidence")
+    if isinstance(confidence, float) and confidence.is_integer():
+        confidence = int(confidence)  # JSON's 50.0 is the integer 50
     if confidence is not None and (type(confidence) is not int or not 0 <= confidence <= 100):
         malformed.append("confidence")
         confidence = None
