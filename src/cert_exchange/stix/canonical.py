@@ -93,7 +93,7 @@ def parse_json(raw: bytes, *, depth: int) -> JsonValue:
         value: JsonValue = _DECODER.decode(text)
     except json.JSONDecodeError as wrong:
         raise NotJson(
-            f"The body is not JSON: {wrong.msg} at line {wrong.lineno}, column {wrong.colno}."
+            f"The body is not JSON: {wrong.msg.removesuffix(' at')} at line {wrong.lineno}, column {wrong.colno}."
         ) from wrong
     except _KeyTwiceError as wrong:
         raise NotJson(

@@ -104,7 +104,7 @@ _BY_TEXT: Final = {
     # MISP: nobody decided yet (policy-facts 1).
     "unclear": Tlp.RED,
 }
-_TLP_TEXT: Final = re.compile(r"\s*(?:misp-galaxy:)?tlp\s*[:=_\-. ]\s*(.*)", re.IGNORECASE)
+_TLP_TEXT: Final = re.compile(r"\s*tlp\s*[:=_\-. ]\s*(.*)", re.IGNORECASE)
 _SEPARATORS: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -131,12 +131,13 @@ def tlp_of_text(text: str) -> Tlp | None:
 def read_markings(content: Mapping[str, Any]) -> Markings:
     """The strictest TLP anywhere in the object, and the ids of marking definitions that are no TLP.
 
-    A marking definition is read by what it defines too: its own TLP, or OpenCTI's `x_opencti_definition`.
+    Of a marking definition that OpenCTI wrote, `x_opencti_definition` counts as a label does. Ids match exactly: one in
+    other letter case is an id that we do not know.
     """
     strictest: Tlp | None = None
     others: set[str] = set()
     for stix_id in marking_ids(content):
-        tlp = TLP_BY_ID.get(stix_id.lower())
+        tlp = TLP_BY_ID.get(stix_id)
         if tlp is None:
             others.add(stix_id)
         elif strictest is None or tlp > strictest:

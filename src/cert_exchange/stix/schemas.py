@@ -110,6 +110,8 @@ def _ease_hashes(schema: dict[str, Any]) -> None:
 
 
 def _ease_observed_data(schema: dict[str, Any]) -> None:
+    # Whether `objects` or `object_refs` is there is said better by `rules`.
+    del schema["oneOf"]
     # 2.13: the deprecated container may hold cyber-observables of STIX 2.0, with local ids and references.
     schema["allOf"][1]["properties"]["objects"] = {
         "type": "object",
