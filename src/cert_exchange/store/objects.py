@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from cert_exchange.stix.references import Role
+from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.database import Transaction, reserve_ids
 from cert_exchange.store.tables import (
     ObjectStatus,
@@ -111,9 +112,8 @@ def number_idents(tx: Transaction, stix_ids: Collection[str]) -> tuple[dict[str,
     if not missing:
         return found, set()
     nums = reserve_ids(tx, identifiers, len(missing))
-    tx.execute(
-        insert(identifiers),
-        [{"num": num, "stix_id": text} for num, text in zip(nums, missing, strict=True)],
+    insert_rows(
+        tx, (identifiers.c.num, identifiers.c.stix_id), list(zip(nums, missing, strict=True))
     )
     found.update(zip(missing, nums, strict=True))
     return found, set(nums)
@@ -133,15 +133,12 @@ def store_renditions(tx: Transaction, bodies: Mapping[bytes, bytes]) -> dict[byt
     missing = [digest for digest in bodies if digest not in found]
     if missing:
         ids = reserve_ids(tx, renditions, len(missing))
-        tx.execute(
-            insert(renditions),
+        c = renditions.c
+        insert_rows(
+            tx,
+            (c.id, c.digest, c.body, c.size),
             [
-                {
-                    "id": number,
-                    "digest": digest,
-                    "body": bodies[digest].decode("utf-8"),
-                    "size": len(bodies[digest]),
-                }
+                (number, digest, bodies[digest].decode("utf-8"), len(bodies[digest]))
                 for number, digest in zip(ids, missing, strict=True)
             ],
         )
@@ -155,48 +152,39 @@ def insert_versions(
     """Store new versions and what they refer to."""
     if not news:
         return
-    tx.execute(
-        insert(objects),
+    c = objects.c
+    insert_rows(
+        tx,
+        (
+            c.id, c.ident, c.type, c.version, c.version_key, c.origin, c.rendition, c.sameness,
+            c.creator, c.revoked, c.observable, c.status, c.stored_at, c.salt, c.ledger_line,
+        ),
         [
-            {
-                "id": new.id,
-                "ident": new.ident,
-                "type": new.type,
-                "version": new.version,
-                "version_key": new.version_key,
-                "origin": new.origin,
-                "rendition": new.rendition,
-                "sameness": new.sameness,
-                "creator": new.creator,
-                "revoked": new.revoked,
-                "observable": new.observable,
-                "status": new.status.value,
-                "stored_at": stored_at,
-                "salt": new.salt,
-                "commitment": None,
-                "ledger_line": ledger_line,
-            }
+            (
+                new.id, new.ident, new.type, new.version, new.version_key, new.origin,
+                new.rendition, new.sameness, new.creator, new.revoked, new.observable,
+                new.status.value, stored_at, new.salt, ledger_line,
+            )
             for new in news
         ],
+    )  # fmt: skip
+    insert_rows(
+        tx,
+        (references.c.source, references.c.target, references.c.role),
+        [(new.id, target, role) for new in news for target, role in new.references],
     )
-    rows = [
-        {"source": new.id, "target": target, "role": role}
-        for new in news
-        for target, role in new.references
-    ]
-    if rows:
-        tx.execute(insert(references), rows)
 
 
 def join_collection(
     tx: Transaction, object_ids: Sequence[int], *, collection: int, at: int
 ) -> None:
     """Make versions members of a collection that they are not in yet."""
-    if object_ids:
-        tx.execute(
-            insert(memberships),
-            [{"object": number, "collection": collection, "added_at": at} for number in object_ids],
-        )
+    c = memberships.c
+    insert_rows(
+        tx,
+        (c.object, c.collection, c.added_at),
+        [(number, collection, at) for number in object_ids],
+    )
 
 
 def take_back(

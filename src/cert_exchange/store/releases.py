@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
+from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import parts
 from cert_exchange.store.tables import (
@@ -264,47 +265,37 @@ def append(
             delete(live).where(live.c.view == bindparam("v"), live.c.position == bindparam("p")),
             [{"v": view, "p": position} for view, position in lost],
         )
-    if lines:
-        tx.execute(
-            insert(release_log),
-            [
-                {
-                    "view": line.view,
-                    "position": line.position,
-                    "kind": line.kind.value,
-                    "object": line.object,
-                    "rendition": line.rendition,
-                    "policy": line.policy,
-                    "rule": line.rule,
-                    "salt": line.salt,
-                    "commitment": None,
-                    "ledger_line": ledger_line,
-                }
-                for line in lines
-            ],
-        )
-    if gained:
-        tx.execute(
-            insert(live),
-            [
-                {
-                    "view": row.view,
-                    "position": row.position,
-                    "object": row.object,
-                    "ident": row.ident,
-                    "type": row.type,
-                    "version": row.version,
-                    "version_key": row.version_key,
-                    "origin": row.origin,
-                    "is_last": int(row.is_last),
-                    "is_first": int(row.is_first),
-                    "carried": int(row.carried),
-                    "rendition": row.rendition,
-                    "size": row.size,
-                }
-                for row in gained
-            ],
-        )
+    c = release_log.c
+    insert_rows(
+        tx,
+        (
+            c.view, c.position, c.kind, c.object, c.rendition, c.policy, c.rule, c.salt,
+            c.ledger_line,
+        ),
+        [
+            (
+                line.view, line.position, line.kind.value, line.object, line.rendition,
+                line.policy, line.rule, line.salt, ledger_line,
+            )
+            for line in lines
+        ],
+    )  # fmt: skip
+    n = live.c
+    insert_rows(
+        tx,
+        (
+            n.view, n.position, n.object, n.ident, n.type, n.version, n.version_key, n.origin,
+            n.is_last, n.is_first, n.carried, n.rendition, n.size,
+        ),
+        [
+            (
+                row.view, row.position, row.object, row.ident, row.type, row.version,
+                row.version_key, row.origin, int(row.is_last), int(row.is_first),
+                int(row.carried), row.rendition, row.size,
+            )
+            for row in gained
+        ],
+    )  # fmt: skip
     if heads:
         tx.execute(
             update(views).where(views.c.id == bindparam("v")).values(head=bindparam("h")),

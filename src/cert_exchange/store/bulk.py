@@ -1,0 +1,44 @@
+"""Many rows of one table in one go, past the per-row work of SQLAlchemy.
+
+The statement is made once per table and dialect; only the rows bypass Core. With five audiences a POST
+of a thousand objects writes some fifteen thousand rows, and a fifth of its time went into building a dictionary of
+each (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Column, Table
+from sqlalchemy.engine import Dialect
+
+from cert_exchange.store.database import Transaction
+
+
+def insert_rows(
+    tx: Transaction, columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]
+) -> None:
+    """Insert rows whose values stand in the order of `columns`, all of one table.
+
+    Values are what the driver takes: int, str, bytes, bool, None.
+    """
+    if not rows:
+        return
+    tx.exec_driver_sql(_statement(tuple(columns), tx.dialect), [tuple(row) for row in rows])
+
+
+@lru_cache(maxsize=64)
+def _statement(columns: tuple[Column[Any], ...], dialect: Dialect) -> str:
+    table = columns[0].table
+    assert isinstance(table, Table)
+    assert all(column.table is table for column in columns)
+    quote = dialect.identifier_preparer
+    style = "?" if dialect.paramstyle == "qmark" else "%s"
+    # Names come from the schema and are quoted by the dialect; values stay parameters.
+    names = ", ".join(quote.format_column(column) for column in columns)
+    return (
+        f"INSERT INTO {quote.format_table(table)} ({names}) "
+        f"VALUES ({', '.join([style] * len(columns))})"
+    )
