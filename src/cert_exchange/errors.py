@@ -8,7 +8,8 @@
     │   ├── QueryInvalid            400  a query parameter
     │   ├── MediaTypeRefused        415
     │   ├── NotAcceptable           406
-    │   └── BodyTooLarge            413
+    │   ├── BodyTooLarge            413
+    │   └── BodyTooSlow             408
     ├── AccessRefused
     │   ├── NotAuthenticated        401
     │   ├── ReadRefused             403
@@ -108,6 +109,14 @@ class BodyTooLarge(InputRefused):
     title = "Content too large"
 
 
+class BodyTooSlow(InputRefused):
+    """The body did not arrive in time."""
+
+    status = 408
+    title = "Request timeout"
+    public = "The body did not arrive in time; send it again, in smaller parts if need be."
+
+
 class AccessRefused(CertExchangeError):
     """The caller may not do this."""
 
@@ -155,6 +164,10 @@ class MethodRefused(AccessRefused):
     status = 405
     title = "Method not allowed"
     public = "This resource does not support that method; see Allow."
+
+    def __init__(self, allow: tuple[str, ...], *, detail: str = "") -> None:
+        self.allow = allow
+        super().__init__(detail=detail)
 
 
 class TooManyRequests(AccessRefused):

@@ -1,0 +1,109 @@
+"""The body of a POST, counted while it is read.
+
+1. A body that is larger than `max_content_length` ends in 413 as soon as that is known: by its Content-Length, while it
+   comes in pieces, or while it unpacks. No more than that is ever kept.
+2. A compressed body counts by what it unpacks to; it is unpacked piece by piece, each bounded.
+3. A smaller body is never refused for its size (TAXII 2.1 section 4.2.1).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+from cert_exchange.errors import BodyTooLarge, BodyTooSlow, MediaTypeRefused, NotJson
+from cert_exchange.taxii.wire import Request
+
+READ_SECONDS: Final = 120
+_GZIP: Final = 16 + zlib.MAX_WBITS
+_STEP: Final = 256 * 1024
+
+
+class Disconnected(Exception):  # noqa: N818 - nobody is there to be told
+    """The client left before its body was complete: nothing is stored."""
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Read the whole body, at most `limit` bytes after decompression.
+
+    Raises BodyTooLarge, MediaTypeRefused (a Content-Encoding other than gzip), NotJson (damaged gzip), BodyTooSlow,
+    Disconnected.
+    """
+    encoding = request.headers.get(b"content-encoding", b"identity").strip().lower()
+    if encoding not in (b"identity", b"gzip", b"x-gzip"):
+        raise MediaTypeRefused("Content-Encoding is gzip or left out; no other is understood.")
+    unpacker = Unpacker(limit) if encoding != b"identity" else None
+    declared = request.headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    kept = bytearray()
+    received = 0
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            more = True
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise Disconnected
+                piece: bytes = message.get("body", b"")
+                more = message.get("more_body", False)
+                received += len(piece)
+                if received > limit:
+                    raise _too_large(limit)
+                if unpacker is None:
+                    kept += piece
+                    continue
+                for part in unpacker.feed(piece):
+                    kept += part
+                    await asyncio.sleep(0)  # others are answered in between
+    except TimeoutError:
+        raise BodyTooSlow from None
+    if unpacker:
+        unpacker.close()
+    return bytes(kept)
+
+
+class Unpacker:
+    """Unpacks gzip, one or more members, in pieces of at most _STEP bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._total = 0
+        self._member = zlib.decompressobj(_GZIP)
+        self._begun = False
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """Unpack a piece. Raises BodyTooLarge, NotJson."""
+        pending = False
+        while piece or pending:
+            if self._member.eof:
+                self._member = zlib.decompressobj(_GZIP)
+            try:
+                part = self._member.decompress(piece, _STEP)
+            except zlib.error:
+                raise _damaged() from None
+            self._begun = True
+            self._total += len(part)
+            if self._total > self._limit:
+                raise _too_large(self._limit)
+            yield part
+            ended = self._member.eof
+            piece = self._member.unused_data if ended else self._member.unconsumed_tail
+            pending = not ended and len(part) == _STEP  # more may wait inside
+
+    def close(self) -> None:
+        """Tell whether all of it came. Raises NotJson."""
+        if not self._begun or not self._member.eof:
+            raise _damaged()
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(
+        f"The body is larger than max_content_length, {limit} bytes; send it in parts."
+    )
+
+
+def _damaged() -> NotJson:
+    return NotJson("The body is no complete gzip stream.")

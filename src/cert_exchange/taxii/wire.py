@@ -1,0 +1,90 @@
+"""A request as it came, an answer as it goes. Neither knows what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+Header = tuple[bytes, bytes]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+NOWHERE = ("\0",)
+"""The segments of a path that no resource can have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. `headers`: lower-case names; one that came more than once is joined by commas."""
+
+    method: str
+    segments: tuple[str, ...]
+    query: bytes
+    headers: Mapping[bytes, bytes]
+    host: str
+    receive: Receive
+
+    @property
+    def reads(self) -> bool:
+        """Whether the method promises to change nothing."""
+        return self.method in ("GET", "HEAD")
+
+
+@dataclass(slots=True)
+class Noted:
+    """What is learnt of a request on its way, for the access log: numbers and names, never content."""
+
+    partner: int | None = None
+    route: str = "-"
+    collection: int | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer, whole."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[Header, ...] = ()
+    media: bytes | None = field(default=b"application/taxii+json;version=2.1")
+    """None: an answer that says nothing (204)"""
+
+
+def request_of(scope: Mapping[str, Any], receive: Receive) -> Request:
+    """Read an ASGI scope."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in headers:
+            headers[name] += b", " + value
+        else:
+            headers[name] = value
+    client = scope.get("client")
+    return Request(
+        scope["method"],
+        segments_of(scope.get("raw_path") or scope["path"].encode()),
+        scope["query_string"],
+        headers,
+        client[0] if client else "",
+        receive,
+    )
+
+
+@lru_cache(maxsize=4096)
+def segments_of(path: bytes) -> tuple[str, ...]:
+    """Split a path and decode its segments once; with or without a final slash is the same.
+
+    A segment that holds a slash, a control character or no UTF-8 leads nowhere.
+    """
+    if not path.startswith(b"/"):
+        return NOWHERE
+    parts = path[1:].removesuffix(b"/").split(b"/")
+    try:
+        found = tuple(unquote_to_bytes(part).decode("utf-8") for part in parts)
+    except UnicodeDecodeError:
+        return NOWHERE
+    if any("/" in part or not part.isprintable() for part in found):
+        return NOWHERE
+    return found
