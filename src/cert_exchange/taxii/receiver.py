@@ -147,7 +147,7 @@ def serve(node: Node, source: BinaryIO, answers: BinaryIO) -> None:
             kind, answer = _DONE, submission.status
         except CertExchangeError as error:
             answer = _tell(error)
-        except Exception as error:  # noqa: BLE001 - the last door of this process: the sender gets a 500
+        except Exception as error:
             log.exception("a body could not be taken in", partner=partner, collection=collection)
             answer = _tell(CertExchangeError(detail=type(error).__name__))
         answers.write(_TELL.pack(kind, len(answer)) + answer)

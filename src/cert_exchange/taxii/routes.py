@@ -7,10 +7,11 @@ Every request under a TAXII root goes the same way:
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -32,12 +33,14 @@ from cert_exchange.taxii import access, pages, queries, resources
 from cert_exchange.taxii.bodies import read_body
 from cert_exchange.taxii.negotiation import check_accept, check_content_type
 from cert_exchange.taxii.receiver import Receiver
-from cert_exchange.taxii.wire import Answer, Noted, Request
+from cert_exchange.taxii.wire import NOTHING, Answer, Noted, Request
 
 log = structlog.get_logger(__name__)
 
 DISCOVERY: Final = "taxii2"
 _ANY: Final = "*"
+_ROOT: Final = "{root}"
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _NOTES_KEPT: Final = 10_000
 
 
@@ -53,34 +56,50 @@ class Route:
 
 ROUTES: Final = (
     Route("discovery", (DISCOVERY,)),
-    Route("api-root", ("{root}",)),
-    Route("status", ("{root}", "status", _ANY)),
-    Route("collections", ("{root}", "collections")),
-    Route("collection", ("{root}", "collections", _ANY)),
+    Route("api-root", (_ROOT,)),
+    Route("status", (_ROOT, "status", _ANY)),
+    Route("collections", (_ROOT, "collections")),
+    Route("collection", (_ROOT, "collections", _ANY)),
     Route(
         "manifest",
-        ("{root}", "collections", _ANY, "manifest"),
+        (_ROOT, "collections", _ANY, "manifest"),
         resource=Resource.MANIFEST,
     ),
     Route(
         "objects",
-        ("{root}", "collections", _ANY, "objects"),
+        (_ROOT, "collections", _ANY, "objects"),
         ("GET", "POST"),
         Resource.OBJECTS,
     ),
     Route(
         "object",
-        ("{root}", "collections", _ANY, "objects", _ANY),
+        (_ROOT, "collections", _ANY, "objects", _ANY),
         ("GET", "DELETE"),
         Resource.OBJECT,
     ),
     Route(
         "versions",
-        ("{root}", "collections", _ANY, "objects", _ANY, "versions"),
+        (_ROOT, "collections", _ANY, "objects", _ANY, "versions"),
         resource=Resource.VERSIONS,
     ),
 )
 """Every resource, as `docs/openapi.json` describes it (a test keeps the two equal)."""
+
+
+@lru_cache(maxsize=4096)
+def match(segments: tuple[str, ...]) -> tuple[Route, tuple[str, ...]]:
+    """Find the resource of a path under a root, and the names in it. Raises NotFound."""
+    for route in ROUTES:
+        if len(route.path) == len(segments) and all(map(_fits, route.path, segments)):
+            named = zip(route.path, segments, strict=True)
+            return route, tuple(found for wanted, found in named if wanted == _ANY)
+    raise NotFound(detail="no such path")
+
+
+def _fits(wanted: str, found: str) -> bool:
+    if wanted == _ROOT:
+        return found != DISCOVERY
+    return found != NOTHING if wanted == _ANY else wanted == found
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +191,7 @@ class Taxii:
         """Do the steps 1 to 4."""
         caller = access.caller_of(self._node, connection, given, request.host, self._shares)
         noted.partner = caller.partner
-        route, names = self._route(request.segments)
+        route, names = match(request.segments)
         noted.route = route.name
         method = "GET" if request.method == "HEAD" else request.method
         if method != "OPTIONS":
@@ -184,25 +203,10 @@ class Taxii:
             )
         return _Met(request, caller, route, names, noted, connection, inline)
 
-    def _route(self, segments: tuple[str, ...]) -> tuple[Route, tuple[str, ...]]:
-        for route in ROUTES:
-            if len(route.path) == len(segments) and all(
-                wanted in (_ANY, found)
-                or (index == 0 and wanted == "{root}" and found != DISCOVERY)
-                for index, (wanted, found) in enumerate(zip(route.path, segments, strict=True))
-            ):
-                names = tuple(
-                    found
-                    for wanted, found in zip(route.path, segments, strict=True)
-                    if wanted == _ANY
-                )
-                return route, names
-        raise NotFound(detail="no such path")
-
     def _grant(self, met: _Met) -> Grant:
         name = met.names[0]
         # Ids match whatever their letter case, aliases exactly; an alias never looks like an id.
-        wanted = name.lower() if len(name) == 36 and name.count("-") == 4 else name
+        wanted = name.lower() if _UUID.fullmatch(name) else name
         grant = polling.find_collection(self._node, met.connection, met.caller, wanted)
         met.noted.collection = grant.collection
         return grant

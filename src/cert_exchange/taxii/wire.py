@@ -11,8 +11,8 @@ from urllib.parse import unquote_to_bytes
 Header = tuple[bytes, bytes]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-NOWHERE = ("\0",)
-"""The segments of a path that no resource can have."""
+NOTHING = "\0"
+"""What a segment becomes that no resource can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Request:
     query: bytes
     headers: Mapping[bytes, bytes]
     host: str
+    head_bytes: int
     receive: Receive
 
     @property
@@ -55,8 +56,11 @@ class Answer:
 
 def request_of(scope: Mapping[str, Any], receive: Receive) -> Request:
     """Read an ASGI scope."""
+    path = scope.get("raw_path") or scope["path"].encode()
+    size = len(path) + len(scope["query_string"])
     headers: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
+        size += len(name) + len(value)
         if name in headers:
             headers[name] += b", " + value
         else:
@@ -64,10 +68,11 @@ def request_of(scope: Mapping[str, Any], receive: Receive) -> Request:
     client = scope.get("client")
     return Request(
         scope["method"],
-        segments_of(scope.get("raw_path") or scope["path"].encode()),
+        segments_of(path),
         scope["query_string"],
         headers,
         client[0] if client else "",
+        size,
         receive,
     )
 
@@ -76,15 +81,16 @@ def request_of(scope: Mapping[str, Any], receive: Receive) -> Request:
 def segments_of(path: bytes) -> tuple[str, ...]:
     """Split a path and decode its segments once; with or without a final slash is the same.
 
-    A segment that holds a slash, a control character or no UTF-8 leads nowhere.
+    A segment that holds a slash, a control character or no UTF-8 becomes NOTHING.
     """
     if not path.startswith(b"/"):
-        return NOWHERE
-    parts = path[1:].removesuffix(b"/").split(b"/")
+        return (NOTHING,)
+    return tuple(_segment(part) for part in path[1:].removesuffix(b"/").split(b"/"))
+
+
+def _segment(raw: bytes) -> str:
     try:
-        found = tuple(unquote_to_bytes(part).decode("utf-8") for part in parts)
+        text = unquote_to_bytes(raw).decode("utf-8")
     except UnicodeDecodeError:
-        return NOWHERE
-    if any("/" in part or not part.isprintable() for part in found):
-        return NOWHERE
-    return found
+        return NOTHING
+    return text if text.isprintable() and "/" not in text else NOTHING

@@ -1,0 +1,172 @@
+"""The ASGI application: health, TAXII, and nothing else yet.
+
+1. Whatever happens, a request gets exactly one answer.
+2. While the database is not there (`attach` has not been called), health says so and everything else is 503.
+3. Each request leaves one line in the access log, written later (`access_log`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Any, Final
+
+from cert_exchange.errors import CertExchangeError, MethodRefused, NotFound, StoreUnavailable
+from cert_exchange.http.access_log import AccessLog
+from cert_exchange.http.answers import (
+    WORTH_PACKING,
+    failed,
+    headers_of,
+    pack,
+    refused,
+    wants_gzip,
+)
+from cert_exchange.node import Node
+from cert_exchange.services import polling
+from cert_exchange.taxii.bodies import Disconnected
+from cert_exchange.taxii.routes import Taxii
+from cert_exchange.taxii.wire import Answer, Noted, Request, request_of
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+THREADS: Final = 16
+HEAD_BYTES: Final = 64 * 1024
+"""Path, query and headers together; `match[id]` with 200 ids needs about 12 KiB."""
+_PACK_INLINE: Final = 16 * 1024
+_JSON: Final = b"application/json"
+
+
+class HeadTooLarge(CertExchangeError):
+    """Path, query and headers are larger than we read."""
+
+    status = 431
+    title = "Request header fields too large"
+    public = f"Path, query and headers together are larger than {HEAD_BYTES} bytes."
+
+
+class Application:
+    """One node's HTTP application."""
+
+    def __init__(self, node: Node | None, access_log: AccessLog | None = None) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="http")
+        self._access_log = access_log
+        self._node: Node | None = None
+        self._taxii: Taxii | None = None
+        if node is not None:
+            self.attach(node)
+
+    def attach(self, node: Node) -> None:
+        """Serve this node from now on."""
+        self._node, self._taxii = node, Taxii(node, self._threads)
+
+    async def warm(self) -> None:
+        """Start what would make the first large POST wait."""
+        if self._taxii is not None:
+            await self._taxii.receiver.warm()
+
+    async def stop(self) -> None:
+        """End child and threads, after their work."""
+        if self._taxii is not None:
+            await self._taxii.receiver.stop()
+        self._threads.shutdown(wait=True)
+        if self._access_log is not None:
+            self._access_log.close()
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Be called as ASGI 3 says."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+
+    async def _http(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        request = request_of(scope, receive)
+        noted = Noted()
+        started = self._node.clock.monotonic() if self._node is not None else 0.0
+        try:
+            answer = await self._answer(request, noted)
+        except Disconnected:
+            return
+        except CertExchangeError as error:
+            answer = refused(error, noted)
+        except Exception as error:  # noqa: BLE001 - the one door: what escapes here becomes a 500
+            answer = failed(error, noted)
+        body = answer.body
+        packed = len(body) >= WORTH_PACKING and wants_gzip(
+            request.headers.get(b"accept-encoding", b"")
+        )
+        if packed and len(body) > _PACK_INLINE:
+            body = await asyncio.get_running_loop().run_in_executor(self._threads, pack, body)
+        elif packed:
+            body = pack(body)
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": headers_of(answer, len(body), packed=packed, method=request.method),
+            }
+        )
+        await send(
+            {"type": "http.response.body", "body": b"" if request.method == "HEAD" else body}
+        )
+        if self._access_log is not None and self._node is not None:
+            took = self._node.clock.monotonic() - started
+            self._access_log.add(
+                self._node.now(), request.method, answer.status, noted, len(body), took
+            )
+
+    async def _answer(self, request: Request, noted: Noted) -> Answer:
+        if request.head_bytes > HEAD_BYTES:
+            raise HeadTooLarge(detail=f"{request.head_bytes} bytes")
+        taxii = self._taxii
+        if taxii is not None and taxii.owns(request):
+            return await taxii.answer(request, noted)
+        if request.segments[0] == "health" and len(request.segments) == 2:
+            return await self._health(request, noted)
+        if taxii is None:
+            raise StoreUnavailable(detail="the database is not there yet")
+        raise NotFound(detail="no such path")
+
+    async def _health(self, request: Request, noted: Noted) -> Answer:
+        noted.route = "health"
+        if not request.reads:
+            raise MethodRefused(("GET", "HEAD"))
+        match request.segments[1]:
+            case "live":
+                return Answer(HTTPStatus.OK, b'{"status":"live"}', media=_JSON)
+            case "ready":
+                return await self._ready()
+            case _:
+                raise NotFound(detail="no such path")
+
+    async def _ready(self) -> Answer:
+        node = self._node
+        if node is not None:
+            try:
+                await asyncio.get_running_loop().run_in_executor(
+                    self._threads, polling.is_ready, node
+                )
+            except CertExchangeError:
+                node = None
+        if node is None:
+            body = b'{"status":"not ready","reason":"database"}'
+            return Answer(HTTPStatus.SERVICE_UNAVAILABLE, body, media=_JSON)
+        return Answer(HTTPStatus.OK, b'{"status":"ready"}', media=_JSON)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def make_app(node: Node, *, access_log: AccessLog | None = None) -> Application:
+    """Make the application of an open node. Whoever serves it sends the lifespan messages, or calls `stop`."""
+    return Application(node, access_log)

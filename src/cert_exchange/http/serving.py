@@ -1,0 +1,204 @@
+"""The process behind `cert-exchange serve`: listens, and keeps a worker beside it.
+
+1. SIGTERM and SIGINT end it in order: no new connections, requests under way are answered, the children end.
+2. A database that is not there yet is waited for: the socket listens, `/health/ready` says 503.
+3. A worker that ends is started again, after a pause that grows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvicorn
+
+from cert_exchange import logs
+from cert_exchange.errors import StoreUnavailable
+from cert_exchange.http.access_log import AccessLog
+from cert_exchange.http.application import Application
+from cert_exchange.http.listening import Protocol
+from cert_exchange.node import Clock, Node, open_node
+from cert_exchange.services.timekeeping import accept_clock
+from cert_exchange.settings import Settings, load_settings
+
+log = structlog.get_logger(__name__)
+
+GRACE_SECONDS: Final = 15
+KEEP_ALIVE_SECONDS: Final = 65
+"""Longer than a poll a minute, so that such a client keeps its connection."""
+BACKLOG: Final = 512
+CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""For TLS 1.2; none of them is in RFC 7540 appendix A (TAXII 2.1 section 8.2.2)."""
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 30.0
+_CALM_SECONDS: Final = 60.0
+
+
+def serve(home: Path, *, with_worker: bool = True, clock_ok: bool = False) -> None:
+    """Serve the node at `home` until SIGTERM or SIGINT. Raises ConfigurationInvalid.
+
+    `clock_ok`: a person looked at the clock, releasing may go on (DECISIONS 9).
+    """
+    settings = load_settings(home)
+    logs.configure(Clock().now)
+    node: Node | None
+    try:
+        node = open_node(home)
+    except StoreUnavailable as error:
+        log.warning("database not there yet", detail=error.detail)
+        node = None
+    application = Application(node, AccessLog(sys.stderr))
+    server = _Server(application, settings, with_worker=with_worker, clock_ok=clock_ok)
+    if node is not None and clock_ok:
+        accept_clock(node, by="--clock-ok")
+    server.attached = node
+    try:
+        server.run()
+    finally:
+        if server.attached is not None:
+            server.attached.close()
+
+
+def configured(application: Application, settings: Settings) -> uvicorn.Config:
+    """Make uvicorn's configuration for a node's settings."""
+    certificate, key = settings.tls_certificate, settings.tls_key
+    return uvicorn.Config(
+        application,
+        host=settings.host,
+        port=settings.port,
+        http=Protocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ssl_certfile=None if certificate is None else settings.path(certificate),
+        ssl_keyfile=None if key is None else str(settings.path(key)),
+        ssl_version=ssl.PROTOCOL_TLS_SERVER,
+        ssl_ciphers=CIPHERS,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server, with our children and our way to end."""
+
+    def __init__(
+        self,
+        application: Application,
+        settings: Settings,
+        *,
+        with_worker: bool,
+        clock_ok: bool,
+    ) -> None:
+        super().__init__(configured(application, settings))
+        self._application = application
+        self._settings = settings
+        self._with_worker = with_worker
+        self._clock_ok = clock_ok
+        self._company: list[asyncio.Task[None]] = []
+        self.attached: Node | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals, and unlike uvicorn do not raise them again: an orderly end is exit 0."""
+        before = {
+            number: signal.signal(number, self.handle_exit)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then look after database and children."""
+        await super().startup(sockets)
+        for listening in self.servers:
+            for each in listening.sockets:
+                log.info(
+                    "listening", address=list(each.getsockname()[:2]), tls=bool(self.config.ssl)
+                )
+        self._company.append(asyncio.create_task(self._accompany()))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End our children first, then as uvicorn does."""
+        log.info("ending")
+        for task in self._company:
+            task.cancel()
+        await asyncio.gather(*self._company, return_exceptions=True)
+        await super().shutdown(sockets)
+
+    async def _accompany(self) -> None:
+        pause = _FIRST_PAUSE
+        while self.attached is None:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            try:
+                node = await asyncio.to_thread(open_node, self._settings.home)
+            except StoreUnavailable as error:
+                log.warning("database not there yet", detail=error.detail)
+                continue
+            if self._clock_ok:
+                await asyncio.to_thread(accept_clock, node, by="--clock-ok")
+            self.attached = node
+            self._application.attach(node)
+            log.info("database is there")
+        await self._application.warm()
+        if self._with_worker:
+            await self._keep_worker()
+
+    async def _keep_worker(self) -> None:
+        pause = _FIRST_PAUSE
+        loop = asyncio.get_running_loop()
+        while True:
+            begun = loop.time()
+            child = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "cert_exchange.worker",
+                "--home",
+                str(self._settings.home),
+                "--parent",
+                str(os.getpid()),
+                stdin=asyncio.subprocess.DEVNULL,
+                # Its own group: Ctrl-C reaches us, and we end it.
+                start_new_session=True,
+            )
+            try:
+                code = await child.wait()
+            except asyncio.CancelledError:
+                await _end(child)
+                raise
+            log.error("worker ended", code=code)
+            if loop.time() - begun > _CALM_SECONDS:
+                pause = _FIRST_PAUSE
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    """End a child: ask, wait, and only then kill; it may be killed at any point (DESIGN)."""
+    with contextlib.suppress(ProcessLookupError):
+        child.terminate()
+    try:
+        async with asyncio.timeout(GRACE_SECONDS):
+            await child.wait()
+    except TimeoutError:
+        child.kill()
+        await child.wait()
