@@ -45,7 +45,7 @@ RELAYED = {
 }
 PUBLISHED = {
     "cert-a": [
-        ("reports", "stix/apt1.json"),
+        ("reports", "stix/blackberry-wocao-lowlevel.json"),
         ("indicators", "stix/elevator-Mandiant_APT1_Report.json"),
         ("attack", "attack/ics-attack-18.1.json.gz"),
         ("attack", "attack/enterprise-attack-18.1-subset.json.gz"),
