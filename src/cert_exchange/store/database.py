@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, func, se
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
-from sqlalchemy.sql import Executable
+from sqlalchemy.sql import ClauseElement
 
 from cert_exchange.errors import ConfigurationInvalid
 from cert_exchange.store.failures import Verdict, judge, translated
@@ -171,7 +171,7 @@ class Database:
         """
         return self.raw.reader()
 
-    def compile(self, statement: Executable) -> Prepared:
+    def compile(self, statement: ClauseElement) -> Prepared:
         """A Core statement as text with named parameters, for `raw_reader`. Raises ValueError for expanding ones."""
         return prepare(statement, self.dialect)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import Select, bindparam, func, insert, select, update
 
 from cert_exchange.errors import CursorMoved
 from cert_exchange.messages.evidence import GENESIS, chain_hash
@@ -98,10 +98,11 @@ def count_unsealed(tx: Transaction) -> int:
 
 def sealed_lines(tx: Transaction) -> Iterator[LedgerRow]:
     """All sealed lines by number, streamed."""
-    rows = tx.execution_options(yield_per=BATCH).execute(
+    rows = _stream(
+        tx,
         select(ledger_lines.c.id, ledger_lines.c.body, ledger_lines.c.seq, ledger_lines.c.hash)
         .where(ledger_lines.c.seq.is_not(None))
-        .order_by(ledger_lines.c.seq)
+        .order_by(ledger_lines.c.seq),
     )
     for row in rows:
         yield LedgerRow(row[0], row[1], row[2], None if row[3] is None else bytes(row[3]))
@@ -109,10 +110,22 @@ def sealed_lines(tx: Transaction) -> Iterator[LedgerRow]:
 
 def unsealed_lines(tx: Transaction) -> Iterator[LedgerRow]:
     """All lines that wait for the sealer, by id, streamed."""
-    rows = tx.execution_options(yield_per=BATCH).execute(
-        select(ledger_lines.c.id, ledger_lines.c.body)
-        .where(ledger_lines.c.seq.is_(None))
-        .order_by(ledger_lines.c.id)
+    return (row for row in every_line(tx) if row.seq is None)
+
+
+def every_line(tx: Transaction) -> Iterator[LedgerRow]:
+    """All lines by id, streamed."""
+    rows = _stream(
+        tx,
+        select(
+            ledger_lines.c.id, ledger_lines.c.body, ledger_lines.c.seq, ledger_lines.c.hash
+        ).order_by(ledger_lines.c.id),
     )
     for row in rows:
-        yield LedgerRow(row[0], row[1], None, None)
+        yield LedgerRow(row[0], row[1], row[2], None if row[3] is None else bytes(row[3]))
+
+
+def _stream(tx: Transaction, statement: Select[*tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Rows in batches, so that memory does not depend on their number."""
+    for row in tx.execute(statement.execution_options(yield_per=BATCH)):
+        yield tuple(row)

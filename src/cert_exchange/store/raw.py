@@ -21,11 +21,10 @@ from types import TracebackType
 from typing import Any, Final, Literal, Protocol
 
 import psycopg
-from sqlalchemy.dialects.postgresql import psycopg as postgresql_dialect
 from sqlalchemy.dialects.sqlite import pysqlite as sqlite_dialect
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
-from sqlalchemy.engine import URL
-from sqlalchemy.sql import Executable
+from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from cert_exchange.store.failures import Verdict, judge, translated
@@ -40,9 +39,9 @@ class _HintingCompiler(SQLiteCompiler):
         return text
 
 
-_DIALECTS: Final = {
+_DIALECTS: Final[dict[str, Dialect]] = {
     "sqlite": sqlite_dialect.dialect(paramstyle="named"),
-    "postgresql": postgresql_dialect.dialect(),
+    "postgresql": URL.create("postgresql+psycopg").get_dialect()(),
 }
 _DIALECTS["sqlite"].statement_compiler = _HintingCompiler
 
@@ -67,7 +66,7 @@ class Prepared:
         return rows
 
 
-def prepare(statement: Executable, dialect: Literal["sqlite", "postgresql"]) -> Prepared:
+def prepare(statement: ClauseElement, dialect: Literal["sqlite", "postgresql"]) -> Prepared:
     """Compile once what is executed often. Raises ValueError for parameters that expand into lists."""
     compiled = statement.compile(dialect=_DIALECTS[dialect])
     if not isinstance(compiled, SQLCompiler) or compiled.post_compile_params:
@@ -174,9 +173,10 @@ class RawPool:
         """Close the idle connections."""
         while self._idle:
             try:
-                self._idle.pop().close()
-            except IndexError:
+                connection = self._idle.pop()
+            except IndexError:  # another thread was first
                 return
+            connection.close()
 
     def forget(self) -> None:
         """In a forked child: keep the parent's connections out of use without closing them."""
@@ -195,16 +195,16 @@ class RawPool:
             self.close()
 
     def _observe(self, connection: Any) -> None:
-        observer = self._observer
-        if observer is None:
+        if self._observer is None:
             return
         if self._dialect == "sqlite":
-            connection.set_trace_callback(observer)
+            connection.set_trace_callback(self._observer)
             return
+        report: Callable[[str], None] = self._observer
 
         class Reporting(psycopg.Cursor[Any]):
             def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-                observer(str(query))
+                report(str(query))
                 return super().execute(query, *args, **kwargs)
 
         connection.cursor_factory = Reporting
@@ -233,7 +233,7 @@ class RawPool:
 
 
 def _conninfo(url: URL) -> dict[str, Any]:
-    _, given = postgresql_dialect.dialect().create_connect_args(url)
+    _, given = _DIALECTS["postgresql"].create_connect_args(url)
     return {
         **given,
         "application_name": "cert-exchange",
