@@ -1,0 +1,142 @@
+"""What is shipped is valid, fits together, and does on real data what its words say."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.policy.making import NOW, TLP2, context, subject
+
+from cert_exchange.policy.collections import (
+    CollectionFile,
+    parse_collection,
+    problems_of_collections,
+)
+from cert_exchange.policy.decide import Allow, Deny, DenyKind, Hold, decide
+from cert_exchange.policy.document import (
+    Policy,
+    parse_policy,
+    problems_of_names,
+    warnings_of_policy,
+)
+from cert_exchange.policy.subject import subject_of
+
+ROOT = Path(__file__).parents[3]
+NODES = [ROOT, ROOT / "deploy/demo/node-a", ROOT / "deploy/demo/node-b"]
+POLICIES = [path for node in NODES for path in sorted(node.glob("[pl]*/*.yaml"))]
+
+
+def read(path: Path) -> Policy:
+    return parse_policy(path.read_text(encoding="utf-8"), file=str(path))
+
+
+def collections_of(node: Path) -> tuple[CollectionFile, ...]:
+    paths = sorted((node / "collections").glob("*.yaml"))
+    return tuple(parse_collection(path.read_text("utf-8"), file=str(path)) for path in paths)
+
+
+def sample(name: str) -> list[dict[str, Any]]:
+    path = ROOT / "tests/samples" / name
+    raw = path.read_bytes()
+    return json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)["objects"]
+
+
+@pytest.mark.parametrize("path", POLICIES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_policy(path: Path):
+    """It is valid, bears its file's name, names collections that exist, and gives no warning."""
+    found = read(path)
+    assert found.name == path.stem
+    known = {name for item in collections_of(path.parents[1]) for name in (item.alias, item.uuid)}
+    assert problems_of_names(found, {"cert-a", "cert-b"}, known, str(path)) == ()
+    assert warnings_of_policy(found, str(path)) == ()
+
+
+@pytest.mark.parametrize("node", NODES, ids=lambda node: node.name)
+def test_the_collections_of_a_node(node: Path):
+    """They are valid together, and one of them is an inbox: write-only."""
+    found = collections_of(node)
+    assert {"indicators", "attack", "reports", "inbox"} == {item.alias for item in found}
+    assert problems_of_collections(found, {"cert-a", "cert-b"}) == ()
+    inbox = next(item for item in found if item.alias == "inbox")
+    assert inbox.read == ()
+    assert inbox.write
+
+
+def test_no_id_is_shipped_twice():
+    """Two nodes never give two collections one address."""
+    ids = [item.uuid for node in NODES for item in collections_of(node)]
+    assert len(ids) == len(set(ids)) == 12
+
+
+def test_later_is_the_first_policy_without_one_rule():
+    """The demo's change is one denial less, so that what arrives later is due to it alone."""
+    before = read(ROOT / "deploy/demo/node-a/policies/cert-b.yaml")
+    after = read(ROOT / "deploy/demo/node-a/later/cert-b.yaml")
+    kept = [rule for rule in before.rules if rule.name != "Attribution stays at home"]
+    assert list(after.rules) == kept
+    assert len(kept) == len(before.rules) - 1
+    assert (before.ceiling, before.collections) == (after.ceiling, after.collections)
+
+
+@pytest.mark.parametrize("path", POLICIES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_attack_knowledge_passes_by_its_statement(path: Path):
+    """ATT&CK bears MITRE's statement and no TLP: what MITRE made is allowed, the rest is carried along."""
+    found = read(path)
+    where = context(members=frozenset(found.partners), collection="attack")
+    objects = sample("attack/ics-attack-18.1.json.gz")
+    allowed = [
+        isinstance(decide(found, subject_of(item, origin="own", stored_at=NOW), where), Allow)
+        for item in objects
+        if item.get("created_by_ref")
+    ]
+    assert len(allowed) > 1_500
+    assert all(allowed)
+
+
+def test_what_the_demo_withholds_at_first():
+    """Attribution is denied by its rule, servers wait for the takedown, unknown statements are stopped by the ceiling."""
+    found = read(ROOT / "deploy/demo/node-a/policies/cert-b.yaml")
+    report = sample("stix/elevator-Mandiant_APT1_Report.json")
+    answers: dict[str, set[str]] = {}
+    for item in report:
+        decision = decide(found, subject_of(item, origin="own", stored_at=NOW), context())
+        match decision:
+            case Hold(due=due):
+                assert due == NOW + 3 * 86_400_000_000
+            case Deny(kind=kind):
+                assert kind in {DenyKind.RULE, DenyKind.CEILING}
+        answers.setdefault(decision.rule, set()).add(item["type"])
+    assert set(answers) == {
+        "Attribution stays at home", "Takedown first", "Indicators and reports", "ceiling"
+    }  # fmt: skip
+    assert answers["Attribution stays at home"] == {"threat-actor"}
+    assert answers["Takedown first"] == {"infrastructure"}
+    assert "ipv4-addr" in answers["Indicators and reports"]
+
+
+def test_the_shipped_policy_of_two_national_certs():
+    """Marked facts pass, forgotten markings and expired or doubtful indicators do not, nothing of ours is red."""
+    found = read(ROOT / "policies/cert-b.yaml")
+
+    def said(**content: Any) -> str:
+        what = {"object_marking_refs": [TLP2["amber"]], **content}
+        return decide(found, subject(what.pop("kind", "indicator"), **what), context()).rule
+
+    assert said() == "Our indicators"
+    assert said(kind="ipv4-addr") == "Our observables"
+    assert said(object_marking_refs=[]) == "ceiling"
+    assert said(object_marking_refs=[TLP2["amber+strict"]]) == "ceiling"
+    assert said(valid_until="2026-01-01T00:00:00Z") == "Expired indicators"
+    assert said(confidence=15) == "Weak evidence"
+    assert said(confidence=50, labels=["Draft"]) == "Internal handling"
+    assert said(kind="vulnerability") == "Coordinated disclosure"
+    assert said(kind="x-case-file") == "default"
+    assert said(origin="cert-c") == "ceiling"
+    green = [TLP2["green"]]
+    community = "Community indicators of other partners"
+    assert said(origin="cert-c", object_marking_refs=green) == community
+    assert said(origin="cert-c", object_marking_refs=green, labels=["draft"]) == "Internal handling"
+    assert said(origin="cert-b", object_marking_refs=green) == "origin"
