@@ -20,7 +20,6 @@ from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import parts
 from cert_exchange.store.tables import (
-    LineKind,
     audience_members,
     audiences,
     collections,
@@ -80,7 +79,8 @@ class LogLine:
 
     view: int
     position: int
-    kind: LineKind
+    kind: str
+    """a LineKind's value"""
     object: int
     rendition: int
     policy: int | None
@@ -274,7 +274,7 @@ def append(
         ),
         [
             (
-                line.view, line.position, line.kind.value, line.object, line.rendition,
+                line.view, line.position, line.kind, line.object, line.rendition,
                 line.policy, line.rule, line.salt, ledger_line,
             )
             for line in lines
@@ -419,6 +419,6 @@ def lines_after(tx: Transaction, view: int, *, after: int, limit: int) -> Iterat
     )  # fmt: skip
     for row in rows:
         yield LogLine(
-            row[0], row[1], LineKind(row[2]), row[3], row[4], row[5], row[6],
+            row[0], row[1], row[2], row[3], row[4], row[5], row[6],
             bytes(row[7]) if row[7] is not None else b"",
         )  # fmt: skip

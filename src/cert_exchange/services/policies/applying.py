@@ -100,7 +100,11 @@ def apply(
         active = policy_rows.active(conn, policy.name)
     if active is not None and active.text == text:
         return Applied(
-            policy.name, active.version, changed=False, lost=0, gained= continue_gains(node, progress=progress)
+            policy.name,
+            active.version,
+            changed=False,
+            lost=0,
+            gained=continue_gains(node, progress=progress),
         )
     run = str(uuid4())
     seen = stage(node, policy, run, progress)
@@ -150,7 +154,7 @@ def _switch(
         tx, node, "policy", author, work, policy=policy.name, reason=reason,
         digest=hashlib.sha256(policy.text.encode("utf-8")).hexdigest(),
     )  # fmt: skip
-    lost = sum(line.kind is LineKind.WITHDRAWAL for line in releasing.lines)
+    lost = sum(line.kind == LineKind.WITHDRAWAL for line in releasing.lines)
     return version, lost
 
 

@@ -10,7 +10,8 @@ from typing import Final, assert_never
 from cert_exchange.errors import NotFound
 from cert_exchange.node import Node
 from cert_exchange.policy.decide import Allow, Context, Deny, Hold, Redact, answers
-from cert_exchange.services.releasing.evaluating import Plan, Pool, judge, plans_for
+from cert_exchange.services.releasing.evaluating import Plan, Pool, plans_for
+from cert_exchange.services.releasing.judging import Judge
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import objects, releases
 from cert_exchange.store import policies as policy_rows
@@ -97,7 +98,7 @@ def _explained(conn: Transaction, plan: Plan, ident: int, *, now: int) -> list[E
     texts = objects.stix_ids(conn, {target for targets in waits.values() for target in targets})
     found: list[Explained] = []
     told: set[tuple[int, int]] = set()
-    for verdict in judge(plan, pool, ident, now=now, live=live, approved=approved):
+    for verdict in Judge(plan, pool, now, approved).verdicts(ident, live):
         version, decision = verdict.version, verdict.decision
         told.add((verdict.view, version.id))
         line = live.get((verdict.view, version.id))
@@ -201,8 +202,9 @@ def _withheld_part(
     ids = [version.id for ident in idents for version in pool.by_ident[ident]]
     approved = releases.approved_rules(conn, plan.audience.id, ids) if plan.holding else {}
     found: list[tuple[tuple[str, str, str], str]] = []
+    judge = Judge(plan, pool, now, approved)
     for ident in idents:
-        for verdict in judge(plan, pool, ident, now=now, live=lines, approved=approved):
+        for verdict in judge.verdicts(ident, lines):
             if (verdict.view, verdict.version.id) in lines:
                 continue
             match verdict.decision:

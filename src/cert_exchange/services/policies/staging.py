@@ -12,7 +12,8 @@ from typing import Final
 from cert_exchange.node import Node
 from cert_exchange.policy.decide import Allow
 from cert_exchange.policy.document import Policy
-from cert_exchange.services.releasing.evaluating import Plan, Pool, decision_on, judge, plan_of
+from cert_exchange.services.releasing.evaluating import Plan, Pool, plan_of
+from cert_exchange.services.releasing.judging import Judge
 from cert_exchange.store import policies as policy_rows
 from cert_exchange.store import releases
 from cert_exchange.store.database import Transaction
@@ -67,24 +68,20 @@ def _losses(conn: Transaction, plan: Plan, idents: list[int], *, now: int) -> li
         lines.setdefault(line.ident, []).append(line)
     ids = [version.id for ident in idents for version in pool.by_ident[ident]]
     approved = releases.approved_rules(conn, plan.audience.id, ids) if plan.holding else {}
+    judge = Judge(plan, pool, now, approved)
     losses: list[StagedLoss] = []
     collections = {view: collection for collection, view in plan.views.items()}
     for ident in idents:
         live = {(line.view, line.object): line for line in lines.get(ident, ())}
         answers = {
             (verdict.view, verdict.version.id): verdict.decision
-            for verdict in judge(plan, pool, ident, now=now, live=live, approved=approved)
+            for verdict in judge.verdicts(ident, live)
         }
         for key, line in live.items():
             decision = answers.get(key)
             if decision is None and line.carried:
-                decision = decision_on(
-                    plan,
-                    pool,
-                    pool.by_id(line.object),
-                    collections[line.view],
-                    now=now,
-                    carried=True,
+                decision = judge.decided(
+                    pool.by_id(line.object), collections[line.view], carried=True
                 )
             if not isinstance(decision, Allow):
                 rule = decision.rule if decision is not None else "withdrawn"

@@ -140,7 +140,7 @@ def sighted(releasing: Releasing) -> list[Sighted]:
             line.audience,
             line.stix_id,
             line.version,
-            "released" if line.kind is LineKind.RELEASE else "withdrawn",
+            "released" if line.kind == LineKind.RELEASE else "withdrawn",
             line.rule,
             "",
         )

@@ -35,7 +35,7 @@ from cert_exchange.store import ledger as ledger_rows
 from cert_exchange.store import objects, releases
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store.database import Transaction, reserve_ids
-from cert_exchange.store.objects import NewVersion
+from cert_exchange.store.objects import Membership, NewVersion, Version
 from cert_exchange.store.tables import OWN, ObjectStatus
 from cert_exchange.store.tables import objects as objects_table
 
@@ -71,12 +71,16 @@ class _Intake:
     visible: set[int]
     renditions: Mapping[bytes, int]
     numbers: Sequence[int]
+    fresh: Collection[int]
+    """ids that this transaction numbered"""
     news: list[NewVersion] = field(default_factory=list)
     commitments: list[bytes] = field(default_factory=list)
     joins: list[int] = field(default_factory=list)
     changed: dict[int, None] = field(default_factory=dict)
     sent: set[int] = field(default_factory=set)
     contents: dict[int, Mapping[str, object]] = field(default_factory=dict)
+    fed: list[tuple[Version, list[tuple[int, int]]]] = field(default_factory=list)
+    """accepted versions of ids that nobody knew before"""
 
 
 def take_in(
@@ -133,6 +137,11 @@ def take_in_watched(
     accepted = [new.id for new in intake.news if new.status is ObjectStatus.ACCEPTED]
     if collection is not None:
         objects.join_collection(tx, accepted + intake.joins, collection=collection, at=now)
+    for version, references in intake.fed:
+        place = (
+            Membership(version.id, collection, now, None, None) if collection is not None else None
+        )
+        releasing.pool.feed(version, place, references, intake.contents[version.rendition])
     releasing.pool.contents.update(intake.contents)
     releasing.reconsider(intake.changed, arrived={origin: intake.sent} if origin != OWN else None)
     if intake.news or intake.changed or releasing.commitments:
@@ -186,7 +195,7 @@ def _read(
     identities = Identities(node.identity, partner_rows.spoken_identities(tx))
     numbers = reserve_ids(tx, objects_table, len(items))
     return _Intake(
-        tx, sender, identities, collection, now, nums, known, visible, renditions, numbers
+        tx, sender, identities, collection, now, nums, known, visible, renditions, numbers, fresh
     )
 
 
@@ -321,12 +330,14 @@ def _store(
     rendition, digest = intake.renditions[item.digest], item.digest
     if ruling.step is Step.COPY and ruling.about is not None:
         rendition, digest = objects.rendition_of(intake.tx, ruling.about)  # first bytes win
+    references = [(intake.nums[ref.target], int(ref.role)) for ref in item.references]
+    creator = intake.nums[item.creator] if item.creator else None
     intake.news.append(
         NewVersion(
             number, ident, item.type, version, key, intake.sender.origin, rendition, item.sameness,
-            intake.nums[item.creator] if item.creator else None, item.revoked, item.observable,
+            creator, item.revoked, item.observable,
             status, salt,
-            tuple((intake.nums[ref.target], int(ref.role)) for ref in item.references),
+            tuple(references),
         )
     )  # fmt: skip
     intake.commitments.append(
@@ -337,6 +348,17 @@ def _store(
         intake.changed[ident] = None
         if rendition == intake.renditions[item.digest]:
             intake.contents[rendition] = item.content
+            if ident in intake.fresh:
+                intake.fed.append(
+                    (
+                        Version(
+                            number, ident, item.id, item.type, version, key, intake.sender.origin,
+                            rendition, len(item.body), digest, item.sameness, creator,
+                            item.revoked, item.observable, status.value, intake.now,
+                        ),
+                        references,
+                    )
+                )  # fmt: skip
     elif intake.sender.origin != OWN:
         intake.changed[ident] = None  # what waits for an id that its audience sent
 

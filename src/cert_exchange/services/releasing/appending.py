@@ -13,10 +13,12 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from cert_exchange.messages.evidence import Range, release_commitment
 from cert_exchange.services.releasing.closing import Closing, Gain, Key, Settlement
-from cert_exchange.services.releasing.evaluating import Plan, Pool, Verdict, plans_for
+from cert_exchange.services.releasing.evaluating import Plan, Pool, plans_for
+from cert_exchange.services.releasing.judging import Verdict
 from cert_exchange.stix.references import Role
 from cert_exchange.store import objects, releases
 from cert_exchange.store.database import Transaction
@@ -24,6 +26,8 @@ from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Head, Live, LiveLine, LogLine
 from cert_exchange.store.tables import OWN, LineKind
 
+RELEASE: Final = LineKind.RELEASE.value
+WITHDRAWAL: Final = LineKind.WITHDRAWAL.value
 _NEEDED = (Role.CREATOR, Role.MARKING, Role.REQUIRED)
 
 
@@ -35,7 +39,8 @@ class Line:
     collection: int
     stix_id: str
     version: str
-    kind: LineKind
+    kind: str
+    """release | withdrawal"""
     rule: str
 
 
@@ -89,7 +94,8 @@ class Releasing:
         return tuple(
             Range(view=view, after=after, to=self._at[view], lines=self._counts[view])
             for view, after in sorted(self._started.items())
-            if self._at[view] > after  # a first view of new members starts at 0, as every log is read
+            if self._at[view]
+            > after  # a first view of new members starts at 0, as every log is read
         )
 
     @property
@@ -129,18 +135,15 @@ class Releasing:
         live_after, returns, marks = self._arrange(settlement, closing)
         lost = [line for line, _ in settlement.losses.values()]
         drafts = [
-            (LineKind.WITHDRAWAL, line.view, line.object, line.rendition, rule)
+            (WITHDRAWAL, line.view, line.object, line.rendition, rule)
             for line, rule in settlement.losses.values()
         ]
         gains = _in_order(settlement, self.pool)
         drafts += [
-            (LineKind.RELEASE, gain.view, gain.version.id, gain.version.rendition, gain.rule)
+            (RELEASE, gain.view, gain.version.id, gain.version.rendition, gain.rule)
             for gain in gains
         ]
-        drafts += [
-            (LineKind.RELEASE, line.view, line.object, line.rendition, "returns")
-            for line in returns
-        ]
+        drafts += [(RELEASE, line.view, line.object, line.rendition, "returns") for line in returns]
         positions = self._append(plan, drafts, lost + returns, live_after)
         releases.mark(
             self.tx,
@@ -204,7 +207,7 @@ class Releasing:
     def _append(
         self,
         plan: Plan,
-        drafts: Sequence[tuple[LineKind, int, int, int, str]],
+        drafts: Sequence[tuple[str, int, int, int, str]],
         leaving: Sequence[Live],
         rows: Mapping[Key, _Row],
     ) -> dict[Key, int]:
@@ -231,7 +234,7 @@ class Releasing:
             version = self.pool.by_id(number)
             self.commitments.append(
                 release_commitment(
-                    salt, view, position, kind.value, version.digest,
+                    salt, view, position, kind, version.digest,
                     object_id=number, policy=policy_id, rule=rule,
                 )
             )  # fmt: skip
@@ -245,7 +248,7 @@ class Releasing:
                     rule,
                 )
             )
-            if kind is LineKind.RELEASE:
+            if kind == RELEASE:
                 positions[view, number] = position
                 gained.append(rows[view, number].live_line(position))
         releases.append(
@@ -317,10 +320,7 @@ class Releasing:
             self.pool.load({line.ident for line in drop})
             self._append(
                 plan,
-                [
-                    (LineKind.WITHDRAWAL, line.view, line.object, line.rendition, "carried")
-                    for line in drop
-                ],
+                [(WITHDRAWAL, line.view, line.object, line.rendition, "carried") for line in drop],
                 drop,
                 {},
             )

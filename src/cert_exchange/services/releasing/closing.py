@@ -14,15 +14,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from cert_exchange.services.releasing.evaluating import (
-    Allow,
-    Hold,
-    Plan,
-    Pool,
-    Verdict,
-    decision_on,
-    judge,
-)
+from cert_exchange.policy.decide import Allow, Hold
+from cert_exchange.services.releasing.evaluating import Plan, Pool
+from cert_exchange.services.releasing.judging import Judge, Verdict
 from cert_exchange.stix.references import Role, is_observable_id
 from cert_exchange.store import objects, releases
 from cert_exchange.store.database import Transaction
@@ -57,7 +51,7 @@ class Settlement:
     """object -> ids it waits for"""
     holds: list[HoldLine] = field(default_factory=list)
     considered: set[int] = field(default_factory=set)
-    """object ids that were judged"""
+    """object ids that were judged and may have waited or been held before"""
     verdicts: list[Verdict] = field(default_factory=list)
 
 
@@ -75,10 +69,14 @@ class Closing:
     """ident -> its lines in force in the audience's views"""
     sent: dict[int, bool] = field(default_factory=dict)
     result: Settlement = field(init=False)
+    judge: Judge = field(init=False)
+    carriable: dict[Key, Version | None] = field(default_factory=dict)
+    """(ident, view) -> what may be carried into the view"""
 
     def settle(self, idents: Iterable[int]) -> Settlement:
         """Consider these ids and all that hangs on them."""
         self.result = Settlement(self.plan)
+        self.judge = Judge(self.plan, self.pool, self.now)
         queue = set(idents)
         done: set[int] = set()
         while fresh := queue - done:
@@ -87,7 +85,9 @@ class Closing:
             rising = {gain.version.ident for gain in self.result.gains.values()} & fresh
             rising |= fresh & set(self.arrived)
             rising |= {ident for ident in fresh if self.pool.is_carried_type(ident)}
-            queue |= objects.waiting_on(self.tx, rising, self.plan.audience.id)
+            rising -= self.pool.fresh
+            if rising:
+                queue |= objects.waiting_on(self.tx, rising, self.plan.audience.id)
         self._carry_into_dependants(done)
         self._fix()
         self._carry()
@@ -100,14 +100,15 @@ class Closing:
         pool.load(idents)
         pool.know(idents)
         self._load_live(idents)
-        ids = [version.id for ident in idents for version in pool.by_ident[ident]]
-        approved = releases.approved_rules(self.tx, plan.audience.id, ids) if plan.holding else {}
-        result.considered.update(ids)
+        known = [v.id for ident in idents - pool.fresh for v in pool.by_ident[ident]]
+        if plan.holding and known:
+            self.judge.approved = releases.approved_rules(self.tx, plan.audience.id, known)
+        result.considered.update(known)
         for ident in sorted(idents):
-            lines = {(line.view, line.object): line for line in self.live.get(ident, ())}
+            lines = {(line.view, line.object): line for line in self.live[ident]}
             allowed: set[Key] = set()
             denied: dict[int, str] = {}
-            for verdict in judge(plan, pool, ident, now=self.now, live=lines, approved=approved):
+            for verdict in self.judge.verdicts(ident, lines):
                 result.verdicts.append(verdict)
                 key = (verdict.view, verdict.version.id)
                 decision = verdict.decision
@@ -132,7 +133,8 @@ class Closing:
                     denied[verdict.view] = decision.rule
                 else:
                     denied[verdict.view] = decision.rule
-            self._lose_what_is_not_allowed(ident, lines, allowed, denied)
+            if lines:
+                self._lose_what_is_not_allowed(ident, lines, allowed, denied)
 
     def _lose_what_is_not_allowed(
         self,
@@ -159,6 +161,12 @@ class Closing:
 
     def _carriable(self, ident: int, view: int) -> Version | None:
         """The newest version of an identity or marking definition, if it may be carried into the view."""
+        key = (ident, view)
+        if key not in self.carriable:
+            self.carriable[key] = self._look_carriable(ident, view)
+        return self.carriable[key]
+
+    def _look_carriable(self, ident: int, view: int) -> Version | None:
         self.pool.load((ident,))
         collection = next(c for c, v in self.plan.views.items() if v == view)
         members = self.plan.audience.members
@@ -169,16 +177,19 @@ class Closing:
         ]
         if not versions:
             return None
-        newest = versions[-1]
-        decision = decision_on(self.plan, self.pool, newest, collection, now=self.now, carried=True)
-        return newest if isinstance(decision, Allow) else None
+        decision = self.judge.decided(versions[-1], collection, carried=True)
+        return versions[-1] if isinstance(decision, Allow) else None
 
     # -- references ------------------------------------------------------------------------------------------------
 
     def _carry_into_dependants(self, considered: set[int]) -> None:
         """An identity or marking definition that arrived joins, or takes along, what already refers to it."""
         views = self.plan.view_ids
-        targets = [i for i in considered if self.pool.is_carried_type(i) and self.pool.held[i]]
+        targets = [
+            ident
+            for ident in considered - self.pool.fresh
+            if self.pool.is_carried_type(ident) and self.pool.held[ident]
+        ]
         for target, view in objects.views_with_dependants(self.tx, targets, views):
             lines = [line for line in self.live.get(target, ()) if line.view == view]
             if any((line.view, line.object) not in self.result.losses for line in lines):
@@ -197,9 +208,7 @@ class Closing:
     def _fix(self) -> None:
         """Shrink gains and grow losses until nothing changes."""
         result = self.result
-        self.pool.know({t for g in result.gains.values() for t, _ in self._refs(g.version.id)})
-        self._load_live({t for g in result.gains.values() for t, _ in self._refs(g.version.id)})
-        self._know_sent({t for g in result.gains.values() for t, _ in self._refs(g.version.id)})
+        self._learn({t for g in result.gains.values() for t, _ in self._refs(g.version.id)})
         settled: set[int] = set()
         while True:
             changed = False
@@ -251,7 +260,7 @@ class Closing:
         if newest is None:
             return False
         refs = self._refs(newest.id)
-        self._learn(refs)
+        self._learn({t for t, _ in refs})
         inside = above | {target}
         return all(self._resolved(t, role, view, gaining, inside) for t, role in refs)
 
@@ -259,17 +268,21 @@ class Closing:
         """Add what the gains need carried into their views, and what that needs in turn."""
         result = self.result
         queue = list(result.gains.values())
+        done: set[Key] = set()
         while queue:
             gain = queue.pop()
-            refs = self._refs(gain.version.id)
-            self._learn(refs)
-            for target, role in refs:
-                if role == Role.EXTENSION or not self.pool.is_carried_type(target):
+            for target, role in self._refs(gain.version.id):
+                key = (target, gain.view)
+                if key in done or role == Role.EXTENSION:
                     continue
-                if not self.pool.held[target] or self._in_view(target, gain.view):
+                done.add(key)
+                if not self.pool.is_carried_type(target) or not self.pool.held[target]:
+                    continue
+                if self._in_view(target, gain.view):
                     continue
                 newest = self._carriable(target, gain.view)
                 if newest is not None:
+                    self._learn({t for t, _ in self._refs(newest.id)})
                     carried = Gain(newest, gain.view, "carried", carried=True)
                     result.gains[gain.view, newest.id] = carried
                     queue.append(carried)
@@ -296,8 +309,8 @@ class Closing:
     def _refs(self, number: int) -> list[tuple[int, int]]:
         return self.pool.references.get(number, [])
 
-    def _learn(self, refs: list[tuple[int, int]]) -> None:
-        targets = {target for target, _ in refs}
+    def _learn(self, targets: Collection[int]) -> None:
+        """Read at once what the references to these ids need to be resolved."""
         self.pool.know(targets)
         self._load_live(targets)
         self._know_sent(targets)
@@ -307,14 +320,17 @@ class Closing:
         if missing:
             for ident in missing:
                 self.live[ident] = []
-            for line in releases.live_rows(self.tx, self.plan.view_ids, missing):
+            known = [ident for ident in missing if ident not in self.pool.fresh]
+            for line in releases.live_rows(self.tx, self.plan.view_ids, known):
                 self.live[line.ident].append(line)
 
     def _know_sent(self, idents: Collection[int]) -> None:
         unknown = [ident for ident in idents if ident not in self.sent]
         if unknown:
-            sent = objects.sent_by(self.tx, unknown, self.plan.audience.members.keys())
-            self.sent.update((ident, ident in sent) for ident in unknown)
+            self.sent.update((ident, ident in self.arrived) for ident in unknown)
+            known = [ident for ident in unknown if ident not in self.pool.fresh]
+            sent = objects.sent_by(self.tx, known, self.plan.audience.members.keys())
+            self.sent.update((ident, True) for ident in sent)
 
     def _sent(self, ident: int) -> bool:
         self._know_sent((ident,))

@@ -1,40 +1,25 @@
-"""What policy says of each version in each view, before references are looked at.
+"""What a write transaction reads of audiences and versions: in bulk, and once for all audiences.
 
-1. Only accepted versions count, in the collections they were put in and not taken back from.
-2. The newest version governs: when it is denied, older ones are too (DECISIONS 1); it is looked for in all
-   collections and decided as if it stood in this one.
-3. Nothing older than a revocation is released anew.
-4. Of two origins that brought the same version, one is released: ours, else who was first.
-5. Cyber-observables belong to nobody: each origin's copies are judged on their own (DECISIONS 5).
-6. The same functions serve publishing, policy changes, previews and explanations, so that what is shown before is
-   what happens (CASES M09).
+1. An audience whose policy cannot be read shows nothing.
+2. Only accepted versions are loaded; who may see them is `judging`'s to say.
+3. What the transaction itself has just stored is fed in, not read back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
-from cert_exchange.policy.decide import (
-    Allow,
-    Context,
-    Decision,
-    Deny,
-    DenyKind,
-    Hold,
-    Subject,
-    decide,
-    subject_of,
-)
+from cert_exchange.policy.decide import Subject, subject_of
 from cert_exchange.policy.document import Policy, Verb, parse_policy
 from cert_exchange.store import objects, releases
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Membership, Version
-from cert_exchange.store.releases import Audience, Head, Live
+from cert_exchange.store.releases import Audience, Head
 from cert_exchange.store.tables import OWN, ObjectStatus
 
 CARRIED_TYPES = ("identity--", "marking-definition--")
@@ -58,6 +43,7 @@ class Plan:
     """collection id -> how the policy names it"""
     holding: bool
     """whether any rule holds"""
+    member_names: frozenset[str]
 
     @property
     def view_ids(self) -> tuple[int, ...]:
@@ -92,7 +78,8 @@ def plan_of(
         labels[number] = uuid if uuid in named or alias is None else alias
     views = {head.collection: head.view for head in heads if head.audience == audience.id}
     holding = policy is not None and any(rule.verb is Verb.HOLD for rule in policy.rules)
-    return Plan(audience, policy, views, labels, holding)
+    names_of = frozenset(audience.members.values())
+    return Plan(audience, policy, views, labels, holding, names_of)
 
 
 @dataclass(slots=True)
@@ -110,6 +97,8 @@ class Pool:
     texts: dict[int, str] = field(default_factory=dict)
     held: dict[int, bool] = field(default_factory=dict)
     blocked: set[int] = field(default_factory=set)
+    fresh: set[int] = field(default_factory=set)
+    """ids that this transaction numbered: nothing refers to them, waits for them or is in force of them"""
     subjects: dict[int, Subject] = field(default_factory=dict)
     _by_id: dict[int, Version] = field(default_factory=dict)
 
@@ -121,6 +110,31 @@ class Pool:
         """Whether it was not taken back from every collection; what stands in none is seeded or carried."""
         places = self.places.get(version.id)
         return not places or any(place.taken_back_at is None for place in places.values())
+
+    def stands_in(self, version: Version, collection: int) -> bool:
+        """Whether the version is in the collection and not taken back from it."""
+        place = self.places.get(version.id, {}).get(collection)
+        return place is not None and place.taken_back_at is None
+
+    def feed(
+        self,
+        version: Version,
+        place: Membership | None,
+        references: list[tuple[int, int]],
+        content: Mapping[str, Any],
+    ) -> None:
+        """A version of an id that nobody knew before this transaction: nothing else is stored of it."""
+        self.fresh.add(version.ident)
+        siblings = self.by_ident.setdefault(version.ident, [])
+        siblings.append(version)
+        if len(siblings) > 1:
+            siblings.sort(key=lambda one: (one.version_key, one.id))
+        self._by_id[version.id] = version
+        self.held[version.ident] = True
+        self.texts[version.ident] = version.stix_id
+        self.places[version.id] = {place.collection: place} if place is not None else {}
+        self.references[version.id] = references
+        self.contents[version.rendition] = content
 
     def load(self, idents: Iterable[int]) -> None:
         """Read versions, memberships and references of ids that were not read yet."""
@@ -172,173 +186,3 @@ class Pool:
     def is_carried_type(self, ident: int) -> bool:
         """Whether the id is an identity's or a marking definition's."""
         return self.texts[ident].startswith(CARRIED_TYPES)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What policy says of one version in one view, references aside."""
-
-    version: Version
-    collection: int
-    view: int
-    decision: Decision
-
-
-def judge(
-    plan: Plan,
-    pool: Pool,
-    ident: int,
-    *,
-    now: int,
-    live: Mapping[tuple[int, int], Live],
-    approved: Mapping[tuple[int, int], frozenset[str]],
-) -> Iterator[Verdict]:
-    """The verdict on each member version of an id in each view of an audience.
-
-    `live` are the lines in force by (view, object); a live line is decided as of its release (DECISIONS 9).
-    """
-    members = plan.audience.members
-    for group in _groups(pool.by_ident.get(ident, [])):
-        shared = [version for version in group if version.origin not in members]
-        revoked_key = max((v.version_key for v in shared if v.revoked), default="")
-        versions = [version for version in shared if pool.in_use(version)]
-        if not versions:
-            continue
-        newest_key = versions[-1].version_key
-        newest = [version for version in versions if version.version_key == newest_key]
-        for collection, view in plan.views.items():
-            placed = [
-                version
-                for version in versions
-                if (place := pool.places.get(version.id, {}).get(collection)) is not None
-                and place.taken_back_at is None
-            ]
-            if not placed:
-                continue
-
-            def decided(
-                version: Version, collection: int = collection, view: int = view
-            ) -> Decision:
-                line = live.get((view, version.id))
-                return decision_on(
-                    plan,
-                    pool,
-                    version,
-                    collection,
-                    now=now,
-                    released_at=line.position if line is not None and not line.carried else None,
-                    approved=approved.get((version.id, collection), frozenset()),
-                )
-
-            yield from _one_view(
-                pool, placed, newest, newest_key, revoked_key, collection, view, live, decided
-            )
-
-
-def _groups(versions: Sequence[Version]) -> Iterable[Sequence[Version]]:
-    """The versions that govern each other: all of an id, or an observable's by origin."""
-    if not versions or not versions[0].observable:
-        return [versions] if versions else []
-    by_origin: dict[int, list[Version]] = {}
-    for version in versions:
-        by_origin.setdefault(version.origin, []).append(version)
-    return by_origin.values()
-
-
-def _one_view(
-    pool: Pool,
-    placed: Sequence[Version],
-    newest: Sequence[Version],
-    newest_key: str,
-    revoked_key: str,
-    collection: int,
-    view: int,
-    live: Mapping[tuple[int, int], Live],
-    decided: Any,
-) -> Iterator[Verdict]:
-    if placed[0].observable and placed[0].ident in pool.blocked:
-        denied = Deny("blocked", "our desk blocked this id", DenyKind.RULE)
-        yield from (Verdict(version, collection, view, denied) for version in placed)
-        return
-    # The newest is asked first: it governs the older ones.
-    governing = [(version, decided(version)) for version in newest]
-    open_ = any(not isinstance(decision, Deny) for _, decision in governing)
-    chosen: dict[str, Verdict] = {}
-    answers = {version.id: decision for version, decision in governing}
-    for version in placed:
-        decision = answers[version.id] if version.id in answers else decided(version)
-        if version.version_key != newest_key:
-            if not open_ and (block := _governed(version, governing)) is not None:
-                decision = block
-            elif version.version_key < revoked_key and (view, version.id) not in live:
-                decision = Deny("revoked", "a later version revokes this object", DenyKind.RULE)
-        verdict = Verdict(version, collection, view, decision)
-        rival = chosen.get(version.version_key)
-        if rival is None or _before(verdict, rival, live):
-            chosen[version.version_key] = verdict
-    yield from chosen.values()
-
-
-def _governed(older: Version, governing: Sequence[tuple[Version, Decision]]) -> Deny | None:
-    """The denial that reaches from the newest version to an older one, if any does.
-
-    A version that came by another way and is kept back only because nothing allows it there takes nothing of ours
-    back; what its markings or a rule deny does.
-    """
-    for version, decision in governing:
-        if isinstance(decision, Deny) and (
-            decision.kind in (DenyKind.CEILING, DenyKind.RULE, DenyKind.ERROR)
-            or version.origin == older.origin
-        ):
-            return Deny(
-                decision.rule, f"its newest version is denied: {decision.reason}", decision.kind
-            )
-    return None
-
-
-def _before(verdict: Verdict, rival: Verdict, live: Mapping[tuple[int, int], Live]) -> bool:
-    """Which of two origins' copies of one version stands for it: an allowed one, a live one, ours, the first."""
-
-    def rank(one: Verdict) -> tuple[bool, bool, bool, int]:
-        version = one.version
-        return (
-            not isinstance(one.decision, Allow),
-            (one.view, version.id) not in live,
-            version.origin != OWN,
-            version.id,
-        )
-
-    return rank(verdict) < rank(rival)
-
-
-def decision_on(
-    plan: Plan,
-    pool: Pool,
-    version: Version,
-    collection: int,
-    *,
-    now: int,
-    released_at: int | None = None,
-    approved: frozenset[str] = frozenset(),
-    carried: bool = False,
-) -> Decision:
-    """One version as if it stood in this collection. Without a policy nothing is shared."""
-    if plan.policy is None:
-        return Deny("no policy", "no active policy decides for this audience", DenyKind.DEFAULT)
-    if plan.labels[collection] not in plan.policy.collections:
-        return Deny("collection", "the policy does not name this collection", DenyKind.DEFAULT)
-    return decide(
-        plan.policy,
-        pool.subject(version),
-        Context(
-            members=frozenset(plan.audience.members.values()),
-            collection=plan.labels[collection],
-            now=now,
-            released_at=released_at,
-            approved=approved,
-            carried=carried,
-        ),
-    )
-
-
-__all__ = ["Allow", "Deny", "Hold", "Plan", "Pool", "Verdict", "judge", "plan_of", "plans_for"]

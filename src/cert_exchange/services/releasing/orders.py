@@ -44,7 +44,7 @@ class Withdrawal:
     def audiences(self) -> tuple[str, ...]:
         """Who lost a line by it."""
         return tuple(
-            sorted({line.audience for line in self.lines if line.kind is LineKind.WITHDRAWAL})
+            sorted({line.audience for line in self.lines if line.kind == LineKind.WITHDRAWAL})
         )
 
 

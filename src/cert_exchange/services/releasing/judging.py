@@ -1,0 +1,174 @@
+"""What policy says of each version in each view, before references are looked at.
+
+1. Only accepted versions count, in the collections they were put in and not taken back from.
+2. The newest version governs: when it is denied, older ones are too (DECISIONS 1); it is looked for in all
+   collections and decided as if it stood in this one.
+3. Nothing older than a revocation is released anew.
+4. Of two origins that brought the same version, one is released: ours, else who was first.
+5. Cyber-observables belong to nobody: each origin's copies are judged on their own (DECISIONS 5).
+6. The same functions serve publishing, policy changes, previews and explanations, so that what is shown before is
+   what happens (CASES M09).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cert_exchange.policy.decide import Allow, Context, Decision, Deny, DenyKind, decide
+from cert_exchange.services.releasing.evaluating import Plan, Pool
+from cert_exchange.store.objects import Version
+from cert_exchange.store.releases import Live
+from cert_exchange.store.tables import OWN
+
+_BLOCKED = Deny("blocked", "our desk blocked this id", DenyKind.RULE)
+_REVOKED = Deny("revoked", "a later version revokes this object", DenyKind.RULE)
+_NO_POLICY = Deny("no policy", "no active policy decides for this audience", DenyKind.DEFAULT)
+_NOT_NAMED = Deny("collection", "the policy does not name this collection", DenyKind.DEFAULT)
+
+Lines = Mapping[tuple[int, int], Live]
+"""the lines in force of one id, by (view, object)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What policy says of one version in one view, references aside."""
+
+    version: Version
+    collection: int
+    view: int
+    decision: Decision
+
+
+@dataclass(slots=True)
+class Judge:
+    """Policy's answers for one audience at one instant. `approved` are the holds that a person released."""
+
+    plan: Plan
+    pool: Pool
+    now: int
+    approved: Mapping[tuple[int, int], frozenset[str]] = field(default_factory=dict)
+    _contexts: dict[int, Context] = field(default_factory=dict)
+
+    def verdicts(self, ident: int, lines: Lines) -> Iterator[Verdict]:
+        """The verdict on each member version of an id in each view; live lines are decided as of their release."""
+        members, pool = self.plan.audience.members, self.pool
+        for group in _groups(pool.by_ident.get(ident, [])):
+            shared = [version for version in group if version.origin not in members]
+            versions = [version for version in shared if pool.in_use(version)]
+            if not versions:
+                continue
+            revoked_key = max((v.version_key for v in shared if v.revoked), default="")
+            for collection, view in self.plan.views.items():
+                placed = [v for v in versions if pool.stands_in(v, collection)]
+                if not placed:
+                    continue
+                if placed[0].observable and ident in pool.blocked:
+                    yield from (Verdict(v, collection, view, _BLOCKED) for v in placed)
+                elif len(versions) == 1 and versions[0].version_key >= revoked_key:
+                    decision = self.decided(placed[0], collection, lines.get((view, placed[0].id)))
+                    yield Verdict(placed[0], collection, view, decision)
+                else:
+                    yield from self._among(versions, placed, revoked_key, collection, view, lines)
+
+    def _among(
+        self,
+        versions: Sequence[Version],
+        placed: Sequence[Version],
+        revoked_key: str,
+        collection: int,
+        view: int,
+        lines: Lines,
+    ) -> Iterable[Verdict]:
+        """Several versions in one view: the newest is asked first, it governs the older ones."""
+        newest_key = versions[-1].version_key
+        answers = {
+            version.id: self.decided(version, collection, lines.get((view, version.id)))
+            for version in versions
+            if version.version_key == newest_key
+        }
+        governing = [
+            (version, answers[version.id]) for version in versions if version.id in answers
+        ]
+        open_ = any(not isinstance(decision, Deny) for _, decision in governing)
+        chosen: dict[str, Verdict] = {}
+        for version in placed:
+            line = lines.get((view, version.id))
+            decision = answers.get(version.id) or self.decided(version, collection, line)
+            if version.version_key != newest_key:
+                if not open_ and (block := _governed(version, governing)) is not None:
+                    decision = block
+                elif version.version_key < revoked_key and line is None:
+                    decision = _REVOKED
+            verdict = Verdict(version, collection, view, decision)
+            rival = chosen.get(version.version_key)
+            if rival is None or _rank(verdict, lines) < _rank(rival, lines):
+                chosen[version.version_key] = verdict
+        return chosen.values()
+
+    def decided(
+        self, version: Version, collection: int, line: Live | None = None, *, carried: bool = False
+    ) -> Decision:
+        """One version as if it stood in this collection. Without a policy nothing is shared."""
+        policy = self.plan.policy
+        if policy is None:
+            return _NO_POLICY
+        label = self.plan.labels[collection]
+        if label not in policy.collections:
+            return _NOT_NAMED
+        released_at = line.position if line is not None and not line.carried else None
+        approved = self.approved.get((version.id, collection))
+        if released_at is None and approved is None and not carried:
+            context = self._contexts.get(collection)
+            if context is None:
+                context = self._contexts[collection] = Context(
+                    members=self.plan.member_names, collection=label, now=self.now
+                )
+        else:
+            context = Context(
+                members=self.plan.member_names,
+                collection=label,
+                now=self.now,
+                released_at=released_at,
+                approved=approved or frozenset(),
+                carried=carried,
+            )
+        return decide(policy, self.pool.subject(version), context)
+
+
+def _groups(versions: Sequence[Version]) -> Iterable[Sequence[Version]]:
+    """The versions that govern each other: all of an id, or an observable's by origin."""
+    if not versions or not versions[0].observable:
+        return [versions] if versions else []
+    by_origin: dict[int, list[Version]] = {}
+    for version in versions:
+        by_origin.setdefault(version.origin, []).append(version)
+    return by_origin.values()
+
+
+def _governed(older: Version, governing: Sequence[tuple[Version, Decision]]) -> Deny | None:
+    """The denial that reaches from the newest version to an older one, if any does.
+
+    A version that came by another way and is kept back only because nothing allows it there takes nothing of ours
+    back; what its markings or a rule deny does.
+    """
+    for version, decision in governing:
+        if isinstance(decision, Deny) and (
+            decision.kind in (DenyKind.CEILING, DenyKind.RULE, DenyKind.ERROR)
+            or version.origin == older.origin
+        ):
+            return Deny(
+                decision.rule, f"its newest version is denied: {decision.reason}", decision.kind
+            )
+    return None
+
+
+def _rank(verdict: Verdict, lines: Lines) -> tuple[bool, bool, bool, int]:
+    """Which of two origins' copies of one version stands for it: an allowed one, a live one, ours, the first."""
+    version = verdict.version
+    return (
+        not isinstance(verdict.decision, Allow),
+        (verdict.view, version.id) not in lines,
+        version.origin != OWN,
+        version.id,
+    )
