@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from cert_exchange.stix.instants import parse_micros
 
 MEDIA = "application/taxii+json;version=2.1"
 COLLECTION = "91a7b528-80eb-42ed-a74d-c6fbd5a26116"
@@ -95,7 +97,7 @@ class Neighbour:
                 parts = urlsplit(self.path)
                 asked = Asked(
                     self.command,
-                    parts.path,
+                    unquote(parts.path),
                     {k: v[-1] for k, v in parse_qs(parts.query, keep_blank_values=True).items()},
                     {k.lower(): v for k, v in self.headers.items()},
                     self.rfile.read(length),
@@ -191,3 +193,107 @@ def scripted(*replies: Reply) -> Callable[[Asked], Reply]:
 
 def gzipped(data: bytes) -> bytes:
     return gzip.compress(data, mtime=0)
+
+
+class Collection:
+    """A small TAXII collection that does as told: rows of (date, object), paged by `next` or by date alone.
+
+    Set `before` to answer some requests otherwise: it returns a Reply, or None to go on. What is POSTed is stored with
+    a status; `refuse` names ids that end as failures.
+    """
+
+    def __init__(
+        self,
+        rows: list[tuple[str | None, dict[str, Any]]] | None = None,
+        *,
+        with_next: bool = True,
+        inclusive: bool = False,
+        max_content_length: int = 1_000_000,
+    ):
+        self.rows = rows or []
+        self.with_next, self.inclusive = with_next, inclusive
+        self.max_content_length = max_content_length
+        self.before: Callable[[Asked], Reply | None] = lambda _: None
+        self.refuse: dict[str, str] = {}
+        self.posts: list[list[str]] = []
+        self.deleted: list[tuple[str, str | None]] = []
+        self.statuses: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, asked: Asked) -> Reply:
+        special = self.before(asked)
+        if special is not None:
+            return special
+        parts = [part for part in asked.path.split("/") if part]
+        if asked.method == "POST":
+            return self._post(json.loads(asked.body)["objects"])
+        if asked.method == "DELETE":
+            self.deleted.append((parts[4], asked.query.get("match[version]")))
+            return Reply(body=b"")
+        if parts[1:2] == ["status"]:
+            status = self.statuses.get(parts[2])
+            return Reply(404) if status is None else Reply(body=json.dumps(status).encode())
+        if parts[-1] == "versions":
+            found = [
+                one["modified"]
+                for _, one in self.rows
+                if one["id"] == parts[4] and "modified" in one
+            ]
+            return Reply(body=json.dumps({"versions": found}).encode()) if found else Reply(404)
+        if parts[-1] == "objects":
+            return self._page(asked, self.rows)
+        if parts[-1] == "manifest":
+            return self._page(
+                asked, [(date, {"id": one["id"], "date_added": date}) for date, one in self.rows]
+            )
+        root = {"title": "N", "versions": [MEDIA], "max_content_length": self.max_content_length}
+        return Reply(body=json.dumps(root).encode())
+
+    def _page(self, asked: Asked, rows: list[tuple[str | None, dict[str, Any]]]) -> Reply:
+        after = parse_micros(asked.query["added_after"]) if "added_after" in asked.query else -1
+        start = int(asked.query["next"].removeprefix("t")) if "next" in asked.query else 0
+        limit = int(asked.query["limit"])
+        wanted = [
+            row
+            for row in rows
+            if row[0] is None
+            or parse_micros(row[0]) > after
+            or (self.inclusive and parse_micros(row[0]) == after)
+        ][start:]
+        some = wanted[:limit]
+        if not some:
+            return page([], more=False)
+        more = len(wanted) > limit
+        return page(
+            [row[1] for row in some],
+            more=more,
+            next=f"t{start + limit}" if more and self.with_next else None,
+            first=some[0][0],
+            last=some[-1][0],
+        )
+
+    def _post(self, objects: list[dict[str, Any]]) -> Reply:
+        self.posts.append([one["id"] for one in objects])
+        failures = []
+        for one in objects:
+            if one["id"] in self.refuse:
+                failures.append(
+                    {
+                        "id": one["id"],
+                        "version": one.get("modified", ""),
+                        "message": self.refuse[one["id"]],
+                    }
+                )
+            elif all(row[1] != one for row in self.rows):
+                date = f"2026-06-01T00:{len(self.rows) // 60:02d}:{len(self.rows) % 60:02d}.000000Z"
+                self.rows.append((date, one))
+        status = {
+            "id": f"00000000-0000-4000-8000-{len(self.posts):012d}",
+            "status": "complete",
+            "total_count": len(objects),
+            "success_count": len(objects) - len(failures),
+            "failure_count": len(failures),
+            "pending_count": 0,
+            "failures": failures,
+        }
+        self.statuses[status["id"]] = status
+        return Reply(202, json.dumps(status).encode())

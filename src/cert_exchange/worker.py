@@ -22,7 +22,7 @@ from typing import Final
 
 import structlog
 
-from cert_exchange import errors
+from cert_exchange import errors, logs
 from cert_exchange.node import Node, open_node
 from cert_exchange.services import ledger, syncing
 from cert_exchange.services.policies import continue_gains
@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 
 TICK_SECONDS: Final = 1.0
 GRACE_SECONDS: Final = 10.0
-GAINS_A_TICK: Final = 2_000
+GAIN_PARTS_A_TICK: Final = 4
 _TIDY_TICKS: Final = 600
 _LEDGER_TICKS: Final = 3
 
@@ -72,7 +72,7 @@ class Worker:
         """Do once what is due."""
         self._step("channels", self._start_channels)
         self._step("holds", lambda: release_due(self._node))
-        self._step("gains", lambda: continue_gains(self._node, GAINS_A_TICK))
+        self._step("gains", lambda: continue_gains(self._node, parts=GAIN_PARTS_A_TICK))
         if number % _LEDGER_TICKS == 0:
             self._step("fetches", lambda: ledger.note_fetches(self._node))
             self._step("seal", lambda: ledger.seal(self._node))
@@ -127,6 +127,7 @@ def run(home: Path, *, stop: threading.Event, parent: int | None = None) -> None
     `parent`: end as well when that process is no longer our parent.
     """
     node = open_node(home)
+    logs.configure(node.now)
     try:
         Worker(node, stop=stop, parent=parent).run()
     finally:

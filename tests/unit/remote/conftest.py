@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.neighbour import COLLECTION, Asked, Neighbour, Reply
 
 from cert_exchange.remote.connection import Connection, make_options
 from cert_exchange.remote.identity import Credential, Trust
 from cert_exchange.remote.pager import Pager
-from tests.neighbour import COLLECTION, Asked, Neighbour, Reply
 
 NOW = 1_790_000_000_000_000
 

@@ -14,13 +14,13 @@ import taxii2client.exceptions
 import trustme
 import urllib3.exceptions
 from taxii2client.v21 import ApiRoot, Server
+from tests.neighbour import MEDIA, Asked, Neighbour, Reply, gzipped, scripted
+from tests.unit.remote.conftest import connect
 
 from cert_exchange import errors
 from cert_exchange.remote.connection import TRANSLATED, AnswerTooLarge, Moved, check_url
 from cert_exchange.remote.connection.failures import door_of, translated
 from cert_exchange.remote.identity import Credential, Trust
-from tests.neighbour import MEDIA, Asked, Neighbour, Reply, gzipped, scripted
-from tests.unit.remote.conftest import connect
 
 
 def test_no_foreign_error_leaves_remote():

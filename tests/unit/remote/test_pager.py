@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.neighbour import Asked, Collection, Neighbour, Reply, page, scripted
+from tests.unit.remote.conftest import NOW, pager
 
 from cert_exchange import errors
 from cert_exchange.remote.envelope import cut, read_envelope
 from cert_exchange.remote.pager import End, Note, manifest_cursor
 from cert_exchange.stix.instants import format_micros, parse_micros
-from tests.neighbour import Asked, Neighbour, Reply, page, scripted
-from tests.unit.remote.conftest import NOW, pager
 
 T1, T2, T3 = (f"2026-05-0{day}T00:00:00.000000Z" for day in (1, 2, 3))
 
@@ -30,47 +30,13 @@ def ids(run: Any) -> list[str]:
     return [mark[0] for one in run for mark in one.envelope.marks]
 
 
-class Shelf:
-    """A server that keeps its promises as far as `inclusive` and `dates` say: (date, object) rows, paged by next."""
-
-    def __init__(
-        self,
-        rows: list[tuple[str, dict[str, str]]],
-        *,
-        with_next: bool = True,
-        inclusive: bool = False,
-    ):
-        self.rows, self.with_next, self.inclusive = rows, with_next, inclusive
-
-    def __call__(self, asked: Asked) -> Reply:
-        after = parse_micros(asked.query["added_after"]) if "added_after" in asked.query else -1
-        start = int(asked.query["next"].removeprefix("t")) if "next" in asked.query else 0
-        limit = int(asked.query["limit"])
-        rows = [
-            row
-            for row in self.rows
-            if parse_micros(row[0]) > after or (self.inclusive and parse_micros(row[0]) == after)
-        ][start:]
-        some = rows[:limit]
-        if not some:
-            return page([], more=False)
-        more = len(rows) > limit
-        return page(
-            [row[1] for row in some],
-            more=more,
-            next=f"t{start + limit}" if more and self.with_next else None,
-            first=some[0][0],
-            last=some[-1][0],
-        )
-
-
 @pytest.mark.case("P11")
 @pytest.mark.parametrize("server", ["foreign", "cert-exchange"])
 @pytest.mark.parametrize("with_next", [True, False])
 def test_one_run_drains_the_collection(neighbour, server, with_next):
     """All pages until `more` is false, by `next` or by date."""
     rows = [(format_micros(NOW - 1000 + n), things(n)[0]) for n in range(57)]
-    peer = neighbour(Shelf(rows, with_next=with_next))
+    peer = neighbour(Collection(rows, with_next=with_next))
     run = pager(peer, server=server, limit=10)
     got = ids(run)
     assert list(dict.fromkeys(got)) == [f"x--{n}" for n in range(57)]
@@ -132,7 +98,7 @@ def test_an_inclusive_server_does_not_hold_us_for_ever(neighbour, server):
     peer = neighbour(behaviour)
     run = pager(peer, server=server, limit=5)
     kept: list[str] = []
-    with pytest.raises(errors.RemoteAnswerInvalid, match="does not advance"):
+    with pytest.raises(errors.RemoteAnswerInvalid, match="does not advance"):  # noqa: PT012  # pages count too
         for one in run:
             kept += [mark[0] for mark in one.envelope.marks]
     assert {f"x--{n}" for n in range(1, 8)} <= set(kept)
@@ -144,7 +110,9 @@ def test_an_inclusive_server_does_not_hold_us_for_ever(neighbour, server):
 def test_one_instant_across_a_page_border(neighbour, limit):
     """Without `next`, and with several objects on one instant: none is lost, also when they are more than a page."""
     dates = [T1, T2, T2, T2, T2, T2, T3, T3]
-    peer = neighbour(Shelf([(date, things(n)[0]) for n, date in enumerate(dates)], with_next=False))
+    peer = neighbour(
+        Collection([(date, things(n)[0]) for n, date in enumerate(dates)], with_next=False)
+    )
     assert set(ids(pager(peer, limit=limit))) == {f"x--{n}" for n in range(8)}
 
 
@@ -277,7 +245,7 @@ def test_a_forgotten_next_begins_again_at_the_safe_instant(neighbour, status):
         if "next" in asked.query and forgets[0]:
             forgets[0] -= 1
             return Reply(status)
-        return Shelf([(T1, things(1)[0]), (T2, things(2)[0]), (T3, things(3)[0])])(asked)
+        return Collection([(T1, things(1)[0]), (T2, things(2)[0]), (T3, things(3)[0])])(asked)
 
     run = pager(neighbour(behaviour), limit=1)
     assert set(ids(run)) == {"x--1", "x--2", "x--3"}
@@ -299,19 +267,19 @@ def test_a_refused_first_page_is_no_lost_token(neighbour):
 def test_too_large_pages_are_halved(neighbour):
     """Smaller pages until they fit; one object that does not fit is an error that names the bytes."""
     rows = [(format_micros(NOW - 100 + n), things(n)[0] | {"pad": "p" * 300}) for n in range(20)]
-    run = pager(neighbour(Shelf(rows)), limit=16, max_answer_bytes=2000)
+    run = pager(neighbour(Collection(rows)), limit=16, max_answer_bytes=2000)
     assert set(ids(run)) == {f"x--{n}" for n in range(20)}
     assert run.limit == 4
     assert Note.PAGES_HALVED in run.notes
     with pytest.raises(errors.RemoteAnswerInvalid, match="larger than 200 bytes"):
-        list(pager(neighbour(Shelf(rows)), limit=16, max_answer_bytes=200))
+        list(pager(neighbour(Collection(rows)), limit=16, max_answer_bytes=200))
 
 
 @pytest.mark.checklist(65)
 def test_page_cap_time_and_stop(neighbour):
     """Each end has its own reason, and what was given stays."""
     rows = [(format_micros(NOW - 100 + n), things(n)[0]) for n in range(20)]
-    peer = neighbour(Shelf(rows))
+    peer = neighbour(Collection(rows))
     capped = pager(peer, limit=5, page_cap=2)
     assert (len(list(capped)), capped.end) == (2, End.PAGE_CAP)
     stopped = pager(peer, limit=5)
@@ -408,8 +376,8 @@ def test_cut_is_linear():
 
 
 def test_neighbour_can_tell(neighbour: Any) -> None:
-    """The shelf itself is exclusive unless told otherwise, so that these tests can fail."""
-    peer: Neighbour = neighbour(Shelf([(T1, things(1)[0])]))
+    """The collection itself is exclusive unless told otherwise, so that these tests can fail."""
+    peer: Neighbour = neighbour(Collection([(T1, things(1)[0])]))
     assert ids(pager(peer, cursor=T1, server="cert-exchange")) == []
-    peer.behaviour = Shelf([(T1, things(1)[0])], inclusive=True)
+    peer.behaviour = Collection([(T1, things(1)[0])], inclusive=True)
     assert ids(pager(peer, cursor=T1, server="cert-exchange")) == ["x--1"]

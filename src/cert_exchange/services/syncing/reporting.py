@@ -79,15 +79,14 @@ class Run:
         seconds = 3 * (options.connect_seconds + options.answer_seconds) + options.status_seconds
         return self.node.now() + int((seconds + _LEASE_MARGIN_SECONDS) * 1_000_000)
 
-    def counters(self, more: Mapping[str, int] | None = None) -> dict[str, Any]:
-        """The row's counters once `more` is added; nothing is changed here, as a transaction may run twice."""
-        more = more or {}
-        total = Counter(self.channel.counters.get("total", {}))
+    def counters(self, stored: Mapping[str, Any], more: Mapping[str, int]) -> dict[str, Any]:
+        """Return the row's counters once `more` is added to what is stored; a transaction may ask twice."""
+        total = Counter(stored.get("total", {}))
         total.update(more)
         last = Counter(self.counts)
         last.update(more)
         return {
-            **self.channel.counters,
+            **stored,
             **self.memory,
             "total": dict(total),
             "last": dict(last),
@@ -99,7 +98,7 @@ class Run:
 
         The caller gives the result and `more` to `moved` once the transaction is committed.
         """
-        counters = self.counters(more)
+        counters = self.counters(self.channel.counters, more)
         channels.move(
             tx,
             self.channel,

@@ -26,6 +26,7 @@ from cert_exchange.services.syncing.reporting import Ending, Progress, Run, RunR
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import channels
 from cert_exchange.store.channels import Channel
+from cert_exchange.store.database import Transaction
 
 _log = structlog.get_logger(__name__)
 
@@ -133,13 +134,10 @@ def _ended(run: Run, ending: Ending) -> RunReport:
     now = run.node.now()
     wait = 0.0 if ending.again else run.options.every_seconds * _jitter.uniform(0.95, 1.05)
     next_at = now + int(wait * 1_000_000)
-    run.memory.pop("failing_since", None)
-    counters = run.counters()
-    counters.pop("failing_since", None)
+    run.memory["failing_since"] = None
     _finish(
         run,
         outcome=ending.outcome,
-        counters=counters,
         attempts=0,
         next_attempt_at=next_at,
         succeeded_at=None if ending.pause else now,
@@ -170,7 +168,7 @@ def _failed(run: Run, error: errors.CertExchangeError) -> RunReport:
     if isinstance(error, errors.RemoteRefused) and error.retry_after is not None:
         wait = max(wait, error.retry_after)
     next_at = now + int(wait * 1_000_000)
-    since = int(run.channel.counters.get("failing_since", now))
+    since = int(run.channel.counters.get("failing_since") or now)
     run.memory["failing_since"] = since
     outcome = (
         f"Failing since {format_micros(since)}: {error.public} "
@@ -179,7 +177,6 @@ def _failed(run: Run, error: errors.CertExchangeError) -> RunReport:
     _finish(
         run,
         outcome=outcome,
-        counters=run.counters(),
         attempts=attempts,
         next_attempt_at=next_at,
     )
@@ -197,9 +194,14 @@ def _failed(run: Run, error: errors.CertExchangeError) -> RunReport:
 
 
 def _finish(run: Run, **values: Any) -> None:
-    run.node.database.transact(
-        lambda tx: channels.finish(tx, run.channel, owner=run.owner, **values)
-    )
+    def work(tx: Transaction) -> None:
+        # Counted from what is stored: the answer to the last commit may have been lost, its counts are not.
+        stored = channels.reload(tx, run.channel).counters
+        channels.finish(
+            tx, run.channel, owner=run.owner, counters=run.counters(stored, {}), **values
+        )
+
+    run.node.database.transact(work)
 
 
 def _report(run: Run, outcome: str, next_at: int, *, ok: bool = False) -> RunReport:
