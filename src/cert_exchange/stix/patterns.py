@@ -24,7 +24,7 @@ _TOKEN: Final = re.compile(
     | (?P<timestamp>t'[0-9]{4}-(?:0[1-9]|1[012])-(?:0[1-9]|[12][0-9]|3[01])
         T(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]++)?Z')
     | (?P<hex>h'(?:[0-9A-Fa-f]{2})*+')
-    | (?P<binary>b'(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?')
+    | (?P<binary>b'(?!')(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?')
     | (?P<string>'(?:[^'\\]++|\\['\\])*+')
     | (?P<float>[+-]?[0-9]*+\.[0-9]++)
     | (?P<int>[+-]?(?:0|[1-9][0-9]*+))
@@ -152,7 +152,7 @@ class _Parser:
         else:
             self._fail("[ or (")
         while (qualifier := self._qualifier()) is not None:
-            if seen is not None:
+            if seen is not None and self._newer:
                 if qualifier in seen:
                     raise PatternInvalid(f"has the qualifier {qualifier} twice on one observation")
                 seen.add(qualifier)
@@ -230,7 +230,7 @@ class _Parser:
                 self._name()
             elif self._take("["):
                 if not self._take("*"):
-                    self._need_kind({"int"}, "a number or *")
+                    self._need_number(whole=True)
                 self._need("]")
             else:
                 return
