@@ -1,6 +1,11 @@
 """Objects come in: from our desk (`publish`), from a partner (`receive`), or in a caller's transaction (`take_in`)."""
 
-from cert_exchange.services.publishing.receiving import Submission, receive, submission
+from cert_exchange.services.publishing.receiving import (
+    Submission,
+    forget_submissions,
+    receive,
+    submission,
+)
 from cert_exchange.services.publishing.sentences import (
     PublishPreview,
     PublishReport,
@@ -17,6 +22,7 @@ __all__ = [
     "PublishReport",
     "Sighted",
     "Submission",
+    "forget_submissions",
     "preview_publish",
     "publish",
     "receive",

@@ -76,6 +76,12 @@ def submission(node: Node, caller: Caller, submission_id: str) -> bytes:
     return body.encode("utf-8")
 
 
+def forget_submissions(node: Node) -> int:
+    """Delete the status resources that nobody can read any more; how many."""
+    before = node.now() - KEPT_MICROS
+    return node.database.transact(lambda tx: submissions.forget(tx, before=before))
+
+
 def status_resource(submission_id: str, outcomes: Sequence[Outcome], *, now: int) -> str:
     """The status resource of TAXII 2.1 section 4.3.1: counts add up, empty lists are left out."""
     successes = [_detail(one, now) for one in outcomes if one.success]

@@ -71,7 +71,7 @@ class PublishPreview:
     sighted: tuple[Sighted, ...]
 
 
-class _LookedAt(Exception):  # noqa: N818 - no error: how a preview ends
+class _LookedAt(Exception):
     """Ends the preview's transaction without a commit."""
 
 
