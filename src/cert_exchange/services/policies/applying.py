@@ -165,6 +165,9 @@ def continue_gains(
 
     `parts` limits how many commits are made, for a worker that has other work too.
     """
+    with node.database.reading() as conn:
+        if policy_rows.gaining(conn) is None:
+            return 0
     gained = 0
     left = parts
     while left is None or left > 0:

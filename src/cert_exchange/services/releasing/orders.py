@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from cert_exchange.errors import ConfigurationInvalid, DeleteRefused, NotFound
 from cert_exchange.messages.evidence import Line as LedgerLine
 from cert_exchange.messages.evidence import commitments_root
 from cert_exchange.node import Node
 from cert_exchange.services import ledger
-from cert_exchange.services.partners import Caller
 from cert_exchange.services.releasing.appending import Line, Releasing
 from cert_exchange.stix.instants import order_key
 from cert_exchange.store import collections as collection_rows
@@ -31,6 +30,19 @@ from cert_exchange.store.tables import OWN, LineKind, ObjectStatus
 
 DUE_PART: Final = 500
 T = TypeVar("T")
+
+
+class Submitter(Protocol):
+    """Who deletes: a `services.partners.Caller`, of which a sibling room needs only this."""
+
+    @property
+    def partner(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def audience(self) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +156,7 @@ def free(node: Node, stix_id: str, *, by: str, reason: str) -> Withdrawal:
 
 def withdraw_submitted(
     node: Node,
-    caller: Caller,
+    caller: Submitter,
     collection: int,
     stix_id: str,
     *,
@@ -203,7 +215,7 @@ def _chosen(standing: list[Version], versions: Collection[str]) -> list[Version]
     return [one for one in standing if one.version_key in keys]
 
 
-def _sees(tx: Transaction, caller: Caller, ident: int) -> bool:
+def _sees(tx: Transaction, caller: Submitter, ident: int) -> bool:
     views = [head.view for head in releases.lock_heads(tx) if head.audience == caller.audience]
     return bool(releases.visible_idents(tx, views, [ident]))
 
@@ -221,6 +233,9 @@ def release_due(node: Node, *, limit: int = DUE_PART) -> int:
         )
         return len(idents)
 
+    with node.database.reading() as conn:
+        if not hold_rows.due(conn, now=node.now(), limit=1):
+            return 0
     return node.database.transact(work)
 
 
