@@ -94,6 +94,27 @@ def _ease_extensions(schema: dict[str, Any]) -> None:
     schema["properties"]["extensions"]["additionalProperties"] = {"type": "object"}
 
 
+def _share_common_properties(schema: dict[str, Any]) -> None:
+    # 3.2 knows these names for other objects only, but OpenCTI and others use them everywhere: when they are there they
+    # have the common meaning, so that whoever reads labels or a creator finds the type that 3.2 gives them.
+    schema["properties"] = {
+        name: {"$ref": f"../common/core.json#/properties/{name}"}
+        for name in (
+            "confidence",
+            "created_by_ref",
+            "external_references",
+            "labels",
+            "lang",
+            "revoked",
+        )
+    } | schema["properties"]
+
+
+def _ease_observable(schema: dict[str, Any]) -> None:
+    _ease_extensions(schema)
+    _share_common_properties(schema)
+
+
 def _ease_external_reference(schema: dict[str, Any]) -> None:
     # 2.5.1: source_name and one of three others. The forms of CVE and CAPEC ids are rules of their own.
     schema["properties"]["source_name"] = {"type": "string"}
@@ -153,11 +174,12 @@ def _ease_marking_definition(schema: dict[str, Any]) -> None:
     schema["required"] = ["type", "spec_version", "id", "created"]
     del schema["oneOf"]
     _ease_extensions(schema)
+    _share_common_properties(schema)
 
 
 _EASINGS: Final = {
     "common/core.json": _ease_extensions,
-    "common/cyber-observable-core.json": _ease_extensions,
+    "common/cyber-observable-core.json": _ease_observable,
     "common/external-reference.json": _ease_external_reference,
     "common/granular-marking.json": _ease_granular_marking,
     "common/hashes-type.json": _ease_hashes,

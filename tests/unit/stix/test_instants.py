@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -87,10 +88,8 @@ def test_what_is_no_instant_is_refused(text: str) -> None:
 @given(st.text(max_size=40))
 def test_no_text_breaks_the_reader(text: str) -> None:
     """Whatever comes, it is read or refused."""
-    try:
+    with contextlib.suppress(InstantInvalid):
         parse_micros(text)
-    except InstantInvalid:
-        return
 
 
 fractions = st.text("0123456789", max_size=14).map(lambda digits: f".{digits}" if digits else "")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import stix2
+from tests.unit.stix.samples import SAMPLES, indicator
 
 from cert_exchange.stix.canonical import Limits, parse_json
 from cert_exchange.stix.markings import (
@@ -17,7 +18,6 @@ from cert_exchange.stix.markings import (
     tlp_of_text,
 )
 from cert_exchange.stix.validation import validate
-from tests.unit.stix.samples import SAMPLES, indicator
 
 GREEN1 = "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da"
 GREEN2 = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stix2patterns.validator import run_validator
+from tests.unit.stix.samples import SAMPLES, read
 
 from cert_exchange.stix.patterns import PatternInvalid, check_pattern
-from tests.unit.stix.samples import SAMPLES, read
 
 SPEC_21 = (SAMPLES / "hard" / "patterns-v21-spec_examples.txt").read_text().splitlines()
 SPEC_20 = (SAMPLES / "hard" / "patterns-v20-spec_examples.txt").read_text().splitlines()
@@ -20,8 +20,7 @@ SPEC_20 = (SAMPLES / "hard" / "patterns-v20-spec_examples.txt").read_text().spli
 def takes(text: str, version: str) -> bool:
     try:
         check_pattern(text, version=version)
-    except PatternInvalid as refused:
-        assert str(refused)
+    except PatternInvalid:
         return False
     return True
 
@@ -186,8 +185,44 @@ def test_corners_of_the_grammar(text: str, version: str) -> None:
 
 
 PIECES = st.sampled_from(
-    "[ ] ( ) a:b file:hashes.MD5 .c [*] = != > IN LIKE NOT AND OR FOLLOWEDBY 'x' '' 5 -1 2.5 true h'00' "
-    "t'2016-05-12T08:17:27Z' WITHIN SECONDS REPEATS TIMES START STOP EXISTS , : . /**/".split()
+    [
+        "[",
+        "]",
+        "(",
+        ")",
+        "a:b",
+        "file:hashes.MD5",
+        ".c",
+        "[*]",
+        "=",
+        "!=",
+        ">",
+        "IN",
+        "LIKE",
+        "NOT",
+        "AND",
+        "OR",
+        "FOLLOWEDBY",
+        "'x'",
+        "''",
+        "5",
+        "-1",
+        "2.5",
+        "true",
+        "h'00'",
+        "t'2016-05-12T08:17:27Z'",
+        "WITHIN",
+        "SECONDS",
+        "REPEATS",
+        "TIMES",
+        "START",
+        "STOP",
+        "EXISTS",
+        ",",
+        ":",
+        ".",
+        "/**/",
+    ]
 )
 CHANGES = st.lists(
     st.tuples(st.integers(0, 30), st.sampled_from("'[]():.=, \\a5-*h")), min_size=1, max_size=3

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.stix.samples import ADDRESS, indicator
 
 from cert_exchange.stix.canonical import canonical_bytes
 from cert_exchange.stix.observables import CONTRIBUTING, deterministic_id, observable_id
@@ -17,7 +18,6 @@ from cert_exchange.stix.references import (
     is_observable_id,
     references_of,
 )
-from tests.unit.stix.samples import ADDRESS, indicator
 
 ONE = "identity--11111111-1111-4111-8111-111111111111"
 TWO = "malware--22222222-2222-4222-8222-222222222222"
@@ -31,9 +31,9 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 # Text around an id, quotes and backslashes: what only looks like a value must not be taken for one.
 near = st.builds(
     lambda before, stix_id, after: before + stix_id + after,
-    st.sampled_from(['"', '\\"', '\\', '","', "", " "]),
+    st.sampled_from(['"', '\\"', "\\", '","', "", " "]),
     ids,
-    st.sampled_from(['"', '\\"', '\\', '":', '",', " ", "\n"]),
+    st.sampled_from(['"', '\\"', "\\", '":', '",', " ", "\n"]),
 )
 trees = st.recursive(
     ids | near | texts | st.integers(-5, 5) | st.booleans(),
@@ -138,7 +138,7 @@ def test_what_an_id_is(text: str, is_one: bool) -> None:
 def test_observables_are_told_by_their_id() -> None:
     """The eighteen types of section 6, and no others."""
     assert len(OBSERVABLE_TYPES) == 18
-    assert OBSERVABLE_TYPES == CONTRIBUTING.keys()
+    assert CONTRIBUTING.keys() == OBSERVABLE_TYPES
     assert is_observable_id(ADDRESS["id"])
     assert not is_observable_id(ONE)
 
