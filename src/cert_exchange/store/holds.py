@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, delete, insert, select, update
 
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import parts
@@ -85,3 +85,79 @@ def let_go(
             )
         count += tx.execute(statement).rowcount
     return count
+
+
+def approved_rules(
+    tx: Transaction, audience: int, object_ids: Iterable[int]
+) -> dict[tuple[int, int], frozenset[str]]:
+    """(object, collection) -> the hold rules that a person released for this audience."""
+    found: dict[tuple[int, int], frozenset[str]] = {}
+    for part in parts(object_ids):
+        for row in tx.execute(
+            select(holds.c.object, holds.c.collection, holds.c.rule).where(
+                holds.c.audience == audience,
+                holds.c.object.in_(part),
+                holds.c.released_at.is_not(None),
+            )
+        ):
+            found[row[0], row[1]] = frozenset({row[2]})
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLine:
+    """One object version held back from one audience in one collection."""
+
+    object: int
+    collection: int
+    rule: str
+    reason: str
+    due_at: int | None
+
+
+def replace_holds(
+    tx: Transaction,
+    audience: int,
+    considered: Collection[int],
+    rows: Sequence[HoldLine],
+    *,
+    at: int,
+) -> None:
+    """Drop the open holds of these versions and write those that stand now; released ones stay."""
+    kept: dict[tuple[int, int], int] = {}
+    for part in parts(considered):
+        where = and_(
+            holds.c.audience == audience,
+            holds.c.object.in_(part),
+            holds.c.released_at.is_(None),
+        )
+        for row in tx.execute(
+            select(holds.c.object, holds.c.collection, holds.c.held_at).where(where)
+        ):
+            kept[row[0], row[1]] = row[2]
+        tx.execute(delete(holds).where(where))
+    fresh = list(rows)
+    if fresh:
+        for one in fresh:  # a released hold of another rule gives way to the one that stands now
+            tx.execute(
+                delete(holds).where(
+                    holds.c.audience == audience,
+                    holds.c.object == one.object,
+                    holds.c.collection == one.collection,
+                )
+            )
+        tx.execute(
+            insert(holds),
+            [
+                {
+                    "audience": audience,
+                    "object": row.object,
+                    "collection": row.collection,
+                    "rule": row.rule,
+                    "reason": row.reason,
+                    "held_at": kept.get((row.object, row.collection), at),
+                    "due_at": row.due_at,
+                }
+                for row in fresh
+            ],
+        )

@@ -10,11 +10,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import and_, bindparam, delete, select, update
 
 from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.database import Transaction
@@ -23,7 +23,6 @@ from cert_exchange.store.tables import (
     audience_members,
     audiences,
     collections,
-    holds,
     live,
     objects,
     partners,
@@ -321,104 +320,3 @@ def mark(tx: Transaction, rows: Sequence[tuple[int, int, bool, bool, bool]]) -> 
                 for view, position, last, first, carried in rows
             ],
         )
-
-
-def approved_rules(
-    tx: Transaction, audience: int, object_ids: Iterable[int]
-) -> dict[tuple[int, int], frozenset[str]]:
-    """(object, collection) -> the hold rules that a person released for this audience."""
-    found: dict[tuple[int, int], frozenset[str]] = {}
-    for part in parts(object_ids):
-        for row in tx.execute(
-            select(holds.c.object, holds.c.collection, holds.c.rule).where(
-                holds.c.audience == audience,
-                holds.c.object.in_(part),
-                holds.c.released_at.is_not(None),
-            )
-        ):
-            found[row[0], row[1]] = frozenset({row[2]})
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class HoldLine:
-    """One object version held back from one audience in one collection."""
-
-    object: int
-    collection: int
-    rule: str
-    reason: str
-    due_at: int | None
-
-
-def replace_holds(
-    tx: Transaction,
-    audience: int,
-    considered: Collection[int],
-    rows: Sequence[HoldLine],
-    *,
-    at: int,
-) -> None:
-    """Drop the open holds of these versions and write those that stand now; released ones stay."""
-    kept: dict[tuple[int, int], int] = {}
-    for part in parts(considered):
-        where = and_(
-            holds.c.audience == audience,
-            holds.c.object.in_(part),
-            holds.c.released_at.is_(None),
-        )
-        for row in tx.execute(
-            select(holds.c.object, holds.c.collection, holds.c.held_at).where(where)
-        ):
-            kept[row[0], row[1]] = row[2]
-        tx.execute(delete(holds).where(where))
-    fresh = list(rows)
-    if fresh:
-        for one in fresh:  # a released hold of another rule gives way to the one that stands now
-            tx.execute(
-                delete(holds).where(
-                    holds.c.audience == audience,
-                    holds.c.object == one.object,
-                    holds.c.collection == one.collection,
-                )
-            )
-        tx.execute(
-            insert(holds),
-            [
-                {
-                    "audience": audience,
-                    "object": row.object,
-                    "collection": row.collection,
-                    "rule": row.rule,
-                    "reason": row.reason,
-                    "held_at": kept.get((row.object, row.collection), at),
-                    "due_at": row.due_at,
-                }
-                for row in fresh
-            ],
-        )
-
-
-def count_live(tx: Transaction, view: int) -> int:
-    """How many lines are in force in a view."""
-    return int(
-        tx.execute(select(func.count()).select_from(live).where(live.c.view == view)).scalar_one()
-    )
-
-
-def lines_after(tx: Transaction, view: int, *, after: int, limit: int) -> Iterator[LogLine]:
-    """Lines of a view's log after a position, oldest first."""
-    rows = tx.execute(
-        select(
-            release_log.c.view, release_log.c.position, release_log.c.kind, release_log.c.object,
-            release_log.c.rendition, release_log.c.policy, release_log.c.rule, release_log.c.salt,
-        )
-        .where(release_log.c.view == view, release_log.c.position > after)
-        .order_by(release_log.c.position)
-        .limit(limit)
-    )  # fmt: skip
-    for row in rows:
-        yield LogLine(
-            row[0], row[1], row[2], row[3], row[4], row[5], row[6],
-            bytes(row[7]) if row[7] is not None else b"",
-        )  # fmt: skip

@@ -13,6 +13,7 @@ from cert_exchange.policy.decide import Allow, Context, Deny, Hold, Redact, answ
 from cert_exchange.services.releasing.evaluating import Plan, Pool, plans_for
 from cert_exchange.services.releasing.judging import Judge
 from cert_exchange.stix.instants import format_micros
+from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import objects, releases
 from cert_exchange.store import policies as policy_rows
 from cert_exchange.store.database import Transaction
@@ -93,7 +94,7 @@ def _explained(conn: Transaction, plan: Plan, ident: int, *, now: int) -> list[E
         (line.view, line.object): line for line in releases.live_rows(conn, plan.view_ids, [ident])
     }
     ids = [version.id for version in pool.by_ident[ident]]
-    approved = releases.approved_rules(conn, plan.audience.id, ids)
+    approved = hold_rows.approved_rules(conn, plan.audience.id, ids)
     waits = policy_rows.waits_of(conn, plan.audience.id, ids)
     texts = objects.stix_ids(conn, {target for targets in waits.values() for target in targets})
     found: list[Explained] = []
@@ -200,7 +201,7 @@ def _withheld_part(
         (line.view, line.object): line for line in releases.live_rows(conn, plan.view_ids, idents)
     }
     ids = [version.id for ident in idents for version in pool.by_ident[ident]]
-    approved = releases.approved_rules(conn, plan.audience.id, ids) if plan.holding else {}
+    approved = hold_rows.approved_rules(conn, plan.audience.id, ids) if plan.holding else {}
     found: list[tuple[tuple[str, str, str], str]] = []
     judge = Judge(plan, pool, now, approved)
     for ident in idents:

@@ -14,6 +14,7 @@ from cert_exchange.policy.decide import Allow
 from cert_exchange.policy.document import Policy
 from cert_exchange.services.releasing.evaluating import Plan, Pool, plan_of
 from cert_exchange.services.releasing.judging import Judge
+from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import policies as policy_rows
 from cert_exchange.store import releases
 from cert_exchange.store.database import Transaction
@@ -67,7 +68,7 @@ def _losses(conn: Transaction, plan: Plan, idents: list[int], *, now: int) -> li
     for line in releases.live_rows(conn, plan.view_ids, idents):
         lines.setdefault(line.ident, []).append(line)
     ids = [version.id for ident in idents for version in pool.by_ident[ident]]
-    approved = releases.approved_rules(conn, plan.audience.id, ids) if plan.holding else {}
+    approved = hold_rows.approved_rules(conn, plan.audience.id, ids) if plan.holding else {}
     judge = Judge(plan, pool, now, approved)
     losses: list[StagedLoss] = []
     collections = {view: collection for collection, view in plan.views.items()}

@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from cert_exchange.messages.evidence import Line as LedgerLine
@@ -18,26 +18,23 @@ from cert_exchange.messages.evidence import commitments_root, object_commitment
 from cert_exchange.node import Node
 from cert_exchange.services import ledger
 from cert_exchange.services.publishing.admitting import (
-    Identities,
     Known,
     Ruling,
-    Sender,
     Step,
     owner_of,
     rule_on,
 )
+from cert_exchange.services.publishing.knowing import Intake, read, sender_of
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.stix.envelopes import Batch, Examined
 from cert_exchange.stix.instants import format_micros, order_key, parse_micros
 from cert_exchange.stix.markings import TLP_DEFINITIONS
 from cert_exchange.stix.objects import StixObject
 from cert_exchange.store import ledger as ledger_rows
-from cert_exchange.store import objects, releases
-from cert_exchange.store import partners as partner_rows
-from cert_exchange.store.database import Transaction, reserve_ids
+from cert_exchange.store import objects
+from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Membership, NewVersion, Version
 from cert_exchange.store.tables import OWN, ObjectStatus
-from cert_exchange.store.tables import objects as objects_table
 
 _PREDEFINED = frozenset(str(definition["id"]) for definition in TLP_DEFINITIONS)
 
@@ -54,33 +51,6 @@ class Outcome:
     result: Result
     success: bool
     message: str
-
-
-@dataclass(slots=True)
-class _Intake:
-    """The state of one batch while it is ruled on, object by object."""
-
-    tx: Transaction
-    sender: Sender
-    identities: Identities
-    collection: int | None
-    """None: what `init` seeds, which is in no collection"""
-    now: int
-    nums: Mapping[str, int]
-    known: dict[int, list[Known]]
-    visible: set[int]
-    renditions: Mapping[bytes, int]
-    numbers: Sequence[int]
-    fresh: Collection[int]
-    """ids that this transaction numbered"""
-    news: list[NewVersion] = field(default_factory=list)
-    commitments: list[bytes] = field(default_factory=list)
-    joins: list[int] = field(default_factory=list)
-    changed: dict[int, None] = field(default_factory=dict)
-    sent: set[int] = field(default_factory=set)
-    contents: dict[int, Mapping[str, object]] = field(default_factory=dict)
-    fed: list[tuple[Version, list[tuple[int, int]]]] = field(default_factory=list)
-    """accepted versions of ids that nobody knew before"""
 
 
 def take_in(
@@ -119,9 +89,9 @@ def take_in_watched(
     """As `take_in`, with the releases it caused."""
     line_id = ledger_rows.reserve_line(tx)
     releasing = Releasing(tx, now, line_id, keep_verdicts)
-    sender = _sender(tx, origin, by)
+    sender = sender_of(tx, origin, by)
     items = [one for one in batch.items if one.item is not None]
-    intake = _read(tx, node, releasing, sender, items, collection, now)
+    intake = read(tx, node, releasing, sender, items, collection, now)
     salts = os.urandom(16 * len(items))
     outcomes: list[Outcome] = []
     taken = 0
@@ -163,85 +133,7 @@ def take_in_watched(
     return tuple(outcomes), releasing
 
 
-def _sender(tx: Transaction, origin: int, by: str) -> Sender:
-    if origin == OWN:
-        return Sender(OWN, by or "desk", frozenset(), frozenset(), relays_any=False)
-    row = partner_rows.authority(tx, origin)
-    return Sender(origin, row.name, row.speaks_for, row.relays, row.relays_any)
-
-
-def _read(
-    tx: Transaction,
-    node: Node,
-    releasing: Releasing,
-    sender: Sender,
-    items: Sequence[Examined],
-    collection: int | None,
-    now: int,
-) -> _Intake:
-    """Everything that ruling needs, in a fixed number of statements per part."""
-    texts: set[str] = set()
-    bodies: dict[bytes, bytes] = {}
-    for one in items:
-        assert one.item is not None
-        texts.add(one.item.id)
-        texts.update(reference.target for reference in one.item.references)
-        bodies[one.item.digest] = one.item.body
-    nums, fresh = objects.number_idents(tx, texts)
-    own_ids = {nums[one.item.id] for one in items if one.item is not None}
-    known = _known(tx, own_ids - fresh)
-    visible = _visible(tx, releasing, sender, own_ids - fresh)
-    renditions = objects.store_renditions(tx, bodies)
-    identities = Identities(node.identity, partner_rows.spoken_identities(tx))
-    numbers = reserve_ids(tx, objects_table, len(items))
-    return _Intake(
-        tx, sender, identities, collection, now, nums, known, visible, renditions, numbers, fresh
-    )
-
-
-def _known(tx: Transaction, idents: Collection[int]) -> dict[int, list[Known]]:
-    versions = list(objects.versions(tx, sorted(idents)))
-    places = objects.memberships_of(tx, [version.id for version in versions])
-    creators = objects.stix_ids(tx, {v.creator for v in versions if v.creator is not None})
-    found: dict[int, list[Known]] = {}
-    for version in sorted(versions, key=lambda one: one.id):
-        owner = creators.get(version.creator) if version.creator is not None else None
-        if owner is None and version.type == "identity":
-            owner = version.stix_id
-        found.setdefault(version.ident, []).append(
-            Known(
-                version.id,
-                version.version,
-                version.version_key,
-                version.origin,
-                version.sameness,
-                version.status == ObjectStatus.ACCEPTED.value,
-                owner,
-                {
-                    place.collection: place.taken_back_by
-                    if place.taken_back_at is not None
-                    else None
-                    for place in places.get(version.id, ())
-                },
-            )
-        )
-    return found
-
-
-def _visible(
-    tx: Transaction, releasing: Releasing, sender: Sender, idents: Collection[int]
-) -> set[int]:
-    """The ids that the sender may see or sent before."""
-    if sender.origin == OWN:
-        return set(idents)
-    visible = objects.sent_by(tx, idents, (sender.origin,))
-    for plan in releasing.plans:
-        if sender.origin in plan.audience.members:
-            visible |= releases.visible_idents(tx, plan.view_ids, idents).keys()
-    return visible
-
-
-def _one(intake: _Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
+def _one(intake: Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
     ident = intake.nums[item.id]
     known = intake.known.setdefault(ident, [])
     if item.id in _PREDEFINED and known:
@@ -264,7 +156,7 @@ def _one(intake: _Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
     return Outcome(index, item.id, version, _result(ruling), ruling.success, ruling.message)
 
 
-def _version(intake: _Intake, item: StixObject, known: Sequence[Known]) -> tuple[str, str]:
+def _version(intake: Intake, item: StixObject, known: Sequence[Known]) -> tuple[str, str]:
     """An object's version and its order; an observable's is its instant of storage, above all of its id."""
     text = item.version or item.created
     if text is not None and not item.observable:
@@ -278,7 +170,7 @@ def _version(intake: _Intake, item: StixObject, known: Sequence[Known]) -> tuple
 
 
 def _carry_out(
-    intake: _Intake,
+    intake: Intake,
     ident: int,
     item: StixObject,
     version: str,
@@ -317,7 +209,7 @@ def _carry_out(
 
 
 def _store(
-    intake: _Intake,
+    intake: Intake,
     ident: int,
     item: StixObject,
     version: str,
@@ -364,7 +256,7 @@ def _store(
 
 
 def _note(
-    intake: _Intake,
+    intake: Intake,
     ident: int,
     number: int,
     item: StixObject,
@@ -393,7 +285,7 @@ def _note(
     intake.known[ident] = known
 
 
-def _keep(intake: _Intake, item: StixObject, kind: str, reason: str) -> None:
+def _keep(intake: Intake, item: StixObject, kind: str, reason: str) -> None:
     objects.keep_refused(
         intake.tx, origin=intake.sender.origin, collection=intake.collection, kind=kind,
         stix_id=item.id, version=item.version, reason=reason, raw=item.body.decode("utf-8"),
@@ -401,7 +293,7 @@ def _keep(intake: _Intake, item: StixObject, kind: str, reason: str) -> None:
     )  # fmt: skip
 
 
-def _refused(intake: _Intake, examined: Examined) -> Outcome:
+def _refused(intake: Intake, examined: Examined) -> Outcome:
     reason = examined.refusal or "refused"
     objects.keep_refused(
         intake.tx, origin=intake.sender.origin, collection=intake.collection, kind="rejected",

@@ -16,15 +16,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cert_exchange.messages.evidence import Range, release_commitment
-from cert_exchange.services.releasing.closing import Closing, Gain, Key, Settlement
+from cert_exchange.services.releasing.arranging import Row, arrange, in_order
+from cert_exchange.services.releasing.closing import Closing, Key, Settlement
 from cert_exchange.services.releasing.evaluating import Plan, Pool, plans_for
 from cert_exchange.services.releasing.judging import Verdict
 from cert_exchange.stix.references import Role
-from cert_exchange.store import objects, releases
+from cert_exchange.store import holds as hold_rows
+from cert_exchange.store import references as reference_rows
+from cert_exchange.store import releases
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Head, Live, LiveLine, LogLine
-from cert_exchange.store.tables import OWN, LineKind
+from cert_exchange.store.tables import LineKind
 
 RELEASE: Final = LineKind.RELEASE.value
 WITHDRAWAL: Final = LineKind.WITHDRAWAL.value
@@ -132,13 +134,13 @@ class Releasing:
 
     def _write(self, settlement: Settlement, closing: Closing) -> None:
         plan = settlement.plan
-        live_after, returns, marks = self._arrange(settlement, closing)
+        live_after, returns, marks = arrange(settlement, closing, self.pool)
         lost = [line for line, _ in settlement.losses.values()]
         drafts = [
             (WITHDRAWAL, line.view, line.object, line.rendition, rule)
             for line, rule in settlement.losses.values()
         ]
-        gains = _in_order(settlement, self.pool)
+        gains = in_order(settlement, self.pool)
         drafts += [
             (RELEASE, gain.view, gain.version.id, gain.version.rendition, gain.rule)
             for gain in gains
@@ -152,64 +154,12 @@ class Releasing:
         self._write_down_who_waits(settlement)
         self._drop_unneeded(plan, settlement)
 
-    def _arrange(
-        self, settlement: Settlement, closing: Closing
-    ) -> tuple[dict[Key, _Row], list[Live], list[tuple[int, int, int, bool, bool, bool]]]:
-        """The rows that gains and returns make, the lines that return, and the flags of rows that stay."""
-        losses, gains = settlement.losses, settlement.gains
-        touched = {(line.view, line.ident) for line, _ in losses.values()}
-        touched |= {(gain.view, gain.version.ident) for gain in gains.values()}
-        touched |= {
-            (view, self.pool.by_id(number).ident) for view, number in settlement.carried_now
-        }
-        by_place: dict[tuple[int, int], list[_Row]] = {}
-        for gain in gains.values():
-            row = _Row(gain.view, gain.version, gain.carried, None)
-            by_place.setdefault((gain.view, gain.version.ident), []).append(row)
-        for view, ident in touched:
-            for line in closing.live[ident]:
-                key = (view, line.object)
-                if line.view != view or key in losses or key in gains:
-                    continue
-                carried = settlement.carried_now.get(key, line.carried)
-                by_place.setdefault((view, ident), []).append(
-                    _Row(view, self.pool.by_id(line.object), carried, line)
-                )
-        rows: dict[Key, _Row] = {}
-        returns: list[Live] = []
-        marks: list[tuple[int, int, int, bool, bool, bool]] = []
-        for place in by_place.values():
-            last, first = _ends(place)
-            for row in place:
-                row.is_last, row.is_first = row is last, row is first
-                if row.line is None:
-                    rows[row.view, row.version.id] = row
-                elif row.is_last and not row.line.is_last:
-                    rows[row.view, row.version.id] = row
-                    returns.append(row.line)
-                elif (row.is_last, row.is_first, row.carried) != (
-                    row.line.is_last,
-                    row.line.is_first,
-                    row.line.carried,
-                ):
-                    marks.append(
-                        (
-                            row.view,
-                            row.version.id,
-                            row.line.position,
-                            row.is_last,
-                            row.is_first,
-                            row.carried,
-                        )
-                    )
-        return rows, returns, marks
-
     def _append(
         self,
         plan: Plan,
         drafts: Sequence[tuple[str, int, int, int, str]],
         leaving: Sequence[Live],
-        rows: Mapping[Key, _Row],
+        rows: Mapping[Key, Row],
     ) -> dict[Key, int]:
         """Give positions and salts, write log and live; the position of each released version."""
         if not drafts:
@@ -267,9 +217,11 @@ class Releasing:
             for number, targets in settlement.waits.items()
             for target in sorted(targets)
         ]
-        objects.replace_waiting(self.tx, settlement.plan.audience.id, settlement.considered, waits)
+        reference_rows.replace_waiting(
+            self.tx, settlement.plan.audience.id, settlement.considered, waits
+        )
         if settlement.plan.holding or settlement.holds:
-            releases.replace_holds(
+            hold_rows.replace_holds(
                 self.tx,
                 settlement.plan.audience.id,
                 settlement.considered,
@@ -312,7 +264,7 @@ class Releasing:
                 needed = {
                     ident
                     for ident in idents
-                    if objects.has_live_dependant(self.tx, ident, view, _NEEDED)
+                    if reference_rows.has_live_dependant(self.tx, ident, view, _NEEDED)
                 }
                 drop.extend(line for line in carried if line.ident not in needed)
             if not drop:
@@ -330,65 +282,3 @@ class Releasing:
                 for target, role in self.pool.references.get(line.object, [])
                 if role != Role.EXTENSION
             }
-
-
-@dataclass(slots=True, eq=False)
-class _Row:
-    """A version as it will stand in `live`; `line` is its row there now, if it has one."""
-
-    view: int
-    version: Version
-    carried: bool
-    line: Live | None
-    is_last: bool = False
-    is_first: bool = False
-
-    def live_line(self, position: int) -> LiveLine:
-        version = self.version
-        return LiveLine(
-            self.view, position, version.id, version.ident, version.type, version.version,
-            version.version_key, version.origin, self.is_last, self.is_first, self.carried,
-            version.rendition, version.size,
-        )  # fmt: skip
-
-
-def _ends(rows: Sequence[_Row]) -> tuple[_Row, _Row]:
-    """Which of an id's rows in a view is last, and which first (DECISIONS 1 and 5)."""
-    first = min(rows, key=lambda row: (row.version.version_key, row.version.id))
-    if not rows[0].version.observable:
-        return max(rows, key=lambda row: (row.version.version_key, -row.version.id)), first
-    own = [row for row in rows if row.version.origin == OWN]
-    if not own:
-        origin = min(rows, key=lambda row: row.version.id).version.origin
-        own = [row for row in rows if row.version.origin == origin]
-    return max(own, key=lambda row: (row.version.version_key, row.version.id)), first
-
-
-def _in_order(settlement: Settlement, pool: Pool) -> list[Gain]:
-    """Gains with what they refer to before them; a cycle's members in the order of their numbers."""
-    gains = sorted(settlement.gains.values(), key=lambda gain: (gain.view, gain.version.id))
-    by_ident: dict[tuple[int, int], list[Gain]] = {}
-    for gain in gains:
-        by_ident.setdefault((gain.view, gain.version.ident), []).append(gain)
-    ordered: list[Gain] = []
-    seen: set[Key] = set()
-    for start in gains:
-        stack = [(start, False)]
-        while stack:
-            gain, ready = stack.pop()
-            key = (gain.view, gain.version.id)
-            if ready:
-                ordered.append(gain)
-                continue
-            if key in seen:
-                continue
-            seen.add(key)
-            stack.append((gain, True))
-            for target, role in pool.references.get(gain.version.id, []):
-                if role != Role.EXTENSION:
-                    stack.extend(
-                        (needed, False)
-                        for needed in by_ident.get((gain.view, target), ())
-                        if (needed.view, needed.version.id) not in seen
-                    )
-    return ordered

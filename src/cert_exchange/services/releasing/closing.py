@@ -18,10 +18,13 @@ from cert_exchange.policy.decide import Allow, Hold
 from cert_exchange.services.releasing.evaluating import Plan, Pool
 from cert_exchange.services.releasing.judging import Judge, Verdict
 from cert_exchange.stix.references import Role, is_observable_id
+from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import objects, releases
+from cert_exchange.store import references as reference_rows
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.holds import HoldLine
 from cert_exchange.store.objects import Version
-from cert_exchange.store.releases import HoldLine, Live
+from cert_exchange.store.releases import Live
 
 Key = tuple[int, int]
 """(view, object)"""
@@ -87,7 +90,7 @@ class Closing:
             rising |= {ident for ident in fresh if self.pool.is_carried_type(ident)}
             rising -= self.pool.fresh
             if rising:
-                queue |= objects.waiting_on(self.tx, rising, self.plan.audience.id)
+                queue |= reference_rows.waiting_on(self.tx, rising, self.plan.audience.id)
         self._carry_into_dependants(done)
         self._fix()
         self._carry()
@@ -102,7 +105,7 @@ class Closing:
         self._load_live(idents)
         known = [v.id for ident in idents - pool.fresh for v in pool.by_ident[ident]]
         if plan.holding and known:
-            self.judge.approved = releases.approved_rules(self.tx, plan.audience.id, known)
+            self.judge.approved = hold_rows.approved_rules(self.tx, plan.audience.id, known)
         result.considered.update(known)
         for ident in sorted(idents):
             lines = {(line.view, line.object): line for line in self.live[ident]}
@@ -190,7 +193,7 @@ class Closing:
             for ident in considered - self.pool.fresh
             if self.pool.is_carried_type(ident) and self.pool.held[ident]
         ]
-        for target, view in objects.views_with_dependants(self.tx, targets, views):
+        for target, view in reference_rows.views_with_dependants(self.tx, targets, views):
             lines = [line for line in self.live.get(target, ()) if line.view == view]
             if any((line.view, line.object) not in self.result.losses for line in lines):
                 continue

@@ -17,6 +17,7 @@ import orjson
 from cert_exchange.policy.decide import Subject, subject_of
 from cert_exchange.policy.document import Policy, Verb, parse_policy
 from cert_exchange.store import objects, releases
+from cert_exchange.store import references as reference_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Membership, Version
 from cert_exchange.store.releases import Audience, Head
@@ -157,7 +158,7 @@ class Pool:
         ids = [version.id for version in fresh]
         for number, places in objects.memberships_of(self.tx, ids).items():
             self.places[number] = {place.collection: place for place in places}
-        self.references.update(objects.references_of(self.tx, ids))
+        self.references.update(reference_rows.references_of(self.tx, ids))
         wanted = {v.rendition for v in fresh if v.rendition not in self.contents}
         for rendition, body in objects.bodies(self.tx, wanted).items():
             self.contents[rendition] = orjson.loads(body)

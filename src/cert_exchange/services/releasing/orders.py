@@ -36,13 +36,16 @@ class Submitter(Protocol):
     """Who deletes: a `services.partners.Caller`, of which a sibling room needs only this."""
 
     @property
-    def partner(self) -> int: ...
+    def partner(self) -> int:
+        """The partner's number."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name, for the ledger."""
 
     @property
-    def audience(self) -> int | None: ...
+    def audience(self) -> int | None:
+        """The audience's number, if a policy names the partner."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,133 @@
+"""How an id's versions will stand in a view, and in which order they are announced.
+
+1. Of an id's rows in a view one is last and one is first: the newest and the oldest version; of a cyber-observable
+   our own copy is last, else the first origin's newest (DECISIONS 1 and 5).
+2. An older version that becomes the last again returns with a new line, else a client that passed it never learns.
+3. What is referred to comes first; a cycle's members come in the order of their numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cert_exchange.services.releasing.closing import Closing, Gain, Key, Settlement
+from cert_exchange.services.releasing.evaluating import Pool
+from cert_exchange.stix.references import Role
+from cert_exchange.store.objects import Version
+from cert_exchange.store.releases import Live, LiveLine
+from cert_exchange.store.tables import OWN
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """A version as it will stand in `live`; `line` is its row there now, if it has one."""
+
+    view: int
+    version: Version
+    carried: bool
+    line: Live | None
+    is_last: bool = False
+    is_first: bool = False
+
+    def live_line(self, position: int) -> LiveLine:
+        """The row that `live` gains with a line at this position."""
+        version = self.version
+        return LiveLine(
+            self.view, position, version.id, version.ident, version.type, version.version,
+            version.version_key, version.origin, self.is_last, self.is_first, self.carried,
+            version.rendition, version.size,
+        )  # fmt: skip
+
+
+def arrange(
+    settlement: Settlement, closing: Closing, pool: Pool
+) -> tuple[dict[Key, Row], list[Live], list[tuple[int, int, int, bool, bool, bool]]]:
+    """The rows that gains and returns make, the lines that return, and the flags of rows that stay."""
+    losses, gains = settlement.losses, settlement.gains
+    touched = {(line.view, line.ident) for line, _ in losses.values()}
+    touched |= {(gain.view, gain.version.ident) for gain in gains.values()}
+    touched |= {(view, pool.by_id(number).ident) for view, number in settlement.carried_now}
+    by_place: dict[tuple[int, int], list[Row]] = {}
+    for gain in gains.values():
+        row = Row(gain.view, gain.version, gain.carried, None)
+        by_place.setdefault((gain.view, gain.version.ident), []).append(row)
+    for view, ident in touched:
+        for line in closing.live[ident]:
+            key = (view, line.object)
+            if line.view != view or key in losses or key in gains:
+                continue
+            carried = settlement.carried_now.get(key, line.carried)
+            by_place.setdefault((view, ident), []).append(
+                Row(view, pool.by_id(line.object), carried, line)
+            )
+    rows: dict[Key, Row] = {}
+    returns: list[Live] = []
+    marks: list[tuple[int, int, int, bool, bool, bool]] = []
+    for place in by_place.values():
+        last, first = ends(place)
+        for row in place:
+            row.is_last, row.is_first = row is last, row is first
+            if row.line is None:
+                rows[row.view, row.version.id] = row
+            elif row.is_last and not row.line.is_last:
+                rows[row.view, row.version.id] = row
+                returns.append(row.line)
+            elif (row.is_last, row.is_first, row.carried) != (
+                row.line.is_last,
+                row.line.is_first,
+                row.line.carried,
+            ):
+                marks.append(
+                    (
+                        row.view,
+                        row.version.id,
+                        row.line.position,
+                        row.is_last,
+                        row.is_first,
+                        row.carried,
+                    )
+                )
+    return rows, returns, marks
+
+
+def ends(rows: Sequence[Row]) -> tuple[Row, Row]:
+    """Which of an id's rows in a view is last, and which first (DECISIONS 1 and 5)."""
+    first = min(rows, key=lambda row: (row.version.version_key, row.version.id))
+    if not rows[0].version.observable:
+        return max(rows, key=lambda row: (row.version.version_key, -row.version.id)), first
+    own = [row for row in rows if row.version.origin == OWN]
+    if not own:
+        origin = min(rows, key=lambda row: row.version.id).version.origin
+        own = [row for row in rows if row.version.origin == origin]
+    return max(own, key=lambda row: (row.version.version_key, row.version.id)), first
+
+
+def in_order(settlement: Settlement, pool: Pool) -> list[Gain]:
+    """Gains with what they refer to before them; a cycle's members in the order of their numbers."""
+    gains = sorted(settlement.gains.values(), key=lambda gain: (gain.view, gain.version.id))
+    by_ident: dict[tuple[int, int], list[Gain]] = {}
+    for gain in gains:
+        by_ident.setdefault((gain.view, gain.version.ident), []).append(gain)
+    ordered: list[Gain] = []
+    seen: set[Key] = set()
+    for start in gains:
+        stack = [(start, False)]
+        while stack:
+            gain, ready = stack.pop()
+            key = (gain.view, gain.version.id)
+            if ready:
+                ordered.append(gain)
+                continue
+            if key in seen:
+                continue
+            seen.add(key)
+            stack.append((gain, True))
+            for target, role in pool.references.get(gain.version.id, []):
+                if role != Role.EXTENSION:
+                    stack.extend(
+                        (needed, False)
+                        for needed in by_ident.get((gain.view, target), ())
+                        if (needed.view, needed.version.id) not in seen
+                    )
+    return ordered
