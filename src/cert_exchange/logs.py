@@ -24,7 +24,7 @@ def configure(now: Callable[[], int]) -> None:
     def stamped(
         _logger: Any, _name: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
-        return {"at": format_micros(now()), **event}
+        return {"at": format_micros(now()), "event": event.pop("event", ""), **event}
 
     structlog.configure(
         processors=[

@@ -10,12 +10,16 @@ import asyncio
 import base64
 import gzip
 import json
+import subprocess
+import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -233,6 +237,17 @@ class Served:
     def stranger(self) -> Client:
         return Client(self.port)
 
+    def rights(self, alias: str, *, read: str = "b, c", write: str = "b, c", title: str = "") -> None:
+        """Say anew who may read and write a collection; one that is not there yet is made."""
+        from cert_exchange.services import collections
+
+        directory = self.node.settings.home / "collections"
+        (directory / f"{alias}.yaml").write_text(
+            f"id: {collection_id(alias)}\ntitle: {title or alias}\nalias: {alias}\n"
+            f"read: [{read}]\nwrite: [{write}]\n"
+        )
+        collections.load_collections(self.node, directory)
+
     def publish_many(self, count: int, *, start: int = 0, to: str = "indicators") -> list[str]:
         from tests.scenes import indicator
 
@@ -278,3 +293,30 @@ def sqlite_page_limit(new_node: Callable[..., Node], wall: Wall) -> Iterator[Ser
 
 def fresh_id(kind: str = "indicator") -> str:
     return f"{kind}--{uuid.uuid4()}"
+
+
+@contextmanager
+def started(home: Path, *, worker: bool = False) -> Iterator[tuple[int, Path]]:
+    """`serve` in a process of its own: its port and its log. It must end by SIGTERM with 0."""
+    log = home / "serve.log"
+    program = (
+        "import sys; from pathlib import Path; from cert_exchange.http import serve;"
+        f"serve(Path(sys.argv[1]), with_worker={worker})"
+    )
+    with log.open("w") as stream:
+        process = subprocess.Popen([sys.executable, "-c", program, str(home)], stderr=stream)
+    try:
+        port = None
+        for _ in range(600):
+            lines = [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+            port = next((one["address"][1] for one in lines if one["event"] == "listening"), None)
+            if port is not None:
+                break
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        assert port is not None, log.read_text()
+        yield port, log
+    finally:
+        process.terminate()
+        code = process.wait(30)
+    assert code == 0, log.read_text()

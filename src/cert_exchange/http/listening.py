@@ -48,6 +48,10 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End a head."""
         self._in_head = False
+        if len(self.url) > HEAD_BYTES:
+            # httptools cannot cut a longer one up, and would have us say 400.
+            self._refuse_head()
+            raise ValueError("URL too long")
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
@@ -58,7 +62,7 @@ class Protocol(HttpToolsProtocol):
             if self._patience is not None:
                 self._stop_waiting()
         elif self._head_bytes > MOST_HEAD_BYTES:
-            self._refuse(431, "Request header fields too large", "The request's head is too large.")
+            self._refuse_head()
         elif self._patience is None:
             self._wait()
 
@@ -73,6 +77,9 @@ class Protocol(HttpToolsProtocol):
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+    def _refuse_head(self) -> None:
+        self._refuse(431, "Request header fields too large", "The request's head is too large.")
 
     def _too_slow(self) -> None:
         self._patience = None

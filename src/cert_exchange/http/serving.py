@@ -27,6 +27,7 @@ from cert_exchange.http.access_log import AccessLog
 from cert_exchange.http.application import Application
 from cert_exchange.http.listening import Protocol
 from cert_exchange.node import Clock, Node, open_node
+from cert_exchange.services.timekeeping import accept_clock
 from cert_exchange.settings import Settings, load_settings
 
 log = structlog.get_logger(__name__)
@@ -58,8 +59,6 @@ def serve(home: Path, *, with_worker: bool = True, clock_ok: bool = False) -> No
     application = Application(node, AccessLog(sys.stderr))
     server = _Server(application, settings, with_worker=with_worker, clock_ok=clock_ok)
     if node is not None and clock_ok:
-        from cert_exchange.services.timekeeping import accept_clock  # noqa: PLC0415
-
         accept_clock(node, by="--clock-ok")
     server.attached = node
     try:
@@ -156,8 +155,6 @@ class _Server(uvicorn.Server):
                 log.warning("database not there yet", detail=error.detail)
                 continue
             if self._clock_ok:
-                from cert_exchange.services.timekeeping import accept_clock  # noqa: PLC0415
-
                 await asyncio.to_thread(accept_clock, node, by="--clock-ok")
             self.attached = node
             self._application.attach(node)

@@ -99,7 +99,7 @@ def match(segments: tuple[str, ...]) -> tuple[Route, tuple[str, ...]]:
 def _fits(wanted: str, found: str) -> bool:
     if wanted == _ROOT:
         return found != DISCOVERY
-    return found != NOTHING if wanted == _ANY else wanted == found
+    return found not in ("", NOTHING) if wanted == _ANY else wanted == found
 
 
 @dataclass(frozen=True, slots=True)
