@@ -183,13 +183,13 @@ def hold_release(
 
 def _print_withdrawal(done: Withdrawal, *, as_json: bool) -> None:
     if as_json:
-        lines = [asdict(line) | {"kind": line.kind.value} for line in done.lines]
+        lines = [asdict(line) | {"kind": str(line.kind)} for line in done.lines]
         printing.document({"versions": done.versions, "lines": lines})
         return
     printing.table(
         ["audience", "id", "version", "line", "rule"],
         [
-            (line.audience, line.stix_id, line.version, line.kind.value, line.rule)
+            (line.audience, line.stix_id, line.version, str(line.kind), line.rule)
             for line in done.lines
         ],
     )
@@ -208,7 +208,7 @@ def _publish(
                 node, body, collection=collection, by=operator(), progress=progress
             )
         outcomes.extend(done.outcomes)
-        gained.update((line.audience, str(line.kind.value), line.rule) for line in done.lines)
+        gained.update((line.audience, str(line.kind), line.rule) for line in done.lines)
     if as_json:
         printing.document({"outcomes": [asdict(o) for o in outcomes], "lines": _counted(gained)})
     else:

@@ -1,0 +1,192 @@
+"""publish, withdraw and hold, as a person at the desk uses them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli, bundle, indicator
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+
+
+def write(folder: Path, name: str, content: bytes) -> Path:
+    file = folder / name
+    file.write_bytes(content)
+    return file
+
+
+def test_publish_says_of_each_object_what_became_of_it(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """Accepted, duplicate and rejected stand side by side, each with its reason; a bad one spoils no other."""
+    bad = indicator(2) | {"pattern": ""}
+    file = write(tmp_path, "b.json", bundle(indicator(1), bad, indicator(3)))
+    first = cli("publish", file)
+    assert first.code == 1
+    assert [row["result"] for row in first.rows()] == ["accepted", "rejected", "accepted"]
+    assert "pattern" in first.rows()[1]["reason"]
+    assert "2 accepted, 1 rejected" in first.err
+    again = cli("publish", file)
+    assert [row["result"] for row in again.rows()] == ["duplicate", "rejected", "duplicate"]
+
+
+def test_published_objects_reach_the_audience_by_a_named_rule(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """The verdict says who sees how much by which rule."""
+    ran = cli("publish", write(tmp_path, "b.json", bundle(indicator(1))))
+    assert ran.code == 0
+    assert "cert-b: 1 release by Ours" in ran.err
+    assert cli("status", "--json").json()["views"][0]["visible"] == 1
+
+
+def test_a_dry_run_stores_nothing_and_tells_who_would_see_what(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """What it says is what publishing then does (CASES M09)."""
+    actor = {
+        "type": "threat-actor",
+        "spec_version": "2.1",
+        "id": "threat-actor--00000000-0000-4000-8000-000000000009",
+        "created": "2026-01-01T00:00:00.000Z",
+        "modified": "2026-01-01T00:00:00.000Z",
+        "name": "someone",
+    }
+    file = write(tmp_path, "b.json", bundle(indicator(1), indicator(2, confidence=10), actor))
+    looked = cli("publish", "--dry-run", file)
+    assert looked.code == 0
+    seen = {
+        row["id"].partition("--")[0] + row["id"][-1]: row["who would see it"]
+        for row in looked.rows()
+    }
+    assert seen["indicator1"] == "cert-b: released by Ours"
+    assert seen["indicator2"].startswith("cert-b: held by Weak evidence")
+    assert seen["threat-actor9"].startswith("cert-b: denied by No actors (For the ministries")
+    assert cli("search", "--type", "indicator").rows() == []
+    done = cli("publish", file, "--json").json()
+    assert {(line["answer"], line["rule"], line["objects"]) for line in done["lines"]} == {
+        ("release", "Ours", 1)
+    }
+
+
+def test_gzip_and_standard_input_are_taken(cli: Cli, node_with_b: Path, tmp_path: Path) -> None:
+    """A packed file, also of two members, and `-` are as good as a plain file."""
+    whole = bundle(indicator(1))
+    packed = gzip.compress(whole[:100]) + gzip.compress(whole[100:])
+    assert cli("publish", write(tmp_path, "b.json.gz", packed)).rows()[0]["result"] == "accepted"
+    assert cli("publish", "-", stdin=whole).rows()[0]["result"] == "duplicate"
+    assert cli("publish", "-", stdin=gzip.compress(bundle(indicator(4)))).code == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (b"not json", 1, "JSON"),
+        (
+            (SAMPLES / "stix" / "blackberry-romcom.json").read_bytes(),
+            1,
+            "STIX 2.0",
+        ),
+        (gzip.compress(bundle(indicator(1)))[:60], 1, "cut off"),
+        (b"\x1f\x8b\x08garbage-garbage", 1, "cannot be unpacked"),
+    ],
+    ids=["no-json", "stix-2.0", "cut-gzip", "false-gzip"],
+)
+def test_what_is_no_stix_is_refused_in_a_sentence(
+    cli: Cli, node_with_b: Path, tmp_path: Path, content: bytes, code: int, words: str
+) -> None:
+    """One sentence, no traceback, exit code 1."""
+    ran = cli("publish", write(tmp_path, "b.json", content))
+    assert ran.code == code
+    assert words in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_missing_file_is_found_before_anything_is_stored(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """Of several files none is published while one cannot be read or understood."""
+    good = write(tmp_path, "good.json", bundle(indicator(1)))
+    assert cli("publish", good, tmp_path / "none.json").code == 3
+    bad = write(tmp_path, "bad.json", b"{")
+    ran = cli("publish", good, bad)
+    assert ran.code == 1
+    assert "bad.json" in ran.err
+    assert cli("search", "--type", "indicator").rows() == []
+
+
+def test_a_gzip_bomb_is_cut_at_the_limit(tmp_path: Path) -> None:
+    """Unpacking never makes more than the limit, however small the file."""
+    from cert_exchange.cli.publishing import _read
+    from cert_exchange.errors import BodyTooLarge
+
+    bomb = write(tmp_path, "bomb.gz", gzip.compress(b" " * 20_000_000))
+    with pytest.raises(BodyTooLarge, match="1,000,000"):
+        _read(bomb, limit=1_000_000)
+
+
+def test_a_real_bundle_is_published_whole(cli: Cli, node_with_b: Path) -> None:
+    """The PoisonIvy report of 155 objects is accepted as published."""
+    ran = cli("publish", SAMPLES / "stix" / "poisonivy.json", "--quiet")
+    assert ran.code == 0
+    assert ran.out == ""
+    assert "155 objects published: 155 accepted" in ran.err
+
+
+def test_a_withdrawal_is_told_line_by_line(cli: Cli, node_with_b: Path, tmp_path: Path) -> None:
+    """What is taken back leaves the view, and the command says from whom."""
+    cli("publish", write(tmp_path, "b.json", bundle(indicator(1))))
+    ran = cli("withdraw", indicator(1)["id"], "--reason", "wrong")
+    assert ran.code == 0
+    assert [(row["audience"], row["line"]) for row in ran.rows()] == [("cert-b", "withdrawal")]
+    assert cli("status", "--json").json()["views"][0]["visible"] == 0
+    assert cli("withdraw", indicator(7)["id"], "--reason", "x").code == 3
+
+
+def test_holds_are_listed_and_released_by_a_person(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """A held object becomes visible when a person lets it go, and is listed until then."""
+    cli("publish", write(tmp_path, "b.json", bundle(indicator(2, confidence=10))))
+    held = cli("hold", "list", "--json").json()
+    assert [(row["audience"], row["rule"], row["due_at"]) for row in held] == [
+        ("cert-b", "Weak evidence", None)
+    ]
+    ran = cli("hold", "release", held[0]["stix_id"], "--reason", "looked at it")
+    assert (ran.code, ran.err.strip()) == (0, "1 hold released")
+    assert cli("hold", "list", "--json").json() == []
+    assert cli("status", "--json").json()["views"][0]["visible"] == 1
+    assert cli("hold", "release", held[0]["stix_id"], "--reason", "again").code == 3
+
+
+def test_a_collection_must_be_named_when_there_are_several(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """With one collection it is that one; with two the question names both."""
+    other = (node_with_b / "collections" / "indicators.yaml").read_text()
+    other = (
+        other.replace("1fb3569d", "2fb3569d")
+        .replace("indicators", "reports")
+        .replace("Indicators", "Reports")
+    )
+    (node_with_b / "collections" / "reports.yaml").write_text(other)
+    cli("collection", "load")
+    ran = cli("publish", write(tmp_path, "b.json", bundle(indicator(1))))
+    assert ran.code == 1
+    assert "indicators, reports" in ran.err
+
+
+def test_json_output_of_publish_is_one_document(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """A script reads outcomes and lines from one JSON document on standard output."""
+    ran = cli("publish", write(tmp_path, "b.json", bundle(indicator(1))), "--json")
+    document = json.loads(ran.out)
+    assert document["outcomes"][0]["result"] == "accepted"
+    assert document["lines"] == [
+        {"audience": "cert-b", "answer": "release", "rule": "Ours", "objects": 1}
+    ]
