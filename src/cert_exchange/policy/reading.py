@@ -83,7 +83,7 @@ def read_document(text: str, *, file: str) -> Document:
     except (YAMLError, RecursionError) as error:
         document.complain((), f"not YAML: {' '.join(str(error).split())[:200]}")
         raise document.refuse() from None
-    except Exception as error:  # noqa: BLE001 - the parser lets errors of every kind out on broken text; a bad file is no crash
+    except Exception as error:  # noqa: BLE001 - a foreign parser: whatever it lets out on a bad file, its author gets a sentence
         document.complain((), f"not YAML: the parser failed with {type(error).__name__}")
         raise document.refuse() from None
     if node is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import pytest
 from tests.unit.policy.making import (
@@ -72,6 +73,33 @@ def test_a_collection_that_the_policy_does_not_name_shows_nothing():
     """Even a rule about everything is about the policy's collections only."""
     answer = decided(OWN_ALLOWED, subject(), collection="inbox")
     assert answer == Deny("default", "the policy names no such collection", DenyKind.DEFAULT)
+
+
+@pytest.mark.case("M45")
+def test_each_origins_copy_is_decided_by_its_own_marking():
+    """One cyber-observable from two partners: a third gets the GREEN copy and never the AMBER one."""
+    for origin, level, passes in (("cert-a", "green", True), ("cert-c", "amber", False)):
+        copy = subject("ipv4-addr", origin=origin, object_marking_refs=[TLP2[level]])
+        assert isinstance(decided(ANY_ALLOWED, copy), Allow) == passes
+
+
+def test_a_revoked_version_is_decided_like_any_other():
+    """Partners learn of a revocation by the ordinary rules."""
+    assert isinstance(decided(OWN_ALLOWED, subject(revoked=True)), Allow)
+    assert isinstance(decided(OWN_ALLOWED + NO_INDICATORS, subject(revoked=True)), Deny)
+
+
+def test_deciding_costs_microseconds():
+    """1,000 decisions by 20 rules without a type in 0.1 s of CPU: ten times what was measured, so that only a slip fails."""
+    rules = "".join(
+        f"  - {{name: r{n}, match: {{labels: [x{n}], confidence: {{at_most: {n}}}}}, deny: true}}\n"
+        for n in range(20)
+    )
+    compiled, what, where = policy(rules + OWN_ALLOWED), subject(labels=["y"]), context()
+    before = time.thread_time()
+    for _ in range(1_000):
+        decide(compiled, what, where)
+    assert time.thread_time() - before < 0.1
 
 
 class TestOrigin:
