@@ -6,6 +6,7 @@
 3. Loading the same files again changes nothing and leaves no line in the ledger.
 4. A folder that is missing or empty is a mistake and never means "retire everything": it may be a disk that is not
    mounted.
+5. An alias that a policy in force names stays with its collection: the policy's words would turn to another one.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from cert_exchange.policy.collections import (
     parse_collection,
     problems_of_collections,
 )
-from cert_exchange.policy.reading import TEXT_LIMIT
+from cert_exchange.policy.document import parse_policy
+from cert_exchange.policy.reading import TEXT_LIMIT, place_in
 from cert_exchange.services import ledger
 from cert_exchange.store import collections as rows
+from cert_exchange.store import policies
 from cert_exchange.store.database import Transaction
 
 FILE_LIMIT: Final = 4 * TEXT_LIMIT
@@ -107,6 +110,8 @@ def _load(tx: Transaction, files: Sequence[CollectionFile], *, now: int, by: str
     if problems := problems_of_collections(files, partners.keys()):
         raise PolicyInvalid(problems)
     before = rows.declared(tx)
+    if problems := _aliases_in_use(tx, before, files):
+        raise PolicyInvalid(problems)
     retired = _retire_missing(tx, before, files, now)
     moved = [
         before[item.uuid].id
@@ -149,6 +154,31 @@ def _load(tx: Transaction, files: Sequence[CollectionFile], *, now: int, by: str
     if report.anything:
         ledger.record(tx, _line(report, now=now, by=by))
     return report
+
+
+def _aliases_in_use(
+    tx: Transaction, before: dict[str, rows.Declared], files: Sequence[CollectionFile]
+) -> tuple[Problem, ...]:
+    leaving = {
+        row.alias: item
+        for item in files
+        if (row := before.get(item.uuid)) is not None
+        and row.alias is not None
+        and row.alias != item.alias
+    }
+    if not leaving:
+        return ()
+    return tuple(
+        Problem(
+            item.file,
+            *place_in(item.places, ("alias",)),
+            f'the policy {active.name} calls this collection "{alias}"; keep that alias, or first apply the policy'
+            f" with {item.uuid} in its place",
+        )
+        for active in policies.in_force(tx)
+        for alias, item in leaving.items()
+        if alias in parse_policy(active.text, file=f"{active.name}.yaml").collections
+    )
 
 
 def _retire_missing(

@@ -11,6 +11,7 @@ from cert_exchange.errors import ConfigurationInvalid, PolicyInvalid
 from cert_exchange.messages.evidence import decode_line
 from cert_exchange.node import Node
 from cert_exchange.services.collections import load_collections
+from cert_exchange.services.policies import apply
 from cert_exchange.store import collections as rows
 from cert_exchange.store.tables import collections, ledger_lines, partners
 
@@ -119,6 +120,29 @@ def test_aliases_may_be_exchanged(node: Node, folder: Path):
     write(folder, "one", FIRST, alias="indicators")
     load_collections(node, folder)
     assert declared(node) == {FIRST: ("indicators", True), SECOND: (None, False)}
+
+
+def test_an_alias_that_a_policy_names_stays_with_its_collection(node: Node, folder: Path):
+    """Else the policy's words would turn to another collection that nobody decided to show."""
+    load_collections(node, folder)
+    text = (
+        "partners: [cert-b]\ncollections: [indicators]\nceiling: {tlp: green}\n"
+        "rules:\n  - {name: all, match: {origin: own}, allow: true}\n"
+    )
+    apply(node, text, file="cert-b.yaml", author="ann")
+    write(folder, "one", FIRST, alias="old")
+    write(folder, "two", SECOND, alias="indicators")
+    with pytest.raises(PolicyInvalid) as caught:
+        load_collections(node, folder)
+    assert [str(one) for one in caught.value.problems] == [
+        (
+            f'{folder}/one.yaml:3:8: the policy cert-b calls this collection "indicators"; keep that alias, or first'
+            f" apply the policy with {FIRST} in its place"
+        )
+    ]
+    assert declared(node) == {FIRST: ("indicators", True), SECOND: ("inbox", True)}
+    apply(node, text.replace("[indicators]", f"[{FIRST}]"), file="cert-b.yaml", author="ann")
+    assert load_collections(node, folder).changed == ("indicators", "old")
 
 
 def test_one_mistake_in_one_file_changes_nothing(node: Node, folder: Path):
