@@ -25,13 +25,13 @@ from urllib.parse import urlencode
 
 import pytest
 import uvicorn
+from tests.conftest import Wall
+from tests.scenes import Scene, uid
 
 from cert_exchange.http import make_app
 from cert_exchange.http.serving import configured
 from cert_exchange.node import Node
 from cert_exchange.services import partners
-from tests.conftest import Wall
-from tests.scenes import Scene, uid
 
 TAXII = "application/taxii+json;version=2.1"
 ROOT = "/api/"
@@ -146,7 +146,9 @@ class Client:
     def delete(self, path: str, query: Mapping[str, Any] | str | None = None) -> Got:
         return self.ask(path, query, method="DELETE")
 
-    def objects(self, query: Mapping[str, Any] | str | None = None, alias: str = "indicators") -> Got:
+    def objects(
+        self, query: Mapping[str, Any] | str | None = None, alias: str = "indicators"
+    ) -> Got:
         return self.get(objects_path(alias), query)
 
     def drain(
@@ -237,7 +239,9 @@ class Served:
     def stranger(self) -> Client:
         return Client(self.port)
 
-    def rights(self, alias: str, *, read: str = "b, c", write: str = "b, c", title: str = "") -> None:
+    def rights(
+        self, alias: str, *, read: str = "b, c", write: str = "b, c", title: str = ""
+    ) -> None:
         """Say anew who may read and write a collection; one that is not there yet is made."""
         from cert_exchange.services import collections
 
@@ -279,8 +283,8 @@ def sqlite_server(sqlite_node: Node, wall: Wall) -> Iterator[Served]:
 def sqlite_page_limit(new_node: Callable[..., Node], wall: Wall) -> Iterator[Served]:
     """A server whose own page limit is 5."""
     made = new_node("sqlite")
-    (made.settings.home / "node.yaml").open("a").write("page_limit: 5\n")
-    made.close()
+    with (made.settings.home / "node.yaml").open("a") as file:
+        file.write("page_limit: 5\n")
     from tests.conftest import reopen
 
     node = reopen(made, wall)
@@ -308,7 +312,11 @@ def started(home: Path, *, worker: bool = False) -> Iterator[tuple[int, Path]]:
     try:
         port = None
         for _ in range(600):
-            lines = [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+            lines = [
+                json.loads(line)
+                for line in log.read_text().splitlines(keepends=True)
+                if line.endswith("\n")
+            ]
             port = next((one["address"][1] for one in lines if one["event"] == "listening"), None)
             if port is not None:
                 break

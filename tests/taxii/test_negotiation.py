@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
+from tests.scenes import indicator
+from tests.taxii.conftest import ROOT, TAXII, Served, basic, objects_path
 
 from cert_exchange.errors import MediaTypeRefused, NotAcceptable
 from cert_exchange.services import partners
 from cert_exchange.store.tables import partners as partner_table
 from cert_exchange.taxii.negotiation import check_accept, check_content_type
-from tests.scenes import indicator
-from tests.taxii.conftest import ROOT, TAXII, Served, basic, objects_path
 
 GOOD = (
     "application/taxii+json;version=2.1",
@@ -199,9 +199,13 @@ def test_every_path_under_a_root_is_401_before_anything_is_looked_up(server: Ser
 def test_a_share_used_up_is_429_for_that_partner_only(server: Served) -> None:
     """The bucket holds a minute's share and fills evenly; Retry-After says when; others do not notice."""
     server.node.database.transact(
-        lambda tx: tx.execute(
-            update(partner_table).where(partner_table.c.name == "b").values(requests_per_minute=6)
-        ).rowcount
+        lambda tx: (
+            tx.execute(
+                update(partner_table)
+                .where(partner_table.c.name == "b")
+                .values(requests_per_minute=6)
+            ).rowcount
+        )
     )
     b, c = server.client("b"), server.client("c")
     assert [b.get("/taxii2/").status for _ in range(8)] == [200] * 6 + [429] * 2

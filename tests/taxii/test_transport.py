@@ -12,11 +12,6 @@ from pathlib import Path
 
 import pytest
 import trustme
-
-from cert_exchange.errors import CertExchangeError
-from cert_exchange.http import answers
-from cert_exchange.http.serving import CIPHERS
-from cert_exchange.node import Node
 from tests.scenes import indicator
 from tests.taxii.conftest import (
     ROOT,
@@ -28,6 +23,11 @@ from tests.taxii.conftest import (
     objects_path,
     started,
 )
+
+from cert_exchange.errors import CertExchangeError
+from cert_exchange.http import answers
+from cert_exchange.http.serving import CIPHERS
+from cert_exchange.node import Node
 
 EVERY_PATH = (
     "/taxii2/",
@@ -91,7 +91,11 @@ def test_with_and_without_the_final_slash_is_the_same(server: Served) -> None:
     client = server.client()
     for path in every_path(server):
         with_slash, without = client.get(path), client.get(path.rstrip("/"))
-        assert (without.status, without.raw) == (with_slash.status, with_slash.raw) == (200, without.raw)
+        assert (
+            (without.status, without.raw)
+            == (with_slash.status, with_slash.raw)
+            == (200, without.raw)
+        )
     posted = client.post(objects_path().rstrip("/"), {"objects": [indicator("slash", by=None)]})
     assert posted.status == 202
     assert client.get(objects_path() + "/").status == 404
@@ -226,7 +230,8 @@ def test_what_is_no_http_gets_an_error_resource(sqlite_server: Served) -> None:
 def test_custom_properties_in_an_envelope_are_ignored(sqlite_server: Served) -> None:
     """A request with properties that nobody knows is taken as without them."""
     got = sqlite_server.client().post(
-        objects_path(), {"objects": [indicator("custom", by=None)], "x_their_batch": 7, "more": False}
+        objects_path(),
+        {"objects": [indicator("custom", by=None)], "x_their_batch": 7, "more": False},
     )
     assert (got.status, got.json["success_count"]) == (202, 1)
 
@@ -311,10 +316,14 @@ def test_tls_is_1_2_or_newer_without_bad_suites(tmp_path: Path, sqlite_node: Nod
     with (home / "node.yaml").open("a") as file:
         file.write(f"tls_certificate: {chain}\ntls_key: {key}\nport: 0\n")
     with started(home) as (port, _):
-        for version, low in ((ssl.TLSVersion.TLSv1_3, False), (ssl.TLSVersion.TLSv1_2, False), (ssl.TLSVersion.TLSv1_1, True)):
+        for version, low in (
+            (ssl.TLSVersion.TLSv1_3, False),
+            (ssl.TLSVersion.TLSv1_2, False),
+            (ssl.TLSVersion.TLSv1_1, True),
+        ):
             context = ssl.create_default_context()
             authority.configure_trust(context)
-            with pytest.warns(DeprecationWarning) if low else nullcontext():
+            with pytest.warns(DeprecationWarning, match="TLS") if low else nullcontext():
                 context.minimum_version = context.maximum_version = version
             with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
                 if low:
@@ -322,7 +331,9 @@ def test_tls_is_1_2_or_newer_without_bad_suites(tmp_path: Path, sqlite_node: Nod
                         context.wrap_socket(raw, server_hostname="localhost")
                     continue
                 with context.wrap_socket(raw, server_hostname="localhost") as line:
-                    line.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                    line.sendall(
+                        b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                    )
                     assert line.recv(1000).startswith(b"HTTP/1.1 200 ")
                     cipher = line.cipher()
                     assert cipher is not None
@@ -339,13 +350,15 @@ def test_serve_ends_in_order_and_logs_requests_without_secrets(sqlite_node: Node
     home = sqlite_node.settings.home
     with (home / "node.yaml").open("a") as file:
         file.write("port: 0\n")
-    secret = "canary-secret-7d21"  # noqa: S105 - sought in the log
+    secret = "canary-secret-7d21"
     with started(home, worker=True) as (port, log):
         assert Client(port, basic("nobody", secret)).objects({"added_after": secret}).status == 401
         assert Client(port).get("/health/ready").status == 200
     text = log.read_text()
     lines = [json.loads(line) for line in text.splitlines()]
     assert secret not in text
-    assert {"listening", "request", "refused", "ending", "login failed"} <= {one["event"] for one in lines}
+    assert {"listening", "request", "refused", "ending", "login failed"} <= {
+        one["event"] for one in lines
+    }
     requests = [one for one in lines if one["event"] == "request"]
     assert [(one["route"], one["status"]) for one in requests] == [("-", 401), ("health", 200)]
