@@ -322,3 +322,13 @@ def test_a_preview_shows_what_publishing_does_and_stores_nothing(scene: Scene) -
     assert ("b", indicator("red")["id"], "denied") in answers
     assert scene.ids("b") == []
     assert [o.result for o in scene.publish(indicator("green"))] == ["accepted"]
+
+
+def test_a_policy_that_names_a_collection_twice_is_refused(scene: Scene) -> None:
+    """By alias and by UUID: a denial that names the one would silently not count for the other."""
+    from cert_exchange.errors import PolicyInvalid
+    from tests.scenes import uid
+
+    twice = NARROW.replace("[indicators]", f"[indicators, {uid('collection indicators')}]")
+    with pytest.raises(PolicyInvalid, match="name it once"):
+        scene.apply("b", twice)

@@ -62,14 +62,10 @@ def check(node: Node, text: str, *, file: str) -> Checked:
     policy = parse_policy(text, file=file)
     with node.database.reading() as conn:
         known_partners = policy_rows.partner_ids(conn)
-        collections = {
-            name
-            for uuid, alias in releases.collection_names(conn).values()
-            for name in (uuid, alias)
-            if name is not None
-        }
+        names = list(releases.collection_names(conn).values())
         rivals = policy_rows.rival_policies(conn, policy.name, policy.partners)
-    problems = list(problems_of_names(policy, known_partners, collections, file))
+    names_of = {name: uuid for uuid, alias in names for name in (uuid, alias) if name is not None}
+    problems = list(problems_of_names(policy, known_partners, names_of.keys(), file))
     problems += [
         Problem(
             file, *policy.places.get(("partners",), (0, 0)),
@@ -77,6 +73,16 @@ def check(node: Node, text: str, *, file: str) -> Checked:
         )
         for partner, rival in rivals
     ]  # fmt: skip
+    first: dict[str, str] = {}
+    for index, name in enumerate(policy.collections):
+        other = first.setdefault(names_of.get(name, name), name)
+        if (
+            other != name
+        ):  # a rule that names the one spelling would silently not count for the other
+            place = policy.places.get(("collections", index), (0, 0))
+            problems.append(
+                Problem(file, *place, f"'{name}' is the collection '{other}' again; name it once")
+            )
     if problems:
         raise PolicyInvalid(tuple(problems))
     return Checked(policy, warnings_of_policy(policy, file))

@@ -88,7 +88,7 @@ def take_in_watched(
 ) -> tuple[tuple[Outcome, ...], Releasing]:
     """As `take_in`, with the releases it caused."""
     line_id = ledger_rows.reserve_line(tx)
-    releasing = Releasing(tx, now, line_id, keep_verdicts)
+    releasing = Releasing(tx, now, line_id, keep_verdicts, keep_lines=origin == OWN)
     sender = sender_of(tx, origin, by)
     items = [one for one in batch.items if one.item is not None]
     intake = read(tx, node, releasing, sender, items, collection, now)

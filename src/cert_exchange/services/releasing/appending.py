@@ -58,6 +58,8 @@ class Releasing:
     now: int
     ledger_line: int
     keep_verdicts: bool = False
+    keep_lines: bool = True
+    """whether `lines` is wanted: a partner's POST has nobody to report them to"""
     heads: list[Head] = field(init=False)
     plans: list[Plan] = field(init=False)
     pool: Pool = field(init=False)
@@ -126,7 +128,7 @@ class Releasing:
                 if origin in plan.audience.members
                 for ident in those
             }
-            closing = Closing(self.tx, plan, self.pool, self.now, sent)
+            closing = Closing(self.tx, plan, self.pool, self.now, sent, self.keep_verdicts)
             settlement = closing.settle(wanted)
             self._write(settlement, closing)
 
@@ -188,16 +190,17 @@ class Releasing:
                     object_id=number, policy=policy_id, rule=rule,
                 )
             )  # fmt: skip
-            self.lines.append(
-                Line(
-                    plan.audience.name,
-                    collections[view],
-                    version.stix_id,
-                    version.version,
-                    kind,
-                    rule,
+            if self.keep_lines:
+                self.lines.append(
+                    Line(
+                        plan.audience.name,
+                        collections[view],
+                        version.stix_id,
+                        version.version,
+                        kind,
+                        rule,
+                    )
                 )
-            )
             if kind == RELEASE:
                 positions[view, number] = position
                 gained.append(rows[view, number].live_line(position))

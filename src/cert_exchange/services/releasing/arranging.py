@@ -45,13 +45,19 @@ def arrange(
 ) -> tuple[dict[Key, Row], list[Live], list[tuple[int, int, int, bool, bool, bool]]]:
     """The rows that gains and returns make, the lines that return, and the flags of rows that stay."""
     losses, gains = settlement.losses, settlement.gains
-    touched = {(line.view, line.ident) for line, _ in losses.values()}
-    touched |= {(gain.view, gain.version.ident) for gain in gains.values()}
-    touched |= {(view, pool.by_id(number).ident) for view, number in settlement.carried_now}
+    rows: dict[Key, Row] = {}
     by_place: dict[tuple[int, int], list[Row]] = {}
-    for gain in gains.values():
-        row = Row(gain.view, gain.version, gain.carried, None)
-        by_place.setdefault((gain.view, gain.version.ident), []).append(row)
+    for key, gain in gains.items():
+        version = gain.version
+        if version.ident in pool.fresh and len(pool.by_ident[version.ident]) == 1:
+            # Nothing else is known of the id: its only version is first and last.
+            rows[key] = Row(gain.view, version, gain.carried, None, is_last=True, is_first=True)
+        else:
+            row = Row(gain.view, version, gain.carried, None)
+            by_place.setdefault((gain.view, version.ident), []).append(row)
+    touched = {(line.view, line.ident) for line, _ in losses.values()}
+    touched |= by_place.keys()
+    touched |= {(view, pool.by_id(number).ident) for view, number in settlement.carried_now}
     for view, ident in touched:
         for line in closing.live[ident]:
             key = (view, line.object)
@@ -61,7 +67,6 @@ def arrange(
             by_place.setdefault((view, ident), []).append(
                 Row(view, pool.by_id(line.object), carried, line)
             )
-    rows: dict[Key, Row] = {}
     returns: list[Live] = []
     marks: list[tuple[int, int, int, bool, bool, bool]] = []
     for place in by_place.values():
@@ -109,9 +114,15 @@ def in_order(settlement: Settlement, pool: Pool) -> list[Gain]:
     by_ident: dict[tuple[int, int], list[Gain]] = {}
     for gain in gains:
         by_ident.setdefault((gain.view, gain.version.ident), []).append(gain)
+    inside = {gain.version.ident for gain in gains}
     ordered: list[Gain] = []
     seen: set[Key] = set()
     for start in gains:
+        if inside.isdisjoint([target for target, _ in pool.references.get(start.version.id, ())]):
+            if (start.view, start.version.id) not in seen:
+                seen.add((start.view, start.version.id))
+                ordered.append(start)
+            continue
         stack = [(start, False)]
         while stack:
             gain, ready = stack.pop()

@@ -68,6 +68,7 @@ class Closing:
     now: int
     arrived: Collection[int]
     """ids whose members' own copies arrived now: visible to the audience because it sent them"""
+    keep_verdicts: bool = False
     live: dict[int, list[Live]] = field(default_factory=dict)
     """ident -> its lines in force in the audience's views"""
     sent: dict[int, bool] = field(default_factory=dict)
@@ -112,7 +113,8 @@ class Closing:
             allowed: set[Key] = set()
             denied: dict[int, str] = {}
             for verdict in self.judge.verdicts(ident, lines):
-                result.verdicts.append(verdict)
+                if self.keep_verdicts:
+                    result.verdicts.append(verdict)
                 key = (verdict.view, verdict.version.id)
                 decision = verdict.decision
                 if isinstance(decision, Allow):
