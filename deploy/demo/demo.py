@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -54,6 +55,16 @@ PUBLISHED = {
 }
 PULLED = {"cert-a": ["indicators"], "cert-b": ["indicators", "attack"]}
 PUSHED = {"cert-a": ["reports"], "cert-b": ["reports"]}
+MOVED = (
+    "accepted",
+    "duplicate",
+    "proposal",
+    "conflict",
+    "rejected",
+    "confirmed",
+    "refused",
+    "recalled",
+)
 PORTS = {"cert-a": 18443, "cert-b": 18444}
 
 
@@ -209,9 +220,7 @@ def tell_the_story(a: DemoNode, b: DemoNode, report: Report) -> None:
     together([lambda: connect(a, b, folder), lambda: connect(b, a, folder)])
 
     report.step("each pulls the other's indicators (B also A's ATT&CK) and pushes its reports")
-    for reports in together([lambda: sync(a), lambda: sync(b)]):
-        for run in reports:
-            report.check(f"{run['name']}: {run['outcome']}", agreed=run["ok"])
+    exchange(a, b, report)
 
     report.step("what is where, in object versions")
     show_figures(a, b, report)
@@ -249,8 +258,8 @@ def tell_the_story(a: DemoNode, b: DemoNode, report: Report) -> None:
     report.say(
         f"the oldest of them: {oldest.get('id')}, {oldest.get('name', '')!r}, of {oldest.get('created')}"
     )
-    for reports in together([lambda: sync(a), lambda: sync(b)]):
-        report.check("the nodes exchange again", agreed=all(run["ok"] for run in reports))
+    report.step("the nodes exchange again, and agree again")
+    exchange(a, b, report)
     for alias in ("indicators", "reports"):
         compare(a, b, client, alias, report)
 
@@ -273,13 +282,16 @@ def publish(node: DemoNode, report: Report) -> None:
                 "publish", str(SAMPLES / name), "--collection", collection, "--json", accept=(0, 1)
             )
         )
-        counts: dict[str, int] = {}
-        for outcome in told["outcomes"]:
-            counts[outcome["result"]] = counts.get(outcome["result"], 0) + 1
+        counts = Counter(outcome["result"] for outcome in told["outcomes"])
         summary = ", ".join(f"{number:,} {result}" for result, number in sorted(counts.items()))
         report.check(
-            f"{node.name}/{collection}: {name}: {summary}", agreed=counts.get("rejected", 0) == 0
+            f"{node.name}/{collection}: {name}: {summary}",
+            agreed=counts["accepted"] > 0.9 * len(told["outcomes"]),
         )
+        # Published data are not perfect: what the standard forbids is refused alone, with its reason.
+        for outcome in told["outcomes"]:
+            if outcome["result"] == "rejected":
+                report.say(f"      {outcome['id']}: {outcome['message']}")
 
 
 def connect(node: DemoNode, other: DemoNode, folder: Path) -> None:
@@ -295,6 +307,25 @@ def connect(node: DemoNode, other: DemoNode, folder: Path) -> None:
                 "--secret-file", str(handed_over(folder, other, node)), "--ca-file", str(node.ca_file),
                 "--option", "server=cert-exchange",
             )  # fmt: skip
+
+
+def exchange(a: DemoNode, b: DemoNode, report: Report) -> None:
+    """Have both nodes pull and push until nothing is left; the workers may have been first."""
+    for node, runs in zip((a, b), together([lambda: sync(a), lambda: sync(b)]), strict=True):
+        totals = {c["name"]: c["counters"].get("total", {}) for c in node.ask("status")["channels"]}
+        for run in runs:
+            told = ", ".join(
+                f"{number:,} {what}"
+                for what, number in totals.get(run["name"], {}).items()
+                if number and what in MOVED
+            )
+            report.check(
+                f"{node.name}: {run['name']}: {told or 'nothing'} so far"
+                + ("" if run["ok"] else f"; {run['outcome']}"),
+                agreed=run["ok"],
+            )
+            for refused in run["refusals"]:
+                report.say(f"      {refused['stix_id']}: {refused['reason']}")
 
 
 def sync(node: DemoNode) -> list[dict[str, Any]]:
@@ -360,13 +391,24 @@ def compare(
 ) -> set[tuple[str, str]]:
     """Compare three answers about B's view at A: a foreign client's poll, A's export, B's node."""
     polled = client.objects(alias)
-    exported = json.loads(a.cli("export", f"{b.name}/{alias}", "-")).get("objects", [])
+    exported, held = together(
+        [
+            lambda: json.loads(a.cli("export", f"{b.name}/{alias}", "-")).get("objects", []),
+            lambda: b.ask(
+                "search",
+                "--from",
+                a.name,
+                "--collection",
+                alias,
+                "--all-versions",
+                "--limit",
+                "100000",
+            ),
+        ]
+    )
     report.check(
         f"{alias}: {len(polled):,} objects polled, byte for byte what {a.name} says that {b.name} may see",
         agreed=digests(polled) == digests(exported) and len(polled) == len(exported),
-    )
-    held = b.ask(
-        "search", "--from", a.name, "--collection", alias, "--all-versions", "--limit", "100000"
     )
     versioned = keys(item for item in polled if "created" in item)
     holds = {(hit["id"], hit["version"]) for hit in held}

@@ -9,9 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-# taxii2-client lets this variable override the CA that it is given.
-os.environ.pop("REQUESTS_CA_BUNDLE", None)
-
 from taxii2client.v21 import ApiRoot, Collection, Server, as_pages
 
 PAGE = 1000
@@ -22,6 +19,9 @@ class StockClient:
     """taxii2-client with a partner's user and password, verifying the server with the demo's CA."""
 
     def __init__(self, url: str, *, user: str, password: str, ca_file: Path) -> None:
+        # requests, under taxii2-client, lets these variables override the CA that it is given.
+        for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            os.environ.pop(variable, None)
         self._login = {"user": user, "password": password, "verify": str(ca_file)}
         self.server = Server(f"{url}/taxii2/", **self._login)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cert_exchange.cli import printing
-from cert_exchange.cli.options import Home, home_of, opened
+from cert_exchange.cli.options import Home, home_of, opened, quiet_logs
 
 
 def register(app: typer.Typer) -> None:
@@ -27,20 +28,25 @@ def backup(
     from cert_exchange.services import safekeeping
 
     with opened(home) as node, printing.progress("copying") as progress:
-        safekeeping.backup(node, folder, progress=progress)
+        safekeeping.backup(node, folder, progress)
     printing.verdict(f"copied to {folder}; it holds the node's keys")
 
 
 def restore(
     folder: Annotated[Path, typer.Argument(help="A folder that `backup` made.")],
     *,
+    database_url: Annotated[
+        str | None,
+        typer.Option("--database-url", help="An empty PostgreSQL database, for a backup of one."),
+    ] = None,
     home: Home = None,
 ) -> None:
     """Make a node's folder out of a backup. An existing node is never overwritten."""
     from cert_exchange.services import safekeeping
 
-    with printing.progress("restoring") as progress:
-        safekeeping.restore(folder, home_of(home), progress=progress)
+    with quiet_logs(), printing.progress("restoring") as progress:
+        proved = safekeeping.restore(folder, home_of(home), progress, database_url=database_url)
+    printing.facts(asdict(proved))
     printing.verdict(
-        "restored; start it, then run `cert-exchange doctor` and `cert-exchange ledger verify`"
+        "restored, and its ledger verifies. Partners lose nothing: the logs start a new epoch above what they fetched"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
 
 import typer
 
@@ -24,7 +24,7 @@ def verify(*, as_json: AsJson = False, home: Home = None) -> None:
 
     with opened(home) as node, printing.progress("verifying") as progress:
         found = ledger.verify(node, progress=progress)
-    facts: dict[str, Any] = {name: getattr(found, name) for name in found.__slots__}
+    facts = asdict(found)
     if as_json:
         printing.document(facts)
     else:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import pwd
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,11 +44,28 @@ def opened(home: Path | None) -> Iterator[Node]:
     """Open the node, and close it afterwards."""
     from cert_exchange.node import open_node
 
-    node = open_node(home_of(home))
+    with quiet_logs():
+        node = open_node(home_of(home))
+        try:
+            yield node
+        finally:
+            node.close()
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Keep what services log off this terminal, but for errors: the command's own verdict says it better."""
+    import structlog
+
+    before = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
     try:
-        yield node
+        yield
     finally:
-        node.close()
+        structlog.configure(**before)
 
 
 def operator() -> str:
