@@ -1,0 +1,151 @@
+"""Who sees what: audiences, policies, the release logs and what they leave in force."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from cert_exchange.store.tables.schema import Exact, Number, metadata
+
+audiences = Table(
+    "audiences",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("name", Exact, nullable=False, unique=True),
+    Column("policy", Exact, nullable=False),  # the name of the policy that decides for it
+    Column("made_at", BigInteger, nullable=False),
+)
+
+audience_members = Table(
+    "audience_members",
+    metadata,
+    Column("audience", ForeignKey("audiences.id"), primary_key=True),
+    Column("partner", ForeignKey("partners.id"), primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger),  # NULL: a member now; a partner is in one audience at a time
+    Index(
+        None,
+        "partner",
+        unique=True,
+        sqlite_where=text("until IS NULL"),
+        postgresql_where=text("until IS NULL"),
+    ),
+)
+
+views = Table(
+    "views",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("audience", ForeignKey("audiences.id"), nullable=False),
+    Column("collection", ForeignKey("collections.id"), nullable=False),
+    # The head: the last instant of the log. `append` locks this row until commit.
+    Column("head", BigInteger, nullable=False),
+    Column("closed_at", BigInteger),  # its policy no longer names the collection
+    UniqueConstraint("audience", "collection"),
+)
+
+release_log = Table(
+    "release_log",
+    metadata,
+    Column("view", ForeignKey("views.id"), primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("kind", Exact, nullable=False),
+    Column("object", ForeignKey("objects.id"), nullable=False),
+    Column("rendition", ForeignKey("renditions.id"), nullable=False),
+    Column(
+        "policy", ForeignKey("policies.id")
+    ),  # NULL where no policy decided (an owner's withdrawal)
+    Column("rule", Text, nullable=False),
+    Column("salt", LargeBinary(16)),
+    Column("commitment", LargeBinary(32)),  # kept in place of an erased salt
+    Column("ledger_line", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+live = Table(
+    "live",
+    metadata,
+    Column("view", ForeignKey("views.id"), primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("object", ForeignKey("objects.id"), nullable=False),
+    Column("ident", BigInteger, nullable=False),
+    Column("type", Exact, nullable=False),
+    Column("version", Exact, nullable=False),
+    Column("version_key", Exact, nullable=False),
+    Column("origin", Integer, nullable=False),
+    Column("is_last", SmallInteger, nullable=False),  # 1 or 0, so that one index serves both
+    Column("is_first", SmallInteger, nullable=False),
+    Column("carried", SmallInteger, nullable=False),  # 1: here only because a dependant needs it
+    Column("rendition", ForeignKey("renditions.id"), nullable=False),
+    Column("size", Integer, nullable=False),
+    # A page's bounds and bytes are found without touching the row: rendition and size stand in the index.
+    Index(None, "view", "is_last", "position", "rendition", "size"),
+    Index(None, "view", "type", "is_last", "position"),
+    Index(None, "view", "ident", "object", unique=True),
+    sqlite_with_rowid=False,
+)
+
+waiting = Table(
+    "waiting",
+    metadata,
+    # Allowed, but a required reference is not visible to the audience yet: reconsidered when `target` is.
+    Column("audience", ForeignKey("audiences.id"), primary_key=True),
+    Column("target", ForeignKey("identifiers.num"), primary_key=True),
+    Column("object", ForeignKey("objects.id"), primary_key=True),
+    Index(None, "object"),
+    sqlite_with_rowid=False,
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("audience", ForeignKey("audiences.id"), primary_key=True),
+    Column("object", ForeignKey("objects.id"), primary_key=True),
+    Column("collection", ForeignKey("collections.id"), primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("held_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger),  # NULL: only a person releases it
+    Column("released_at", BigInteger),
+    Column("released_by", Text),
+    Index(None, "due_at"),
+    sqlite_with_rowid=False,
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("name", Exact, nullable=False),  # one active version a name
+    Column("version", Integer, nullable=False),  # counts from 1 within a name
+    Column("text", Text, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("applied_at", BigInteger, nullable=False),
+    Column("replaced_at", BigInteger),  # NULL: active
+    # Gains stream after the switch: the last objects.id considered; NULL when all have been.
+    Column("gains_after", BigInteger),
+    UniqueConstraint("name", "version"),
+)
+
+staged_losses = Table(
+    "staged_losses",
+    metadata,
+    Column("run", Exact, primary_key=True),  # one run of preview or apply
+    Column("view", ForeignKey("views.id"), primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("staged_at", BigInteger, nullable=False),
+)
