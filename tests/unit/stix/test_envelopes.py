@@ -186,10 +186,13 @@ def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_network(*_: object, **__: object) -> None:
         raise AssertionError("the door opened a socket")
 
+    # A real listener too: what the Rust parts did would pass by Python's socket module.
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/x"
     monkeypatch.setattr(socket, "socket", no_network)
     monkeypatch.setattr(socket, "getaddrinfo", no_network)
     monkeypatch.setattr(socket, "create_connection", no_network)
-    url = "http://127.0.0.1:9/x"
     content = [
         indicator(
             external_references=[{"source_name": "x", "url": url}],
@@ -219,6 +222,8 @@ def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
         batch(value)
     with pytest.raises(NotJson):
         examine(f'<!DOCTYPE x [<!ENTITY e SYSTEM "{url}">]><x>&e;</x>'.encode(), limits=LIMITS)
+    with listener, pytest.raises(BlockingIOError):
+        listener.accept()
 
 
 def traffic(number: int) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import time
 from typing import Any
 
 import pytest
@@ -370,6 +372,44 @@ def test_ipv6(address: str, taken: bool) -> None:
 def test_references_of_observables(content: dict[str, Any], words: str) -> None:
     """References that the schema leaves as plain text are ids, of the types that the standard allows."""
     assert words in refusal(content)
+
+
+@pytest.mark.parametrize(
+    ("stix_type", "text", "taken"),
+    [
+        ("url", "http://198.51.100.7:8080/a|b?{c}", True),
+        ("url", "ftp://müller.example/ü", True),
+        ("url", "hugesoft.example", False),
+        ("url", "http://a b", False),
+        ("domain-name", "_dmarc.bücher.example.", True),
+        ("domain-name", "http://example.com", False),
+        ("domain-name", "", False),
+        ("email-addr", "some.one@example.com", True),
+        ("email-addr", '"a@b"@example.com', True),
+        ("email-addr", "nobody", False),
+        ("email-addr", "@example.com", False),
+    ],
+)
+def test_values(stix_type: str, text: str, taken: bool) -> None:
+    """What cannot be a URL, name or address is refused; what attackers bend passes."""
+    content = {"type": stix_type, "id": f"{stix_type}--{UUID}", "value": text}
+    if taken:
+        assert made(content).observable
+    else:
+        assert refusal(content).startswith("value is")
+
+
+@pytest.mark.case("H01")
+@pytest.mark.parametrize("stix_type", ["url", "domain-name", "email-addr"])
+@pytest.mark.parametrize(
+    "text", ["@" * 200_000, "a" * 200_000 + " ", "a:" * 100_000 + " ", "a@" * 100_000]
+)
+def test_long_values_cost_little(stix_type: str, text: str) -> None:
+    """No value makes the door search for long."""
+    start = time.process_time()
+    with contextlib.suppress(ObjectInvalid):
+        made({"type": stix_type, "id": f"{stix_type}--{UUID}", "value": text})
+    assert time.process_time() - start < 0.5
 
 
 def test_the_deprecated_container() -> None:

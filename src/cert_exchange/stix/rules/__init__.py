@@ -32,6 +32,20 @@ __all__ = ["check", "is_versioned_observable", "warnings"]
 
 _CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}")
 _CAPEC: Final = re.compile(r"CAPEC-[0-9]{1,9}")
+_VALUES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
+    "url": (
+        re.compile(r"[A-Za-z][A-Za-z0-9+.-]*+:[^\s\x00-\x1f]+"),
+        "a URL with its scheme and without spaces, such as https://example.com/ (STIX 6.15)",
+    ),
+    "domain-name": (
+        re.compile(r"[^\s\x00-\x1f/:@]{1,255}"),
+        "a domain name alone, such as www.example.com (STIX 6.4)",
+    ),
+    "email-addr": (
+        re.compile(r"[^\x00-\x1f@][^\x00-\x1f]*@[^\x00-\x1f@\s]+"),
+        "an e-mail address alone, such as someone@example.com (STIX 6.5)",
+    ),
+}
 
 
 def check(content: Mapping[str, Any], *, observable: bool) -> None:
@@ -64,6 +78,8 @@ def check(content: Mapping[str, Any], *, observable: bool) -> None:
                 )
         case "ipv6-addr":
             _check_ipv6(content["value"])
+        case "url" | "domain-name" | "email-addr":
+            _check_value(stix_type, content["value"])
         case _:
             pass
     if not observable and "defanged" in content:
@@ -118,6 +134,13 @@ def _check_language_content(content: Mapping[str, Any]) -> None:
             raise ObjectInvalid(
                 f"contents.{code} is {refusals.value(texts)}; it must be a dictionary of property names (STIX 7.1)."
             )
+
+
+def _check_value(stix_type: str, text: str) -> None:
+    """Refuse what cannot be one at all; what attackers really use bends RFC 3986 and 1034, and passes."""
+    form, meaning = _VALUES[stix_type]
+    if form.fullmatch(text) is None:
+        raise ObjectInvalid(f"value is {shown(text)}; it must be {meaning}.")
 
 
 def _check_ipv6(text: str) -> None:
