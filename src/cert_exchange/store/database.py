@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select, text
+from sqlalchemy import Connection, Engine, Select, Table, create_engine, event, func, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
@@ -39,6 +39,7 @@ BUSY_SECONDS: Final = 15
 """How long a writer waits for a writer of another process before `StoreUnavailable`."""
 STATEMENT_SECONDS: Final = 60
 LOCK_SECONDS: Final = 20
+STREAM_ROWS: Final = 500
 WRITER_CACHE_KIB: Final = 32 * 1024
 READER_CACHE_KIB: Final = 2 * 1024
 MMAP_BYTES: Final = 1 << 30
@@ -297,3 +298,15 @@ def reserve_ids(tx: Transaction, table: Table, count: int) -> Sequence[int]:
     series = func.generate_series(1, count).table_valued("n")
     rows = tx.execute(select(func.nextval(f"{table.name}_{key.name}_seq")).select_from(series))
     return sorted(row[0] for row in rows)
+
+
+@contextmanager
+def streamed(
+    tx: Transaction, statement: Select[*tuple[Any, ...]]
+) -> Iterator[Iterator[tuple[Any, ...]]]:
+    """Rows in batches, so that memory does not depend on their number; the cursor is closed at the end."""
+    result = tx.execute(statement.execution_options(yield_per=STREAM_ROWS))
+    try:
+        yield (tuple(row) for row in result)
+    finally:
+        result.close()

@@ -8,15 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from cert_exchange.errors import CursorMoved
 from cert_exchange.messages.evidence import GENESIS, chain_hash
-from cert_exchange.store.database import Transaction, reserve_ids
+from cert_exchange.store.database import Transaction, reserve_ids, streamed
 from cert_exchange.store.tables import ledger_head, ledger_lines
 
 HEAD: Final = 1
@@ -56,6 +56,11 @@ def seal(tx: Transaction, *, limit: int = BATCH) -> int:
 
     Raises CursorMoved when another sealer was first: then nothing of this transaction may stay.
     """
+    # The head first: whoever seals between this and the swap below moves it, and the swap fails. The other way round a
+    # second sealer would take lines that the first has sealed since.
+    begun = tx.execute(
+        select(ledger_head.c.seq, ledger_head.c.hash).where(ledger_head.c.id == HEAD)
+    ).one_or_none()
     unsealed = tx.execute(
         select(ledger_lines.c.id, ledger_lines.c.body)
         .where(ledger_lines.c.seq.is_(None))
@@ -64,11 +69,9 @@ def seal(tx: Transaction, *, limit: int = BATCH) -> int:
     ).all()
     if not unsealed:
         return 0
-    seen, link = head(tx)
-    if seen == 0:
-        exists = tx.execute(select(func.count()).select_from(ledger_head)).scalar_one()
-        if not exists:
-            tx.execute(insert(ledger_head).values(id=HEAD, seq=0, hash=GENESIS))
+    if begun is None:
+        tx.execute(insert(ledger_head).values(id=HEAD, seq=0, hash=GENESIS))
+    seen, link = (0, GENESIS) if begun is None else (begun[0], bytes(begun[1]))
     sealed = []
     for seq, (line_id, body) in enumerate(unsealed, start=seen + 1):
         link = chain_hash(link, seq, body)
@@ -96,36 +99,31 @@ def count_unsealed(tx: Transaction) -> int:
     ).scalar_one()
 
 
-def sealed_lines(tx: Transaction) -> Iterator[LedgerRow]:
-    """All sealed lines by number, streamed."""
-    rows = _stream(
-        tx,
-        select(ledger_lines.c.id, ledger_lines.c.body, ledger_lines.c.seq, ledger_lines.c.hash)
-        .where(ledger_lines.c.seq.is_not(None))
-        .order_by(ledger_lines.c.seq),
-    )
-    for row in rows:
-        yield LedgerRow(row[0], row[1], row[2], None if row[3] is None else bytes(row[3]))
+_LINES: Final = select(
+    ledger_lines.c.id, ledger_lines.c.body, ledger_lines.c.seq, ledger_lines.c.hash
+)
 
 
-def unsealed_lines(tx: Transaction) -> Iterator[LedgerRow]:
-    """All lines that wait for the sealer, by id, streamed."""
-    return (row for row in every_line(tx) if row.seq is None)
+def sealed_lines(tx: Transaction) -> Generator[LedgerRow, None, None]:
+    """All sealed lines by number, streamed; close the iterator when it is left early."""
+    sealed = _LINES.where(ledger_lines.c.seq.is_not(None)).order_by(ledger_lines.c.seq)
+    with streamed(tx, sealed) as rows:
+        for row in rows:
+            yield _line(row)
 
 
-def every_line(tx: Transaction) -> Iterator[LedgerRow]:
-    """All lines by id, streamed."""
-    rows = _stream(
-        tx,
-        select(
-            ledger_lines.c.id, ledger_lines.c.body, ledger_lines.c.seq, ledger_lines.c.hash
-        ).order_by(ledger_lines.c.id),
-    )
-    for row in rows:
-        yield LedgerRow(row[0], row[1], row[2], None if row[3] is None else bytes(row[3]))
+def every_line(tx: Transaction) -> Generator[LedgerRow, None, None]:
+    """All lines by id, streamed; close the iterator when it is left early."""
+    with streamed(tx, _LINES.order_by(ledger_lines.c.id)) as rows:
+        for row in rows:
+            yield _line(row)
 
 
-def _stream(tx: Transaction, statement: Select[*tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    """Rows in batches, so that memory does not depend on their number."""
-    for row in tx.execute(statement.execution_options(yield_per=BATCH)):
-        yield tuple(row)
+def unsealed_lines(tx: Transaction) -> list[LedgerRow]:
+    """The lines that wait for the sealer, by id."""
+    waiting = _LINES.where(ledger_lines.c.seq.is_(None)).order_by(ledger_lines.c.id)
+    return [_line(tuple(row)) for row in tx.execute(waiting)]
+
+
+def _line(row: tuple[Any, ...]) -> LedgerRow:
+    return LedgerRow(row[0], row[1], row[2], None if row[3] is None else bytes(row[3]))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text
 from sqlalchemy.sql import FromClause
 
-from cert_exchange.store.database import Transaction
+from cert_exchange.store.database import Transaction, streamed
 from cert_exchange.store.tables import (
     LineKind,
     identifiers,
@@ -21,7 +21,8 @@ from cert_exchange.store.tables import (
     views,
 )
 
-BATCH: Final = 500
+MISSING: Final = bytes(32)
+"""In place of the digest of a rendition that is gone: fits no commitment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,9 @@ class ObjectRow:
     ledger_line: int
     id: int
     stix_id: str
+    type: str
     version: str
+    version_key: str
     origin: int
     digest: bytes
     salt: bytes | None
@@ -100,15 +103,16 @@ def heads(tx: Transaction) -> dict[int, int]:
     return {row[0]: row[1] for row in tx.execute(select(views.c.id, views.c.head))}
 
 
-def objects_by_line(tx: Transaction) -> Iterator[ObjectRow]:
-    """All objects in the order of their ledger lines."""
-    found = _stream(
-        tx,
+def objects_by_line(tx: Transaction) -> Generator[ObjectRow, None, None]:
+    """All objects in the order of their ledger lines; close the iterator when it is left early."""
+    statement = (
         select(
             objects.c.ledger_line,
             objects.c.id,
             identifiers.c.stix_id,
+            objects.c.type,
             objects.c.version,
+            objects.c.version_key,
             objects.c.origin,
             renditions.c.digest,
             objects.c.salt,
@@ -116,19 +120,19 @@ def objects_by_line(tx: Transaction) -> Iterator[ObjectRow]:
         )
         .outerjoin(identifiers, identifiers.c.num == objects.c.ident)
         .outerjoin(renditions, renditions.c.id == objects.c.rendition)
-        .order_by(objects.c.ledger_line),
+        .order_by(objects.c.ledger_line)
     )
-    for row in found:
-        yield ObjectRow(
-            row[0], row[1], row[2] or "", row[3], row[4], _bytes(row[5]) or bytes(32),
-            _bytes(row[6]), _bytes(row[7]),
-        )  # fmt: skip
+    with streamed(tx, statement) as rows:
+        for row in rows:
+            yield ObjectRow(
+                row[0], row[1], row[2] or "", row[3], row[4], row[5], row[6],
+                _bytes(row[7]) or MISSING, _bytes(row[8]), _bytes(row[9]),
+            )  # fmt: skip
 
 
-def log_by_line(tx: Transaction) -> Iterator[LogRow]:
-    """All lines of all logs in the order of their ledger lines."""
-    found = _stream(
-        tx,
+def log_by_line(tx: Transaction) -> Generator[LogRow, None, None]:
+    """All lines of all logs in the order of their ledger lines; close the iterator when it is left early."""
+    statement = (
         select(
             release_log.c.ledger_line,
             release_log.c.view,
@@ -142,13 +146,14 @@ def log_by_line(tx: Transaction) -> Iterator[LogRow]:
             release_log.c.commitment,
         )
         .outerjoin(renditions, renditions.c.id == release_log.c.rendition)
-        .order_by(release_log.c.ledger_line),
+        .order_by(release_log.c.ledger_line)
     )
-    for row in found:
-        yield LogRow(
-            row[0], row[1], row[2], row[3], row[4], row[5], row[6],
-            _bytes(row[7]) or bytes(32), _bytes(row[8]), _bytes(row[9]),
-        )  # fmt: skip
+    with streamed(tx, statement) as rows:
+        for row in rows:
+            yield LogRow(
+                row[0], row[1], row[2], row[3], row[4], row[5], row[6],
+                _bytes(row[7]) or MISSING, _bytes(row[8]), _bytes(row[9]),
+            )  # fmt: skip
 
 
 def live_unlike_log(tx: Transaction) -> tuple[int, int] | None:
@@ -231,10 +236,9 @@ def _mismatched() -> Select[int, int]:
     )
 
 
-def live_ends(tx: Transaction) -> Iterator[LiveEnd]:
-    """All rows of `live`, those of one id in one view together."""
-    found = _stream(
-        tx,
+def live_ends(tx: Transaction) -> Generator[LiveEnd, None, None]:
+    """All rows of `live`, those of one id in one view together; close the iterator when it is left early."""
+    statement = (
         select(
             live.c.view,
             live.c.ident,
@@ -246,31 +250,24 @@ def live_ends(tx: Transaction) -> Iterator[LiveEnd]:
             live.c.is_first,
         )
         .join(objects, objects.c.id == live.c.object)
-        .order_by(live.c.view, live.c.ident, live.c.object),
+        .order_by(live.c.view, live.c.ident, live.c.object)
     )
-    for row in found:
-        yield LiveEnd(
-            row[0], row[1], row[2], row[3], row[4], bool(row[5]), bool(row[6]), bool(row[7])
-        )
+    with streamed(tx, statement) as rows:
+        for row in rows:
+            yield LiveEnd(
+                row[0], row[1], row[2], row[3], row[4], bool(row[5]), bool(row[6]), bool(row[7])
+            )
 
 
-def every_rendition(tx: Transaction) -> Iterator[RenditionRow]:
-    """All stored bytes."""
-    found = _stream(
-        tx,
-        select(renditions.c.id, renditions.c.digest, renditions.c.body, renditions.c.size).order_by(
-            renditions.c.id
-        ),
-    )
-    for row in found:
-        yield RenditionRow(row[0], bytes(row[1]), row[2], row[3])
+def every_rendition(tx: Transaction) -> Generator[RenditionRow, None, None]:
+    """All stored bytes; close the iterator when it is left early."""
+    statement = select(
+        renditions.c.id, renditions.c.digest, renditions.c.body, renditions.c.size
+    ).order_by(renditions.c.id)
+    with streamed(tx, statement) as rows:
+        for row in rows:
+            yield RenditionRow(row[0], bytes(row[1]), row[2], row[3])
 
 
 def _bytes(value: bytes | memoryview | None) -> bytes | None:
     return None if value is None else bytes(value)
-
-
-def _stream(tx: Transaction, statement: Select[*tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    """Rows in batches, so that memory does not depend on their number."""
-    for row in tx.execute(statement.execution_options(yield_per=BATCH)):
-        yield tuple(row)

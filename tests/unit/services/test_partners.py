@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 
 import pytest
 from structlog.testing import capture_logs
+from tests.conftest import OUR_IDENTITY, Wall
 
 from cert_exchange.errors import ConfigurationInvalid, NotAuthenticated, TooManyRequests
 from cert_exchange.messages.evidence import decode_line
@@ -13,7 +15,6 @@ from cert_exchange.node import Node
 from cert_exchange.services import partners
 from cert_exchange.services.partners import Caller, IssuedSecret
 from cert_exchange.store import ledger as ledger_rows
-from tests.conftest import OUR_IDENTITY, Wall
 
 THEIRS = "identity--11111111-1111-4111-8111-111111111111"
 OTHERS = "identity--22222222-2222-4222-8222-222222222222"
@@ -172,10 +173,8 @@ def test_as_many_statements_for_known_and_unknown(node: Node) -> None:
     ):  # fmt: skip
         seen: list[str] = []
         with node.database.raw.observed(seen.append), node.database.raw_reader() as connection:
-            try:
+            with contextlib.suppress(NotAuthenticated):
                 partners.recognise(node, connection, credential_id, secret, network=HOME)
-            except NotAuthenticated:
-                pass
         traces.append([text.partition("credentials.id =")[0] for text in seen])
     assert traces[0] == traces[1] == traces[2]
     assert len(traces[0]) == 1

@@ -13,6 +13,7 @@ was removed from ledger, logs and heads alike is found only by what a partner ho
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
@@ -30,10 +31,12 @@ from cert_exchange.messages.evidence import (
     release_commitment,
 )
 from cert_exchange.node import Node
+from cert_exchange.stix.instants import order_key
 from cert_exchange.store import ledger as rows
 from cert_exchange.store import proofs
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.proofs import LogRow, ObjectRow
+from cert_exchange.store.proofs import LiveEnd, LogRow, ObjectRow
+from cert_exchange.store.tables import OWN
 
 Progress = Callable[[int, int | None], None]
 Row = TypeVar("Row", LogRow, ObjectRow)
@@ -84,13 +87,16 @@ def verify(node: Node, progress: Progress | None = None) -> Verification:
 
 def _check_chain(tx: Transaction, counter: _Counter) -> tuple[int, bytes]:
     seq, link = 0, GENESIS
-    for row in rows.sealed_lines(tx):
-        counter.add()
-        if row.seq != seq + 1:
-            raise EvidenceBroken(f"ledger line {seq + 1} is missing.", detail=f"found {row.seq}")
-        seq, link = seq + 1, chain_hash(link, seq + 1, row.body)
-        if link != row.hash:
-            raise EvidenceBroken(f"ledger line {seq} was changed: its hash does not fit.")
+    with closing(rows.sealed_lines(tx)) as sealed:
+        for row in sealed:
+            counter.add()
+            if row.seq != seq + 1:
+                raise EvidenceBroken(
+                    f"ledger line {seq + 1} is missing.", detail=f"found {row.seq}"
+                )
+            seq, link = seq + 1, chain_hash(link, seq + 1, row.body)
+            if link != row.hash:
+                raise EvidenceBroken(f"ledger line {seq} was changed: its hash does not fit.")
     head = rows.head(tx)
     if head != (seq, link):
         raise EvidenceBroken(
@@ -105,27 +111,28 @@ def _check_lines(tx: Transaction, counter: _Counter) -> tuple[int, int, int]:
     unsealed = stored = released = 0
     heads = proofs.heads(tx)
     chains = {view: _Ranges(view) for view in heads}
-    objects = _Groups(proofs.objects_by_line(tx))
-    log = _Groups(proofs.log_by_line(tx))
-    for row in rows.every_line(tx):
-        if row.seq is None:
-            counter.add()
-            unsealed += 1
-        name = (
-            f"ledger line {row.seq}"
-            if row.seq is not None
-            else f"unsealed ledger line (id {row.id})"
-        )
-        line = decode_line(row.body)
-        stored += _check_stored(name, line, objects.of(row.id), counter)
-        released += _check_released(name, line, log.of(row.id), counter)
-        for span in line.ranges:
-            if span.view not in chains:
-                raise EvidenceBroken(f"{name} names view {span.view}, which is missing.")
-            chains[span.view].add(span)
-    for what, left in (("an object", objects.left()), ("a line of a release log", log.left())):
-        if left is not None:
-            raise EvidenceBroken(f"{what} names ledger line (id {left}), which is missing.")
+    with (
+        closing(rows.every_line(tx)) as lines,
+        closing(proofs.objects_by_line(tx)) as object_rows,
+        closing(proofs.log_by_line(tx)) as log_rows,
+    ):
+        objects, log = _Groups(object_rows), _Groups(log_rows)
+        for row in lines:
+            name = f"ledger line {row.seq}"
+            if row.seq is None:
+                counter.add()
+                unsealed += 1
+                name = f"the unsealed ledger line with id {row.id}"
+            line = decode_line(row.body)
+            stored += _check_stored(name, line, objects.of(row.id), counter)
+            released += _check_released(name, line, log.of(row.id), counter)
+            for span in line.ranges:
+                if span.view not in chains:
+                    raise EvidenceBroken(f"{name} names view {span.view}, which is missing.")
+                chains[span.view].add(span)
+        for left in (objects.left(), log.left()):
+            if left is not None:
+                raise EvidenceBroken(f"rows name the ledger line with id {left}, which is missing.")
     for view, head in heads.items():
         chains[view].check(head)
     return unsealed, stored, released
@@ -166,6 +173,10 @@ def _check_stored(name: str, line: Line, found: list[ObjectRow], counter: _Count
             leaf = object_commitment(row.salt, row.stix_id, row.version, row.origin, row.digest)
         if leaf is None or (row.commitment is not None and row.commitment != leaf):
             raise EvidenceBroken(f"object {row.id} of {name} has lost its commitment.")
+        if row.type != row.stix_id.partition("--")[0] or row.version_key != order_key(row.version):
+            raise EvidenceBroken(
+                f"object {row.id} of {name} is filed under another type or version."
+            )
         leaves.append(leaf)
     if len(leaves) != line.stored:
         raise EvidenceBroken(f"{name} stored {line.stored} objects, but {len(leaves)} are there.")
@@ -240,37 +251,36 @@ def _check_live(tx: Transaction) -> int:
             f"`live` of view {wrong[0]} is not what its log leaves in force (object {wrong[1]})."
         )
     count = 0
-    for (view, ident), group in groupby(
-        proofs.live_ends(tx), key=lambda row: (row.view, row.ident)
-    ):
-        members = list(group)
-        count += len(members)
-        first = min(members, key=lambda row: (row.version_key, row.object))
-        pool = members
-        if members[0].observable:
-            origin = (
-                0
-                if any(row.origin == 0 for row in members)
-                else min(members, key=lambda row: row.object).origin
-            )
-            pool = [row for row in members if row.origin == origin]
-            last = max(pool, key=lambda row: (row.version_key, row.object))
-        else:
-            last = max(pool, key=lambda row: (row.version_key, -row.object))
-        for row in members:
-            if (row.is_last, row.is_first) != (row is last, row is first):
-                raise EvidenceBroken(
-                    f"`live` of view {view} has the wrong last or first version of id {ident}."
-                )
+    with closing(proofs.live_ends(tx)) as ends:
+        for (view, ident), group in groupby(ends, key=lambda row: (row.view, row.ident)):
+            members = list(group)
+            count += len(members)
+            last, first = _ends(members)
+            for row in members:
+                if (row.is_last, row.is_first) != (row is last, row is first):
+                    raise EvidenceBroken(
+                        f"`live` of view {view} has the wrong last or first version of id {ident}."
+                    )
     return count
+
+
+def _ends(members: list[LiveEnd]) -> tuple[LiveEnd, LiveEnd]:
+    """Which of an id's rows in a view should be last, and which first (DECISIONS 1, 5)."""
+    first = min(members, key=lambda row: (row.version_key, row.object))
+    if not members[0].observable:
+        return max(members, key=lambda row: (row.version_key, -row.object)), first
+    origin = min(members, key=lambda row: (row.origin != OWN, row.object)).origin
+    same = [row for row in members if row.origin == origin]
+    return max(same, key=lambda row: (row.version_key, row.object)), first
 
 
 def _check_renditions(tx: Transaction, counter: _Counter) -> int:
     count = 0
-    for row in proofs.every_rendition(tx):
-        counter.add()
-        count += 1
-        raw = row.body.encode("utf-8")
-        if sha256(raw).digest() != row.digest or len(raw) != row.size:
-            raise EvidenceBroken(f"the bytes of rendition {row.id} were changed.")
+    with closing(proofs.every_rendition(tx)) as found:
+        for row in found:
+            counter.add()
+            count += 1
+            raw = row.body.encode("utf-8")
+            if sha256(raw).digest() != row.digest or len(raw) != row.size:
+                raise EvidenceBroken(f"the bytes of rendition {row.id} were changed.")
     return count
