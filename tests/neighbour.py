@@ -36,7 +36,8 @@ class Asked:
 @dataclass
 class Reply:
     """One answer. `hang`: after the headers nothing comes until the test ends. `cut`: bytes sent before the line
-    breaks. `drip`: seconds between single bytes. `silent`: not even headers."""
+    breaks. `drip`: seconds between single bytes, `drip_headers` between header bytes
+    without end, `cut_headers`: the line breaks among them. `silent`: not even headers."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -45,6 +46,8 @@ class Reply:
     silent: bool = False
     cut: int | None = None
     drip: float = 0.0
+    drip_headers: float = 0.0
+    cut_headers: bool = False
     media: str | None = MEDIA
 
 
@@ -112,6 +115,19 @@ class Neighbour:
             def _send(self, reply: Reply) -> None:
                 if reply.silent:
                     neighbour.released.wait(30)
+                    self.close_connection = True
+                    return
+                if reply.drip_headers:
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+                    while not neighbour.released.wait(reply.drip_headers):
+                        self.wfile.write(b"X")
+                        self.wfile.flush()
+                    self.close_connection = True
+                    return
+                if reply.cut_headers:
+                    self.wfile.write(
+                        b"HTTP/1.1 200 OK\r\nContent-Type: " + MEDIA.encode() + b"\r\nX-TAX"
+                    )
                     self.close_connection = True
                     return
                 self.send_response(reply.status)

@@ -127,6 +127,31 @@ def test_a_drip_ends(neighbour):
         connect(peer, answer_seconds=0.4).fetch("GET", peer.url)
 
 
+def test_a_line_that_breaks_among_the_headers_is_no_empty_answer(neighbour):
+    """Half a header block and nothing more: an error, not a page without objects."""
+    peer = neighbour(scripted(Reply(cut_headers=True)))
+    with pytest.raises(errors.RemoteAnswerInvalid, match="broke off"):
+        connect(peer).fetch("GET", peer.url)
+
+
+@pytest.mark.case("W01")
+@pytest.mark.parametrize("secure", [False, True])
+def test_dripping_headers_end(neighbour, secure):
+    """Header lines that come drop by drop never trip the read limit either: the watch ends them, over TLS too."""
+    authority = trustme.CA()
+    context = None
+    if secure:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(context)
+    peer = neighbour(scripted(Reply(drip_headers=0.1)), context=context)
+    begun = time.monotonic()
+    with authority.cert_pem.tempfile() as ca:
+        connection = connect(peer, trust=trust(ca), connect_seconds=0.3, answer_seconds=0.3)
+        with pytest.raises(errors.RemoteTimeout, match=r"longer than 0.6 s"):
+            connection.fetch("GET", peer.url)
+    assert time.monotonic() - begun < 3
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_size_is_counted_while_reading(neighbour, packed):
     """A body over the cap is given up, also when only its unpacked form is over it."""

@@ -8,13 +8,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-
-from cert_exchange import errors
-from cert_exchange.messages.evidence import decode_line
-from cert_exchange.node import Node
-from cert_exchange.services import releasing, syncing
-from cert_exchange.services.syncing.statuses import read_status
-from cert_exchange.store.tables import ledger_lines, targets
 from tests.neighbour import Asked, Collection, Reply
 from tests.scenes import (
     ALLOW_ALL,
@@ -25,7 +18,21 @@ from tests.scenes import (
     malware,
     relationship,
 )
-from tests.unit.syncing.conftest import add_source, add_target, counters, quarantined, sync, target_row
+from tests.unit.syncing.conftest import (
+    add_source,
+    add_target,
+    counters,
+    quarantined,
+    sync,
+    target_row,
+)
+
+from cert_exchange import errors
+from cert_exchange.messages.evidence import decode_line
+from cert_exchange.node import Node
+from cert_exchange.services import releasing, syncing
+from cert_exchange.services.syncing.statuses import read_status
+from cert_exchange.store.tables import ledger_lines, targets
 
 
 def names(collection: Collection) -> list[str]:
@@ -123,7 +130,10 @@ def test_the_mark_is_raised_before_anything_leaves(node: Node, neighbour):
 def test_envelopes_are_split_at_the_remote_limit(node: Node, neighbour):
     """max_content_length of the API root bounds each body; one object beyond it is refused with the numbers."""
     scene = Scene.set_up(node)
-    scene.publish(*(indicator(f"i{n}", description="d" * 300) for n in range(20)), indicator("big", description="b" * 5000))
+    scene.publish(
+        *(indicator(f"i{n}", description="d" * 300) for n in range(20)),
+        indicator("big", description="b" * 5000),
+    )
     remote = Collection(max_content_length=3000)
     peer = neighbour(remote)
     add_target(node, peer)
@@ -146,7 +156,11 @@ def test_a_refused_envelope_is_halved_down_to_its_bad_object(node: Node, neighbo
     scene.publish(*(indicator(f"i{n}") for n in range(9)))
     remote = Collection()
     bad = indicator("i4")["id"]
-    remote.before = lambda asked: Reply(status, media="text/html") if asked.method == "POST" and bad.encode() in asked.body else None
+    remote.before = lambda asked: (
+        Reply(status, media="text/html")
+        if asked.method == "POST" and bad.encode() in asked.body
+        else None
+    )
     add_target(node, neighbour(remote))
     report = sync(node)
     assert report.ok
@@ -180,7 +194,9 @@ def test_failures_go_to_quarantine_with_the_remote_words(node: Node, neighbour):
     report = sync(node)
     assert report.counts["refused"] == 1
     assert report.refusals[0].reason == "created_by_ref is not yours"
-    assert quarantined(node) == [("refused_by_target", indicator("b")["id"], "to-b: created_by_ref is not yours")]
+    assert quarantined(node) == [
+        ("refused_by_target", indicator("b")["id"], "to-b: created_by_ref is not yours")
+    ]
     assert names(remote) == ["a", "c"]
     assert sync(node).outcome == "Nothing new to push."
 
@@ -192,8 +208,17 @@ def test_a_status_that_does_not_add_up_is_said(node: Node, neighbour):
     scene.publish(*(indicator(f"i{n}") for n in range(9)))
     sent = len(scene.ids("b"))
     remote = Collection()
-    body = {"id": "s", "status": "complete", "total_count": 3, "success_count": 3, "failure_count": 0, "pending_count": 0}
-    remote.before = lambda asked: Reply(202, json.dumps(body).encode()) if asked.method == "POST" else None
+    body = {
+        "id": "s",
+        "status": "complete",
+        "total_count": 3,
+        "success_count": 3,
+        "failure_count": 0,
+        "pending_count": 0,
+    }
+    remote.before = lambda asked: (
+        Reply(202, json.dumps(body).encode()) if asked.method == "POST" else None
+    )
     add_target(node, neighbour(remote))
     report = sync(node)
     assert (report.counts["confirmed"], report.counts["unconfirmed"]) == (3, sent - 3)
@@ -208,9 +233,18 @@ def test_a_pending_status_is_kept_between_runs(node: Node, neighbour, wall):
     scene.publish(indicator("a"), indicator("b"))
     sent = len(scene.ids("b"))
     remote = Collection()
-    pending = {"id": "st-1", "status": "pending", "total_count": sent, "success_count": 0, "failure_count": 0, "pending_count": sent}
+    pending = {
+        "id": "st-1",
+        "status": "pending",
+        "total_count": sent,
+        "success_count": 0,
+        "failure_count": 0,
+        "pending_count": sent,
+    }
     remote.statuses["st-1"] = pending
-    remote.before = lambda asked: Reply(202, json.dumps(pending).encode()) if asked.method == "POST" else None
+    remote.before = lambda asked: (
+        Reply(202, json.dumps(pending).encode()) if asked.method == "POST" else None
+    )
     peer = neighbour(remote)
     add_target(node, peer, status_seconds=0.3)
     report = sync(node)
@@ -241,7 +275,9 @@ def test_a_status_that_never_comes_is_unknown(node: Node, neighbour, wall, how):
     sent = len(scene.ids("b"))
     remote = Collection()
     pending = {"id": "st-1", "status": "pending", "pending_count": sent}
-    remote.before = lambda asked: Reply(202, json.dumps(pending).encode()) if asked.method == "POST" else None
+    remote.before = lambda asked: (
+        Reply(202, json.dumps(pending).encode()) if asked.method == "POST" else None
+    )
     remote.statuses["st-1"] = pending
     add_target(node, neighbour(remote), status_seconds=0.2)
     sync(node)
@@ -310,7 +346,9 @@ def test_a_fault_at_any_commit_loses_nothing(node: Node, neighbour, monkeypatch,
     assert sync(node).ok
     assert [one["id"] for _, one in remote.rows] == scene.ids("b")
     sent = [one for post in remote.posts for one in post]
-    assert len(sent) == len(scene.ids("b")) + (len(remote.posts[batch - 1]) if fault == "not_done" else 0)
+    assert len(sent) == len(scene.ids("b")) + (
+        len(remote.posts[batch - 1]) if fault == "not_done" else 0
+    )
 
 
 def test_withdrawn_before_it_was_pushed_never_leaves(node: Node, neighbour):
@@ -334,7 +372,10 @@ def test_what_was_pushed_and_withdrawn_is_recalled_where_we_may(node: Node, neig
     remote = Collection()
     add_target(node, neighbour(remote), delete=delete)
     sync(node)
-    scene.apply("b", "partners: [b]\ncollections: [indicators]\nceiling: {tlp: amber, unmarked: green}\nrules:\n  - name: only a\n    match: {labels: [a]}\n    allow: true\n")
+    scene.apply(
+        "b",
+        "partners: [b]\ncollections: [indicators]\nceiling: {tlp: amber, unmarked: green}\nrules:\n  - name: only a\n    match: {labels: [a]}\n    allow: true\n",
+    )
     report = sync(node)
     wanted = {indicator("a")["id"], indicator("gone")["id"]}
     if delete:

@@ -25,8 +25,9 @@ from taxii2client.common import _HTTPConnection
 
 from cert_exchange import errors
 from cert_exchange.remote import identity
-from cert_exchange.remote.connection.failures import AnswerTooLarge, Moved, translated
+from cert_exchange.remote.connection.failures import BROKEN, AnswerTooLarge, Moved, translated
 from cert_exchange.remote.connection.options import Options, check_url
+from cert_exchange.remote.connection.watch import Sockets, Watch, WatchedAdapter
 
 MEDIA: Final = "application/taxii+json;version=2.1"
 UNVERSIONED: Final = "application/taxii+json"
@@ -36,6 +37,7 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _KEEP_METHOD: Final = frozenset({307, 308})
 _REDIRECT_STEPS: Final = 5
 _CHUNK: Final = 65536
+_FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
 _TAG: Final = re.compile(r"(?s)<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>")
 
 
@@ -84,6 +86,9 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
         self._monotonic = monotonic
         self._accept = MEDIA
         session: requests.Session = self.session
+        self._sockets = Sockets()
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, WatchedAdapter(self._sockets))
         session.trust_env = False
         session.auth = identity.CredentialAuth(credential)
         session.cert = trust.certificate_pair()
@@ -127,13 +132,31 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
         longer than `answer_seconds`) and the other errors.Remote*.
         """
         try:
-            return self._follow(method, url, params=params, body=body)
+            return self._watched(method, url, params=params, body=body)
         except errors.RemoteRefused as refusal:
             # taxii21 68: some servers take only the unversioned type.
             if refusal.remote_status != 406 or self._accept != MEDIA:
                 raise
             self._accept = UNVERSIONED
-            return self._follow(method, url, params=params, body=body)
+            return self._watched(method, url, params=params, body=body)
+
+    def _watched(
+        self, method: str, url: str, *, params: Mapping[str, str] | None, body: bytes | None
+    ) -> Answer:
+        limit = self.options.connect_seconds + self.options.answer_seconds
+        late = errors.RemoteTimeout(
+            f"{method} {urlsplit(url).path}: the answer took longer than {limit:g} s."
+        )
+        with Watch(self._sockets, limit) as watch:
+            try:
+                answer = self._follow(method, url, params=params, body=body)
+            except errors.RemoteError as error:
+                if watch.fired:
+                    raise late from error
+                raise
+        if watch.fired:
+            raise late
+        return answer
 
     def _follow(
         self, method: str, url: str, *, params: Mapping[str, str] | None, body: bytes | None
@@ -207,6 +230,13 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
         if status not in (200, 201, 202, 204, 206):  # W04: 206 is read like 200
             raise errors.RemoteAnswerInvalid(f"{what}: unexpected status {status}.")
         body, wire = self._read(what, response, ends, self.options.max_answer_bytes)
+        if (
+            not wire
+            and status != 204
+            and not _FRAMING & {name.lower() for name in response.headers}
+        ):
+            # A line that broke among the headers looks like an empty answer; it says nothing of the kind.
+            raise errors.RemoteAnswerInvalid(f"{what}: {BROKEN}.")
         if body and status != 204 and not self._is_taxii(response.headers.get("Content-Type", "")):
             raise errors.RemoteAnswerInvalid(
                 f"{what}: {status}, but the answer did not come from a TAXII server: "

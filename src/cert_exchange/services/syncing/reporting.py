@@ -19,6 +19,13 @@ from cert_exchange.store.channels import Channel, Direction
 from cert_exchange.store.database import Transaction
 
 Progress = Callable[[int, int | None], None]
+COUNTED: Final[Mapping[Direction, tuple[str, ...]]] = {
+    "pull": (
+        "pages", "bytes", "received", "accepted", "duplicate", "known", "proposal", "conflict", "rejected",
+    ),
+    "push": ("sent", "confirmed", "refused", "unconfirmed", "recalled", "not_recalled"),
+}  # fmt: skip
+"""What a report counts. `known`: refused before and not quarantined again; `confirmed` and what follows it add up."""
 SHOWN_REFUSALS: Final = 50
 _LEASE_MARGIN_SECONDS: Final = 60.0
 

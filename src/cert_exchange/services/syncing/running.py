@@ -22,7 +22,7 @@ from cert_exchange.remote.connection import Options, decode_options
 from cert_exchange.services.syncing.arranging import find
 from cert_exchange.services.syncing.pulling import pull
 from cert_exchange.services.syncing.pushing import push
-from cert_exchange.services.syncing.reporting import Ending, Progress, Run, RunReport
+from cert_exchange.services.syncing.reporting import COUNTED, Ending, Progress, Run, RunReport
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import channels
 from cert_exchange.store.channels import Channel
@@ -211,7 +211,7 @@ def _report(run: Run, outcome: str, next_at: int, *, ok: bool = False) -> RunRep
         partner=run.channel.partner_name,
         ok=ok,
         outcome=outcome,
-        counts=dict(run.counts),
+        counts={name: run.counts[name] for name in COUNTED[run.channel.direction]},
         refusals=tuple(run.refusals),
         notes=tuple(run.notes),
         next_attempt_at=next_at,
