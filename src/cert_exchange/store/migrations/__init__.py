@@ -10,12 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from cert_exchange.errors import ConfigurationInvalid
+from cert_exchange.store.planning import plant_statistics
 
 if TYPE_CHECKING:
     from cert_exchange.store.database import Database
@@ -37,6 +35,11 @@ def _upgrade(tx: Connection) -> list[str]:
     if tx.dialect.name == "postgresql":
         tx.execute(text("SET LOCAL statement_timeout = 0"))
         tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    # A start that has nothing to migrate does not load alembic.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     before = _revision(tx)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
@@ -49,6 +52,7 @@ def _upgrade(tx: Connection) -> list[str]:
         )
     config.attributes["connection"] = tx
     command.upgrade(config, "head")
+    plant_statistics(tx)
     return known[known.index(before) + 1 :] if before else known
 
 
