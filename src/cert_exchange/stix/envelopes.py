@@ -141,6 +141,8 @@ def _refused(index: int, content: Mapping[str, Any], reason: str, limits: Limits
 
 
 def _without_contradictions(items: list[Examined]) -> list[Examined]:
+    if len({examined.id for examined in items}) == len(items):
+        return items
     seen: dict[tuple[str, str], bytes] = {}
     contradicted: set[tuple[str, str]] = set()
     for examined in items:

@@ -36,8 +36,7 @@ def validate(content: Mapping[str, Any], *, limits: Limits) -> StixObject:
     Raises ObjectInvalid, whose `public` names property, value found, value allowed and the next step.
     """
     plain = content if isinstance(content, dict) else dict(content)
-    stix_type, stix_id = _head(plain)
-    observable = is_observable(plain)
+    stix_type, stix_id, observable = _head(plain)
     body, exact = _body(plain)
     if len(body) > limits.object_bytes:
         raise ObjectInvalid(
@@ -101,8 +100,8 @@ def _is_unversioned(content: Mapping[str, Any], *, observable: bool) -> bool:
     return observable and not rules.is_versioned_observable(content)
 
 
-def _head(content: Mapping[str, Any]) -> tuple[str, str]:
-    """Type, spec_version and id: first and in one place, for they tell what the rest should be."""
+def _head(content: Mapping[str, Any]) -> tuple[str, str, bool]:
+    """Type, id, and whether it is an observable: checked first, for they tell what the rest should be."""
     stix_type = content.get("type")
     if not isinstance(stix_type, str):
         raise ObjectInvalid(
@@ -140,7 +139,7 @@ def _head(content: Mapping[str, Any]) -> tuple[str, str]:
         raise ObjectInvalid(
             f"id is {shown(stix_id)} but type is {shown(stix_type)}; the id must begin with the type (STIX 2.9)."
         )
-    return stix_type, stix_id
+    return stix_type, stix_id, observable
 
 
 def _body(content: dict[str, Any]) -> tuple[bytes, bool]:
