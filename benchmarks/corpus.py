@@ -5,7 +5,7 @@
    indicators, with malware, infrastructure, notes and the relationships between them.
 3. A relationship or note refers only to objects of lower number, and never to one that is marked to
    be withdrawn, so that withdrawing a tenth does not take dependants along.
-4. Every tenth object carries the label `withdrawn-later`; it is an indicator that nothing refers to.
+4. Every tenth object carries the label `withdrawn-later` and is taken back after filling; it is an indicator that nothing refers to.
 """
 
 from __future__ import annotations

@@ -1,28 +1,17 @@
-"""The sharing policies of the benchmark: five audiences of four partners, decided by eight rules each.
+"""The sharing policies of the benchmark: five audiences of four partners, decided by seven rules each.
 
-The audiences differ in ceiling and rules, so that no two logs are equal. The second edition of each
-policy takes back a tenth of what our desk published: a real policy edit makes the withdrawals.
+The audiences differ in ceiling and rules, so that no two logs are equal.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from benchmarks.corpus import WITHDRAWN_LABEL
-
 AUDIENCES: Final = 5
 MEMBERS: Final = 4
 COLLECTION_ALIAS: Final = "bench"
 COLLECTION_ID: Final = "3f6b2a60-4c1e-4c57-9d0e-8d7f0a4c2b11"
 FEEDER: Final = "feeder"
-
-_WITHDRAW: Final = f"""
-  - name: taken back after review
-    match: {{labels: [{WITHDRAWN_LABEL}], origin: own}}
-    deny: true
-    withdraw: true
-    reason: The sensor that reported these was misconfigured.
-"""
 
 
 def members(audience: int) -> list[str]:
@@ -37,7 +26,7 @@ def pollers() -> list[tuple[str, int]]:
     ]
 
 
-def policy(audience: int, *, withdrawing: bool) -> str:
+def policy(audience: int) -> str:
     """The text of one audience's policy."""
     ceiling = ("green", "amber", "green", "amber", "green")[audience]
     floor = (42, 44, 40, 46, 43)[audience]
@@ -73,7 +62,7 @@ rules:
   - name: context
     match: {{type: [relationship, note, identity, sighting, report], origin: any}}
     allow: true
-{_WITHDRAW if withdrawing else ""}"""
+"""
 
 
 def collection() -> str:
