@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from tests.cli.conftest import Cli, bundle, indicator
 
 SAMPLES = Path(__file__).parents[1] / "samples"

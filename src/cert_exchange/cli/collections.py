@@ -41,7 +41,10 @@ def load(
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Read the collection files: new ones are added, changed ones take effect, missing ones are closed to everybody."""
+    """Read the collection files and bring them into force.
+
+    New ones are added, changed ones take effect, and whose file is gone is closed to everybody. Nothing is deleted.
+    """
     from cert_exchange.services import collections
 
     with opened(home) as node:

@@ -34,7 +34,7 @@ MEANINGS: Final[dict[ExitCode, str]] = {
     ExitCode.OK: "done, nothing to complain of",
     ExitCode.REFUSED: "refused: the input, a policy, a setting or a right does not allow it, or an object of a batch was rejected",
     ExitCode.USAGE: "the command line itself is wrong",
-    ExitCode.NOT_FOUND: "there is no such object, partner, collection, file or view",
+    ExitCode.NOT_FOUND: "what was asked for is not there: an object, a file, a view, a partner to look at",
     ExitCode.TEMPORARY: "a remote server or the database could not do it now; trying again later may help",
     ExitCode.BROKEN: "evidence does not verify: ledger or release log were changed or cut",
     ExitCode.FAULT: "a fault in cert-exchange itself",

@@ -21,8 +21,9 @@ def register(app: typer.Typer) -> None:
 def backup(
     folder: Annotated[Path, typer.Argument(help="A new folder for the copy.")], *, home: Home = None
 ) -> None:
-    """Copy the node while it runs: database, marks, settings, policies and keys, as of one instant.
+    """Copy the node while it runs.
 
+    Database, marks, settings, collections, policies and keys.
     The copy holds the node's keys: keep it as safe as the node.
     """
     from cert_exchange.services import safekeeping

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cert_exchange.services.partners import Listed
 
 app = typer.Typer(
-    help="Other CERTs: who they are, what they may speak for, their credentials.",
+    help="Other CERTs: identities, credentials, suspension.",
     no_args_is_help=True,
 )
 
@@ -122,7 +122,10 @@ def amend(
     relays_any: RelaysAny = False,
     home: Home = None,
 ) -> None:
-    """Replace whom a partner speaks for and whose objects it may pass on. What is not named is taken away."""
+    """Replace whom a partner speaks for and may relay.
+
+    What is not named is taken away.
+    """
     from cert_exchange.services import partners
 
     with opened(home) as node:
@@ -139,7 +142,7 @@ def amend(
 
 @app.command("list")
 def list_(*, as_json: AsJson = False, home: Home = None) -> None:
-    """List partners with their state, identities and credentials in force."""
+    """List partners, their identities and credentials."""
     from cert_exchange.services import partners
 
     with opened(home) as node:
@@ -181,7 +184,9 @@ def issue(
     ] = SecretForm.BEARER,
     home: Home = None,
 ) -> None:
-    """Issue a credential and show it once; the node keeps only a digest. Older ones stay valid until revoked.
+    """Issue a credential and show it once.
+
+    The node keeps only a digest of it. Older ones stay valid until they are revoked.
 
     One credential serves Bearer and Basic alike: with Basic its id is the user and the rest the password.
     """
@@ -219,7 +224,10 @@ def revoke(
 
 @app.command()
 def suspend(name: Name, *, home: Home = None) -> None:
-    """Shut a partner out from its next request on, with every credential it has. What it sent stays."""
+    """Shut a partner out from its next request on.
+
+    With every credential that it has. What it sent stays.
+    """
     from cert_exchange.services import partners
 
     with opened(home) as node:

@@ -11,7 +11,7 @@ import typer
 from cert_exchange.cli import printing
 from cert_exchange.cli.exits import ExitCode, report
 from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator
-from cert_exchange.errors import InputRefused, NotFound, PolicyInvalid
+from cert_exchange.errors import InputRefused, NotFound, PolicyInvalid, Problem
 
 if TYPE_CHECKING:
     from cert_exchange.node import Node
@@ -23,29 +23,36 @@ PartnerName = Annotated[str, typer.Argument(metavar="PARTNER", help="The partner
 
 
 @app.command()
-def check(files: Files, *, home: Home = None) -> None:
-    """Look for mistakes in policy files, all at once with line and column, and for what may not be meant.
+def check(files: Files, *, as_json: AsJson = False, home: Home = None) -> None:
+    """Look for mistakes in policy files, and change nothing.
 
-    Nothing is changed. Exit code 1 when a file has a mistake; warnings alone do not count.
+    Every mistake is named with line and column, and so is what may not be meant. Exit code 1 when a file has a
+    mistake; warnings alone do not count.
     """
     from cert_exchange.services import policies
 
-    wrong = 0
+    mistakes: list[Problem] = []
+    warnings: list[Problem] = []
     with opened(home) as node:
         for file in files:
             try:
-                checked = policies.check(node, _read(file), file=str(file))
+                warnings.extend(policies.check(node, _read(file), file=str(file)).warnings)
             except PolicyInvalid as error:
-                wrong += 1
-                for problem in error.problems:
-                    printing.result(str(problem))
-                continue
-            for warning in checked.warnings:
-                printing.result(f"{warning} (warning)")
-            printing.verdict(f"{file}: can be applied")
-    if wrong:
-        printing.verdict(f"{printing.count(wrong, 'file')} with mistakes")
+                mistakes.extend(error.problems)
+    if as_json:
+        printing.document(
+            [asdict(one) | {"grade": "mistake"} for one in mistakes]
+            + [asdict(one) | {"grade": "warning"} for one in warnings]
+        )
+    else:
+        for one in mistakes:
+            printing.result(str(one))
+        for one in warnings:
+            printing.result(f"{one} (warning)")
+    if mistakes:
+        printing.verdict(f"{printing.count(len(mistakes), 'mistake')}; nothing can be applied")
         raise typer.Exit(ExitCode.REFUSED)
+    printing.verdict(f"{printing.count(len(files), 'file')} can be applied")
 
 
 @app.command()
@@ -94,7 +101,10 @@ def explain(
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Say why a partner sees an object or not: every version, every rule, and what it waits for."""
+    """Say why a partner sees an object or not.
+
+    For every version: the answer, each rule with why it matched or not, and what it waits for.
+    """
     from cert_exchange.services import policies
 
     with opened(home) as node:
@@ -121,7 +131,10 @@ def explain(
 
 @app.command()
 def withheld(partner: PartnerName, *, as_json: AsJson = False, home: Home = None) -> None:
-    """Rank what is withheld from a partner by the rule that withholds it, with an example of each."""
+    """Rank what is withheld from a partner by the rule that does it.
+
+    With an example of each, which `policy explain` tells more about.
+    """
     from cert_exchange.services import policies
 
     with opened(home) as node, printing.progress("asking the policy") as progress:

@@ -64,9 +64,9 @@ def publish(
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Publish objects, and say of each whether it was accepted, a duplicate, or refused and why.
+    """Publish STIX objects, and say of each what became of it.
 
-    All files are read and understood before anything is stored. Who gets to see the objects is what your policies
+    Each is accepted, a duplicate, or refused with its reason. All files are read and understood before anything is stored. Who gets to see the objects is what your policies
     say. Exit code 1 when an object was not accepted; the others are published all the same.
     """
     with opened(home) as node:
@@ -114,7 +114,7 @@ def free(
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Lift the block that `withdraw` put on a cyber-observable, whoever sends it."""
+    """Lift the block that `withdraw` put on a cyber-observable."""
     from cert_exchange.services import releasing
 
     with opened(home) as node:
@@ -125,7 +125,7 @@ def free(
 
 @hold_app.command("list")
 def hold_list(*, as_json: AsJson = False, home: Home = None) -> None:
-    """List what waits: which object before which audience, by which rule, until when."""
+    """List what waits before whom, by which rule, until when."""
     from cert_exchange.services import releasing
 
     with opened(home) as node:

@@ -82,7 +82,10 @@ def show(
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Show everything about one object: its versions and content, its collections, who sees it and what waits."""
+    """Show everything about one object, and who sees it.
+
+    Its versions and content, its collections, since when which audience sees it by which rule, what it waits for.
+    """
     from cert_exchange.services import holdings
 
     with opened(home) as node:
@@ -102,7 +105,10 @@ def received(
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Show what a partner sent, by posting or through our pulls, and what was refused of it and why."""
+    """Show what a partner sent, and what was refused of it and why.
+
+    What it posted and what we pulled from it.
+    """
     from cert_exchange.services import holdings
 
     with opened(home) as node:
@@ -135,7 +141,10 @@ def export(
     *,
     home: Home = None,
 ) -> None:
-    """Write what an audience sees in a collection as one STIX bundle, the bytes as they are served."""
+    """Write what an audience sees in a collection as one bundle.
+
+    The objects are the bytes that the view serves.
+    """
     from cert_exchange.services import holdings
 
     with opened(home) as node, printing.progress(f"exporting {view}") as progress:

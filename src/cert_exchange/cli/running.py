@@ -60,7 +60,7 @@ def init(
     ] = None,
     home: Home = None,
 ) -> None:
-    """Make a node's folder: keys, settings (node.yaml), database, the TLP markings and your identity.
+    """Make a node's folder: keys, settings, database, your identity.
 
     Run again, it goes on where it was cut off and changes nothing that is there.
     """
@@ -106,21 +106,27 @@ def serve(
     clock_ok: ClockOk = False,
     home: Home = None,
 ) -> None:
-    """Answer partners over TAXII 2.1 until SIGTERM or Ctrl-C; the sync worker runs beside it."""
+    """Answer partners over TAXII 2.1, the sync worker beside it.
+
+    Runs until SIGTERM or Ctrl-C. The worker is a process of its own and is started again when it ends.
+    """
     from cert_exchange import http
 
     http.serve(home_of(home), with_worker=worker, clock_ok=clock_ok)
 
 
 def work(*, clock_ok: ClockOk = False, home: Home = None) -> None:
-    """Run the sync worker alone: pulls, pushes, embargoes that end, ledger seals. For `serve --no-worker`."""
+    """Run the sync worker alone, for `serve --no-worker`.
+
+    It pulls, pushes, releases what an embargo held, goes on with policies and seals the ledger.
+    """
     from cert_exchange import worker
 
     worker.work(home_of(home), clock_ok=clock_ok)
 
 
 def status(*, as_json: AsJson = False, home: Home = None) -> None:
-    """Show the node at a glance: collections, what each audience sees and has fetched, sources, targets, ledger."""
+    """Show what is held, what partners see, how sync fares."""
     from cert_exchange.services import holdings
 
     with opened(home) as node:
@@ -185,7 +191,10 @@ def doctor(
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Look for what is wrong or soon will be, and say what to do about it. Exit code 1 when something is wrong."""
+    """Look for what is wrong or soon will be, with the next step.
+
+    Exit code 1 when something is wrong.
+    """
     from cert_exchange.services import doctoring
 
     with opened(home) as node:
