@@ -196,7 +196,9 @@ def _page(reader: _Reader, view: int, start: _Start) -> Page | None:
     after = start.after
     while True:
         # Step 2: where it ends.
-        bounds = pages.bounds(dialect, reader.connection, view, wanted, after=after, limit=limit)
+        bounds = pages.bounds(
+            dialect, reader.connection, view, wanted, part=part, after=after, limit=limit
+        )
         if not bounds.count:
             return None
         # Step 3: the mark. From here on the partner counts as having fetched all this.

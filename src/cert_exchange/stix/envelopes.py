@@ -67,6 +67,8 @@ def examine_objects(found: list[Any], *, limits: Limits) -> Batch:
         raise EnvelopeInvalid(
             'objects is empty; send {"objects": [...]} with at least one STIX object.'
         )
+    if not any(isinstance(content, dict) for content in found):
+        raise EnvelopeInvalid("objects holds no JSON object; send at least one STIX object.")
     if len(found) > limits.objects:
         raise EnvelopeInvalid(
             f"objects holds {len(found)} objects; at most {limits.objects} are taken. Split them."

@@ -133,17 +133,27 @@ def shape_of(filters: Filters) -> Shape:
 
 
 def bounds(
-    dialect: Dialect, connection: Any, view: int, filters: Filters, *, after: int, limit: int
+    dialect: Dialect,
+    connection: Any,
+    view: int,
+    filters: Filters,
+    *,
+    part: Part,
+    after: int,
+    limit: int,
 ) -> Bounds:
-    """Say where the page of at most `limit` rows after the position `after` (micros) ends."""
+    """Say where the page of at most `limit` rows after the position `after` (micros) ends.
+
+    The size of the objects counts for BODY only.
+    """
     prepared = _statement(dialect, None, shape_of(filters))
     row = prepared.one(connection, _values(view, filters, after, FOREVER, limit + 1))
     if row is None or not row[0]:
         return Bounds(0, after, more=False)
     found, size, positions, sizes = row
-    if found <= limit and size <= BYTES_OF_A_PAGE:
-        return Bounds(found, int(positions.rpartition(",")[2]), more=False)
-    if size <= BYTES_OF_A_PAGE:
+    if part is not Part.BODY or size <= BYTES_OF_A_PAGE:
+        if found <= limit:
+            return Bounds(found, int(positions.rpartition(",")[2]), more=False)
         return Bounds(limit, int(positions.rsplit(",", 2)[-2]), more=True)
     fits = 0
     room = BYTES_OF_A_PAGE

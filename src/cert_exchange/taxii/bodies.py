@@ -17,6 +17,8 @@ from cert_exchange.errors import BodyTooLarge, BodyTooSlow, MediaTypeRefused, No
 from cert_exchange.taxii.wire import Request
 
 READ_SECONDS: Final = 120
+READ_OFF_SECONDS: Final = 10
+READ_OFF_BYTES: Final = 64 * 1024 * 1024
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _STEP: Final = 256 * 1024
 
@@ -35,34 +37,60 @@ async def read_body(request: Request, limit: int) -> bytes:
     if encoding not in (b"identity", b"gzip", b"x-gzip"):
         raise MediaTypeRefused("Content-Encoding is gzip or left out; no other is understood.")
     unpacker = Unpacker(limit) if encoding != b"identity" else None
-    declared = request.headers.get(b"content-length", b"")
-    if declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
-    kept = bytearray()
-    received = 0
     try:
+        declared = request.headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > limit:
+            raise _too_large(limit)
         async with asyncio.timeout(READ_SECONDS):
-            more = True
-            while more:
-                message = await request.receive()
-                if message["type"] == "http.disconnect":
-                    raise Disconnected
-                piece: bytes = message.get("body", b"")
-                more = message.get("more_body", False)
-                received += len(piece)
-                if received > limit:
-                    raise _too_large(limit)
-                if unpacker is None:
-                    kept += piece
-                    continue
-                for part in unpacker.feed(piece):
-                    kept += part
-                    await asyncio.sleep(0)  # others are answered in between
+            body = await _read(request, limit, unpacker)
+    except BodyTooLarge:
+        await _read_off(request)
+        raise
     except TimeoutError:
         raise BodyTooSlow from None
     if unpacker:
         unpacker.close()
+    return body
+
+
+async def _read(request: Request, limit: int, unpacker: Unpacker | None) -> bytes:
+    kept = bytearray()
+    received = 0
+    more = True
+    while more:
+        piece, more = await _piece(request)
+        received += len(piece)
+        if received > limit:
+            raise _too_large(limit)
+        if unpacker is None:
+            kept += piece
+            continue
+        for part in unpacker.feed(piece):
+            kept += part
+            await asyncio.sleep(0)  # others are answered in between
     return bytes(kept)
+
+
+async def _piece(request: Request) -> tuple[bytes, bool]:
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise Disconnected
+    return message.get("body", b""), message.get("more_body", False)
+
+
+async def _read_off(request: Request) -> None:
+    """Let a client that sends all before it reads come to our answer; drop what it sends, for a while."""
+    if b"expect" in request.headers:
+        return  # it waits for leave to send, and reads our answer instead
+    left = READ_OFF_BYTES
+    more = True
+    try:
+        async with asyncio.timeout(READ_OFF_SECONDS):
+            while more and left > 0:
+                piece, more = await _piece(request)
+                left -= len(piece)
+    except TimeoutError:
+        return
 
 
 class Unpacker:

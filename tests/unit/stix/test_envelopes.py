@@ -120,10 +120,17 @@ def test_one_bad_object_spoils_nothing() -> None:
 )
 def test_failures_have_a_name(content: Any, stix_id: str, version: str | None) -> None:
     """A refused object keeps its id and version where it has usable ones, else it is counted."""
-    (examined,) = batch({"objects": [content]}).items
+    examined, _ = batch({"objects": [content, {}]}).items
     assert (examined.id, examined.version) == (stix_id, version)
     assert examined.item is None
     assert examined.refusal
+
+
+@pytest.mark.checklist(53)
+def test_objects_that_are_none_at_all() -> None:
+    """A list without a single JSON object is no envelope."""
+    with pytest.raises(EnvelopeInvalid):
+        batch({"objects": ["text", 1, None]})
 
 
 @pytest.mark.case("O20")
