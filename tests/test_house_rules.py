@@ -320,3 +320,43 @@ def test_no_link_in_the_documents_leads_nowhere(path: Path) -> None:
         target for target in LINK.findall(path.read_text()) if not (path.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_every_setting_is_explained_with_its_default() -> None:
+    """docs/operating.md has one row for each setting, and says the default that the program has."""
+    from cert_exchange.settings import Settings
+
+    text = (ROOT / "docs" / "operating.md").read_text()
+    table = text.partition("| setting |")[2].partition("\n\n")[0]
+    rows = dict(re.findall(r"^\| ([a-z_]+) \| ([^|]+) \|", table, re.MULTILINE))
+    assert set(rows) == set(Settings.model_fields)
+    written = {
+        name: str(f.default)
+        for name, f in Settings.model_fields.items()
+        if rows[name].strip() == str(f.default)
+    }
+    without = {
+        name
+        for name, f in Settings.model_fields.items()
+        if f.is_required() or f.default in (None, "")
+    }
+    assert set(written) | without == set(rows)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/operating.md"])
+def test_the_documents_name_commands_and_options_that_there_are(name: str) -> None:
+    """Every `cert-exchange ...` line of a console block is a command, with options that it has."""
+    import typer.main
+
+    from cert_exchange.cli.main import app
+
+    text = (ROOT / name).read_text().replace("\\\n", " ")
+    lines = re.findall(r"^\$ cert-exchange (.*)$", text, re.MULTILINE)
+    assert lines
+    for line in lines:
+        words = line.partition("#")[0].split()
+        command = typer.main.get_command(app)
+        while hasattr(command, "commands"):
+            command = command.commands[words.pop(0)]
+        options = {opt for one in command.params for opt in (*one.opts, *one.secondary_opts)}
+        assert {word for word in words if word.startswith("--")} <= options, line
