@@ -8,14 +8,17 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
-import psycopg
-from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from cert_exchange.errors import CertExchangeError, StoreUnavailable
+
+if TYPE_CHECKING:
+    import psycopg
 
 
 class Verdict(Enum):
@@ -36,9 +39,21 @@ _SQLITE_OURS: Final = {
     sqlite3.SQLITE_RANGE,
     sqlite3.SQLITE_TOOBIG,
 }
+_PG_LINK: Final = {"OperationalError", "ConnectionTimeout"}
 _PG_AGAIN: Final = {"40001", "40P01", "55P03"}
 _PG_UNAVAILABLE: Final = {"53", "57", "58", "25"}
 """Classes: resources, operator's intervention, system error, a standby that may not write."""
+
+
+def of_postgresql(error: object) -> TypeGuard[psycopg.Error]:
+    """Whether an error is psycopg's. A node on SQLite never loads that driver (5 MB in each process)."""
+    driver = sys.modules.get("psycopg")
+    return driver is not None and isinstance(error, driver.Error)
+
+
+def of_a_driver(error: object) -> bool:
+    """Whether an error comes from a driver itself, beside SQLAlchemy."""
+    return isinstance(error, sqlite3.Error) or of_postgresql(error)
 
 
 def judge(error: BaseException) -> Verdict:
@@ -48,7 +63,7 @@ def judge(error: BaseException) -> Verdict:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         return _judge_sqlite(cause)
-    if isinstance(cause, psycopg.Error):
+    if of_postgresql(cause):
         lost = isinstance(error, DBAPIError) and error.connection_invalidated
         return _judge_postgresql(cause, lost=lost)
     return Verdict.OURS
@@ -72,7 +87,7 @@ def _judge_postgresql(error: psycopg.Error, *, lost: bool) -> Verdict:
         return Verdict.LOST
     if state is None:
         # The driver's own words: a refused or broken link, or a wrong call of ours.
-        return Verdict.LOST if isinstance(error, psycopg.OperationalError) else Verdict.OURS
+        return Verdict.LOST if type(error).__name__ in _PG_LINK else Verdict.OURS
     return Verdict.UNAVAILABLE if state[:2] in _PG_UNAVAILABLE else Verdict.OURS
 
 
@@ -91,7 +106,7 @@ def _words(error: BaseException) -> str:
         return str(cause)
     if isinstance(cause, sqlite3.Error):
         return f"{getattr(cause, 'sqlite_errorname', '')} {cause}".strip()
-    if isinstance(cause, psycopg.Error):
+    if of_postgresql(cause):
         parts = (cause.sqlstate, cause.diag.constraint_name, cause.diag.table_name)
         primary = cause.diag.message_primary or ""
         # Messages of classes 22 and 23 quote values.
@@ -104,12 +119,3 @@ def _words(error: BaseException) -> str:
     if isinstance(error, PoolTimeout):
         return "no free connection"
     return type(cause).__name__
-
-
-TRANSLATED: Final[tuple[type[BaseException], ...]] = (
-    SQLAlchemyError,
-    InvalidRequestError,
-    sqlite3.Error,
-    psycopg.Error,
-)
-"""What may come out of the engines."""

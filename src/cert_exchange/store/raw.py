@@ -17,17 +17,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol
 
-import psycopg
 from sqlalchemy.dialects.sqlite import pysqlite as sqlite_dialect
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from cert_exchange.store.failures import Verdict, judge, translated
+from cert_exchange.store.failures import Verdict, judge, of_a_driver, translated
 
 BUSY_SECONDS: Final = 5
 
@@ -39,11 +39,13 @@ class _HintingCompiler(SQLiteCompiler):
         return text
 
 
-_DIALECTS: Final[dict[str, Dialect]] = {
-    "sqlite": sqlite_dialect.dialect(paramstyle="named"),
-    "postgresql": URL.create("postgresql+psycopg").get_dialect()(),
-}
-_DIALECTS["sqlite"].statement_compiler = _HintingCompiler
+@lru_cache(maxsize=2)
+def _dialect(name: Literal["sqlite", "postgresql"]) -> Dialect:
+    if name == "postgresql":
+        return URL.create("postgresql+psycopg").get_dialect()()
+    dialect = sqlite_dialect.dialect(paramstyle="named")
+    dialect.statement_compiler = _HintingCompiler
+    return dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Prepared:
 
 def prepare(statement: ClauseElement, dialect: Literal["sqlite", "postgresql"]) -> Prepared:
     """Compile once what is executed often. Raises ValueError for parameters that expand into lists."""
-    compiled = statement.compile(dialect=_DIALECTS[dialect])
+    compiled = statement.compile(dialect=_dialect(dialect))
     if not isinstance(compiled, SQLCompiler) or compiled.post_compile_params:
         raise ValueError("an expanding parameter has no fixed text; use json_each or ANY")
     needed = {name for name, bind in compiled.binds.items() if bind.required}
@@ -99,7 +101,7 @@ class RawReader:
             self._pool.give(self._connection)
             return
         self._pool.fail(self._connection, error)
-        if isinstance(error, (sqlite3.Error, psycopg.Error)):
+        if of_a_driver(error):
             raise translated(error) from None
 
 
@@ -133,7 +135,7 @@ class RawPool:
         self._observer: Callable[[str], None] | None = None
         self._path = url.database or ""
         forgetful.add(self)
-        self._arguments = {} if dialect == "sqlite" else _conninfo(url)
+        self._arguments = {} if dialect == "sqlite" else _conninfo(url, writable=writable)
 
     def reader(self) -> RawReader:
         """A context manager for one use of a connection."""
@@ -151,8 +153,10 @@ class RawPool:
             connection.close()
         try:
             connection = self._connect()
-        except (sqlite3.Error, psycopg.Error) as error:
-            raise translated(error) from None
+        except Exception as error:
+            if of_a_driver(error):
+                raise translated(error) from None
+            raise
         self._observe(connection)
         return connection
 
@@ -162,7 +166,7 @@ class RawPool:
 
     def fail(self, connection: Any, error: BaseException) -> None:
         """Take a connection out of use if the error is the engine's; else keep it."""
-        if not isinstance(error, (sqlite3.Error, psycopg.Error)):
+        if not of_a_driver(error):
             self.give(connection)
             return
         connection.close()
@@ -202,6 +206,8 @@ class RawPool:
             return
         report: Callable[[str], None] = self._observer
 
+        import psycopg  # noqa: PLC0415 - only where it is the engine
+
         class Reporting(psycopg.Cursor[Any]):
             def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
                 report(str(query))
@@ -211,6 +217,8 @@ class RawPool:
 
     def _connect(self) -> Any:
         if self._dialect == "postgresql":
+            import psycopg  # noqa: PLC0415 - 5 MB that a node on SQLite does not need
+
             return psycopg.connect(autocommit=True, prepare_threshold=2, **self._arguments)
         connection = sqlite3.connect(
             self._path,
@@ -232,15 +240,16 @@ class RawPool:
         return connection
 
 
-def _conninfo(url: URL) -> dict[str, Any]:
-    _, given = _DIALECTS["postgresql"].create_connect_args(url)
+def _conninfo(url: URL, *, writable: bool) -> dict[str, Any]:
+    _, given = _dialect("postgresql").create_connect_args(url)
     return {
         **given,
         "application_name": "cert-exchange",
         "connect_timeout": 10,
         "keepalives_idle": 30,
         "tcp_user_timeout": 30_000,
-        "options": "-c lock_timeout=20s -c statement_timeout=60s -c synchronous_commit=on",
+        "options": "-c lock_timeout=20s -c statement_timeout=60s -c synchronous_commit=on"
+        f" -c default_transaction_read_only={'off' if writable else 'on'}",
     }
 
 

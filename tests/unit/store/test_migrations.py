@@ -1,0 +1,121 @@
+"""Migrations lead to what tables.py says, on both engines, once, from nothing or from before."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData, create_engine, text
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from cert_exchange.errors import ConfigurationInvalid
+from cert_exchange.store import migrations
+from cert_exchange.store.database import Database
+from cert_exchange.store.tables import marks_metadata, metadata
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    return str(request.getfixturevalue("empty_postgresql_url"))
+
+
+def wanted(dialect: str) -> MetaData:
+    """What the main database holds: on PostgreSQL the marks as well."""
+    if dialect == "sqlite":
+        return metadata
+    both = MetaData(naming_convention=metadata.naming_convention)
+    for source in (metadata, marks_metadata):
+        for table in source.tables.values():
+            table.to_metadata(both)
+    return both
+
+
+def test_the_migrated_schema_is_that_of_tables(empty_url: str) -> None:
+    """Alembic finds no difference: no table, column, type, nullability, index or constraint."""
+    database = Database.open(empty_url)
+    assert database.migrate() == [migrations.HEAD]
+    with database.reading() as tx:
+        context = MigrationContext.configure(tx, opts={"compare_type": True})
+        assert compare_metadata(context, wanted(database.dialect)) == []
+    database.dispose()
+
+
+def test_sqlite_tables_are_spelled_as_in_tables(tmp_path: Path) -> None:
+    """Also what alembic does not compare: WITHOUT ROWID, primary keys' order, partial indexes."""
+    database = Database.open(f"sqlite:///{tmp_path / 'migrated.db'}")
+    database.migrate()
+    plain = create_engine(f"sqlite:///{tmp_path / 'plain.db'}")
+    metadata.create_all(plain)
+    ask = text(
+        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version'"
+    )
+
+    def flat(sql: str) -> list[str]:
+        # Alembic orders constraints otherwise, which changes nothing.
+        body, _, tail = sql.lower().rpartition(")")
+        return [
+            *sorted(" ".join(part.split()).strip(" ()") for part in body.split(",")),
+            tail.strip(),
+        ]
+
+    with database.reading() as tx, plain.connect() as other:
+        migrated = {row[0]: flat(row[1]) for row in tx.execute(ask)}
+        made = {row[0]: flat(row[1]) for row in other.execute(ask)}
+    assert migrated == made
+    plain.dispose()
+    database.dispose()
+
+
+@pytest.mark.case("D08")
+def test_starts_at_once_migrate_once(empty_url: str) -> None:
+    """Four processes' worth of starts on an empty database: one migrates, the others find it done."""
+    outcomes: list[list[str]] = []
+
+    def start() -> None:
+        database = Database.open(empty_url)
+        outcomes.append(database.migrate())
+        database.dispose()
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == [[], [], [], [migrations.HEAD]]
+
+
+def test_a_newer_database_is_refused(empty_url: str) -> None:
+    """A release does not work on a schema that it does not know."""
+    database = Database.open(empty_url)
+    database.migrate()
+    database.transact(
+        lambda tx: tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    )
+    with pytest.raises(ConfigurationInvalid, match="9999"):
+        database.migrate()
+    database.dispose()
+
+
+def test_head_is_the_newest_script() -> None:
+    """The constant that a start compares with is the scripts' own head, and they form one line."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    assert ScriptDirectory.from_config(config).get_heads() == [migrations.HEAD]
+
+
+def test_every_table_compiles_for_both_engines() -> None:
+    """No construct that one engine only understands."""
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    for table in metadata.sorted_tables:
+        for dialect in (postgresql.dialect(), sqlite.dialect()):
+            assert str(CreateTable(table).compile(dialect=dialect))
+            for index in table.indexes:
+                assert str(CreateIndex(index).compile(dialect=dialect))
