@@ -110,7 +110,12 @@ class Pool:
     def in_use(self, version: Version) -> bool:
         """Whether it was not taken back from every collection; what stands in none is seeded or carried."""
         places = self.places.get(version.id)
-        return not places or any(place.taken_back_at is None for place in places.values())
+        if not places:
+            return True
+        for place in places.values():  # a loop, not any(): asked once per version and audience
+            if place.taken_back_at is None:
+                return True
+        return False
 
     def stands_in(self, version: Version, collection: int) -> bool:
         """Whether the version is in the collection and not taken back from it."""
