@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 
 import pytest
@@ -161,10 +162,10 @@ def test_what_no_release_wrote_is_refused(body: str) -> None:
         lambda: object_commitment(SALT, "a", "b", 0, b"short"),
     ],
 )
-def test_what_would_not_verify_cannot_be_made(make: object) -> None:
+def test_what_would_not_verify_cannot_be_made(make: Callable[[], object]) -> None:
     """What exists is valid."""
     with pytest.raises(ValueError):
-        make()  # type: ignore[operator]
+        make()
 
 
 def test_every_part_of_a_commitment_counts() -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -39,12 +40,12 @@ def count_up(tx: Connection) -> None:
     tx.execute(update(node_facts).where(node_facts.c.name == "n").values(value=str(int(row) + 1)))
 
 
-def in_threads(count: int, work: object) -> list[BaseException]:
+def in_threads(count: int, work: Callable[[int], object]) -> list[BaseException]:
     failed: list[BaseException] = []
 
     def guarded(number: int) -> None:
         try:
-            work(number)  # type: ignore[operator]
+            work(number)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the test shows it
             failed.append(error)
 

@@ -54,7 +54,7 @@ def test_sqlite_tables_are_spelled_as_in_tables(tmp_path: Path) -> None:
     plain = create_engine(f"sqlite:///{tmp_path / 'plain.db'}")
     metadata.create_all(plain)
     ask = text(
-        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version'"
+        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT IN ('alembic_version', 'sqlite_stat1')"
     )
 
     def flat(sql: str) -> list[str]:

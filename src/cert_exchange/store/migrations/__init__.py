@@ -35,10 +35,9 @@ def _upgrade(tx: Connection) -> list[str]:
     if tx.dialect.name == "postgresql":
         tx.execute(text("SET LOCAL statement_timeout = 0"))
         tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    # A start that has nothing to migrate does not load alembic.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
+    from alembic import command  # noqa: PLC0415 - a start that has nothing to migrate does not load it
+    from alembic.config import Config  # noqa: PLC0415 - as above, loaded with it
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above, loaded with it
 
     before = _revision(tx)
     config = Config()

@@ -1,66 +1,34 @@
-"""Partners and their machine credentials (DECISIONS 26, 27).
+"""Adding partners, saying whom they speak for, and issuing their credentials (DECISIONS 26, 27).
 
-1. A credential is `id.secret`: the id is public, the secret is 256 random bits that are shown once. Kept is an HMAC-SHA256
-   under the node's key, so that a stolen database opens nothing and a guess needs the key.
-2. Every request is checked against the store, with the partner's state; nothing is cached.
-3. A wrong credential costs the same statement as a right one and is answered alike; why is in the log only.
-4. Failures lock out a (partner, network), for a time that grows: outsiders cannot silence a partner elsewhere. Whoever
-   is locked out only reads. Issuing and resuming lift the partner's lock-outs.
-5. A STIX identity is spoken for by one partner at most, never ours, and never relayed by another.
-6. Every change writes a ledger line. No secret, and nothing that a stranger typed, is logged.
+1. A secret is shown once. Older credentials stay valid until they are revoked, so that a change needs no pause.
+2. A STIX identity is spoken for by one partner at most, never ours, and never relayed by another.
+3. Issuing and resuming lift the partner's lock-outs.
+4. Every change writes a ledger line.
 """
 
 from __future__ import annotations
 
-import hmac
 import re
 import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any, Final
+from typing import Final
 
-import structlog
-
-from cert_exchange.errors import ConfigurationInvalid, NotAuthenticated, TooManyRequests
+from cert_exchange.errors import ConfigurationInvalid
 from cert_exchange.messages.evidence import Fact, Line
 from cert_exchange.node import Node
 from cert_exchange.policy.rules import RESERVED_ORIGINS
 from cert_exchange.services.ledger import record
+from cert_exchange.services.partners.recognising import digest_of
 from cert_exchange.store import credentials as credential_rows
 from cert_exchange.store import partners as rows
-from cert_exchange.store.credentials import NOBODY, Presented
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.partners import PartnerRow
 
-log = structlog.get_logger(__name__)
-
-FREE_FAILURES: Final = 5
-FIRST_LOCK_SECONDS: Final = 15
-LONGEST_LOCK_SECONDS: Final = 900
-FORGET_AFTER: Final = timedelta(hours=1)
-"""Without a failure for so long, counting starts anew."""
-
-_SECOND: Final = 1_000_000
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _IDENTITY: Final = re.compile(r"identity--[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_CREDENTIAL: Final = re.compile(r"[a-z2-7]{12}")
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
-_NO_DIGEST: Final = bytes(32)
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: a partner that proved itself with this request."""
-
-    partner: int
-    name: str
-    audience: int | None
-    """None: no policy names the partner, so it may see nothing"""
-    empty_objects_list: bool
-    requests_per_minute: int
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -101,126 +69,6 @@ class Listed:
     """(id, instant of its end or None) of those in force"""
     audience: int | None
     lockouts: tuple[Lockout, ...]
-
-
-def split_token(token: str) -> tuple[str, str]:
-    """Split `id.secret`; without a dot both are empty, which no credential is."""
-    credential_id, dot, secret = token.partition(".")
-    return (credential_id, secret) if dot else ("", "")
-
-
-def authenticate(node: Node, conn: Any, credential_id: str, secret: str, *, network: str) -> Caller:
-    """Recognise a caller, and count the failure if it is none.
-
-    `conn` is the connection of `Database.raw_reader`; `network` an address or network in text. Raises
-    NotAuthenticated, TooManyRequests (locked out), StoreUnavailable.
-    """
-    try:
-        return recognise(node, conn, credential_id, secret, network=network)
-    except NotAuthenticated:
-        note_failure(node, credential_id, network=network)
-        raise
-
-
-def recognise(node: Node, conn: Any, credential_id: str, secret: str, *, network: str) -> Caller:
-    """Recognise a caller by one statement that only reads; the caller counts a failure by `note_failure`.
-
-    Raises NotAuthenticated, TooManyRequests.
-    """
-    known_form = credential_id if _CREDENTIAL.fullmatch(credential_id) else ""
-    found = credential_rows.presented(node.database.dialect, conn, known_form, network_of(network))
-    now = node.now()
-    # (1) The secret is compared in any case, so that the time tells nothing.
-    expected = _digest(node.secrets.credential_key, known_form, secret)
-    right = hmac.compare_digest(expected, found.digest or _NO_DIGEST) and found.digest is not None
-    # (2) Locked out: even who is right waits, else guessing would go on behind the lock.
-    if found.locked_until > now:
-        raise TooManyRequests(
-            -(-(found.locked_until - now) // _SECOND),
-            "Too many failed logins from your network; wait as Retry-After says.",
-            detail=f"partner {found.partner or NOBODY} is locked out of {network_of(network)}",
-        )
-    # (3) Why not is for the log alone.
-    reason = _reason_against(found, right=right, now=now)
-    if reason is not None or found.partner is None or found.name is None:
-        raise NotAuthenticated(detail=reason or "unknown credential")
-    return Caller(
-        found.partner,
-        found.name,
-        found.audience,
-        found.empty_objects_list,
-        found.requests_per_minute,
-    )
-
-
-def _reason_against(found: Presented, *, right: bool, now: int) -> str | None:
-    if found.partner is None:
-        return "unknown credential"
-    if not right:
-        return f"wrong secret for partner {found.name}"
-    if found.revoked_at is not None:
-        return f"revoked credential of partner {found.name}"
-    if found.expires_at is not None and found.expires_at <= now:
-        return f"expired credential of partner {found.name}"
-    if found.suspended_at is not None:
-        return f"partner {found.name} is suspended"
-    return None
-
-
-def note_failure(node: Node, credential_id: str, *, network: str) -> None:
-    """Count a failed login; the fifth locks the partner out of that network, each further one for twice as long."""
-    now = node.now()
-    place = network_of(network)
-    known_form = credential_id if _CREDENTIAL.fullmatch(credential_id) else ""
-
-    def count(tx: Transaction) -> tuple[int, int, int]:
-        credential_rows.forget_failures(tx, before=now - 24 * 3_600 * _SECOND)
-        partner = credential_rows.partner_of(tx, known_form)
-        before, last, locked = credential_rows.failures(tx, partner, place)
-        if locked > now:
-            return partner, before, locked
-        fresh = now - last > FORGET_AFTER / timedelta(microseconds=1)
-        failures = 1 if fresh else before + 1
-        until = now + lock_seconds(failures) * _SECOND if failures >= FREE_FAILURES else 0
-        credential_rows.put_failures(tx, partner, place, count=failures, at=now, locked_until=until)
-        return partner, failures, until
-
-    partner, failures, until = node.database.transact(count)
-    log.warning(
-        "login failed",
-        partner=partner or None,
-        network=place,
-        failures=failures,
-        locked=until > now,
-    )
-
-
-def lock_seconds(failures: int) -> int:
-    """How long the failure of this number locks out."""
-    if failures < FREE_FAILURES:
-        return 0
-    doublings = min(failures - FREE_FAILURES, 10)
-    return min(LONGEST_LOCK_SECONDS, FIRST_LOCK_SECONDS << doublings)
-
-
-@lru_cache(maxsize=4096)
-def network_of(address: str) -> str:
-    """The /24 (IPv4) or /48 (IPv6) of an address in text; a network stays as it is."""
-    if "/" in address:
-        return address
-    try:
-        parsed: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
-    except ValueError:
-        return "unknown"
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    width = 24 if parsed.version == 4 else 48
-    return str(ip_network(f"{parsed}/{width}", strict=False))
-
-
-def _digest(key: bytes, credential_id: str, secret: str) -> bytes:
-    message = f"cert-exchange credential 1\x00{credential_id}\x00{secret}"
-    return hmac.digest(key, message.encode("utf-8", "surrogatepass"), "sha256")
 
 
 def add(
@@ -321,7 +169,7 @@ def issue(
             tx,
             credential_id,
             partner=partner.id,
-            digest=_digest(node.secrets.credential_key, credential_id, issued.secret),
+            digest=digest_of(node.secrets.credential_key, credential_id, issued.secret),
             at=now,
             expires_at=expires_at,
         )
