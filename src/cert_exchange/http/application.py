@@ -62,11 +62,6 @@ class Application:
         """Serve this node from now on."""
         self._node, self._taxii = node, Taxii(node, self._threads)
 
-    async def warm(self) -> None:
-        """Start what would make the first large POST wait."""
-        if self._taxii is not None:
-            await self._taxii.receiver.warm()
-
     async def stop(self) -> None:
         """End child and threads, after their work."""
         if self._taxii is not None:

@@ -159,7 +159,6 @@ class _Server(uvicorn.Server):
             self.attached = node
             self._application.attach(node)
             log.info("database is there")
-        await self._application.warm()
         if self._with_worker:
             await self._keep_worker()
 

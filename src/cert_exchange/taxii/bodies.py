@@ -23,7 +23,7 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 _STEP: Final = 256 * 1024
 
 
-class Disconnected(Exception):  # noqa: N818 - nobody is there to be told
+class Disconnected(Exception):
     """The client left before its body was complete: nothing is stored."""
 
 

@@ -3,7 +3,8 @@
 1. Parsing and validating hold Python's lock: a large body in a thread would stall every poll for its whole time.
 2. The process is a child that opens the node itself; it ends when our end of its pipe closes, however we end.
 3. One body at a time: writing is one transaction at a time anyway.
-4. If the child dies over a body, nobody knows whether it was stored. The sender is told to send again; what was stored
+4. It starts with the first large body, gives memory back after each, and ends when none came for a while.
+5. If the child dies over a body, nobody knows whether it was stored. The sender is told to send again; what was stored
    is then a duplicate.
 
     to the child:   partner, collection, length, body
@@ -13,6 +14,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
+import gc
 import json
 import os
 import struct
@@ -31,6 +35,7 @@ from cert_exchange.services import publishing
 SMALL: Final = 64 * 1024
 """Bytes; a body up to here holds Python's lock for a few milliseconds at most."""
 ANSWER_SECONDS: Final = 300
+IDLE_SECONDS: Final = 600
 _ASK: Final = struct.Struct(">qqQ")
 _TELL: Final = struct.Struct(">BQ")
 _DONE: Final = 0
@@ -47,6 +52,8 @@ class Receiver:
         self._threads = threads
         self._turn = asyncio.Lock()
         self._child: asyncio.subprocess.Process | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     async def receive(self, body: bytes, *, partner: int, collection: int) -> bytes:
         """Take a body in; the status resource. Raises what `publishing.receive` raises, StoreUnavailable."""
@@ -57,20 +64,28 @@ class Receiver:
             submission = await asyncio.get_running_loop().run_in_executor(self._threads, work)
             return submission.status
         async with self._turn:
-            return await self._by_child(body, partner, collection)
-
-    async def warm(self) -> None:
-        """Start the child before the first large body comes."""
-        async with self._turn:
-            await self._running()
+            self._stay()
+            try:
+                return await self._by_child(body, partner, collection)
+            finally:
+                self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end)
 
     async def stop(self) -> None:
         """Let the child finish what it has, and end it."""
         async with self._turn:
+            self._stay()
             child, self._child = self._child, None
             if child is not None and child.stdin is not None:
                 child.stdin.close()
                 await child.wait()
+
+    def _stay(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+
+    def _end(self) -> None:
+        self._ending = asyncio.get_running_loop().create_task(self.stop())
 
     async def _by_child(self, body: bytes, partner: int, collection: int) -> bytes:
         child = await self._running()
@@ -103,6 +118,7 @@ class Receiver:
             str(self._node.settings.home),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "MALLOC_ARENA_MAX": "1"},
             # Its own group: a Ctrl-C at the terminal is ours to handle, and its body is finished first.
             start_new_session=True,
         )
@@ -152,6 +168,15 @@ def serve(node: Node, source: BinaryIO, answers: BinaryIO) -> None:
             answer = _tell(CertExchangeError(detail=type(error).__name__))
         answers.write(_TELL.pack(kind, len(answer)) + answer)
         answers.flush()
+        del body, answer
+        _give_memory_back()
+
+
+def _give_memory_back() -> None:
+    """Return what a large body took to the system; glibc keeps it otherwise."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # another C library has no such call
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _main(home: Path) -> None:
