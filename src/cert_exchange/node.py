@@ -33,7 +33,7 @@ HOUR: Final = 3_600_000_000
 RELEASED: Final = 1_763_000_000_000_000
 """No node runs before this program was written (November 2025): an earlier clock was never set."""
 CREDENTIAL_KEY: Final = "credential.key"
-TOKEN_KEYS: Final = "token-keys.json"
+TOKEN_KEYS: Final = "token-keys.json"  # noqa: S105 - the name of a file
 CLOCK_FILE: Final = "clock.json"
 DESK_BYTES: Final = 512 * 1024 * 1024
 

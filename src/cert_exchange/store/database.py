@@ -26,7 +26,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql import ClauseElement
 
-from cert_exchange.errors import ConfigurationInvalid
+from cert_exchange.errors import ConfigurationInvalid, StoreUnavailable
 from cert_exchange.store.failures import Verdict, judge, translated
 from cert_exchange.store.raw import Prepared, RawPool, RawReader, forgetful, prepare
 
@@ -184,6 +184,9 @@ class Database:
         """
         from cert_exchange.store.migrations import upgrade  # noqa: PLC0415 - alembic is loaded only when needed
 
+        if self.path is not None:
+            # SQLite gives its log and index files the mode of the main one.
+            make_private(self.path)
         return upgrade(self)
 
     def writing_engine(self) -> Engine:
@@ -283,6 +286,17 @@ def _postgresql(url: URL) -> tuple[Engine, Engine]:
     )
     readers = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return engine, readers
+
+
+def make_private(path: Path) -> bool:
+    """Make an empty file that only its owner may read, if there is none; True if so. Raises StoreUnavailable."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise StoreUnavailable(detail=f"{path}: {error.strerror}") from None
+    return True
 
 
 def reserve_ids(tx: Transaction, table: Table, count: int) -> Sequence[int]:

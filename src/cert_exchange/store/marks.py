@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from cert_exchange.store.database import Database
+from cert_exchange.store.database import Database, make_private
 from cert_exchange.store.failures import translated
 from cert_exchange.store.raw import Prepared, RawPool, forgetful
 from cert_exchange.store.tables import marks, marks_metadata
@@ -85,7 +85,7 @@ class Marks:
         """Make the file of the marks if it is missing; True if so. On PostgreSQL the migrations made the table."""
         if self._path is None:
             return False
-        missing = not self._path.exists()
+        missing = make_private(self._path)
         engine = create_engine(self._url, hide_parameters=True)
         try:
             marks_metadata.create_all(engine)
@@ -93,8 +93,6 @@ class Marks:
             raise translated(error) from None
         finally:
             engine.dispose()
-        if missing:
-            self._path.chmod(0o600)
         return missing
 
     def reached(self, partner: int, view: int) -> int:
