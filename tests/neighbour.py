@@ -110,7 +110,7 @@ class Neighbour:
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError, ssl.SSLError):
                     self._send(reply)
 
-            do_GET = do_POST = do_DELETE = _serve  # noqa: N815  # http.server's names
+            do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - http.server's names
 
             def _send(self, reply: Reply) -> None:
                 if reply.silent:

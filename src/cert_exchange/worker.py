@@ -88,7 +88,7 @@ class Worker:
         except errors.CertExchangeError as error:
             trouble = type(error).__name__
             detail = str(error)
-        except Exception as error:  # noqa: BLE001  # the named place: no step may end the worker
+        except Exception as error:  # noqa: BLE001 - the named place: no step may end the worker
             trouble = f"{type(error).__name__} (a fault of ours)"
             detail = trouble
             _log.exception("step failed", step=name)

@@ -98,10 +98,11 @@ def read_secret(path: Path) -> str:
             f"The secret file {path.name} is open to others (mode {stat.S_IMODE(mode):04o}); "
             f"run: chmod 600 {path.name}"
         )
-    return _secret_of(raw, name=path.name)
+    return secret_of(raw, name=path.name)
 
 
-def _secret_of(raw: bytes, *, name: str) -> str:
+def secret_of(raw: bytes, *, name: str) -> str:
+    """Return the secret in a file's bytes, without the final line end. Raises ConfigurationInvalid."""
     if len(raw) > _SECRET_BYTES:
         raise errors.ConfigurationInvalid(
             f"The secret file {name} holds {len(raw)} bytes; at most {_SECRET_BYTES} are a secret."
@@ -125,7 +126,7 @@ def write_secret(path: Path, raw: bytes) -> None:
 
     Raises ConfigurationInvalid when `raw` is no secret (see `read_secret`).
     """
-    secret = _secret_of(raw, name=path.name)
+    secret = secret_of(raw, name=path.name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)

@@ -49,7 +49,7 @@ class Note(StrEnum):
     FILTER_IGNORED = "it ignored added_after and sent older objects"
     NO_DATES = "it sends no usable X-TAXII-Date-Added-Last"
     FUTURE_DATES = "its dates lie in the future and are not used"
-    TOKEN_LOST = "it forgot its own `next`; begun again at the last safe instant"  # noqa: S105  # no secret: a sentence
+    TOKEN_LOST = "it forgot its own `next`; begun again at the last safe instant"  # noqa: S105 - no secret: a sentence
     PAGES_HALVED = "its pages were too large; smaller ones were asked for"
     FALLING_DATES = "its dates fell; they are no cursor"
     TYPE_FORGIVEN = "its Content-Type is wrong and was forgiven by accept_types"

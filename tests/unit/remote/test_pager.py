@@ -98,7 +98,7 @@ def test_an_inclusive_server_does_not_hold_us_for_ever(neighbour, server):
     peer = neighbour(behaviour)
     run = pager(peer, server=server, limit=5)
     kept: list[str] = []
-    with pytest.raises(errors.RemoteAnswerInvalid, match="does not advance"):  # noqa: PT012  # pages count too
+    with pytest.raises(errors.RemoteAnswerInvalid, match="does not advance"):  # noqa: PT012 - pages count too
         for one in run:
             kept += [mark[0] for mark in one.envelope.marks]
     assert {f"x--{n}" for n in range(1, 8)} <= set(kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cert_exchange.remote.connection.answers import Answer, cleaned
 from cert_exchange.remote.connection.failures import TRANSLATED, AnswerTooLarge, Moved
 from cert_exchange.remote.connection.options import (
     Options,
@@ -9,7 +10,7 @@ from cert_exchange.remote.connection.options import (
     decode_options,
     make_options,
 )
-from cert_exchange.remote.connection.session import Answer, Connection, cleaned
+from cert_exchange.remote.connection.session import Connection
 
 __all__ = [
     "TRANSLATED",

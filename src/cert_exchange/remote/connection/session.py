@@ -9,13 +9,10 @@
 
 from __future__ import annotations
 
-import email.utils
 import http.cookiejar
 import importlib.metadata
-import re
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
@@ -25,6 +22,7 @@ from taxii2client.common import _HTTPConnection
 
 from cert_exchange import errors
 from cert_exchange.remote import identity
+from cert_exchange.remote.connection.answers import Answer, cleaned, retry_after, said
 from cert_exchange.remote.connection.failures import BROKEN, AnswerTooLarge, Moved, translated
 from cert_exchange.remote.connection.options import Options, check_url
 from cert_exchange.remote.connection.watch import Sockets, Watch, WatchedAdapter
@@ -32,35 +30,11 @@ from cert_exchange.remote.connection.watch import Sockets, Watch, WatchedAdapter
 MEDIA: Final = "application/taxii+json;version=2.1"
 UNVERSIONED: Final = "application/taxii+json"
 USER_AGENT: Final = f"cert-exchange/{importlib.metadata.version('cert-exchange')}"
-RETRY_AFTER_CAP: Final = 3600.0
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _KEEP_METHOD: Final = frozenset({307, 308})
 _REDIRECT_STEPS: Final = 5
 _CHUNK: Final = 65536
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
-_TAG: Final = re.compile(r"(?s)<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a remote answered: a success; every error status has been raised."""
-
-    status: int
-    headers: Mapping[str, str]  # names match in any case
-    body: bytes
-    wire_bytes: int
-
-    def document(self) -> dict[str, Any]:
-        """Return the body as a JSON object; {} when there is none. Raises RemoteAnswerInvalid."""
-        if not self.body.strip():
-            return {}
-        try:
-            value = orjson.loads(self.body)
-        except orjson.JSONDecodeError as error:
-            raise errors.RemoteAnswerInvalid("The answer is no JSON.") from error
-        if not isinstance(value, dict):
-            raise errors.RemoteAnswerInvalid("The answer is no JSON object.")
-        return value
 
 
 class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships no types
@@ -263,13 +237,13 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
         except errors.RemoteError:
             body = b""  # W19: the status is enough
         words = f"{what}: {status}"
-        said = _said(body) if self._is_taxii(response.headers.get("Content-Type", "")) else None
-        if said:
-            words += f", {said!r}"
+        told = said(body) if self._is_taxii(response.headers.get("Content-Type", "")) else None
+        if told:
+            words += f", {told!r}"
         elif body.strip():
             words += f"; the answer did not come from a TAXII server: {cleaned(body, 200)!r}"
         return errors.RemoteRefused(
-            words + ".", remote_status=status, retry_after=_retry_after(response.headers)
+            words + ".", remote_status=status, retry_after=retry_after(response.headers)
         )
 
     def _read(
@@ -316,41 +290,3 @@ def _shown(url: str) -> str:
     """Return an address without its query and without a user, as a report may show it."""
     parts = urlsplit(url)
     return cleaned(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}", 300)
-
-
-def cleaned(text: str | bytes, length: int) -> str:
-    """Return the beginning of a stranger's text: no tags, no control characters, one line."""
-    if isinstance(text, bytes):
-        text = text[: 40 * length].decode("utf-8", "replace")
-    text = _TAG.sub(" ", text)
-    text = "".join(sign if sign.isprintable() else " " for sign in text)
-    return " ".join(text.split())[:length]
-
-
-def _said(body: bytes) -> str | None:
-    """Return title and description of a TAXII error message (3.6.1), None when it is none."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(value, dict):
-        return None
-    words = [
-        value[key] for key in ("title", "name", "description") if isinstance(value.get(key), str)
-    ]
-    return cleaned(": ".join(words), 200) or None
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return Retry-After in seconds, capped at an hour. A date is read against the answer's own Date."""
-    text = headers.get("Retry-After", "").strip()
-    if not text:
-        return None
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), RETRY_AFTER_CAP)
-    try:
-        then = email.utils.parsedate_to_datetime(text)
-        sent = email.utils.parsedate_to_datetime(headers.get("Date", ""))
-        return min(max((then - sent).total_seconds(), 0.0), RETRY_AFTER_CAP)
-    except (ValueError, TypeError):
-        return None  # no date, or one with and one without a zone: our own back-off decides

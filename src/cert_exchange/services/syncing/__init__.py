@@ -1,8 +1,10 @@
 """Exchange with TAXII servers elsewhere: what they offer is pulled, what our policy released to them is pushed."""
 
+from cert_exchange.remote.discovery import Offer
 from cert_exchange.services.syncing.arranging import (
     add_source,
     add_target,
+    look_around,
     pause,
     restart_at,
     resume,
@@ -12,11 +14,13 @@ from cert_exchange.services.syncing.running import AT_ONCE, due_channels, run_ch
 
 __all__ = [
     "AT_ONCE",
+    "Offer",
     "Refused",
     "RunReport",
     "add_source",
     "add_target",
     "due_channels",
+    "look_around",
     "pause",
     "restart_at",
     "resume",

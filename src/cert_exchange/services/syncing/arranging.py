@@ -22,6 +22,7 @@ from cert_exchange.remote.connection import (
     decode_options,
     make_options,
 )
+from cert_exchange.remote.discovery import Offer, discover
 from cert_exchange.store import channels
 from cert_exchange.store.channels import Channel, Direction
 from cert_exchange.store.database import Transaction
@@ -144,6 +145,28 @@ def _secrets(node: Node) -> Path:
     return node.settings.path(node.settings.secrets_directory)
 
 
+def look_around(
+    node: Node,
+    url: str,
+    *,
+    secret: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> tuple[Offer, ...]:
+    """List what a remote server offers to a credential, before anything is added; it proves the credential too.
+
+    `url` is its discovery address, such as https://host/taxii2/; `secret` is read and not kept. Raises
+    ConfigurationInvalid, errors.Remote*.
+    """
+    given = dict(options or {})
+    text = ""
+    if secret is not None:
+        given["secret_file"] = secret.name.lstrip(".")
+        text = identity.secret_of(_read_given(secret), name=secret.name)
+    checked = make_options(given)
+    check_url(url, insecure=checked.insecure)
+    return discover(_connection(node, url, checked, text))
+
+
 def find(tx: Transaction, name: str) -> list[Channel]:
     """Find the source, the target or both of that name. Raises NotFound."""
     found = channels.channels(tx, only=name)
@@ -194,21 +217,27 @@ def _as_given(options: Options) -> dict[str, Any]:
 def connect(node: Node, channel: Channel) -> Connection:
     """Open a connection to a channel's remote, with its secret. Raises ConfigurationInvalid."""
     options = decode_options(channel.options)
-
-    def path(text: str) -> Path | None:
-        return node.settings.path(Path(text)) if text else None
-
     secret = (
         identity.read_secret(_secrets(node) / options.secret_file) if options.secret_file else ""
     )
-    ca_file = path(options.ca_file)
-    for file in (ca_file, path(options.client_certificate), path(options.client_key)):
-        if file is not None and not file.is_file():
+    return _connection(node, channel.url, options, secret)
+
+
+def _connection(node: Node, url: str, options: Options, secret: str) -> Connection:
+    def path(text: str) -> Path | None:
+        if not text:
+            return None
+        file = node.settings.path(Path(text))
+        if not file.is_file():
             raise ConfigurationInvalid(f"There is no file {file}.")
+        return file
+
     return Connection(
-        channel.url,
+        url,
         options,
         credential=identity.Credential(options.auth, options.user, secret, options.header),
-        trust=identity.Trust(ca_file, path(options.client_certificate), path(options.client_key)),
+        trust=identity.Trust(
+            path(options.ca_file), path(options.client_certificate), path(options.client_key)
+        ),
         monotonic=node.clock.monotonic,
     )

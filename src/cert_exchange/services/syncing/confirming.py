@@ -58,7 +58,7 @@ def settle(run: Run, connection: Connection) -> bool:
     failures: tuple[Failure, ...] = ()
     try:
         status = await_status(
-            run, connection, PushStatus(pending.status_id, False, 0, (), 0)  # noqa: FBT003  # a field
+            run, connection, PushStatus(pending.status_id, False, 0, (), 0)  # noqa: FBT003 - fields of a value
         )  # fmt: skip
     except errors.RemoteRefused as refusal:
         if refusal.remote_status not in (404, 410):

@@ -29,9 +29,10 @@ from cert_exchange.services.syncing.statuses import (
     PushStatus,
     read_status,
 )
-from cert_exchange.store import channels
-from cert_exchange.store.channels import Batch, Channel, Ready, Recall
+from cert_exchange.store import outgoing
+from cert_exchange.store.channels import Channel
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.outgoing import Batch, Ready, Recall
 
 _DEFAULT_CONTENT_LENGTH: Final = 10 * 1024 * 1024
 _WRAPPING: Final = len('{"objects":[]}')
@@ -66,7 +67,7 @@ def push(run: Run) -> Ending:
 
 def _find_view(run: Run) -> int | None:
     with run.node.database.reading() as tx:
-        found = channels.view_of(tx, partner=run.channel.partner, collection=run.channel.collection)
+        found = outgoing.view_of(tx, partner=run.channel.partner, collection=run.channel.collection)
     return None if found is None else found[0]
 
 
@@ -124,12 +125,12 @@ class _Pusher:
     def _read(self) -> Batch | None:
         run = self._run
         with run.node.database.reading() as tx:
-            found = channels.view_of(
+            found = outgoing.view_of(
                 tx, partner=run.channel.partner, collection=run.channel.collection
             )
             if found is None or found[0] != self._view:
                 return None  # policy moved the partner meanwhile; the next run begins with the new view
-            return channels.batch_after(
+            return outgoing.batch_after(
                 tx,
                 self._view,
                 after=run.channel.position,
@@ -231,7 +232,7 @@ class _Pusher:
 
 
 def _refused(one: Ready, reason: str) -> PushStatus:
-    return PushStatus(None, True, 0, (Failure(one.stix_id, one.version, reason),), 1)  # noqa: FBT003  # a field
+    return PushStatus(None, True, 0, (Failure(one.stix_id, one.version, reason),), 1)  # noqa: FBT003 - fields of a value
 
 
 def _sentence(run: Run) -> str:

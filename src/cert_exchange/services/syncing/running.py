@@ -35,7 +35,7 @@ AT_ONCE: Final = 8
 FIRST_PAUSE: Final = 30.0
 LONGEST_PAUSE: Final = 3600.0
 _ALARMS: Final = frozenset({401, 403, 404})
-_jitter: Final = random.Random()  # noqa: S311  # spreads load, guards nothing
+_jitter: Final = random.Random()  # noqa: S311 - spreads load, guards nothing
 
 
 def sync_once(

@@ -1,0 +1,80 @@
+"""What a remote answered, and how a stranger's words are read and shown.
+
+1. A stranger's text is shown cut, on one line, without tags and control characters.
+2. Nothing that a stranger sent can raise anything but errors.RemoteAnswerInvalid here.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from cert_exchange import errors
+
+RETRY_AFTER_CAP: Final = 3600.0
+_TAG: Final = re.compile(r"(?s)<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a remote answered: a success; every error status has been raised."""
+
+    status: int
+    headers: Mapping[str, str]  # names match in any case
+    body: bytes
+    wire_bytes: int
+
+    def document(self) -> dict[str, Any]:
+        """Return the body as a JSON object; {} when there is none. Raises RemoteAnswerInvalid."""
+        if not self.body.strip():
+            return {}
+        try:
+            value = orjson.loads(self.body)
+        except orjson.JSONDecodeError as error:
+            raise errors.RemoteAnswerInvalid("The answer is no JSON.") from error
+        if not isinstance(value, dict):
+            raise errors.RemoteAnswerInvalid("The answer is no JSON object.")
+        return value
+
+
+def cleaned(text: str | bytes, length: int) -> str:
+    """Return the beginning of a stranger's text: no tags, no control characters, one line."""
+    if isinstance(text, bytes):
+        text = text[: 40 * length].decode("utf-8", "replace")
+    text = _TAG.sub(" ", text)
+    text = "".join(sign if sign.isprintable() else " " for sign in text)
+    return " ".join(text.split())[:length]
+
+
+def said(body: bytes) -> str | None:
+    """Return title and description of a TAXII error message (3.6.1), None when it is none."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    words = [
+        value[key] for key in ("title", "name", "description") if isinstance(value.get(key), str)
+    ]
+    return cleaned(": ".join(words), 200) or None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return Retry-After in seconds, capped at an hour. A date is read against the answer's own Date."""
+    text = headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), RETRY_AFTER_CAP)
+    try:
+        then = email.utils.parsedate_to_datetime(text)
+        sent = email.utils.parsedate_to_datetime(headers.get("Date", ""))
+        return min(max((then - sent).total_seconds(), 0.0), RETRY_AFTER_CAP)
+    except (ValueError, TypeError):
+        return None  # no date, or one with and one without a zone: our own back-off decides

@@ -1,0 +1,160 @@
+"""What a target has not been sent yet, read from its partner's view in one snapshot.
+
+1. Only lines in force are sent, in order of position; what was withdrawn before it was sent never leaves.
+2. Never what came from the partner itself: policy says so already, and it is asked once more where it would leave.
+3. No object is parsed and no policy asked here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import exists, select
+
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.tables import (
+    LineKind,
+    audience_members,
+    identifiers,
+    live,
+    objects,
+    release_log,
+    renditions,
+    views,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """One object version that a target has not been sent."""
+
+    position: int
+    stix_id: str
+    version: str
+    observable: bool
+    body: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """One object version that may have been sent and is no longer in force."""
+
+    stix_id: str
+    version: str
+    observable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a view offers after a position, read in one snapshot. All of it lies in (after, to]."""
+
+    view: int
+    after: int
+    to: int
+    ready: tuple[Ready, ...] = ()
+    recalls: tuple[Recall, ...] = ()
+
+
+def view_of(tx: Transaction, *, partner: int, collection: int) -> tuple[int, int] | None:
+    """Find the partner's view of a collection and its head; None when no policy gives it one."""
+    row = tx.execute(
+        select(views.c.id, views.c.head)
+        .join(audience_members, audience_members.c.audience == views.c.audience)
+        .where(
+            audience_members.c.partner == partner,
+            audience_members.c.until.is_(None),
+            views.c.collection == collection,
+            views.c.closed_at.is_(None),
+        )
+    ).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def batch_after(
+    tx: Transaction,
+    view: int,
+    *,
+    after: int,
+    head: int,
+    partner: int,
+    limit: int,
+    room_bytes: int,
+) -> Batch:
+    """Read what is to be sent after a position, and the recalls up to there.
+
+    At most `limit` versions in force and `room_bytes` with a comma between them, but one version at least. `head` is
+    the view's, read in the same snapshot.
+    """
+    # Policy never gives a partner what came from it (invariant 5); asked once more where it would leave.
+    ours = (live.c.view == view, live.c.position > after, live.c.origin != partner)
+    sizes = tx.execute(
+        select(live.c.position, live.c.size).where(*ours).order_by(live.c.position).limit(limit + 1)
+    ).all()
+    taken, used = 0, 0
+    for row in sizes[:limit]:
+        used += row.size + 1
+        if taken and used - 1 > room_bytes:
+            break
+        taken += 1
+    to = max(head, after) if taken == len(sizes) else sizes[taken - 1].position
+    rows = tx.execute(
+        select(
+            live.c.position,
+            identifiers.c.stix_id,
+            live.c.version,
+            objects.c.observable,
+            renditions.c.body,
+            live.c.size,
+        )
+        .join(identifiers, identifiers.c.num == live.c.ident)
+        .join(objects, objects.c.id == live.c.object)
+        .join(renditions, renditions.c.id == live.c.rendition)
+        .where(*ours, live.c.position <= to)
+        .order_by(live.c.position)
+    )
+    return Batch(
+        view,
+        after,
+        to,
+        tuple(Ready(*row) for row in rows),
+        _recalls(tx, view, after=after, to=to, partner=partner),
+    )
+
+
+def _recalls(
+    tx: Transaction, view: int, *, after: int, to: int, partner: int
+) -> tuple[Recall, ...]:
+    """Find what was withdrawn in (after, to], is not in force again, and had been released up to `after`."""
+    gone = (
+        select(release_log.c.object)
+        .where(
+            release_log.c.view == view,
+            release_log.c.position > after,
+            release_log.c.position <= to,
+            release_log.c.kind == LineKind.WITHDRAWAL.value,
+        )
+        .distinct()
+    )
+    if tx.execute(gone.limit(1)).one_or_none() is None:
+        return ()  # the usual case, without a look at the log below
+    in_force = exists().where(
+        live.c.view == view, live.c.ident == objects.c.ident, live.c.object == objects.c.id
+    )
+    sent = (
+        select(release_log.c.object)
+        .where(
+            release_log.c.view == view,
+            release_log.c.position <= after,
+            release_log.c.kind == LineKind.RELEASE.value,
+            release_log.c.object.in_(gone),
+        )
+        .distinct()
+    )
+    rows = tx.execute(
+        select(identifiers.c.stix_id, objects.c.version, objects.c.observable)
+        .join(identifiers, identifiers.c.num == objects.c.ident)
+        .where(objects.c.id.in_(sent), objects.c.origin != partner, ~in_force)
+        .order_by(objects.c.id)
+    )
+    return tuple(Recall(*row) for row in rows)
