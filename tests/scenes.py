@@ -19,13 +19,17 @@ from cert_exchange.services.partners import Caller
 from cert_exchange.services.publishing import Outcome
 from cert_exchange.store.tables import (
     audience_members,
-    collections as collection_table,
     identifiers,
     live,
-    partners as partner_table,
     release_log,
     renditions,
     views,
+)
+from cert_exchange.store.tables import (
+    collections as collection_table,
+)
+from cert_exchange.store.tables import (
+    partners as partner_table,
 )
 
 OWN_IDENTITY = "identity--0a2d8a4e-6f1b-4f5e-9d1a-3f6f0a4f5b11"
@@ -64,7 +68,12 @@ def at(second: int) -> str:
 
 
 def indicator(
-    name: str, *, version: int = 0, tlp: str | None = "green", by: str | None = OWN_IDENTITY, **more: Any
+    name: str,
+    *,
+    version: int = 0,
+    tlp: str | None = "green",
+    by: str | None = OWN_IDENTITY,
+    **more: Any,
 ) -> dict[str, Any]:
     """A valid indicator; `version` counts its changes."""
     made: dict[str, Any] = {
@@ -81,7 +90,14 @@ def indicator(
     return _marked(made, tlp, by, more)
 
 
-def malware(name: str, *, version: int = 0, tlp: str | None = "green", by: str | None = OWN_IDENTITY, **more: Any) -> dict[str, Any]:
+def malware(
+    name: str,
+    *,
+    version: int = 0,
+    tlp: str | None = "green",
+    by: str | None = OWN_IDENTITY,
+    **more: Any,
+) -> dict[str, Any]:
     made = {
         "type": "malware", "spec_version": "2.1", "id": f"malware--{uid(name)}", "created": at(0),
         "modified": at(version), "name": name, "is_family": False,
@@ -90,8 +106,14 @@ def malware(name: str, *, version: int = 0, tlp: str | None = "green", by: str |
 
 
 def relationship(
-    source: Mapping[str, Any], target: Mapping[str, Any], *, name: str = "", version: int = 0,
-    tlp: str | None = "green", by: str | None = OWN_IDENTITY, **more: Any,
+    source: Mapping[str, Any],
+    target: Mapping[str, Any],
+    *,
+    name: str = "",
+    version: int = 0,
+    tlp: str | None = "green",
+    by: str | None = OWN_IDENTITY,
+    **more: Any,
 ) -> dict[str, Any]:
     made = {
         "type": "relationship", "spec_version": "2.1",
@@ -102,7 +124,15 @@ def relationship(
     return _marked(made, tlp, by, more)
 
 
-def report(name: str, refs: Sequence[str], *, version: int = 0, tlp: str | None = "green", by: str | None = OWN_IDENTITY, **more: Any) -> dict[str, Any]:
+def report(
+    name: str,
+    refs: Sequence[str],
+    *,
+    version: int = 0,
+    tlp: str | None = "green",
+    by: str | None = OWN_IDENTITY,
+    **more: Any,
+) -> dict[str, Any]:
     made = {
         "type": "report", "spec_version": "2.1", "id": f"report--{uid(name)}", "created": at(0),
         "modified": at(version), "name": name, "published": at(0), "object_refs": list(refs),
@@ -110,7 +140,15 @@ def report(name: str, refs: Sequence[str], *, version: int = 0, tlp: str | None 
     return _marked(made, tlp, by, more)
 
 
-def note(name: str, refs: Sequence[str], *, version: int = 0, tlp: str | None = "green", by: str | None = OWN_IDENTITY, **more: Any) -> dict[str, Any]:
+def note(
+    name: str,
+    refs: Sequence[str],
+    *,
+    version: int = 0,
+    tlp: str | None = "green",
+    by: str | None = OWN_IDENTITY,
+    **more: Any,
+) -> dict[str, Any]:
     made = {
         "type": "note", "spec_version": "2.1", "id": f"note--{uid(name)}", "created": at(0),
         "modified": at(version), "content": name, "object_refs": list(refs),
@@ -118,7 +156,15 @@ def note(name: str, refs: Sequence[str], *, version: int = 0, tlp: str | None = 
     return _marked(made, tlp, by, more)
 
 
-def identity(stix_id: str, name: str, *, version: int = 0, tlp: str | None = None, by: str | None = None, **more: Any) -> dict[str, Any]:
+def identity(
+    stix_id: str,
+    name: str,
+    *,
+    version: int = 0,
+    tlp: str | None = None,
+    by: str | None = None,
+    **more: Any,
+) -> dict[str, Any]:
     made = {
         "type": "identity", "spec_version": "2.1", "id": stix_id, "created": at(0),
         "modified": at(version), "name": name, "identity_class": "organization",
@@ -158,7 +204,11 @@ class Scene:
 
     @classmethod
     def set_up(
-        cls, node: Node, *, partners_named: Iterable[str] = ("b", "c"), policies_for: Iterable[str] = ("b", "c")
+        cls,
+        node: Node,
+        *,
+        partners_named: Iterable[str] = ("b", "c"),
+        policies_for: Iterable[str] = ("b", "c"),
     ) -> Scene:
         scene = cls(node)
         publishing.seed(node)
@@ -166,7 +216,10 @@ class Scene:
         names = list(partners_named)
         for name in names:
             partners.add(
-                node, name, title=f"CERT {name}", speaks_for=[identities.get(name, f"identity--{uid(name)}")]
+                node,
+                name,
+                title=f"CERT {name}",
+                speaks_for=[identities.get(name, f"identity--{uid(name)}")],
             )
         directory = node.settings.home / "collections"
         directory.mkdir(exist_ok=True)
@@ -187,17 +240,28 @@ class Scene:
         report_ = publishing.publish(self.node, envelope(*objects), collection=to, by="analyst")
         return report_.outcomes
 
-    def post(self, partner: str, *objects: Mapping[str, Any], to: str = "indicators") -> tuple[Outcome, ...]:
+    def post(
+        self, partner: str, *objects: Mapping[str, Any], to: str = "indicators"
+    ) -> tuple[Outcome, ...]:
         return self.posted(partner, *objects, to=to).outcomes
 
-    def posted(self, partner: str, *objects: Mapping[str, Any], to: str = "indicators") -> publishing.Submission:
+    def posted(
+        self, partner: str, *objects: Mapping[str, Any], to: str = "indicators"
+    ) -> publishing.Submission:
         return publishing.receive(
-            self.node, envelope(*objects), partner=self.partner(partner), collection=self.collection(to)
+            self.node,
+            envelope(*objects),
+            partner=self.partner(partner),
+            collection=self.collection(to),
         )
 
     def partner(self, name: str) -> int:
         with self.node.database.reading() as conn:
-            return int(conn.execute(select(partner_table.c.id).where(partner_table.c.name == name)).scalar_one())
+            return int(
+                conn.execute(
+                    select(partner_table.c.id).where(partner_table.c.name == name)
+                ).scalar_one()
+            )
 
     def collection(self, alias: str) -> int:
         with self.node.database.reading() as conn:
@@ -208,10 +272,13 @@ class Scene:
         with self.node.database.reading() as conn:
             audience = conn.execute(
                 select(audience_members.c.audience).where(
-                    audience_members.c.partner == self.partner(name), audience_members.c.until.is_(None)
+                    audience_members.c.partner == self.partner(name),
+                    audience_members.c.until.is_(None),
                 )
             ).scalar_one_or_none()
-        return Caller(self.partner(name), name, audience, empty_objects_list=False, requests_per_minute=10_000)
+        return Caller(
+            self.partner(name), name, audience, empty_objects_list=False, requests_per_minute=10_000
+        )
 
     def view(self, partner: str, collection: str = "indicators") -> int:
         with self.node.database.reading() as conn:
@@ -224,7 +291,9 @@ class Scene:
                 ).scalar_one()
             )
 
-    def sees(self, partner: str, collection: str = "indicators", *, last: bool = True) -> list[dict[str, Any]]:
+    def sees(
+        self, partner: str, collection: str = "indicators", *, last: bool = True
+    ) -> list[dict[str, Any]]:
         """What a default client at rest holds: the live lines in order, parsed."""
         statement = (
             select(renditions.c.body)
@@ -240,7 +309,9 @@ class Scene:
     def ids(self, partner: str, collection: str = "indicators", *, last: bool = True) -> list[str]:
         return [one["id"] for one in self.sees(partner, collection, last=last)]
 
-    def names(self, partner: str, collection: str = "indicators", *, last: bool = True) -> list[str]:
+    def names(
+        self, partner: str, collection: str = "indicators", *, last: bool = True
+    ) -> list[str]:
         """Names (or contents, values) of what the partner sees, identities and markings aside."""
         return [
             one.get("name") or one.get("content") or one.get("value") or one["id"]

@@ -110,12 +110,7 @@ class Pool:
     def in_use(self, version: Version) -> bool:
         """Whether it was not taken back from every collection; what stands in none is seeded or carried."""
         places = self.places.get(version.id)
-        if not places:
-            return True
-        for place in places.values():  # a loop, not any(): asked once per version and audience
-            if place.taken_back_at is None:
-                return True
-        return False
+        return not places or None in [place.taken_back_at for place in places.values()]
 
     def stands_in(self, version: Version, collection: int) -> bool:
         """Whether the version is in the collection and not taken back from it."""
