@@ -35,6 +35,7 @@ def main() -> int:
         f"run: https://127.0.0.1:{asked.port}/taxii2/  (CA file {home}/tls/ca.pem)  Ctrl-C ends it",
         flush=True,
     )
+    print(f"run: its own people: CERT_EXCHANGE_HOME={home} {PROGRAM} status", flush=True)
     os.execv(PROGRAM, [str(PROGRAM), "serve", "--home", str(home)])
     return 0  # never reached: the process is `serve` now
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -150,3 +151,38 @@ def test_a_table_in_a_pipe_is_one_line_a_row(capsys: pytest.CaptureFixture[str])
     """Cells hold no tab and no line end, so that `cut` finds its columns."""
     printing.table(["a", "b"], [("x\ty\nz", None), (1234567, True)])
     assert capsys.readouterr().out == "a\tb\nx\\ty\\nz\t\n1234567\tTrue\n"
+
+
+def served(home: Path, **changed: object) -> subprocess.CompletedProcess[str]:
+    """Start `serve` with settings that cannot work; it ends by itself."""
+    lines = [
+        line
+        for line in (home / "node.yaml").read_text().splitlines()
+        if line.partition(":")[0] not in changed
+    ]
+    (home / "node.yaml").write_text("\n".join([*lines, *(f"{k}: {v}" for k, v in changed.items())]))
+    return subprocess.run(
+        [PROGRAM, "serve", "--no-worker", "--home", home],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_serve_says_why_it_cannot_listen(home: Path) -> None:
+    """A port that is taken, TLS files that are not there, an open address without TLS: one sentence each, code 1."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ran = served(home, port=taken.getsockname()[1])
+    assert (ran.returncode, "cannot listen on 127.0.0.1" in ran.stderr) == (1, True)
+    ran = served(home, port=0, tls_certificate="none.pem", tls_key="none.key")
+    assert (ran.returncode, "none.pem" in ran.stderr, "Traceback" in ran.stderr) == (1, True, False)
+    (home / "node.yaml").write_text(
+        "\n".join(
+            line for line in (home / "node.yaml").read_text().splitlines() if "tls" not in line
+        )
+    )
+    ran = served(home, host="0.0.0.0")
+    assert (ran.returncode, "tls_certificate" in ran.stderr) == (1, True)

@@ -22,7 +22,7 @@ import structlog
 import uvicorn
 
 from cert_exchange import logs
-from cert_exchange.errors import StoreUnavailable
+from cert_exchange.errors import ConfigurationInvalid, StoreUnavailable
 from cert_exchange.http.access_log import AccessLog
 from cert_exchange.http.application import Application
 from cert_exchange.http.listening import Protocol
@@ -62,10 +62,29 @@ def serve(home: Path, *, with_worker: bool = True, clock_ok: bool = False) -> No
         accept_clock(node, by="--clock-ok")
     server.attached = node
     try:
+        _load(server.config, settings)
         server.run()
+    except SystemExit as ended:
+        # uvicorn ends the process when it cannot listen, after it has logged why.
+        if ended.code:
+            raise ConfigurationInvalid(
+                f"cannot listen on {settings.host}:{settings.port}; another process may be there, or the"
+                " address is not this machine's: see the line above, then set host and port."
+            ) from None
     finally:
         if server.attached is not None:
             server.attached.close()
+
+
+def _load(config: uvicorn.Config, settings: Settings) -> None:
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigurationInvalid(
+            f"{settings.tls_certificate} and {settings.tls_key} cannot be used for TLS ({reason}); give a"
+            " PEM certificate with its chain and the key that belongs to it, without a password."
+        ) from None
 
 
 def configured(application: Application, settings: Settings) -> uvicorn.Config:
