@@ -40,6 +40,7 @@ class Channel:
     attempts: int
     next_attempt_at: int
     paused: bool
+    suspended: bool  # its partner is
     lease_until: int
     last_success_at: int | None
     counters: Mapping[str, Any]
@@ -106,7 +107,9 @@ def _read(
 ) -> list[Channel]:
     table = _TABLES[direction]
     wanted = (
-        select(table, partners.c.name.label("partner_name"))
+        select(
+            table, partners.c.name.label("partner_name"), partners.c.suspended_at.label("suspended")
+        )
         .join(partners, partners.c.id == table.c.partner)
         .order_by(table.c.name)
     )
@@ -140,6 +143,7 @@ def _read(
                 attempts=row["attempts"],
                 next_attempt_at=row["next_attempt_at"],
                 paused=row["paused_at"] is not None,
+                suspended=row["suspended"] is not None,
                 lease_until=row["lease_until"],
                 last_success_at=row["last_success_at"],
                 counters=json.loads(row["counters"]),

@@ -18,6 +18,7 @@ from cert_exchange.store.tables import (
     identifiers,
     live,
     objects,
+    partners,
     release_log,
     renditions,
     views,
@@ -57,11 +58,13 @@ class Batch:
 
 
 def view_of(tx: Transaction, *, partner: int, collection: int) -> tuple[int, int] | None:
-    """Find the partner's view of a collection and its head; None when no policy gives it one."""
+    """Find the partner's view of a collection and its head; None when no policy gives it one, or it is suspended."""
     row = tx.execute(
         select(views.c.id, views.c.head)
         .join(audience_members, audience_members.c.audience == views.c.audience)
+        .join(partners, partners.c.id == audience_members.c.partner)
         .where(
+            partners.c.suspended_at.is_(None),
             audience_members.c.partner == partner,
             audience_members.c.until.is_(None),
             views.c.collection == collection,

@@ -415,6 +415,24 @@ def test_no_view_is_no_error(sqlite_node: Node, neighbour):
     assert remote.posts == []
 
 
+def test_nothing_goes_to_a_suspended_partner(sqlite_node: Node, neighbour):
+    """Suspended: no request leaves, also not by hand; taken up again, it goes on where it was."""
+    from cert_exchange.services import partners
+
+    scene = Scene.set_up(sqlite_node)
+    scene.publish(indicator("a"))
+    peer = neighbour(Collection())
+    add_target(sqlite_node, peer)
+    partners.suspend(sqlite_node, "b")
+    report = sync(sqlite_node)
+    assert not report.ok
+    assert "suspended" in report.outcome
+    assert peer.requests == []
+    assert syncing.due_channels(sqlite_node) == []
+    partners.resume(sqlite_node, "b")
+    assert sync(sqlite_node).counts["sent"] == len(scene.ids("b"))
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 503])
 def test_a_refused_push_moves_nothing(sqlite_node: Node, neighbour, status):
     """The cursor stays, the failure says which call got what answer."""

@@ -113,6 +113,10 @@ def run_channel(
     try:
         if broken is not None:
             raise broken
+        if run.channel.suspended:
+            raise errors.ConfigurationInvalid(
+                f"The partner {run.channel.partner_name} is suspended: nothing is pulled or pushed."
+            )
         return _ended(run, _run(run))
     except errors.CursorMoved:
         return _report(run, "Another worker took this channel over; what it stored counts.", 0)
