@@ -300,9 +300,11 @@ def fresh_id(kind: str = "indicator") -> str:
 
 
 @contextmanager
-def started(home: Path, *, worker: bool = False) -> Iterator[tuple[int, Path]]:
+def started(
+    home: Path, *, worker: bool = False, log_name: str = "serve.log"
+) -> Iterator[tuple[int, Path]]:
     """`serve` in a process of its own: its port and its log. It must end by SIGTERM with 0."""
-    log = home / "serve.log"
+    log = home / log_name
     program = (
         "import sys; from pathlib import Path; from cert_exchange.http import serve;"
         f"serve(Path(sys.argv[1]), with_worker={worker})"
