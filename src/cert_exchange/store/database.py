@@ -1,7 +1,7 @@
 """The one door to the database, the same on SQLite and PostgreSQL.
 
-1. `transact` is the only way to write. SQLite: BEGIN IMMEDIATE, one writer at a time in this process, so that threads
-   wait on a lock and not in SQLite's sleeping busy handler. PostgreSQL: READ COMMITTED; rows are locked by who needs it.
+1. `transact` is the only way to write. SQLite: BEGIN IMMEDIATE, behind a line in which threads and processes wait
+   for their turn (store.turns). PostgreSQL: READ COMMITTED; rows are locked by who needs it.
 2. What `transact` returned is durable: SQLite in WAL with synchronous=FULL, PostgreSQL with synchronous_commit=on.
 3. Work may run several times (deadlock, serialisation, a link that broke before COMMIT), so it has no effects of its
    own. A link that breaks during COMMIT is not tried again: nobody knows whether it counted (`StoreUnavailable`).
@@ -16,7 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -29,6 +29,7 @@ from sqlalchemy.sql import ClauseElement
 from cert_exchange.errors import ConfigurationInvalid, StoreUnavailable
 from cert_exchange.store.failures import Verdict, judge, translated
 from cert_exchange.store.raw import Prepared, RawPool, RawReader, forgetful, prepare
+from cert_exchange.store.turns import Turns
 
 Transaction = Connection
 Dialect = Literal["sqlite", "postgresql"]
@@ -63,7 +64,11 @@ class Database:
         self.marks_path = (
             self.path.with_name(f"{self.path.stem}-marks{self.path.suffix}") if self.path else None
         )
-        self._turn = threading.Lock()
+        self._turns = (
+            Turns(self.path.with_name(f"{self.path.name}-turn"), seconds=BUSY_SECONDS)
+            if self.path
+            else None
+        )
         self._held = threading.local()
         self._graves: list[object] = []
         self._writer, self._readers = _sqlite(url) if self.path else _postgresql(url)
@@ -145,13 +150,8 @@ class Database:
         # With one writer at a time nobody can have been first: on SQLite the same would happen again.
         return isinstance(error, IntegrityError) and self.dialect == "postgresql"
 
-    @contextmanager
-    def _one_writer(self) -> Iterator[None]:
-        if self.dialect == "postgresql":
-            yield
-            return
-        with self._turn:
-            yield
+    def _one_writer(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._turns is None else self._turns.one()
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
@@ -212,6 +212,8 @@ class Database:
         self._writer.dispose()
         self._readers.dispose()
         self.raw.close()
+        if self._turns is not None:
+            self._turns.close()
 
     def forget(self) -> None:
         """In a forked child: leave the parent's connections alone, and make new ones."""
@@ -219,7 +221,6 @@ class Database:
         self._graves += [self._writer.pool, self._readers.pool]
         self._writer.dispose(close=False)
         self._readers.dispose(close=False)
-        self._turn = threading.Lock()
         self._held = threading.local()
 
 

@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,8 +21,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cert_exchange.store.database import Database, make_private
 from cert_exchange.store.failures import translated
-from cert_exchange.store.raw import Prepared, RawPool, forgetful
+from cert_exchange.store.raw import BUSY_SECONDS, Prepared, RawPool
 from cert_exchange.store.tables import marks, marks_metadata
+from cert_exchange.store.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,9 @@ class Marks:
         self._url = url = database.url if path is None else database.url.set(database=str(path))
         self._pool = RawPool(url, database.dialect, writable=True)
         self._known: dict[tuple[int, int], int] = {}
-        # SQLite has one writer: threads wait here and not in its sleeping busy handler.
-        self._turn = threading.Lock()
-        forgetful.add(self)
+        self._turns = (
+            Turns(path.with_name(f"{path.name}-turn"), seconds=BUSY_SECONDS) if path else None
+        )
         insert = sqlite_insert if self._apart else postgresql_insert
         fresh = insert(marks).values(
             partner=bindparam("p"), view=bindparam("w"), position=bindparam("at"), ledgered=0
@@ -123,33 +125,32 @@ class Marks:
         """The marks that the ledger does not know in full."""
         return [mark for mark in self.everything() if mark.ledgered < mark.position]
 
-    def ledgered(self, mark: Mark) -> None:
-        """Remember that the ledger says so, up to `mark.position`. Done again, nothing changes."""
-        self._run(
-            self._ledger, {"p": mark.partner, "w": mark.view, "at": mark.position}, rows=False
-        )
+    def ledgered(self, known: Sequence[Mark]) -> None:
+        """Remember that the ledger knows these marks up to their positions: one commit. Done again, nothing changes."""
+        with self._one_writer(), self._pool.reader() as connection:
+            connection.execute("BEGIN IMMEDIATE" if self._apart else "BEGIN")
+            for mark in known:
+                values = {"p": mark.partner, "w": mark.view, "at": mark.position}
+                connection.execute(self._ledger.text, {**self._ledger.fixed, **values})
+            connection.execute("COMMIT")
 
     def close(self) -> None:
         """Close the idle connections."""
         self._pool.close()
-
-    def forget(self) -> None:
-        """In a forked child: see `Database.forget`."""
-        self._turn = threading.Lock()
+        if self._turns is not None:
+            self._turns.close()
 
     def _note(self, partner: int, view: int, position: int) -> None:
         key = (partner, view)
         self._known[key] = max(position, self._known.get(key, 0))
 
-    def _run(self, statement: Prepared, values: dict[str, int], *, rows: bool = True) -> list[Any]:
-        if not self._apart:
-            return self._execute(statement, values, rows=rows)
-        with self._turn:
-            return self._execute(statement, values, rows=rows)
+    def _one_writer(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._turns is None else self._turns.one()
 
-    def _execute(self, statement: Prepared, values: dict[str, int], *, rows: bool) -> list[Any]:
-        with self._pool.reader() as connection:
-            if rows:
+    def _run(self, statement: Prepared, values: dict[str, int], *, rows: bool = True) -> list[Any]:
+        if rows:
+            with self._pool.reader() as connection:
                 return statement.all(connection, values)
+        with self._one_writer(), self._pool.reader() as connection:
             connection.execute(statement.text, {**statement.fixed, **values})
             return []

@@ -165,8 +165,8 @@ class RawPool:
         self._idle.append(connection)
 
     def fail(self, connection: Any, error: BaseException) -> None:
-        """Take a connection out of use if the error is the engine's; else keep it."""
-        if not of_a_driver(error):
+        """Take a connection out of use if the error is the engine's or left a transaction open; else keep it."""
+        if not of_a_driver(error) and not _in_transaction(connection):
             self.give(connection)
             return
         connection.close()
@@ -260,3 +260,9 @@ def _quiet(connection: Any) -> bool:
     poller = select.poll()
     poller.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
     return not poller.poll(0)
+
+
+def _in_transaction(connection: Any) -> bool:
+    if isinstance(connection, sqlite3.Connection):
+        return connection.in_transaction
+    return bool(connection.info.transaction_status)  # 0: idle

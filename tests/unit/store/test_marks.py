@@ -80,9 +80,9 @@ def test_what_is_ledgered_is_remembered_up_to_there(node: Node) -> None:
     node.marks.advance(1, 1, 10)
     (mark,) = node.marks.unledgered()
     node.marks.advance(1, 1, 20)
-    node.marks.ledgered(mark)
+    node.marks.ledgered([mark])
     assert node.marks.unledgered() == [Mark(1, 1, 20, 10)]
-    node.marks.ledgered(mark)
+    node.marks.ledgered([mark])
     assert node.marks.unledgered() == [Mark(1, 1, 20, 10)]
 
 

@@ -58,8 +58,7 @@ def note_fetches(node: Node) -> int:
         ]
         line = Line("fetched", node.now(), "node", facts={"epoch": epoch, "fetched": fetched})
         node.database.transact(lambda tx, line=line: record(tx, line))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-        for mark in part:
-            node.marks.ledgered(mark)
+        node.marks.ledgered(part)
     return len(marks)
 
 
