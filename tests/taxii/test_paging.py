@@ -412,7 +412,7 @@ def test_a_page_ends_at_eight_mebibytes_with_at_least_one_object(
     sqlite_server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of large objects is shorter than its limit, says `more`, and the rest follows; none is too large to come."""
-    from cert_exchange.store import pages as store_pages
+    from cert_exchange.store.pages import reading as store_pages
 
     monkeypatch.setattr(store_pages, "BYTES_OF_A_PAGE", 5_000)
     sqlite_server.scene.publish(

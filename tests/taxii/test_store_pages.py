@@ -15,7 +15,8 @@ from cert_exchange.node import Node
 from cert_exchange.services import polling, releasing
 from cert_exchange.services.polling import PageQuery, Resource
 from cert_exchange.store import pages
-from cert_exchange.store.pages import FOREVER, Filters, Part, Versions
+from cert_exchange.store.pages import FOREVER, Filters, Part, Versions, reading
+from cert_exchange.store.pages.statements import page_statement
 from cert_exchange.store.tables import identifiers, live, renditions
 
 TYPES = ("indicator", "malware", "ipv4-addr", "identity", "x-none")
@@ -153,8 +154,8 @@ def test_every_page_walks_an_index_from_where_it_starts(
     assert not shape.scans
     with sqlite_node.database.raw_reader() as connection:
         for part in (None, *Part):
-            prepared = pages._statement("sqlite", part, shape)
-            values = {**prepared.fixed, **pages._values(1, filters, 0, FOREVER, 100)}
+            prepared = page_statement("sqlite", part, shape)
+            values = {**prepared.fixed, **reading._values(1, filters, 0, FOREVER, 100)}
             plan = connection.execute(f"EXPLAIN QUERY PLAN {prepared.text}", values).fetchall()
             lines = [row[3] for row in plan]
             assert any("live" in line for line in lines)

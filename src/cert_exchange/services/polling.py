@@ -51,7 +51,7 @@ _LONG_PAGE: Final = 1_000
 """Rows; a longer page would hold the event loop for more than about 2 ms."""
 
 
-class NeedsThread(Exception):  # noqa: N818 - a request to the caller, not a failure
+class NeedsThread(Exception):
     """The event loop must not wait for this: call again from a thread."""
 
 

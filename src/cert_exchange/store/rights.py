@@ -16,6 +16,7 @@ from sqlalchemy import BigInteger, Integer, and_, bindparam, func, or_, select
 from cert_exchange.store.database import Dialect
 from cert_exchange.store.raw import Prepared, prepare
 from cert_exchange.store.tables import (
+    Exact,
     audience_members,
     collection_rights,
     collections,
@@ -122,7 +123,7 @@ _GRANTS = (
 
 @lru_cache(maxsize=2)
 def _find(dialect: Dialect) -> Prepared:
-    name = bindparam("name")
+    name = bindparam("name", type_=Exact)
     return prepare(
         _GRANTS.where(or_(collections.c.uuid == name, collections.c.alias == name)), dialect
     )

@@ -1,18 +1,12 @@
-"""The read side of `live`: where a page ends, and its text joined to one row in SQL.
+"""The statements of a page: the same Core statement on both engines, compiled once for each form.
 
-1. Only `live`, and what its rows name, is read. No object is parsed and no policy asked here.
-2. The cost of a page does not depend on the size of its view: every statement walks an index from `after` and stops
-   at the limit. The exception says so: `Shape.scans`.
-3. `bounds` says where a page ends before anything of it is read; `joined` reads it up to there. Between the two the
-   caller commits the mark (DECISIONS 24), so what `joined` shows was marked before its snapshot.
-4. The statements depend on the form of a question only, never on who asks or on what exists (invariant 1).
+1. Every form but one that `scans` walks an index from `after` and stops at the limit.
+2. On SQLite the index is named: without statistics its planner guesses, and a guess may walk the whole view.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, assert_never
 
@@ -38,161 +32,9 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import LargeBinary, Text
 
 from cert_exchange.store.database import Dialect
+from cert_exchange.store.pages.shapes import RECORD, UNIT, Part, Shape
 from cert_exchange.store.raw import Prepared, prepare
 from cert_exchange.store.tables import identifiers, live, renditions
-
-BYTES_OF_A_PAGE: Final = 8 * 1024 * 1024
-"""A page ends at the object that would exceed this, but has at least one (DECISIONS 7)."""
-FOREVER: Final = 2**63 - 1
-
-UNIT: Final = "\x1f"
-RECORD: Final = "\x1e"
-"""ASCII separators of fields and records: neither ids nor versions hold control characters."""
-
-
-class Part(Enum):
-    """What of each row a page shows."""
-
-    BODY = "body"
-    RECORD = "record"
-    VERSION = "version"
-
-
-@dataclass(frozen=True, slots=True)
-class Versions:
-    """`match[version]` (TAXII 2.1 section 3.4.1): a union; `every` stands alone. Keys are order keys."""
-
-    last: bool = True
-    first: bool = False
-    every: bool = False
-    keys: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """`match[...]`: None means no such filter. `nothing`: no object of ours has that spec_version."""
-
-    ids: tuple[str, ...] | None = None
-    types: tuple[str, ...] | None = None
-    versions: Versions = Versions()
-    nothing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The form of a question, without its values: one statement each."""
-
-    ids: int | None
-    types: int | None
-    last: bool
-    first: bool
-    every: bool
-    keys: int
-
-    @property
-    def scans(self) -> bool:
-        """Whether no index leads to the versions asked for, so that rows are passed over."""
-        return self.ids is None and not self.every and not self.only_last
-
-    @property
-    def only_last(self) -> bool:
-        """Whether the last version of each object is asked for and no other."""
-        return self.last and not self.first and not self.keys
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Where a page ends."""
-
-    count: int
-    end: int
-    """position of its last row; the given `after` when there is none"""
-    more: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """A page's text and what is known of it without reading the text."""
-
-    text: bytes
-    count: int
-    first: int
-    last: int
-
-
-def shape_of(filters: Filters) -> Shape:
-    """Tell the form of these filters. Numbers of ids and keys are rounded up, so that statements are few."""
-    return Shape(
-        None if filters.ids is None else _rounded(len(filters.ids)),
-        None if filters.types is None else len(filters.types),
-        filters.versions.last,
-        filters.versions.first,
-        filters.versions.every,
-        _rounded(len(filters.versions.keys)),
-    )
-
-
-def bounds(
-    dialect: Dialect,
-    connection: Any,
-    view: int,
-    filters: Filters,
-    *,
-    part: Part,
-    after: int,
-    limit: int,
-) -> Bounds:
-    """Say where the page of at most `limit` rows after the position `after` (micros) ends.
-
-    The size of the objects counts for BODY only.
-    """
-    prepared = _statement(dialect, None, shape_of(filters))
-    row = prepared.one(connection, _values(view, filters, after, FOREVER, limit + 1))
-    if row is None or not row[0]:
-        return Bounds(0, after, more=False)
-    found, size, positions, sizes = row
-    if part is not Part.BODY or size <= BYTES_OF_A_PAGE:
-        if found <= limit:
-            return Bounds(found, int(positions.rpartition(",")[2]), more=False)
-        return Bounds(limit, int(positions.rsplit(",", 2)[-2]), more=True)
-    fits = 0
-    room = BYTES_OF_A_PAGE
-    for each in sizes.split(","):
-        room -= int(each)
-        if fits == limit or (room < 0 and fits):
-            break
-        fits += 1
-    return Bounds(fits, int(positions.split(",", fits)[fits - 1]), more=fits < found)
-
-
-def joined(
-    dialect: Dialect,
-    connection: Any,
-    view: int,
-    filters: Filters,
-    *,
-    part: Part,
-    after: int,
-    end: int,
-    limit: int,
-) -> Joined:
-    """Join the rows after `after` up to `end` (micros, inclusive), at most `limit`, oldest first, to one text.
-
-    BODY: the stored bytes joined by commas. RECORD: id, version and position of each row, divided by UNIT and
-    RECORD. VERSION: versions divided by RECORD.
-    """
-    prepared = _statement(dialect, part, shape_of(filters))
-    row = prepared.one(connection, _values(view, filters, after, end, limit))
-    if row is None or not row[3]:
-        return Joined(b"", 0, after, after)
-    text = row[0]
-    return Joined(text.encode() if isinstance(text, str) else text, row[3], row[1], row[2])
-
-
-def is_known(dialect: Dialect, connection: Any, view: int, stix_id: str) -> bool:
-    """Tell whether any version of the id is in force in the view."""
-    row = _known(dialect).one(connection, {"view": view, "id_0": stix_id})
-    return row is not None
 
 
 class _JoinedText(FunctionElement[str]):
@@ -256,7 +98,8 @@ _IN_RANGE: Final = and_(
 
 
 @lru_cache(maxsize=512)
-def _statement(dialect: Dialect, part: Part | None, shape: Shape) -> Prepared:
+def page_statement(dialect: Dialect, part: Part | None, shape: Shape) -> Prepared:
+    """Give the statement that joins this part of a page, or with None its bounds."""
     rows = _rows(shape, _NEEDS[part])
     return prepare(
         _bounds_statement(rows) if part is None else _joined_statement(rows, part), dialect
@@ -264,7 +107,8 @@ def _statement(dialect: Dialect, part: Part | None, shape: Shape) -> Prepared:
 
 
 @lru_cache(maxsize=2)
-def _known(dialect: Dialect) -> Prepared:
+def known_statement(dialect: Dialect) -> Prepared:
+    """Give the statement that finds a row when the id `id_0` is in force in `view`."""
     chosen = select(identifiers.c.num).where(identifiers.c.stix_id == bindparam("id_0"))
     return prepare(
         select(literal(1))
@@ -376,25 +220,3 @@ def _version(shape: Shape) -> ColumnElement[bool]:
         keys = [bindparam(f"key_{n}", type_=Text()) for n in range(shape.keys)]
         chosen.append(live.c.version_key.in_(keys))
     return or_(*chosen)
-
-
-def _values(view: int, filters: Filters, after: int, end: int, limit: int) -> dict[str, Any]:
-    values: dict[str, Any] = {"view": view, "after": after, "end": end, "limit": limit}
-    if filters.ids is not None:
-        values.update(_numbered("id", filters.ids, _rounded(len(filters.ids))))
-    if filters.types is not None:
-        values.update(_numbered("type", filters.types, len(filters.types)))
-    if filters.versions.keys:
-        keys = filters.versions.keys
-        values.update(_numbered("key", keys, _rounded(len(keys))))
-    return values
-
-
-def _numbered(name: str, values: tuple[str, ...], count: int) -> dict[str, str]:
-    """Parameters `name_0` ...; the last value is repeated, which changes nothing in a set."""
-    return {f"{name}_{n}": values[min(n, len(values) - 1)] for n in range(count)}
-
-
-def _rounded(count: int) -> int:
-    """Round up to a power of two: 0, 1, 2, 4, 8 ..."""
-    return 1 << (count - 1).bit_length() if count else 0
