@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
+import pty
 import socket
 import subprocess
 import sys
@@ -186,3 +188,31 @@ def test_serve_says_why_it_cannot_listen(home: Path) -> None:
     )
     ran = served(home, host="0.0.0.0")
     assert (ran.returncode, "tls_certificate" in ran.stderr) == (1, True)
+
+
+def test_on_a_terminal_a_table_is_drawn_and_ids_stay_whole(cli: Cli, node_with_b: Path) -> None:
+    """A person gets columns; a partner's escape sequence is not among those that draw them."""
+    cli("publish", "-", stdin=bundle(indicator(1, name="evil \x1b[2J text")))
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [PROGRAM, "search", "--home", node_with_b, "--type", "indicator"],
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env={"TERM": "xterm", "COLUMNS": "120", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"},
+    ) as running:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:
+                break
+            if not part:
+                break
+            shown += part
+    os.close(ours)
+    assert running.returncode == 0
+    assert indicator(1)["id"].encode() in shown
+    assert "─".encode() in shown
+    assert b"evil \\x1b[2J text" in shown
+    assert b"\x1b[2J" not in shown

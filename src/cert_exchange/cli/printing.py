@@ -28,7 +28,9 @@ _DANGEROUS: Final = re.compile(
 _DANGEROUS_IN_JSON: Final = re.compile(
     "[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
+_INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d+Z")
 _CELL_WIDTH: Final = 100
+_WHOLE: Final = ("id", "example", "version")
 
 
 def plain(text: str, *, lines: bool = False) -> str:
@@ -92,7 +94,7 @@ def table(
     title: str = "",
     empty: str = "none",
 ) -> None:
-    """Rows under their columns. Numbers are written with thousands on a terminal only."""
+    """Print rows under their columns, for a person on a terminal, for programs elsewhere."""
     if not sys.stdout.isatty():
         sys.stdout.write("\t".join(columns) + "\n")
         for row in rows:
@@ -113,9 +115,20 @@ def table(
         numeric = all(
             isinstance(row[index], int) and not isinstance(row[index], bool) for row in rows
         )
-        drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        # An id that is broken over lines cannot be copied.
+        drawn.add_column(
+            name,
+            justify="right" if numeric else "left",
+            overflow="fold",
+            no_wrap=name in _WHOLE,
+        )
     for row in rows:
-        drawn.add_row(*(Text(_cell(value)) for value in row))
+        drawn.add_row(
+            *(
+                Text(_cell(value, exact=name in _WHOLE))
+                for name, value in zip(columns, row, strict=True)
+            )
+        )
     Console(highlight=False).print(drawn)
 
 
@@ -149,10 +162,14 @@ def progress(label: str) -> Iterator[Progress]:
         yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, *, exact: bool) -> str:
     if value is None:
         return ""
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     text = unicodedata.normalize("NFC", plain(str(value)))
+    if exact:
+        return text
+    # A person at a terminal needs no microseconds; a pipe and JSON get them.
+    text = _INSTANT.sub(r"\1 \2Z", text)
     return text if len(text) <= _CELL_WIDTH else text[: _CELL_WIDTH - 1] + "…"

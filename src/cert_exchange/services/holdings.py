@@ -283,8 +283,15 @@ def _label(content: dict[str, Any]) -> str:
         if isinstance(value, str) and value:
             return value
     if "source_ref" in content:
-        return f"{content['source_ref']} {content.get('relationship_type', '')} {content.get('target_ref', '')}"
-    return str(content.get("sighting_of_ref", ""))
+        ends = (_type_of(content["source_ref"]), _type_of(content.get("target_ref")))
+        return f"{ends[0]} {content.get('relationship_type', '')} {ends[1]}"
+    if "sighting_of_ref" in content:
+        return f"of {_type_of(content['sighting_of_ref'])}"
+    return ""
+
+
+def _type_of(stix_id: object) -> str:
+    return str(stix_id).partition("--")[0]
 
 
 def _looks_like_id(text: str) -> bool:
