@@ -58,8 +58,8 @@ def main() -> None:
         ("sqlite",) if quick else ("sqlite", "postgresql")
     )
     effort = Effort(
-        seconds=given.seconds or (0.8 if quick else 2.0),
-        rounds=given.rounds or (3 if quick else 5),
+        seconds=given.seconds or (0.5 if quick else 1.0),
+        rounds=given.rounds or (5 if quick else 9),
         slow_rounds=1 if quick else 2,
     )
     run = Run(quick=quick, sizes=sizes, effort=effort, peers=not given.no_peers)
@@ -104,6 +104,7 @@ class Run:
             others: list[cases.Target] = []
             if python and not self._peers_done:
                 others = [self._opentaxii(stack, python, size) for size in self._peer_sizes()]
+            processes.settle([one.server for one in running.values()])
             self._advancing(yardstick, running)
             for one in running.values():
                 _settle(one.target)
@@ -212,7 +213,7 @@ class Run:
             targets = [yardstick, *(one.target for one in running.values())]
             say(f"polls that advance a mark, {connections} connection(s)")
             # A log of 1,000 is soon read to its end: shorter rounds, the same number for all.
-            effort = Effort(min(self.effort.seconds, 0.8), min(self.effort.rounds, 3))
+            effort = Effort(0.5, 5)
             found = measure(cases.ADVANCING, targets, connections=connections, effort=effort)
             for row in found:
                 if row.server == "cert-exchange":
@@ -258,6 +259,7 @@ class Run:
                 one.server = own_node.serve(one.home, database_url=one.url)
                 starts.append(one.server.ready_after)
                 one.target.port = one.server.port
+                processes.settle([one.server])
                 request = (one.target.plan(cases.PAGE100) or [])[turn]
                 began = time.perf_counter()
                 cases.fetch(one.server.port, request)

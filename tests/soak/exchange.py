@@ -185,9 +185,10 @@ class Writer:
         return self._send(thing, 10)
 
     def _relate(self, turn: int) -> bool:
-        if not self.own:
+        source = self._any(self.own)
+        if source is None or source.source is not None:
             return False
-        thing = Thing(f"relationship--{self._uuid()}", self._label(), source=self._any(self.own).id)
+        thing = Thing(f"relationship--{self._uuid()}", self._label(), source=source.id)
         self.own.append(thing)
         return self._send(thing, 10)
 

@@ -145,6 +145,21 @@ def _run(node: Node, home: Path, port: int, secrets: dict[str, str], engine: str
             "all lines by date": ("manifest", "all", False),
         }.items()
     }
+    try:
+        _exchange(node, home, port, secrets, engine, followers)
+    finally:
+        for follower in followers.values():
+            follower.client.link.close()
+
+
+def _exchange(
+    node: Node,
+    home: Path,
+    port: int,
+    secrets: dict[str, str],
+    engine: str,
+    followers: dict[tuple[str, str], Follower],
+) -> None:
     stop = threading.Event()
     threads = [
         threading.Thread(target=follower.follow, args=(stop,)) for follower in followers.values()
@@ -194,6 +209,7 @@ def _run(node: Node, home: Path, port: int, secrets: dict[str, str], engine: str
         _check_holdings(followers[audience, "default by next"].got, log, rows)
         fresh = Follower(Client(port, secrets[f"reader-{audience}"]), "objects", "", with_next=True)
         fresh.round()
+        fresh.client.link.close()
         assert _as_held(fresh.got) == {
             stix_id: body for (stix_id, _, _), (body, last) in rows.items() if last
         }
