@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import and_, bindparam, delete, select, update
 
@@ -106,51 +106,53 @@ class LiveLine:
     size: int
 
 
+_HEADS: Final = (
+    select(views.c.id, views.c.audience, views.c.collection, views.c.head)
+    .where(views.c.closed_at.is_(None))
+    .order_by(views.c.id)
+)
+_LOCKED_HEADS: Final = _HEADS.with_for_update()
+_MEMBERS: Final = (
+    select(audience_members.c.audience, partners.c.id, partners.c.name)
+    .join(partners, partners.c.id == audience_members.c.partner)
+    .where(audience_members.c.until.is_(None))
+)
+_AUDIENCES: Final = (
+    select(audiences.c.id, audiences.c.name, audiences.c.policy, policies.c.id, policies.c.text)
+    .outerjoin(
+        policies, and_(policies.c.name == audiences.c.policy, policies.c.replaced_at.is_(None))
+    )
+    .order_by(audiences.c.id)
+)
+_COLLECTIONS: Final = select(collections.c.id, collections.c.uuid, collections.c.alias)
+_PARTNERS: Final = select(partners.c.id, partners.c.name)
+_MOVE_HEAD: Final = update(views).where(views.c.id == bindparam("v")).values(head=bindparam("h"))
+
+
 def lock_heads(tx: Transaction) -> list[Head]:
     """Lock the heads of all open views, in id order, until the transaction ends (DECISIONS 3)."""
-    rows = tx.execute(
-        select(views.c.id, views.c.audience, views.c.collection, views.c.head)
-        .where(views.c.closed_at.is_(None))
-        .order_by(views.c.id)
-        .with_for_update()
-    )
-    return [Head(*row) for row in rows]
+    return [Head(*row) for row in tx.execute(_LOCKED_HEADS)]
 
 
 def read_heads(conn: Transaction) -> list[Head]:
     """The heads of all open views, unlocked: for looking only."""
-    rows = conn.execute(
-        select(views.c.id, views.c.audience, views.c.collection, views.c.head)
-        .where(views.c.closed_at.is_(None))
-        .order_by(views.c.id)
-    )
-    return [Head(*row) for row in rows]
+    return [Head(*row) for row in conn.execute(_HEADS)]
 
 
 def audiences_in_force(tx: Transaction) -> list[Audience]:
     """Every audience with its present members and the active version of its policy, by id."""
     members: dict[int, dict[int, str]] = {}
-    for row in tx.execute(
-        select(audience_members.c.audience, partners.c.id, partners.c.name)
-        .join(partners, partners.c.id == audience_members.c.partner)
-        .where(audience_members.c.until.is_(None))
-    ):
+    for row in tx.execute(_MEMBERS):
         members.setdefault(row[0], {})[row[1]] = row[2]
-    rows = tx.execute(
-        select(audiences.c.id, audiences.c.name, audiences.c.policy, policies.c.id, policies.c.text)
-        .outerjoin(
-            policies,
-            and_(policies.c.name == audiences.c.policy, policies.c.replaced_at.is_(None)),
-        )
-        .order_by(audiences.c.id)
-    )
-    return [Audience(r[0], r[1], r[2], members.get(r[0], {}), r[3], r[4]) for r in rows]
+    return [
+        Audience(row[0], row[1], row[2], members.get(row[0], {}), row[3], row[4])
+        for row in tx.execute(_AUDIENCES)
+    ]
 
 
 def collection_names(tx: Transaction) -> dict[int, tuple[str, str | None]]:
     """Collection id -> (uuid, alias)."""
-    rows = tx.execute(select(collections.c.id, collections.c.uuid, collections.c.alias))
-    return {row[0]: (row[1], row[2]) for row in rows}
+    return {row[0]: (row[1], row[2]) for row in tx.execute(_COLLECTIONS)}
 
 
 _LIVE = select(
@@ -229,7 +231,7 @@ def live_dependants(
 
 def partner_names(tx: Transaction) -> dict[int, str]:
     """Partner id -> name, suspended ones included."""
-    return {row[0]: row[1] for row in tx.execute(select(partners.c.id, partners.c.name))}
+    return {row[0]: row[1] for row in tx.execute(_PARTNERS)}
 
 
 def visible_idents(
@@ -300,7 +302,7 @@ def append(
     )  # fmt: skip
     if heads:
         tx.execute(
-            update(views).where(views.c.id == bindparam("v")).values(head=bindparam("h")),
+            _MOVE_HEAD,
             [{"v": view, "h": head} for view, head in heads.items()],
         )
 

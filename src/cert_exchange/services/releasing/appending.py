@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cert_exchange.messages.evidence import Range, release_commitment
-from cert_exchange.services.releasing.arranging import Row, arrange, in_order
+from cert_exchange.services.releasing.arranging import Row, arrange, ends, in_order
 from cert_exchange.services.releasing.closing import Closing, Key, Settlement
 from cert_exchange.services.releasing.evaluating import Plan, Pool, plans_for
 from cert_exchange.services.releasing.judging import Verdict
@@ -82,7 +82,7 @@ class Releasing:
             number: name for plan in self.plans for number, name in plan.audience.members.items()
         }
         names.update(releases.partner_names(self.tx))
-        self.pool = Pool(self.tx, names)
+        self.pool = Pool(self.tx, names, tuple(head.view for head in self.heads))
         for head in self.heads:
             self._at.setdefault(head.view, head.position)
 
@@ -119,6 +119,7 @@ class Releasing:
         `arrived` maps an origin to the ids it sent in this transaction.
         """
         wanted = list(idents)
+        self.pool.lines.clear()
         for plan in self.plans:
             if not plan.views or (audiences is not None and plan.audience.id not in audiences):
                 continue
@@ -254,34 +255,68 @@ class Releasing:
             for (view, number), carried in settlement.carried_now.items()
             if carried
         }
-        while suspects:
-            drop: list[Live] = []
-            by_view: dict[int, set[int]] = {}
-            for view, target in suspects:
-                by_view.setdefault(view, set()).add(target)
-            for view, targets in sorted(by_view.items()):
-                carried = [
-                    line for line in releases.live_rows(self.tx, (view,), targets) if line.carried
-                ]
-                idents = sorted({line.ident for line in carried})
-                needed = {
-                    ident
-                    for ident in idents
-                    if reference_rows.has_live_dependant(self.tx, ident, view, _NEEDED)
-                }
-                drop.extend(line for line in carried if line.ident not in needed)
+        by_view: dict[int, set[int]] = {}
+        for view, target in suspects:
+            by_view.setdefault(view, set()).add(target)
+        for view, targets in sorted(by_view.items()):
+            drop = self._unneeded(view, targets)
             if not drop:
-                return
-            self.pool.load({line.ident for line in drop})
+                continue
             self._append(
                 plan,
-                [(WITHDRAWAL, line.view, line.object, line.rendition, "carried") for line in drop],
+                [(WITHDRAWAL, view, line.object, line.rendition, "carried") for line in drop],
                 drop,
                 {},
             )
-            suspects = {
-                (line.view, target)
-                for line in drop
-                for target, role in self.pool.references.get(line.object, [])
-                if role != Role.EXTENSION
-            }
+            self._stand_in(plan, view, {line.ident for line in drop})
+
+    def _unneeded(self, view: int, suspects: Collection[int]) -> list[Live]:
+        """The carried lines that nothing in the view needs, though they may need each other."""
+        carried: dict[int, list[Live]] = {}
+        needs: dict[int, set[int]] = {}
+        queue = set(suspects)
+        while queue:
+            found = [line for line in releases.live_rows(self.tx, (view,), queue) if line.carried]
+            self.pool.load({line.ident for line in found})
+            queue = set()
+            for line in found:
+                carried.setdefault(line.ident, []).append(line)
+                targets = {
+                    target
+                    for target, role in self.pool.references.get(line.object, [])
+                    if role != Role.EXTENSION
+                }
+                needs.setdefault(line.ident, set()).update(targets)
+                queue |= targets
+            queue -= carried.keys()
+        kept: set[int] = set()
+        rising = {
+            ident
+            for ident in sorted(carried)
+            if reference_rows.has_live_dependant(
+                self.tx, ident, view, _NEEDED, besides=carried.keys()
+            )
+        }
+        while rising:
+            kept |= rising
+            rising = {target for ident in rising for target in needs[ident]} & carried.keys() - kept
+        return [line for ident, lines in carried.items() if ident not in kept for line in lines]
+
+    def _stand_in(self, plan: Plan, view: int, idents: Collection[int]) -> None:
+        """What policy allows of an id whose carried line went becomes its last and first again."""
+        places: dict[int, list[Row]] = {}
+        for line in releases.live_rows(self.tx, (view,), idents):
+            places.setdefault(line.ident, []).append(
+                Row(view, self.pool.by_id(line.object), line.carried, line)
+            )
+        for rows in places.values():
+            last, first = ends(rows)
+            for row in rows:
+                assert row.line is not None
+                row.is_last, row.is_first = row is last, row is first
+                if row.is_last and not row.line.is_last:
+                    draft = (RELEASE, view, row.line.object, row.line.rendition, "returns")
+                    self._append(plan, [draft], [row.line], {(view, row.line.object): row})
+                elif (row.is_last, row.is_first) != (row.line.is_last, row.line.is_first):
+                    where = (view, row.line.position)
+                    releases.mark(self.tx, [(*where, row.is_last, row.is_first, row.carried)])

@@ -19,8 +19,8 @@ from cert_exchange.services.releasing.evaluating import Plan, Pool
 from cert_exchange.services.releasing.judging import Judge, Verdict
 from cert_exchange.stix.references import Role, is_observable_id
 from cert_exchange.store import holds as hold_rows
-from cert_exchange.store import objects, releases
 from cert_exchange.store import references as reference_rows
+from cert_exchange.store import releases
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.holds import HoldLine
 from cert_exchange.store.objects import Version
@@ -76,6 +76,8 @@ class Closing:
     judge: Judge = field(init=False)
     carriable: dict[Key, Version | None] = field(default_factory=dict)
     """(ident, view) -> what may be carried into the view"""
+    exposed: set[int] = field(default_factory=set)
+    """considered ids that something in force refers to: it goes when they turn out to be hidden"""
 
     def settle(self, idents: Iterable[int]) -> Settlement:
         """Consider these ids and all that hangs on them."""
@@ -93,7 +95,8 @@ class Closing:
             if rising:
                 queue |= reference_rows.waiting_on(self.tx, rising, self.plan.audience.id)
         self._carry_into_dependants(done)
-        self._fix()
+        self._expose(done)
+        self._fix(done)
         self._carry()
         return self.result
 
@@ -157,12 +160,19 @@ class Closing:
                     self.result.carried_now[key] = True  # dropped later when nobody needs it
                     continue
                 if newest is not None:
-                    self.result.gains.setdefault(
-                        (line.view, newest.id), Gain(newest, line.view, "carried", carried=True)
-                    )
-                    if line.carried:
+                    if (line.view, newest.id) not in lines:
+                        self.result.gains.setdefault(
+                            (line.view, newest.id), Gain(newest, line.view, "carried", carried=True)
+                        )
+                    if line.carried and self._may_stay_carried(line):
                         continue  # an older version of what is carried stays, not as the last
             self.result.losses[key] = (line, denied.get(line.view, "withdrawn"))
+
+    def _may_stay_carried(self, line: Live) -> bool:
+        version = self.pool.by_id(line.object)
+        collection = next(c for c, v in self.plan.views.items() if v == line.view)
+        decision = self.judge.decided(version, collection, carried=True)
+        return isinstance(decision, Allow) and self.pool.in_use(version)
 
     def _carriable(self, ident: int, view: int) -> Version | None:
         """The newest version of an identity or marking definition, if it may be carried into the view."""
@@ -196,6 +206,7 @@ class Closing:
             if self.pool.is_carried_type(ident) and self.pool.held[ident]
         ]
         for target, view in reference_rows.views_with_dependants(self.tx, targets, views):
+            self.exposed.add(target)
             lines = [line for line in self.live.get(target, ()) if line.view == view]
             if any((line.view, line.object) not in self.result.losses for line in lines):
                 continue
@@ -207,38 +218,61 @@ class Closing:
             newest = self._carriable(target, view)
             if newest is not None:
                 self.result.gains[view, newest.id] = Gain(newest, view, "carried", carried=True)
-            elif not self._sent(target):
-                self._lose_dependants(target)
 
-    def _fix(self) -> None:
+    def _expose(self, considered: set[int]) -> None:
+        """What dangled under `unresolved: allow` and arrives hidden takes along what refers to it."""
+        policy = self.plan.policy
+        if policy is None or policy.unresolved != "allow":
+            return
+        targets = [ident for ident in considered - self.pool.fresh if self.pool.held[ident]]
+        found = reference_rows.views_with_dependants(self.tx, targets, self.plan.view_ids)
+        self.exposed.update(target for target, _ in found)
+
+    def _fix(self, considered: set[int]) -> None:
         """Shrink gains and grow losses until nothing changes."""
         result = self.result
-        self._learn({t for g in result.gains.values() for t, _ in self._refs(g.version.id)})
+        standing = {
+            (line.view, line.object): line
+            for ident in considered - self.pool.fresh
+            for line in self.live.get(ident, ())
+        }
+        numbers = {g.version.id for g in result.gains.values()} | {key[1] for key in standing}
+        self._learn({target for number in numbers for target, _ in self._refs(number)})
         settled: set[int] = set()
         while True:
             changed = False
             gaining: dict[int, int] = {}
             for gain in result.gains.values():
                 gaining[gain.version.ident] = gaining.get(gain.version.ident, 0) + 1
-            for ident in {line.ident for line, _ in result.losses.values()} - settled:
+            lost = {line.ident for line, _ in result.losses.values()}
+            for ident in (lost | self.exposed) - settled:
                 if not gaining.get(ident) and not self._still_live(ident) and not self._sent(ident):
                     settled.add(ident)
                     changed |= self._lose_dependants(ident)
             for key, gain in list(result.gains.items()):
-                missing = self._missing(gain, gaining)
+                missing = self._missing(gain.version.id, gain.version.ident, gain.view, gaining)
                 if missing:
                     changed = True
                     del result.gains[key]
                     gaining[gain.version.ident] -= 1
                     result.waits.setdefault(gain.version.id, set()).update(missing)
+            for key, line in standing.items():
+                if key in result.losses:
+                    continue
+                missing = self._missing(line.object, line.ident, line.view, gaining)
+                if missing:  # a policy that no longer lets references dangle
+                    changed = True
+                    result.losses[key] = (line, "reference")
+                    result.carried_now.pop(key, None)
+                    result.waits.setdefault(line.object, set()).update(missing)
             if not changed:
                 return
 
-    def _missing(self, gain: Gain, gaining: dict[int, int]) -> list[int]:
+    def _missing(self, number: int, ident: int, view: int, gaining: dict[int, int]) -> list[int]:
         return [
             target
-            for target, role in self._refs(gain.version.id)
-            if not self._resolved(target, role, gain.view, gaining, {gain.version.ident})
+            for target, role in self._refs(number)
+            if not self._resolved(target, role, view, gaining, {ident})
         ]
 
     def _resolved(
@@ -323,19 +357,16 @@ class Closing:
     def _load_live(self, idents: Collection[int]) -> None:
         missing = [ident for ident in idents if ident not in self.live]
         if missing:
-            for ident in missing:
-                self.live[ident] = []
-            known = [ident for ident in missing if ident not in self.pool.fresh]
-            for line in releases.live_rows(self.tx, self.plan.view_ids, known):
-                self.live[line.ident].append(line)
+            mine = set(self.plan.view_ids)
+            for ident, lines in self.pool.lines_of(missing).items():
+                self.live[ident] = [line for line in lines if line.view in mine]
 
     def _know_sent(self, idents: Collection[int]) -> None:
         unknown = [ident for ident in idents if ident not in self.sent]
         if unknown:
-            self.sent.update((ident, ident in self.arrived) for ident in unknown)
-            known = [ident for ident in unknown if ident not in self.pool.fresh]
-            sent = objects.sent_by(self.tx, known, self.plan.audience.members.keys())
-            self.sent.update((ident, True) for ident in sent)
+            members = self.plan.audience.members.keys()
+            for ident, origins in self.pool.origins_of(unknown).items():
+                self.sent[ident] = ident in self.arrived or not origins.isdisjoint(members)
 
     def _sent(self, ident: int) -> bool:
         self._know_sent((ident,))

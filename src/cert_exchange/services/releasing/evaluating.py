@@ -20,7 +20,7 @@ from cert_exchange.store import objects, releases
 from cert_exchange.store import references as reference_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Membership, Version
-from cert_exchange.store.releases import Audience, Head
+from cert_exchange.store.releases import Audience, Head, Live
 from cert_exchange.store.tables import OWN, ObjectStatus
 
 CARRIED_TYPES = ("identity--", "marking-definition--")
@@ -90,6 +90,8 @@ class Pool:
     tx: Transaction
     names: Mapping[int, str]
     """partner id -> name, for `Subject.origin`"""
+    views: tuple[int, ...] = ()
+    """all open views"""
     contents: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     """rendition id -> parsed object"""
     by_ident: dict[int, list[Version]] = field(default_factory=dict)
@@ -101,6 +103,10 @@ class Pool:
     fresh: set[int] = field(default_factory=set)
     """ids that this transaction numbered: nothing refers to them, waits for them or is in force of them"""
     subjects: dict[int, Subject] = field(default_factory=dict)
+    origins: dict[int, set[int]] = field(default_factory=dict)
+    """ident -> who sent it, in whatever state it is kept"""
+    lines: dict[int, list[Live]] = field(default_factory=dict)
+    """ident -> its lines in force in any view; forgotten when a new round begins"""
     _by_id: dict[int, Version] = field(default_factory=dict)
 
     def by_id(self, number: int) -> Version:
@@ -183,6 +189,27 @@ class Pool:
         unspelled = [target for target in targets if target not in self.texts]
         if unspelled:
             self.texts.update(objects.stix_ids(self.tx, unspelled))
+
+    def lines_of(self, idents: Iterable[int]) -> dict[int, list[Live]]:
+        """The lines in force of these ids in all views: one statement serves every audience of a round."""
+        wanted = list(idents)
+        missing = [ident for ident in wanted if ident not in self.lines]
+        for ident in missing:
+            self.lines[ident] = []
+        known = [ident for ident in missing if ident not in self.fresh]
+        for line in releases.live_rows(self.tx, self.views, known):
+            self.lines[line.ident].append(line)
+        return {ident: self.lines[ident] for ident in wanted}
+
+    def origins_of(self, idents: Iterable[int]) -> dict[int, set[int]]:
+        """Who sent each of these ids."""
+        wanted = list(idents)
+        missing = [ident for ident in wanted if ident not in self.origins]
+        for ident in missing:
+            self.origins[ident] = set()
+        known = [ident for ident in missing if ident not in self.fresh]
+        self.origins.update(objects.origins_of(self.tx, known))
+        return {ident: self.origins[ident] for ident in wanted}
 
     def is_carried_type(self, ident: int) -> bool:
         """Whether the id is an identity's or a marking definition's."""

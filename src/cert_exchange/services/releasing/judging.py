@@ -3,7 +3,7 @@
 1. Only accepted versions count, in the collections they were put in and not taken back from.
 2. The newest version governs: when it is denied, older ones are too (DECISIONS 1); it is looked for in all
    collections and decided as if it stood in this one.
-3. Nothing older than a revocation is released anew.
+3. Nothing older than a revocation is released anew, and none returns where the revocation was taken back.
 4. Of two origins that brought the same version, one is released: ours, else who was first.
 5. Cyber-observables belong to nobody: each origin's copies are judged on their own (DECISIONS 5).
 6. The same functions serve publishing, policy changes, previews and explanations, so that what is shown before is
@@ -61,21 +61,51 @@ class Judge:
             revoked_key = max((v.version_key for v in shared if v.revoked), default="")
             for collection, view in self.plan.views.items():
                 placed = [v for v in versions if pool.stands_in(v, collection)]
+                if placed and revoked_key:
+                    gone = self._ended(shared, placed, revoked_key, (collection, view), lines)
+                    yield from (Verdict(v, collection, view, _REVOKED) for v in gone)
+                    placed = [version for version in placed if version not in gone]
                 if not placed:
                     continue
                 if placed[0].observable and ident in pool.blocked:
                     yield from (Verdict(v, collection, view, _BLOCKED) for v in placed)
-                elif len(versions) == 1 and versions[0].version_key >= revoked_key:
+                elif len(versions) == 1:
                     decision = self.decided(placed[0], collection, lines.get((view, placed[0].id)))
                     yield Verdict(placed[0], collection, view, decision)
                 else:
-                    yield from self._among(versions, placed, revoked_key, collection, view, lines)
+                    yield from self._among(versions, placed, collection, view, lines)
+
+    def _ended(
+        self,
+        shared: Sequence[Version],
+        placed: Sequence[Version],
+        revoked_key: str,
+        where: tuple[int, int],
+        lines: Lines,
+    ) -> list[Version]:
+        """What a revocation ended here: older versions that are not in force, or all if it was taken back itself."""
+        collection, view = where
+        taken_back = max(
+            (
+                version.version_key
+                for version in shared
+                if version.revoked
+                and collection in self.pool.places.get(version.id, {})
+                and not self.pool.stands_in(version, collection)
+            ),
+            default="",
+        )
+        return [
+            version
+            for version in placed
+            if version.version_key < taken_back
+            or (version.version_key < revoked_key and (view, version.id) not in lines)
+        ]
 
     def _among(
         self,
         versions: Sequence[Version],
         placed: Sequence[Version],
-        revoked_key: str,
         collection: int,
         view: int,
         lines: Lines,
@@ -98,8 +128,6 @@ class Judge:
             if version.version_key != newest_key:
                 if not open_ and (block := _governed(version, governing)) is not None:
                     decision = block
-                elif version.version_key < revoked_key and line is None:
-                    decision = _REVOKED
             verdict = Verdict(version, collection, view, decision)
             rival = chosen.get(version.version_key)
             if rival is None or _rank(verdict, lines) < _rank(rival, lines):

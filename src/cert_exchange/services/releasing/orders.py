@@ -189,7 +189,7 @@ def withdraw_submitted(
             )
         ]
         if not standing:
-            if ident is not None and can_read and _sees(tx, caller, ident):
+            if ident is not None and can_read and _sees(tx, caller, collection, ident):
                 raise DeleteRefused(detail=f"partner {caller.partner} did not submit {stix_id}")
             raise NotFound(detail=f"partner {caller.partner} has nothing to delete at {stix_id}")
         chosen = _chosen(standing, versions)
@@ -218,8 +218,12 @@ def _chosen(standing: list[Version], versions: Collection[str]) -> list[Version]
     return [one for one in standing if one.version_key in keys]
 
 
-def _sees(tx: Transaction, caller: Submitter, ident: int) -> bool:
-    views = [head.view for head in releases.lock_heads(tx) if head.audience == caller.audience]
+def _sees(tx: Transaction, caller: Submitter, collection: int, ident: int) -> bool:
+    views = [
+        head.view
+        for head in releases.lock_heads(tx)
+        if head.audience == caller.audience and head.collection == collection
+    ]
     return bool(releases.visible_idents(tx, views, [ident]))
 
 
