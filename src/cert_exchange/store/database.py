@@ -17,10 +17,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from sqlalchemy import Connection, Engine, Select, Table, create_engine, event, func, select, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Integer,
+    Select,
+    Table,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
@@ -306,13 +319,23 @@ def reserve_ids(tx: Transaction, table: Table, count: int) -> Sequence[int]:
     SQLite has one writer, so the next after the greatest are free; PostgreSQL takes them from the sequence. On SQLite
     insert before reserving again.
     """
-    (key,) = table.primary_key.columns
     if tx.dialect.name == "sqlite":
-        last = tx.execute(select(func.coalesce(func.max(key), 0))).scalar_one()
+        last = tx.execute(_greatest(table)).scalar_one()
         return range(last + 1, last + 1 + count)
-    series = func.generate_series(1, count).table_valued("n")
-    rows = tx.execute(select(func.nextval(f"{table.name}_{key.name}_seq")).select_from(series))
-    return sorted(row[0] for row in rows)
+    return sorted(row[0] for row in tx.execute(_next_values(table), {"count": count}))
+
+
+@lru_cache(maxsize=64)
+def _greatest(table: Table) -> Select[int]:
+    (key,) = table.primary_key.columns
+    return select(func.coalesce(func.max(key), 0))
+
+
+@lru_cache(maxsize=64)
+def _next_values(table: Table) -> Select[int]:
+    (key,) = table.primary_key.columns
+    series = func.generate_series(1, bindparam("count", type_=Integer)).table_valued("n")
+    return select(func.nextval(f"{table.name}_{key.name}_seq")).select_from(series)
 
 
 @contextmanager

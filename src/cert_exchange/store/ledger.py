@@ -21,6 +21,7 @@ from cert_exchange.store.tables import ledger_head, ledger_lines
 
 HEAD: Final = 1
 BATCH: Final = 500
+_APPEND: Final = insert(ledger_lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def reserve_line(tx: Transaction) -> int:
 
 def write_line(tx: Transaction, line_id: int, body: str) -> None:
     """Append a line, unsealed."""
-    tx.execute(insert(ledger_lines).values(id=line_id, body=body))
+    tx.execute(_APPEND, {"id": line_id, "body": body})
 
 
 def head(tx: Transaction) -> tuple[int, bytes]:
