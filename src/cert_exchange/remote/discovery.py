@@ -16,7 +16,10 @@ from cert_exchange.remote.connection import Connection, Moved, cleaned
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One collection as the remote describes it to our credential, or what kept us from reading its root."""
+    """One collection as the remote describes it to our credential.
+
+    Where a root could not be read there is one Offer without a collection, and `trouble` says why.
+    """
 
     root: str
     collection: str
