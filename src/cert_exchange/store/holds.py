@@ -115,6 +115,11 @@ class HoldLine:
     due_at: int | None
 
 
+def forget_open(tx: Transaction, audience: int) -> None:
+    """Drop the open holds of an audience whose policy holds nothing any more."""
+    tx.execute(delete(holds).where(holds.c.audience == audience, holds.c.released_at.is_(None)))
+
+
 def replace_holds(
     tx: Transaction,
     audience: int,

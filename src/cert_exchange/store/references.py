@@ -40,10 +40,14 @@ def _dependants(target: Any) -> Any:
     )
 
 
-def has_live_dependant(tx: Transaction, target: int, view: int, roles: Collection[int]) -> bool:
-    """Whether any other object's version in force in the view refers to `target`."""
+def has_live_dependant(
+    tx: Transaction, target: int, view: int, roles: Collection[int], *, besides: Collection[int] = ()
+) -> bool:
+    """Whether another object's version in force in the view refers to `target`; those `besides` do not count."""
     condition = _dependants(references.c.target == target).where(
-        references.c.role.in_(list(roles)), live.c.view == view, live.c.ident != target
+        references.c.role.in_(list(roles)),
+        live.c.view == view,
+        live.c.ident.not_in([target, *besides]),
     )
     return bool(tx.execute(select(exists(condition))).scalar_one())
 

@@ -28,6 +28,7 @@ from cert_exchange.policy.document import (
 from cert_exchange.services.policies.staging import stage
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.orders import in_one_line
+from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import objects, releases
 from cert_exchange.store import policies as policy_rows
 from cert_exchange.store.database import Transaction
@@ -150,6 +151,9 @@ def _switch(
         audiences = {
             plan.audience.id for plan in releasing.plans if plan.audience.policy == policy.name
         }
+        for plan in releasing.plans:
+            if plan.audience.id in audiences and not plan.holding:
+                hold_rows.forget_open(tx, plan.audience.id)
         idents = policy_rows.staged_idents(tx, run) | releases.idents_released_since(tx, seen)
         for part in objects.parts(sorted(idents)):
             releasing.reconsider(part, audiences=audiences)

@@ -14,6 +14,7 @@ from cert_exchange.policy.decide import Allow
 from cert_exchange.policy.document import Policy
 from cert_exchange.services.releasing.evaluating import Plan, Pool, plan_of
 from cert_exchange.services.releasing.judging import Judge
+from cert_exchange.stix.references import Role
 from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import policies as policy_rows
 from cert_exchange.store import releases
@@ -70,6 +71,7 @@ def _losses(conn: Transaction, plan: Plan, idents: list[int], *, now: int) -> li
     ids = [version.id for ident in idents for version in pool.by_ident[ident]]
     approved = hold_rows.approved_rules(conn, plan.audience.id, ids) if plan.holding else {}
     judge = Judge(plan, pool, now, approved)
+    dangling = _dangling(plan, pool, ids)
     losses: list[StagedLoss] = []
     collections = {view: collection for collection, view in plan.views.items()}
     for ident in idents:
@@ -87,4 +89,20 @@ def _losses(conn: Transaction, plan: Plan, idents: list[int], *, now: int) -> li
             if not isinstance(decision, Allow):
                 rule = decision.rule if decision is not None else "withdrawn"
                 losses.append(StagedLoss(line.view, line.position, rule))
+            elif line.object in dangling:
+                losses.append(StagedLoss(line.view, line.position, "reference"))
     return losses
+
+
+def _dangling(plan: Plan, pool: Pool, numbers: list[int]) -> set[int]:
+    """Which versions refer to what we do not hold, where the policy lets nothing dangle but creators."""
+    if plan.policy is None or plan.policy.unresolved == "allow":
+        return set()
+    needed = [
+        (number, target)
+        for number in numbers
+        for target, role in pool.references.get(number, ())
+        if role in (Role.MARKING, Role.REQUIRED)
+    ]
+    pool.know({target for _, target in needed})
+    return {number for number, target in needed if not pool.held[target]}

@@ -1,0 +1,402 @@
+"""Invariant 3, and DECISIONS 1, 4 and 5: whatever happens, in any order, the views are what the decisions say.
+
+A small world of ten objects is moved by random steps: publishing, posting, withdrawing, deleting, policies, holds. After
+each step `live` is compared with a plain restatement of the decisions (`expectation.py`), and a client that polls with
+pages of two is compared with `live`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import select
+from tests.invariants.expectation import CARRIED, OWN, Terms, World
+from tests.scenes import (
+    B_IDENTITY,
+    C_IDENTITY,
+    OWN_IDENTITY,
+    THIRD_IDENTITY,
+    TLP,
+    Scene,
+    address,
+    at,
+    identity,
+    indicator,
+    malware,
+    note,
+    relationship,
+    report,
+    uid,
+)
+
+from cert_exchange.errors import DeleteRefused, NotFound
+from cert_exchange.node import open_node
+from cert_exchange.services import ledger, polling, releasing
+from cert_exchange.stix.markings import TLP_DEFINITIONS
+from cert_exchange.store.tables import (
+    collections,
+    identifiers,
+    live,
+    partners,
+    renditions,
+    views,
+)
+
+PARTNERS = ("b", "c")
+SPEAKS = {"b": B_IDENTITY, "c": C_IDENTITY}
+STATEMENT = f"marking-definition--{uid('statement')}"
+FOURTH = f"identity--{uid('fourth')}"
+LEVELS = {TLP[name]: name for name in TLP}
+ONE, TWO = indicator("one")["id"], malware("two")["id"]
+ALL, TEXT = report("all", [])["id"], note("text", [])["id"]
+THEIRS = indicator("theirs")["id"]
+
+levels = st.sampled_from(["clear", "green", "green", "amber", "red", None])
+labels = st.sampled_from([(), (), (), ("deny",), ("hold",)])
+where = st.sampled_from(["indicators", "indicators", "reports"])
+
+
+def statement_marking() -> dict[str, Any]:
+    return {
+        "type": "marking-definition", "spec_version": "2.1", "id": STATEMENT, "created": at(0),
+        "created_by_ref": FOURTH, "definition_type": "statement",
+        "definition": {"statement": "Cite us."},
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Made:
+    """One object of this world in one version, by who sends it."""
+
+    by: str
+    kind: str
+    version: int
+    tlp: str | None
+    labels: tuple[str, ...]
+    revoked: bool
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.kind, self.version
+
+    def content(self) -> dict[str, Any]:
+        more: dict[str, Any] = {"labels": list(self.labels)} if self.labels else {}
+        if self.kind == "address":
+            return address("192.0.2.1", tlp=self.tlp, x_from=f"{self.by} {self.version}", **more)
+        if self.revoked:
+            more["revoked"] = True
+        given: dict[str, Any] = {"version": self.version, "tlp": self.tlp, **more}
+        if self.by == OWN:
+            return _own(self.kind, given)
+        return _theirs(self.by, self.kind, given)
+
+
+def _own(kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    match kind:
+        case "one":
+            return indicator("one", **given)
+        case "two":
+            return malware("two", by=THIRD_IDENTITY, **given)
+        case "link":
+            return relationship({"id": ONE}, {"id": TWO}, name="link", **given)
+        case "report":
+            return report("all", [ONE, TEXT], **given)
+        case "note":
+            return note("text", [ALL], **given)
+        case "about":
+            return note("about theirs", [THEIRS], **given)
+        case "third":
+            return identity(THIRD_IDENTITY, "third", **given)
+        case "cited":
+            made = identity(FOURTH, "cited", **given)
+            made.setdefault("object_marking_refs", []).append(STATEMENT)
+            return made
+        case "stated":
+            made = indicator("stated", by=FOURTH, **given)
+            made.setdefault("object_marking_refs", []).append(STATEMENT)
+            return made
+        case "statement":
+            return statement_marking()
+    raise AssertionError(kind)
+
+
+def _theirs(partner: str, kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    match kind:
+        case "theirs":
+            return indicator("theirs" if partner == "b" else "of c", by=SPEAKS[partner], **given)
+        case "link":
+            return relationship({"id": THEIRS}, {"id": ONE}, name=f"link of {partner}", by=SPEAKS[partner], **given)
+        case "identity":
+            return identity(SPEAKS[partner], partner, **given)
+        case "claim":
+            return indicator("one", **given)
+    raise AssertionError(kind)
+
+
+OWN_KINDS = ["one", "two", "link", "report", "note", "about", "third", "cited", "stated", "statement", "address"]
+THEIR_KINDS = ["theirs", "theirs", "link", "identity", "claim", "address"]
+
+
+def _made(by: Any, kinds: list[str]) -> Any:
+    return st.builds(
+        Made, by=by, kind=st.sampled_from(kinds), version=st.integers(0, 3), tlp=levels, labels=labels,
+        revoked=st.sampled_from([False] * 7 + [True]),
+    )
+
+
+terms = st.builds(
+    Terms,
+    collections=st.sampled_from([("indicators", "reports"), ("indicators",), ("indicators", "reports")]),
+    types=st.sampled_from(
+        [None, None, ("indicator", "relationship"), ("indicator", "malware", "relationship", "report", "note", "ipv4-addr")]
+    ),
+    origin=st.sampled_from(["own", "any", "any"]),
+    ceiling=st.sampled_from(["green", "amber"]),
+    deny=st.booleans(),
+    hold=st.booleans(),
+    unresolved=st.sampled_from(["wait", "wait", "allow"]),
+    understands=st.sampled_from([(), (STATEMENT,)]),
+)
+
+
+class Reader:
+    """A client of one partner and collection: it polls on from its last date, and keeps the last version it got."""
+
+    def __init__(self, partner: str, collection: str) -> None:
+        self.partner, self.collection = partner, collection
+        self.after = 0
+        self.holds: dict[str, str] = {}
+        self.lines: list[tuple[int, str]] = []
+
+    def poll(self, scene: Scene) -> None:
+        node = scene.node
+        token = None
+        while True:
+            with node.database.raw_reader() as connection:
+                caller = scene.caller(self.partner)
+                grant = polling.find_collection(node, connection, caller, self.collection)
+                query = polling.PageQuery(
+                    polling.Resource.OBJECTS, added_after=None if token else self.after, limit=2, next=token
+                )
+                page = polling.poll(node, connection, caller, grant, query, inline=False)
+            for one in json.loads(b"[%s]" % page.text):
+                self.holds[one["id"]] = json.dumps(one, sort_keys=True)
+            if page.count:
+                assert page.first > self.after, "a line came twice"
+                self.after = page.last
+            token = page.next
+            if token is None:
+                return
+
+
+class Views(RuleBasedStateMachine):
+    template: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="cert-exchange-views-"))
+        shutil.copytree(self.template, self.folder / "home")
+        self.node = open_node(self.folder / "home")
+        self.scene = Scene(self.node)
+        self.world = World(OWN_IDENTITY, SPEAKS, LEVELS)
+        self.readers = [Reader(p, c) for p in PARTNERS for c in ("indicators", "reports")]
+        self.steps = 0
+
+    def teardown(self) -> None:
+        try:
+            ledger.verify(self.node)
+        finally:
+            self.node.close()
+            shutil.rmtree(self.folder)
+
+    @initialize()
+    def begin(self) -> None:
+        self.world.seed([*TLP_DEFINITIONS, identity(OWN_IDENTITY, "own")])
+        for partner in PARTNERS:
+            self.world.terms[partner] = Terms()
+
+    @rule(chosen=st.lists(_made(st.just(OWN), OWN_KINDS), min_size=1, max_size=3, unique_by=lambda m: m.key), to=where)
+    def publish(self, chosen: list[Made], to: str) -> None:
+        contents = [one.content() for one in chosen]
+        to = self._only(contents, to)
+        self.scene.publish(*contents, to=to)
+        for one in contents:
+            self.world.take(one, OWN, to)
+        self._settle()
+
+    @rule(one=_made(st.sampled_from(PARTNERS), THEIR_KINDS), to=where)
+    def post(self, one: Made, to: str) -> None:
+        to = self._only([one.content()], to)
+        self.scene.post(one.by, one.content(), to=to)
+        self.world.take(one.content(), one.by, to)
+        self._settle()
+
+    @rule(
+        pick=st.integers(0, 1000),
+        one_version=st.booleans(),
+        collection=st.sampled_from([None, None, "indicators", "reports"]),
+    )
+    @precondition(lambda self: self._taken())
+    def withdraw(self, pick: int, one_version: bool, collection: str | None) -> None:
+        copies = self._taken()
+        copy = copies[pick % len(copies)]
+        key = copy.key if one_version and not copy.observable else None
+        releasing.withdraw(
+            self.node, copy.id, version=key, collection=collection, by="test", reason="test"
+        )
+        self.world.withdraw(copy.id, key, collection, OWN)
+        self._settle()
+
+    @rule(pick=st.integers(0, 1000), collection=where)
+    @precondition(lambda self: any(c.origin != OWN for c in self._taken()))
+    def delete(self, pick: int, collection: str) -> None:
+        copies = [c for c in self._taken() if c.origin != OWN]
+        copy = copies[pick % len(copies)]
+        standing = any(
+            c.places.get(collection, "nowhere") is None
+            for c in copies
+            if (c.id, c.origin) == (copy.id, copy.origin)
+        )
+        try:
+            releasing.withdraw_submitted(
+                self.node, self.scene.caller(copy.origin), self.scene.collection(collection), copy.id
+            )
+        except (NotFound, DeleteRefused):
+            assert not standing
+        else:
+            assert standing
+        self.world.withdraw(copy.id, None, collection, copy.origin)
+        self._settle()
+
+    @rule()
+    @precondition(lambda self: self.world.blocked)
+    def free(self) -> None:
+        for stix_id in sorted(self.world.blocked):
+            releasing.free(self.node, stix_id, by="test", reason="test")
+        self.world.blocked.clear()
+        self._settle()
+
+    @rule(partner=st.sampled_from(PARTNERS), wanted=terms)
+    def apply(self, partner: str, wanted: Terms) -> None:
+        self.scene.apply(partner, wanted.text(partner))
+        self.world.terms[partner] = wanted
+        self._settle()
+
+    @rule()
+    def let_go(self) -> None:
+        held = sorted({one.stix_id for one in releasing.list_holds(self.node)})
+        if held:
+            releasing.release_hold(self.node, held, audience=None, by="test", reason="test")
+        self.world.let_go()
+        self._settle()
+
+    def _settle(self) -> None:
+        self.world.settle()
+        self.steps += 1
+
+    def _taken(self) -> list[Any]:
+        return [c for c in self.world.copies if c.accepted and c.places]
+
+    @staticmethod
+    def _only(chosen: list[dict[str, Any]], to: str) -> str:
+        """Identities and statements stand in one collection only: in the others they are carried, and no more."""
+        return "indicators" if any(one["id"].startswith(CARRIED) for one in chosen) else to
+
+    @invariant()
+    def views_are_what_the_decisions_say(self) -> None:
+        if not self.steps:
+            return
+        for partner in PARTNERS:
+            for collection in self.world.collections:
+                expected = self.world.seen.get((partner, collection))
+                want: set[Any] = set()
+                if expected is not None:
+                    want = {
+                        (c.id, "" if c.observable else self._key_of(c), c.origin, json.dumps(c.content, sort_keys=True) if c.places else "",
+                         c in expected.last, c in expected.first)
+                        for c in expected.live if not c.id.startswith(CARRIED)
+                    } | {
+                        (c.id, "", c.origin, "", True, None)
+                        for c in expected.last if c.id.startswith(CARRIED)
+                    }  # fmt: skip
+                assert self._live(partner, collection) == want, (partner, collection)
+
+    def _key_of(self, copy: Any) -> str:
+        return str(copy.key)
+
+    def _live(self, partner: str, collection: str) -> set[Any]:
+        with self.node.database.reading() as conn:
+            names = {0: OWN, **{r[0]: r[1] for r in conn.execute(select(partners.c.id, partners.c.name))}}
+            rows = conn.execute(
+                select(
+                    identifiers.c.stix_id, live.c.version, live.c.origin, renditions.c.body,
+                    live.c.is_last, live.c.is_first,
+                )
+                .join(identifiers, identifiers.c.num == live.c.ident)
+                .join(renditions, renditions.c.id == live.c.rendition)
+                .join(views, views.c.id == live.c.view)
+                .join(collections, collections.c.id == views.c.collection)
+                .where(views.c.audience == self.scene.caller(partner).audience, collections.c.alias == collection)
+            ).all()  # fmt: skip
+        found: set[Any] = set()
+        for stix_id, version, origin, body, last, first in rows:
+            if stix_id.startswith(CARRIED):
+                if last:
+                    found.add((stix_id, "", names[origin], "", True, None))
+                continue
+            content = json.dumps(json.loads(body), sort_keys=True)
+            observable = stix_id.startswith("ipv4-addr--")
+            found.add((stix_id, "" if observable else version, names[origin], content, bool(last), bool(first)))
+        return found
+
+    @invariant()
+    def a_client_at_rest_holds_what_is_in_force(self) -> None:
+        """Of each id in force, the last version that the client got is the last one in force."""
+        for reader in self.readers:
+            try:
+                reader.poll(self.scene)
+            except NotFound:
+                continue
+            for one in self.scene.sees(reader.partner, reader.collection):
+                assert reader.holds.get(one["id"]) == json.dumps(one, sort_keys=True), (reader.partner, one["id"])
+
+
+@pytest.fixture(scope="module")
+def home_with_partners(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("views") / "home"
+    shutil.copytree(_sqlite_template, home)
+    node = open_node(home)
+    scene = Scene.set_up(node, policies_for=())
+    for partner in PARTNERS:
+        scene.apply(partner, Terms().text(partner))
+    node.close()
+    return home
+
+
+def test_views_are_what_the_decisions_say(home_with_partners: Path) -> None:
+    """Whatever happens in any order, `live` is what DECISIONS 1, 4 and 5 say, and clients at rest hold it."""
+    machine = type("Views", (Views,), {"template": home_with_partners})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=30, stateful_step_count=25, deadline=None,
+            suppress_health_check=list(HealthCheck), derandomize=True, database=None,
+            phases=[Phase.explicit, Phase.generate],  # a failure tells its steps; shrinking takes minutes
+        ),
+    )  # fmt: skip
