@@ -16,13 +16,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from certificates import Authority
+from comparing import Comparison, compare, figures
 from nodes import DemoNode, StepFailedError, free_port
-from partner_client import StockClient, digests, keys
+from partner_client import StockClient, keys
+from report import Report
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -45,13 +46,15 @@ RELAYED = {
     "cert-b": ["identity--81cade27-7df8-4730-836b-62d880e6d9d3"],
 }
 PUBLISHED = {
-    "cert-a": [
-        ("reports", "stix/blackberry-wocao-lowlevel.json"),
-        ("indicators", "stix/elevator-Mandiant_APT1_Report.json"),
-        ("attack", "attack/ics-attack-18.1.json.gz"),
-        ("attack", "attack/enterprise-attack-18.1-subset.json.gz"),
-    ],
-    "cert-b": [("indicators", "stix/darksword.stix2"), ("reports", "stix/poisonivy.json")],
+    "cert-a": {
+        "reports": ["stix/blackberry-wocao-lowlevel.json"],
+        "indicators": ["stix/elevator-Mandiant_APT1_Report.json"],
+        "attack": [
+            "attack/ics-attack-18.1.json.gz",
+            "attack/enterprise-attack-18.1-subset.json.gz",
+        ],
+    },
+    "cert-b": {"indicators": ["stix/darksword.stix2"], "reports": ["stix/poisonivy.json"]},
 }
 PULLED = {"cert-a": ["indicators"], "cert-b": ["indicators", "attack"]}
 PUSHED = {"cert-a": ["reports"], "cert-b": ["reports"]}
@@ -66,45 +69,6 @@ MOVED = (
     "recalled",
 )
 PORTS = {"cert-a": 18443, "cert-b": 18444}
-
-
-@dataclass
-class Report:
-    """What is printed, and whether every check agreed."""
-
-    began: float = field(default_factory=time.monotonic)
-    failures: int = 0
-
-    def step(self, text: str) -> None:
-        """Say what happens now."""
-        print(f"[{time.monotonic() - self.began:5.1f} s] {text}", flush=True)
-
-    def say(self, text: str = "") -> None:
-        """Say something about it."""
-        print(f"          {text}".rstrip(), flush=True)
-
-    def check(self, what: str, *, agreed: bool) -> None:
-        """Say how a check ended."""
-        self.failures += 0 if agreed else 1
-        print(f"          {'ok  ' if agreed else 'FAIL'}  {what}", flush=True)
-
-    def table(self, columns: list[str], rows: list[list[Any]]) -> None:
-        """Print rows under their columns."""
-        shown = [
-            columns,
-            *([f"{c:,}" if isinstance(c, int) else str(c) for c in row] for row in rows),
-        ]
-        widths = [max(len(row[i]) for row in shown) for i in range(len(columns))]
-        for number, row in enumerate(shown):
-            cells = (
-                cell.rjust(width)
-                if number and isinstance(rows[number - 1][i], int)
-                else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            print("          " + "  ".join(cells).rstrip(), flush=True)
-            if not number:
-                print("          " + "  ".join("-" * width for width in widths), flush=True)
 
 
 def main() -> int:
@@ -212,14 +176,12 @@ def handed_over(folder: Path, at: DemoNode, to: DemoNode) -> Path:
 def tell_the_story(a: DemoNode, b: DemoNode, report: Report) -> None:
     """Publish, exchange, compare, change a policy, compare again."""
     folder = a.home.parent
-    report.step("both desks publish real data into their collections")
-    together([lambda: publish(a, report), lambda: publish(b, report)])
-
-    report.step("both nodes start to serve TAXII 2.1 over TLS, each with its sync worker")
-    together([a.start, b.start])
-    together([lambda: connect(a, b, folder), lambda: connect(b, a, folder)])
+    report.step("both nodes start to serve TAXII 2.1 over TLS, each with its sync worker;")
+    report.step("both desks publish real data into their collections meanwhile")
+    together([a.start, b.start, *publishing(a, report), *publishing(b, report)])
 
     report.step("each pulls the other's indicators (B also A's ATT&CK) and pushes its reports")
+    together([*connecting(a, b, folder), *connecting(b, a, folder)])
     exchange(a, b, report)
 
     report.step("what is where, in object versions")
@@ -227,30 +189,21 @@ def tell_the_story(a: DemoNode, b: DemoNode, report: Report) -> None:
 
     report.step("a foreign product polls as CERT B: the stock taxii2-client, verifying our CA")
     client = stock_client(a, b, folder)
-    before = {
-        alias: compare(a, b, client, alias, report) for alias in ("indicators", "reports", "attack")
-    }
+    before = agree(a, b, client, ["indicators", "reports", "attack"], report)["indicators"]
     cursor = client.last_date_added("indicators")
 
     report.step("the ministries agree: CERT A drops the rule on attribution")
-    applied = json.loads(
-        a.cli(
-            "policy",
-            "apply",
-            str(HERE / "node-a" / "later" / "cert-b.yaml"),
-            "--reason",
-            "agreed",
-            "--json",
-        )
-    )[0]
+    later = str(HERE / "node-a" / "later" / "cert-b.yaml")
+    applied = json.loads(a.cli("policy", "apply", later, "--reason", "agreed", "--json"))[0]
     report.check(
         f"policy {applied['name']}, version {applied['version']}: {applied['gained']} released, {applied['lost']} taken back",
         agreed=applied["gained"] > 0 and applied["lost"] == 0,
     )
     late = client.objects("indicators", added_after=cursor)
+    gained = keys(client.objects("indicators")) - before.polled
     report.check(
         f"a poll with added_after={cursor} brings exactly the {len(late)} objects that became visible",
-        agreed=bool(late) and not keys(late) & before["indicators"],
+        agreed=bool(late) and keys(late) == gained,
     )
     oldest = min(
         (item for item in late if "created" in item), key=lambda item: item["created"], default={}
@@ -258,61 +211,75 @@ def tell_the_story(a: DemoNode, b: DemoNode, report: Report) -> None:
     report.say(
         f"the oldest of them: {oldest.get('id')}, {oldest.get('name', '')!r}, of {oldest.get('created')}"
     )
+
     report.step("the nodes exchange again, and agree again")
     exchange(a, b, report)
-    for alias in ("indicators", "reports"):
-        compare(a, b, client, alias, report)
+    agree(a, b, client, ["indicators", "reports"], report)
 
     report.step("both sides prove it")
-    for node in (a, b):
-        verified = node.ask("ledger", "verify")
+    proofs = together([lambda: a.ask("ledger", "verify"), lambda: b.ask("ledger", "verify")])
+    for node, proof in zip((a, b), proofs, strict=True):
         told = ", ".join(
             f"{value:,} {name.replace('_', ' ')}"
-            for name, value in verified.items()
+            for name, value in proof.items()
             if isinstance(value, int)
         )
         report.check(f"{node.name}: the ledger verifies ({told})", agreed=True)
 
 
-def publish(node: DemoNode, report: Report) -> None:
-    """Publish the files of one desk."""
-    for collection, name in PUBLISHED[node.name]:
-        told = json.loads(
-            node.cli(
-                "publish", str(SAMPLES / name), "--collection", collection, "--json", accept=(0, 1)
-            )
-        )
-        counts = Counter(outcome["result"] for outcome in told["outcomes"])
-        summary = ", ".join(f"{number:,} {result}" for result, number in sorted(counts.items()))
-        report.check(
-            f"{node.name}/{collection}: {name}: {summary}",
-            agreed=counts["accepted"] > 0.9 * len(told["outcomes"]),
-        )
-        # Published data are not perfect: what the standard forbids is refused alone, with its reason.
-        for outcome in told["outcomes"]:
-            if outcome["result"] == "rejected":
-                report.say(f"      {outcome['id']}: {outcome['message']}")
+def publishing(node: DemoNode, report: Report) -> list[Callable[[], None]]:
+    """Say what one desk publishes: a command for each collection, for they can be at work at once."""
+    return [
+        lambda collection=collection, names=names: publish(node, collection, names, report)
+        for collection, names in PUBLISHED[node.name].items()
+    ]
 
 
-def connect(node: DemoNode, other: DemoNode, folder: Path) -> None:
-    """Add what a node pulls from the other and what it pushes to it."""
-    for verb, words, collections in (
-        ("source", "from", PULLED[node.name]),
-        ("target", "to", PUSHED[node.name]),
-    ):
-        for collection in collections:
-            node.cli(
-                verb, "add", f"{collection}-{words}-{other.name}", "--partner", other.name, "--url", other.api_root,
-                "--remote-collection", collection, "--collection", collection, "--auth", "bearer",
-                "--secret-file", str(handed_over(folder, other, node)), "--ca-file", str(node.ca_file),
-                "--option", "server=cert-exchange",
-            )  # fmt: skip
+def publish(node: DemoNode, collection: str, names: list[str], report: Report) -> None:
+    """Publish files into a collection."""
+    files = [str(SAMPLES / name) for name in names]
+    told = json.loads(
+        node.cli("publish", *files, "--collection", collection, "--json", accept=(0, 1))
+    )
+    counts = Counter(outcome["result"] for outcome in told["outcomes"])
+    summary = ", ".join(f"{number:,} {result}" for result, number in sorted(counts.items()))
+    report.check(
+        f"{node.name}/{collection}: {', '.join(names)}: {summary}",
+        agreed=counts["accepted"] > 0.9 * len(told["outcomes"]),
+    )
+    # Published data are not perfect: what the standard forbids is refused alone, with its reason.
+    for outcome in told["outcomes"]:
+        if outcome["result"] == "rejected":
+            report.say(f"      {outcome['id']}: {outcome['message']}")
+
+
+def connecting(node: DemoNode, other: DemoNode, folder: Path) -> list[Callable[[], str]]:
+    """Say what a node pulls from the other and what it pushes to it: a command for each."""
+
+    def add(verb: str, words: str, collection: str) -> str:
+        return node.cli(
+            verb, "add", f"{collection}-{words}-{other.name}", "--partner", other.name, "--url", other.api_root,
+            "--remote-collection", collection, "--collection", collection, "--auth", "bearer",
+            "--secret-file", str(handed_over(folder, other, node)), "--ca-file", str(node.ca_file),
+            "--option", "server=cert-exchange",
+        )  # fmt: skip
+
+    return [
+        lambda verb=verb, words=words, collection=collection: add(verb, words, collection)
+        for verb, words, collections in (
+            ("source", "from", PULLED[node.name]),
+            ("target", "to", PUSHED[node.name]),
+        )
+        for collection in collections
+    ]
 
 
 def exchange(a: DemoNode, b: DemoNode, report: Report) -> None:
     """Have both nodes pull and push until nothing is left; the workers may have been first."""
-    for node, runs in zip((a, b), together([lambda: sync(a), lambda: sync(b)]), strict=True):
-        totals = {c["name"]: c["counters"].get("total", {}) for c in node.ask("status")["channels"]}
+    runs_of = together([lambda: sync(a), lambda: sync(b)])
+    states = together([lambda: a.ask("status"), lambda: b.ask("status")])
+    for node, runs, state in zip((a, b), runs_of, states, strict=True):
+        totals = {c["name"]: c["counters"].get("total", {}) for c in state["channels"]}
         for run in runs:
             told = ", ".join(
                 f"{number:,} {what}"
@@ -336,92 +303,45 @@ def sync(node: DemoNode) -> list[dict[str, Any]]:
 
 def show_figures(a: DemoNode, b: DemoNode, report: Report) -> None:
     """Print the table, and what is withheld by which rule."""
-    rows: list[list[Any]] = []
-    withheld: list[list[Any]] = []
-    for node, other in ((a, b), (b, a)):
-        status = node.ask("status")
-        views = {view["collection"]: view for view in status["views"]}
-        for found in status["collections"]:
-            name = found["collection"]
-            view = views.get(name, {})
-            moved = {
-                c["direction"]: c["counters"].get("total", {})
-                for c in status["channels"]
-                if c["collection"] == name
-            }
-            rows.append(
-                [
-                    node.name, name, found["own"], view.get("visible", 0), view.get("held", 0),
-                    sum(reader["fetched"] for reader in view.get("readers", [])),
-                    moved.get("push", {}).get("confirmed", 0), moved.get("pull", {}).get("accepted", 0),
-                    found["received"],
-                ]
-            )  # fmt: skip
-        withheld.extend(
-            [node.name, other.name, row["versions"], row["answer"], row["rule"], row["reason"]]
-            for row in node.ask("policy", "withheld", other.name)
-        )
-    columns = [
-        "node",
-        "collection",
-        "published",
-        "released",
-        "held",
-        "fetched",
-        "pushed",
-        "pulled",
-        "received",
-    ]
-    report.table(columns, rows)
+    of_a, of_b = together([lambda: figures(a, b), lambda: figures(b, a)])
+    report.table(
+        ["node", "collection", "published", "released", "held", "fetched", "pushed", "pulled", "received"],
+        [*of_a.rows, *of_b.rows],
+    )  # fmt: skip
     report.say(
-        "released: what the partner may see now; fetched: how much of that it came for; received: pulled or pushed to us"
+        "released: what the partner may see now; fetched: how much of that it came for;"
+        " received: pulled, or pushed to us"
     )
     report.say()
-    report.table(["node", "withholds from", "versions", "answer", "rule", "reason"], withheld)
+    report.table(
+        ["node", "withholds from", "versions", "answer", "rule", "reason"],
+        [*of_a.withheld, *of_b.withheld],
+    )
+
+
+def agree(
+    a: DemoNode, b: DemoNode, client: StockClient, aliases: list[str], report: Report
+) -> dict[str, Comparison]:
+    """Compare three answers about B's view at A: a foreign client's poll, A's export, B's node."""
+    polled = {alias: client.objects(alias) for alias in aliases}
+    found = together([lambda alias=alias: compare(a, b, alias, polled[alias]) for alias in aliases])
+    for alias, one in zip(aliases, found, strict=True):
+        report.check(
+            f"{alias}: {len(polled[alias]):,} objects polled, byte for byte what {a.name} says that"
+            f" {b.name} may see",
+            agreed=one.as_exported,
+        )
+        report.check(
+            f"{alias}: {b.name}'s node holds the same {one.held:,}{one.difference}",
+            agreed=not one.difference,
+        )
+    return dict(zip(aliases, found, strict=True))
 
 
 def stock_client(at: DemoNode, partner: DemoNode, folder: Path) -> StockClient:
     """Log in at one node as the other, with the same credential in its Basic form."""
     user, _, password = handed_over(folder, at, partner).read_text().strip().partition(".")
     return StockClient(at.url, user=user, password=password, ca_file=at.ca_file)
-
-
-def compare(
-    a: DemoNode, b: DemoNode, client: StockClient, alias: str, report: Report
-) -> set[tuple[str, str]]:
-    """Compare three answers about B's view at A: a foreign client's poll, A's export, B's node."""
-    polled = client.objects(alias)
-    exported, held = together(
-        [
-            lambda: json.loads(a.cli("export", f"{b.name}/{alias}", "-")).get("objects", []),
-            lambda: b.ask(
-                "search",
-                "--from",
-                a.name,
-                "--collection",
-                alias,
-                "--all-versions",
-                "--limit",
-                "100000",
-            ),
-        ]
-    )
-    report.check(
-        f"{alias}: {len(polled):,} objects polled, byte for byte what {a.name} says that {b.name} may see",
-        agreed=digests(polled) == digests(exported) and len(polled) == len(exported),
-    )
-    versioned = keys(item for item in polled if "created" in item)
-    holds = {(hit["id"], hit["version"]) for hit in held}
-    missing = {key for key in versioned if key not in holds} | (
-        {(item["id"], "") for item in polled} - {(stix_id, "") for stix_id, _ in holds}
-    )
-    surplus = {hit["id"] for hit in held} - {item["id"] for item in polled}
-    report.check(
-        f"{alias}: {b.name}'s node holds the same {len(holds):,}"
-        + (f"; {len(missing)} missing, {len(surplus)} too many" if missing or surplus else ""),
-        agreed=not missing and not surplus,
-    )
-    return keys(polled)
 
 
 def tell_how_to_log_in(nodes: list[DemoNode], folder: Path, report: Report) -> None:
