@@ -147,7 +147,8 @@ def posts(count: int, *, home: Path, folder: Path, series: str) -> tuple[list[st
     """`count` requests that POST 1,000 new objects each, and the files of their bodies."""
     folder.mkdir(parents=True, exist_ok=True)
     secret = secrets_of(home)[policies.FEEDER]
-    requests, bodies = [], []
+    requests: list[str] = []
+    bodies: list[str] = []
     batch: list[dict[str, Any]] = []
     for item in corpus.objects(count * BATCH, creator=FEEDER_IDENTITY["id"], series=series):
         batch.append(item)

@@ -22,7 +22,6 @@ from benchmarks.measuring import Row
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 _PACKAGES: Final = (
     "cert-exchange",
-    "fastapi",
     "httptools",
     "medallion",
     "psycopg",

@@ -60,7 +60,8 @@ def main() -> None:
     effort = Effort(
         seconds=given.seconds or (0.5 if quick else 1.0),
         rounds=given.rounds or (5 if quick else 9),
-        slow_rounds=1 if quick else 2,
+        peer_seconds=2.0 if quick else 4.0,
+        peer_rounds=1 if quick else 2,
     )
     run = Run(quick=quick, sizes=sizes, effort=effort, peers=not given.no_peers)
     began = time.perf_counter()
@@ -113,9 +114,10 @@ class Run:
                     continue
                 for connections in (1, 4):
                     say(f"{engine}: {case.name}, {connections} connection(s)")
+                    alone = self.quick and case is not cases.PAGE100
                     found = measure(
                         case,
-                        [yardstick, *ours, *others],
+                        [yardstick, *ours, *([] if alone else others)],
                         connections=connections,
                         effort=self.effort,
                     )

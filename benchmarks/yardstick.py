@@ -45,7 +45,7 @@ def main() -> None:
     port, *files = sys.argv[1:]
     bodies = [Path(name).read_bytes() for name in files]
     uvicorn.run(
-        application(bodies),  # type: ignore[arg-type]  # uvicorn's own protocol types are wider
+        application(bodies),
         host="127.0.0.1",
         port=int(port),
         http="httptools",
