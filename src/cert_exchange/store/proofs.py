@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text
-from sqlalchemy.sql import FromClause
+from sqlalchemy import and_, func, select, text
 
 from cert_exchange.store.database import Transaction, streamed
 from cert_exchange.store.tables import (
@@ -55,6 +55,16 @@ class LogRow:
     digest: bytes
     salt: bytes | None
     commitment: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A line in force: which rendition of which object, and since when."""
+
+    view: int
+    object: int
+    position: int
+    rendition: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,84 +166,48 @@ def log_by_line(tx: Transaction) -> Generator[LogRow, None, None]:
             )  # fmt: skip
 
 
-def live_unlike_log(tx: Transaction) -> tuple[int, int] | None:
-    """(view, object) of a row that `live` lacks, has too much, or has otherwise than the log says; None if all agree.
+def in_force(tx: Transaction) -> Generator[InForce, None, None]:
+    """What the logs leave in force: the last line of each object version, where that is a release.
 
-    In force is the last line of each object version, where that is a release.
+    By view and object; close the iterator when it is left early.
     """
-    newest = (
-        select(
-            release_log.c.view, release_log.c.object, func.max(release_log.c.position).label("at")
-        )
-        .group_by(release_log.c.view, release_log.c.object)
-        .subquery("newest")
+    statement = select(
+        release_log.c.view,
+        release_log.c.object,
+        release_log.c.position,
+        release_log.c.rendition,
+        release_log.c.kind,
+    ).order_by(release_log.c.view, release_log.c.object, release_log.c.position)
+    with streamed(tx, statement) as rows:
+        for _, lines in groupby(rows, key=lambda row: (row[0], row[1])):
+            *_, last = lines
+            if last[4] == LineKind.RELEASE.value:
+                yield InForce(last[0], last[1], last[2], last[3])
+
+
+def live_rows(tx: Transaction) -> Generator[tuple[InForce, bool], None, None]:
+    """All rows of `live`, and whether their copied columns are those of the object and its rendition.
+
+    By view and object; close the iterator when it is left early. Outer joins, because a planner that turns an inner
+    one round walks a whole view for each object.
+    """
+    same = and_(
+        live.c.ident == objects.c.ident,
+        live.c.type == objects.c.type,
+        live.c.version == objects.c.version,
+        live.c.version_key == objects.c.version_key,
+        live.c.origin == objects.c.origin,
+        live.c.size == renditions.c.size,
     )
-    in_force = (
-        select(
-            release_log.c.view,
-            release_log.c.object,
-            release_log.c.position,
-            release_log.c.rendition,
-        )
-        .join(
-            newest,
-            and_(newest.c.view == release_log.c.view, newest.c.at == release_log.c.position),
-        )
-        .where(release_log.c.kind == LineKind.RELEASE.value)
-        .subquery("in_force")
-    )
-    for statement in (_lacking(in_force), _differing(in_force), _mismatched()):
-        row = tx.execute(statement.limit(1)).one_or_none()
-        if row is not None:
-            return row[0], row[1]
-    return None
-
-
-def _same_row(in_force: FromClause) -> ColumnElement[bool]:
-    return and_(live.c.view == in_force.c.view, live.c.object == in_force.c.object)
-
-
-def _lacking(in_force: FromClause) -> Select[int, int]:
-    return (
-        select(in_force.c.view, in_force.c.object)
-        .outerjoin(live, _same_row(in_force))
-        .where(live.c.view.is_(None))
-    )
-
-
-def _differing(in_force: FromClause) -> Select[int, int]:
-    return (
-        select(live.c.view, live.c.object)
-        .outerjoin(in_force, _same_row(in_force))
-        .where(
-            or_(
-                in_force.c.view.is_(None),
-                in_force.c.position != live.c.position,
-                in_force.c.rendition != live.c.rendition,
-            )
-        )
-    )
-
-
-def _mismatched() -> Select[int, int]:
-    """Rows of `live` whose copied columns are not those of the object and its rendition."""
-    return (
-        select(live.c.view, live.c.object)
+    statement = (
+        select(live.c.view, live.c.object, live.c.position, live.c.rendition, same)
         .outerjoin(objects, objects.c.id == live.c.object)
         .outerjoin(renditions, renditions.c.id == live.c.rendition)
-        .where(
-            or_(
-                objects.c.id.is_(None),
-                renditions.c.id.is_(None),
-                live.c.ident != objects.c.ident,
-                live.c.type != objects.c.type,
-                live.c.version != objects.c.version,
-                live.c.version_key != objects.c.version_key,
-                live.c.origin != objects.c.origin,
-                live.c.size != renditions.c.size,
-            )
-        )
+        .order_by(live.c.view, live.c.object)
     )
+    with streamed(tx, statement) as rows:
+        for row in rows:
+            yield InForce(row[0], row[1], row[2], row[3]), bool(row[4])
 
 
 def live_ends(tx: Transaction) -> Generator[LiveEnd, None, None]:
@@ -249,7 +223,7 @@ def live_ends(tx: Transaction) -> Generator[LiveEnd, None, None]:
             live.c.is_last,
             live.c.is_first,
         )
-        .join(objects, objects.c.id == live.c.object)
+        .outerjoin(objects, objects.c.id == live.c.object)
         .order_by(live.c.view, live.c.ident, live.c.object)
     )
     with streamed(tx, statement) as rows:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import Final, Generic, TypeVar
 
 from cert_exchange.errors import EvidenceBroken
@@ -245,11 +245,17 @@ class _Ranges:
 
 
 def _check_live(tx: Transaction) -> int:
-    wrong = proofs.live_unlike_log(tx)
-    if wrong is not None:
-        raise EvidenceBroken(
-            f"`live` of view {wrong[0]} is not what its log leaves in force (object {wrong[1]})."
-        )
+    with closing(proofs.in_force(tx)) as from_log, closing(proofs.live_rows(tx)) as from_live:
+        for said, row in zip_longest(from_log, from_live):
+            found, faithful = row or (None, False)
+            if said != found or not faithful:
+                wrong = min(
+                    (one for one in (said, found) if one), key=lambda one: (one.view, one.object)
+                )
+                raise EvidenceBroken(
+                    f"`live` of view {wrong.view} is not what its log leaves in force (object"
+                    f" {wrong.object})."
+                )
     count = 0
     with closing(proofs.live_ends(tx)) as ends:
         for (view, ident), group in groupby(ends, key=lambda row: (row.view, row.ident)):
