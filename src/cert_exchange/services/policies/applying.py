@@ -31,6 +31,7 @@ from cert_exchange.services.releasing.orders import in_one_line
 from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import objects, releases
 from cert_exchange.store import policies as policy_rows
+from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import LineKind
 
@@ -204,19 +205,19 @@ def _gain_part(tx: Transaction, node: Node) -> tuple[int, int, int] | None:
         after = policy_rows.gains_after(tx, pending.id)
         if after is None:
             return 0, 0
-        idents, reached = objects.idents_between(tx, after=after, limit=GAIN_PART)
+        idents, reached = version_rows.idents_between(tx, after=after, limit=GAIN_PART)
         audiences = {
             plan.audience.id for plan in releasing.plans if plan.audience.policy == pending.name
         }
         for part in objects.parts(idents):
             releasing.reconsider(part, audiences=audiences)
         policy_rows.move_gains(tx, pending.id, to=reached)
-        left = objects.count_after(tx, reached) if reached is not None else 0
+        left = version_rows.count_after(tx, reached) if reached is not None else 0
         return reached or 0, left
 
     (reached, left), releasing = in_one_line(
         tx, node, "policy-gains", "worker", work, only_if_released=True, policy=pending.name
     )
-    total = objects.count_after(tx, 0)
+    total = version_rows.count_after(tx, 0)
     del reached
     return len(releasing.lines), total - left, total

@@ -16,6 +16,7 @@ from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import objects, releases
 from cert_exchange.store import policies as policy_rows
+from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.releases import Live
 
@@ -68,14 +69,14 @@ def explain(node: Node, stix_id: str, *, partner: str) -> Explanation:
     with node.database.reading() as conn:
         plan = _plan_for(conn, partner)
         ident = objects.idents_of(conn, [stix_id]).get(stix_id)
-        if ident is None or not objects.held(conn, [ident]):
+        if ident is None or not version_rows.held(conn, [ident]):
             raise NotFound(f"we hold no object {stix_id}; see `search`")
         if plan is None:
             return Explanation(
                 stix_id, partner, None, None, (), "no policy names this partner: it sees nothing"
             )
         found = tuple(_explained(conn, plan, ident, now=node.now()))
-        sent = objects.sent_by(conn, [ident], plan.audience.members.keys())
+        sent = version_rows.sent_by(conn, [ident], plan.audience.members.keys())
         blocked = objects.blocked(conn, [ident])
     remark = ""
     if sent:
@@ -96,7 +97,9 @@ def _explained(conn: Transaction, plan: Plan, ident: int, *, now: int) -> list[E
     ids = [version.id for version in pool.by_ident[ident]]
     approved = hold_rows.approved_rules(conn, plan.audience.id, ids)
     waits = policy_rows.waits_of(conn, plan.audience.id, ids)
-    texts = objects.stix_ids(conn, {target for targets in waits.values() for target in targets})
+    texts = version_rows.stix_ids(
+        conn, {target for targets in waits.values() for target in targets}
+    )
     found: list[Explained] = []
     told: set[tuple[int, int]] = set()
     for verdict in Judge(plan, pool, now, approved).verdicts(ident, live):
@@ -170,14 +173,14 @@ def withheld(
         plan = _plan_for(conn, partner)
         if plan is None:
             return [WithheldCount("no policy", "no policy names this partner", "denied",
-                                  objects.count_after(conn, 0), "")]  # fmt: skip
-        total = objects.count_after(conn, 0)
+                                  version_rows.count_after(conn, 0), "")]  # fmt: skip
+        total = version_rows.count_after(conn, 0)
     after: int | None = 0
     done = 0
     seen: set[int] = set()
     while after is not None:
         with node.database.reading() as conn:
-            idents, after = objects.idents_between(conn, after=after, limit=PART)
+            idents, after = version_rows.idents_between(conn, after=after, limit=PART)
             fresh = [ident for ident in idents if ident not in seen]
             seen.update(fresh)
             for key, example in _withheld_part(conn, plan, fresh, now=node.now()):

@@ -18,6 +18,7 @@ from cert_exchange.services.releasing import Releasing
 from cert_exchange.stix.envelopes import Examined
 from cert_exchange.store import objects, releases
 from cert_exchange.store import partners as partner_rows
+from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction, reserve_ids
 from cert_exchange.store.objects import NewVersion, Version
 from cert_exchange.store.tables import OWN, ObjectStatus
@@ -89,9 +90,9 @@ def read(
 
 
 def _known(tx: Transaction, idents: Collection[int]) -> dict[int, list[Known]]:
-    versions = list(objects.versions(tx, sorted(idents)))
-    places = objects.memberships_of(tx, [version.id for version in versions])
-    creators = objects.stix_ids(tx, {v.creator for v in versions if v.creator is not None})
+    versions = list(version_rows.versions(tx, sorted(idents)))
+    places = version_rows.memberships_of(tx, [version.id for version in versions])
+    creators = version_rows.stix_ids(tx, {v.creator for v in versions if v.creator is not None})
     found: dict[int, list[Known]] = {}
     for version in sorted(versions, key=lambda one: one.id):
         owner = creators.get(version.creator) if version.creator is not None else None
@@ -123,7 +124,7 @@ def _visible(
     """The ids that the sender may see or sent before."""
     if sender.origin == OWN:
         return set(idents)
-    visible = objects.sent_by(tx, idents, (sender.origin,))
+    visible = version_rows.sent_by(tx, idents, (sender.origin,))
     for plan in releasing.plans:
         if sender.origin in plan.audience.members:
             visible |= releases.visible_idents(tx, plan.view_ids, idents).keys()

@@ -25,6 +25,7 @@ from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.markings import TLP_DEFINITIONS
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import objects
+from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import OWN, LineKind
 
@@ -182,7 +183,7 @@ def seed(node: Node) -> None:
         numbers = objects.idents_of(
             conn, [*(str(one["id"]) for one in TLP_DEFINITIONS), node.identity]
         )
-        held = objects.held(conn, numbers.values())
+        held = version_rows.held(conn, numbers.values())
     known = {stix_id for stix_id, number in numbers.items() if number in held}
     missing = [one for one in [*TLP_DEFINITIONS, identity] if str(one["id"]) not in known]
     if not missing:

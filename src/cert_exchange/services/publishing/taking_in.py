@@ -138,7 +138,8 @@ def _one(intake: Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
     known = intake.known.setdefault(ident, [])
     if item.id in _PREDEFINED and known:
         # TLP definitions have one content for all (STIX 7.2.1.4); validation compared it.
-        return Outcome(index, item.id, item.version or item.created, "duplicate", True, "")  # noqa: FBT003 - a field
+        told = item.version or item.created
+        return Outcome(index, item.id, told, "duplicate", success=True, message="")
     version, key = _version(intake, item, known)
     visible = ident in intake.visible or any(one.origin == intake.sender.origin for one in known)
     ruling = rule_on(
@@ -301,7 +302,9 @@ def _refused(intake: Intake, examined: Examined) -> Outcome:
         raw=examined.raw.decode("utf-8", "replace").replace("\x00", "\ufffd") if examined.raw else None,
         at=intake.now,
     )  # fmt: skip
-    return Outcome(examined.index, examined.id, examined.version, "rejected", False, reason)  # noqa: FBT003 - a field
+    return Outcome(
+        examined.index, examined.id, examined.version, "rejected", success=False, message=reason
+    )
 
 
 def _result(ruling: Ruling) -> Result:

@@ -17,9 +17,10 @@ from typing import Final
 
 from cert_exchange.messages.evidence import Range, release_commitment
 from cert_exchange.services.releasing.arranging import Row, arrange, ends, in_order
-from cert_exchange.services.releasing.closing import Closing, Key, Settlement
+from cert_exchange.services.releasing.closing import Closing
 from cert_exchange.services.releasing.evaluating import Plan, Pool, plans_for
 from cert_exchange.services.releasing.judging import Verdict
+from cert_exchange.services.releasing.settlement import Key, Settlement
 from cert_exchange.stix.references import Role
 from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import references as reference_rows

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cert_exchange.services.releasing.closing import Closing, Gain, Key, Settlement
+from cert_exchange.services.releasing.closing import Closing
 from cert_exchange.services.releasing.evaluating import Pool
+from cert_exchange.services.releasing.settlement import Gain, Key, Settlement
 from cert_exchange.stix.references import Role
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live, LiveLine
@@ -59,7 +60,7 @@ def arrange(
     touched |= by_place.keys()
     touched |= {(view, pool.by_id(number).ident) for view, number in settlement.carried_now}
     for view, ident in touched:
-        for line in closing.live[ident]:
+        for line in closing.sight.live[ident]:
             key = (view, line.object)
             if line.view != view or key in losses or key in gains:
                 continue

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 
 from cert_exchange.policy.decide import Allow, Hold
 from cert_exchange.services.releasing.evaluating import Plan, Pool
-from cert_exchange.services.releasing.judging import Judge, Verdict
+from cert_exchange.services.releasing.judging import Judge
+from cert_exchange.services.releasing.settlement import Gain, Key, Settlement, Sight
 from cert_exchange.stix.references import Role, is_observable_id
 from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import references as reference_rows
@@ -25,37 +26,6 @@ from cert_exchange.store.database import Transaction
 from cert_exchange.store.holds import HoldLine
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live
-
-Key = tuple[int, int]
-"""(view, object)"""
-
-
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """A version that becomes visible in a view."""
-
-    version: Version
-    view: int
-    rule: str
-    carried: bool
-
-
-@dataclass(slots=True)
-class Settlement:
-    """What one audience gains and loses, and why the rest stays out."""
-
-    plan: Plan
-    gains: dict[Key, Gain] = field(default_factory=dict)
-    losses: dict[Key, tuple[Live, str]] = field(default_factory=dict)
-    """with the rule that took it"""
-    carried_now: dict[Key, bool] = field(default_factory=dict)
-    """lines in force that change between carried and allowed"""
-    waits: dict[int, set[int]] = field(default_factory=dict)
-    """object -> ids it waits for"""
-    holds: list[HoldLine] = field(default_factory=list)
-    considered: set[int] = field(default_factory=set)
-    """object ids that were judged and may have waited or been held before"""
-    verdicts: list[Verdict] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -69,10 +39,8 @@ class Closing:
     arrived: Collection[int]
     """ids whose members' own copies arrived now: visible to the audience because it sent them"""
     keep_verdicts: bool = False
-    live: dict[int, list[Live]] = field(default_factory=dict)
-    """ident -> its lines in force in the audience's views"""
-    sent: dict[int, bool] = field(default_factory=dict)
     result: Settlement = field(init=False)
+    sight: Sight = field(init=False)
     judge: Judge = field(init=False)
     carriable: dict[Key, Version | None] = field(default_factory=dict)
     """(ident, view) -> what may be carried into the view"""
@@ -82,6 +50,7 @@ class Closing:
     def settle(self, idents: Iterable[int]) -> Settlement:
         """Consider these ids and all that hangs on them."""
         self.result = Settlement(self.plan)
+        self.sight = Sight(self.pool, self.result, self.arrived)
         self.judge = Judge(self.plan, self.pool, self.now)
         queue = set(idents)
         done: set[int] = set()
@@ -106,13 +75,13 @@ class Closing:
         pool, plan, result = self.pool, self.plan, self.result
         pool.load(idents)
         pool.know(idents)
-        self._load_live(idents)
+        self.sight.load_live(idents)
         known = [v.id for ident in idents - pool.fresh for v in pool.by_ident[ident]]
         if plan.holding and known:
             self.judge.approved = hold_rows.approved_rules(self.tx, plan.audience.id, known)
         result.considered.update(known)
         for ident in sorted(idents):
-            lines = {(line.view, line.object): line for line in self.live[ident]}
+            lines = {(line.view, line.object): line for line in self.sight.live[ident]}
             allowed: set[Key] = set()
             denied: dict[int, str] = {}
             for verdict in self.judge.verdicts(ident, lines):
@@ -207,7 +176,7 @@ class Closing:
         ]
         for target, view in reference_rows.views_with_dependants(self.tx, targets, views):
             self.exposed.add(target)
-            lines = [line for line in self.live.get(target, ()) if line.view == view]
+            lines = [line for line in self.sight.live.get(target, ()) if line.view == view]
             if any((line.view, line.object) not in self.result.losses for line in lines):
                 continue
             if any(
@@ -234,10 +203,10 @@ class Closing:
         standing = {
             (line.view, line.object): line
             for ident in considered - self.pool.fresh
-            for line in self.live.get(ident, ())
+            for line in self.sight.live.get(ident, ())
         }
         numbers = {g.version.id for g in result.gains.values()} | {key[1] for key in standing}
-        self._learn({target for number in numbers for target, _ in self._refs(number)})
+        self.sight.learn({target for number in numbers for target, _ in self.sight.refs(number)})
         settled: set[int] = set()
         while True:
             changed = False
@@ -246,7 +215,11 @@ class Closing:
                 gaining[gain.version.ident] = gaining.get(gain.version.ident, 0) + 1
             lost = {line.ident for line, _ in result.losses.values()}
             for ident in (lost | self.exposed) - settled:
-                if not gaining.get(ident) and not self._still_live(ident) and not self._sent(ident):
+                if (
+                    not gaining.get(ident)
+                    and not self.sight.still_live(ident)
+                    and not self.sight.sent_it(ident)
+                ):
                     settled.add(ident)
                     changed |= self._lose_dependants(ident)
             for key, gain in list(result.gains.items()):
@@ -271,7 +244,7 @@ class Closing:
     def _missing(self, number: int, ident: int, view: int, gaining: dict[int, int]) -> list[int]:
         return [
             target
-            for target, role in self._refs(number)
+            for target, role in self.sight.refs(number)
             if not self._resolved(target, role, view, gaining, {ident})
         ]
 
@@ -281,7 +254,7 @@ class Closing:
         """Whether a reference is visible to the audience, may dangle, or can be carried into the view."""
         if role == Role.EXTENSION or target in above:
             return True
-        if gaining.get(target) or self._still_live(target) or self._sent(target):
+        if gaining.get(target) or self.sight.still_live(target) or self.sight.sent_it(target):
             return True
         if not self.pool.held[target]:
             if role == Role.CREATOR:
@@ -298,8 +271,8 @@ class Closing:
         newest = self._carriable(target, view)
         if newest is None:
             return False
-        refs = self._refs(newest.id)
-        self._learn({t for t, _ in refs})
+        refs = self.sight.refs(newest.id)
+        self.sight.learn({t for t, _ in refs})
         inside = above | {target}
         return all(self._resolved(t, role, view, gaining, inside) for t, role in refs)
 
@@ -310,18 +283,18 @@ class Closing:
         done: set[Key] = set()
         while queue:
             gain = queue.pop()
-            for target, role in self._refs(gain.version.id):
+            for target, role in self.sight.refs(gain.version.id):
                 key = (target, gain.view)
                 if key in done or role == Role.EXTENSION:
                     continue
                 done.add(key)
                 if not self.pool.is_carried_type(target) or not self.pool.held[target]:
                     continue
-                if self._in_view(target, gain.view):
+                if self.sight.in_view(target, gain.view):
                     continue
                 newest = self._carriable(target, gain.view)
                 if newest is not None:
-                    self._learn({t for t, _ in self._refs(newest.id)})
+                    self.sight.learn({t for t, _ in self.sight.refs(newest.id)})
                     carried = Gain(newest, gain.view, "carried", carried=True)
                     result.gains[gain.view, newest.id] = carried
                     queue.append(carried)
@@ -338,49 +311,7 @@ class Closing:
                 self.result.carried_now.pop(key, None)
                 self.result.waits.setdefault(line.object, set()).add(ident)
                 self.result.considered.add(line.object)
-                self._load_live({line.ident})
+                self.sight.load_live({line.ident})
                 self.pool.load({line.ident})
                 self.pool.know({line.ident})
         return changed
-
-    # -- what is visible -------------------------------------------------------------------------------------------
-
-    def _refs(self, number: int) -> list[tuple[int, int]]:
-        return self.pool.references.get(number, [])
-
-    def _learn(self, targets: Collection[int]) -> None:
-        """Read at once what the references to these ids need to be resolved."""
-        self.pool.know(targets)
-        self._load_live(targets)
-        self._know_sent(targets)
-
-    def _load_live(self, idents: Collection[int]) -> None:
-        missing = [ident for ident in idents if ident not in self.live]
-        if missing:
-            mine = set(self.plan.view_ids)
-            for ident, lines in self.pool.lines_of(missing).items():
-                self.live[ident] = [line for line in lines if line.view in mine]
-
-    def _know_sent(self, idents: Collection[int]) -> None:
-        unknown = [ident for ident in idents if ident not in self.sent]
-        if unknown:
-            members = self.plan.audience.members.keys()
-            for ident, origins in self.pool.origins_of(unknown).items():
-                self.sent[ident] = ident in self.arrived or not origins.isdisjoint(members)
-
-    def _sent(self, ident: int) -> bool:
-        self._know_sent((ident,))
-        return self.sent[ident]
-
-    def _still_live(self, ident: int) -> bool:
-        losses = self.result.losses
-        return any((line.view, line.object) not in losses for line in self.live.get(ident, ()))
-
-    def _in_view(self, ident: int, view: int) -> bool:
-        losses = self.result.losses
-        return any(
-            line.view == view and (view, line.object) not in losses
-            for line in self.live.get(ident, ())
-        ) or any(
-            (view, version.id) in self.result.gains for version in self.pool.by_ident.get(ident, ())
-        )

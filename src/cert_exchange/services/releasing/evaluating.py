@@ -18,6 +18,7 @@ from cert_exchange.policy.decide import Subject, subject_of
 from cert_exchange.policy.document import Policy, Verb, parse_policy
 from cert_exchange.store import objects, releases
 from cert_exchange.store import references as reference_rows
+from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Membership, Version
 from cert_exchange.store.releases import Audience, Head, Live
@@ -151,7 +152,7 @@ class Pool:
         for ident in missing:
             self.by_ident[ident] = []
         fresh: list[Version] = []
-        for version in objects.versions(self.tx, missing):
+        for version in version_rows.versions(self.tx, missing):
             if version.status == ObjectStatus.ACCEPTED.value:
                 self.by_ident[version.ident].append(version)
                 self._by_id[version.id] = version
@@ -162,11 +163,11 @@ class Pool:
             self.tx, {version.ident for version in fresh if version.observable}
         )
         ids = [version.id for version in fresh]
-        for number, places in objects.memberships_of(self.tx, ids).items():
+        for number, places in version_rows.memberships_of(self.tx, ids).items():
             self.places[number] = {place.collection: place for place in places}
         self.references.update(reference_rows.references_of(self.tx, ids))
         wanted = {v.rendition for v in fresh if v.rendition not in self.contents}
-        for rendition, body in objects.bodies(self.tx, wanted).items():
+        for rendition, body in version_rows.bodies(self.tx, wanted).items():
             self.contents[rendition] = orjson.loads(body)
 
     def subject(self, version: Version) -> Subject:
@@ -184,11 +185,11 @@ class Pool:
         """Read which of these targets we hold, and how they are spelled."""
         unknown = [target for target in targets if target not in self.held]
         if unknown:
-            held = objects.held(self.tx, unknown)
+            held = version_rows.held(self.tx, unknown)
             self.held.update((target, target in held) for target in unknown)
         unspelled = [target for target in targets if target not in self.texts]
         if unspelled:
-            self.texts.update(objects.stix_ids(self.tx, unspelled))
+            self.texts.update(version_rows.stix_ids(self.tx, unspelled))
 
     def lines_of(self, idents: Iterable[int]) -> dict[int, list[Live]]:
         """The lines in force of these ids in all views: one statement serves every audience of a round."""
@@ -208,7 +209,7 @@ class Pool:
         for ident in missing:
             self.origins[ident] = set()
         known = [ident for ident in missing if ident not in self.fresh]
-        self.origins.update(objects.origins_of(self.tx, known))
+        self.origins.update(version_rows.origins_of(self.tx, known))
         return {ident: self.origins[ident] for ident in wanted}
 
     def is_carried_type(self, ident: int) -> bool:

@@ -125,9 +125,8 @@ class Judge:
         for version in placed:
             line = lines.get((view, version.id))
             decision = answers.get(version.id) or self.decided(version, collection, line)
-            if version.version_key != newest_key:
-                if not open_ and (block := _governed(version, governing)) is not None:
-                    decision = block
+            if version.version_key != newest_key and not open_:
+                decision = _governed(version, governing) or decision
             verdict = Verdict(version, collection, view, decision)
             rival = chosen.get(version.version_key)
             if rival is None or _rank(verdict, lines) < _rank(rival, lines):

@@ -23,6 +23,7 @@ from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import ledger as ledger_rows
 from cert_exchange.store import objects, releases
+from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.holds import HeldObject
 from cert_exchange.store.objects import Version
@@ -177,9 +178,9 @@ def withdraw_submitted(
         mine = (
             []
             if ident is None
-            else [v for v in objects.versions(tx, [ident]) if v.origin == caller.partner]
+            else [v for v in version_rows.versions(tx, [ident]) if v.origin == caller.partner]
         )
-        places = objects.memberships_of(tx, [one.id for one in mine])
+        places = version_rows.memberships_of(tx, [one.id for one in mine])
         standing = [
             one
             for one in mine
@@ -283,7 +284,9 @@ def _accepted(tx: Transaction, stix_id: str) -> list[Version]:
     found = (
         []
         if ident is None
-        else [v for v in objects.versions(tx, [ident]) if v.status == ObjectStatus.ACCEPTED.value]
+        else [
+            v for v in version_rows.versions(tx, [ident]) if v.status == ObjectStatus.ACCEPTED.value
+        ]
     )
     if not found:
         raise NotFound(f"we hold no object {stix_id}; see `search`")

@@ -1,0 +1,107 @@
+"""What one audience gains and loses in a transaction, and what it sees meanwhile.
+
+1. Values only: `closing` fills them, `arranging` and `appending` read them.
+2. An id is visible to an audience when a line of it stays in force in any of its views, when it is gained in any, or
+   when one of the audience's members sent it to us (DECISIONS 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from cert_exchange.services.releasing.evaluating import Plan, Pool
+from cert_exchange.services.releasing.judging import Verdict
+from cert_exchange.store.holds import HoldLine
+from cert_exchange.store.objects import Version
+from cert_exchange.store.releases import Live
+
+Key = tuple[int, int]
+"""(view, object)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """A version that becomes visible in a view."""
+
+    version: Version
+    view: int
+    rule: str
+    carried: bool
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What one audience gains and loses, and why the rest stays out."""
+
+    plan: Plan
+    gains: dict[Key, Gain] = field(default_factory=dict)
+    losses: dict[Key, tuple[Live, str]] = field(default_factory=dict)
+    """with the rule that took it"""
+    carried_now: dict[Key, bool] = field(default_factory=dict)
+    """lines in force that change between carried and allowed"""
+    waits: dict[int, set[int]] = field(default_factory=dict)
+    """object -> ids it waits for"""
+    holds: list[HoldLine] = field(default_factory=list)
+    considered: set[int] = field(default_factory=set)
+    """object ids that were judged and may have waited or been held before"""
+    verdicts: list[Verdict] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Sight:
+    """What the audience sees while its gains and losses are still being found."""
+
+    pool: Pool
+    result: Settlement
+    arrived: Collection[int]
+    """ids whose members' own copies arrived now"""
+    live: dict[int, list[Live]] = field(default_factory=dict)
+    """ident -> its lines in force in the audience's views"""
+    sent: dict[int, bool] = field(default_factory=dict)
+
+    def refs(self, number: int) -> list[tuple[int, int]]:
+        """What a version refers to: (target ident, role)."""
+        return self.pool.references.get(number, [])
+
+    def learn(self, targets: Collection[int]) -> None:
+        """Read at once what the references to these ids need to be resolved."""
+        self.pool.know(targets)
+        self.load_live(targets)
+        self._know_sent(targets)
+
+    def load_live(self, idents: Collection[int]) -> None:
+        """Read the lines in force of ids that were not read yet."""
+        missing = [ident for ident in idents if ident not in self.live]
+        if missing:
+            mine = set(self.result.plan.view_ids)
+            for ident, lines in self.pool.lines_of(missing).items():
+                self.live[ident] = [line for line in lines if line.view in mine]
+
+    def _know_sent(self, idents: Collection[int]) -> None:
+        unknown = [ident for ident in idents if ident not in self.sent]
+        if unknown:
+            members = self.result.plan.audience.members.keys()
+            for ident, origins in self.pool.origins_of(unknown).items():
+                self.sent[ident] = ident in self.arrived or not origins.isdisjoint(members)
+
+    def sent_it(self, ident: int) -> bool:
+        """Whether a member of the audience sent us the id: then it is visible to it."""
+        self._know_sent((ident,))
+        return self.sent[ident]
+
+    def still_live(self, ident: int) -> bool:
+        """Whether a line of the id stays in force in any view of the audience."""
+        losses = self.result.losses
+        lines = self.live.get(ident) or ()
+        return any((line.view, line.object) not in losses for line in lines) if lines else False
+
+    def in_view(self, ident: int, view: int) -> bool:
+        """Whether the id is, or will be, in force in this very view."""
+        losses = self.result.losses
+        return any(
+            line.view == view and (view, line.object) not in losses
+            for line in self.live.get(ident, ())
+        ) or any(
+            (view, version.id) in self.result.gains for version in self.pool.by_ident.get(ident, ())
+        )
