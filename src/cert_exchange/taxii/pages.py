@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, assert_never
 
 from cert_exchange.services.polling import RECORD, UNIT, Page, Part
@@ -16,9 +17,9 @@ from cert_exchange.stix.instants import EARLIEST, LATEST, format_micros
 from cert_exchange.taxii.negotiation import STIX
 from cert_exchange.taxii.wire import Header
 
-_SAFE: Final = re.compile(r'[^"\\\x00-\x1f\x7f]*')
+_SAFE: Final = re.compile(r'[^"\\\x00-\x1d\x7f]*')
+"""Of a whole page: RECORD and UNIT are in it, and are gone when it is cut up."""
 _UNSAFE: Final = re.compile(r'["\\\x00-\x1f\x7f]')
-_MEDIA: Final = f'","media_type":"{STIX}","version":'
 
 
 def body(page: Page, *, empty_list: bool) -> bytes:
@@ -51,19 +52,30 @@ def dates(page: Page) -> tuple[Header, Header]:
 
 
 def _instant(micros: int) -> str:
-    return format_micros(min(max(micros, EARLIEST), LATEST))
+    seconds, rest = divmod(min(max(micros, EARLIEST), LATEST), 1_000_000)
+    return f"{_second(seconds)}.{rest:06d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    """Write a whole second: what is added together shares it."""
+    return format_micros(seconds * 1_000_000)[:19]
 
 
 def _records(text: bytes) -> bytes:
     """Write manifest records from id, version and position."""
-    return ",".join(
-        [_record(*record.split(UNIT)) for record in text.decode().split(RECORD)] if text else ()
-    ).encode()
-
-
-def _record(stix_id: str, version: str, position: str) -> str:
-    added = _instant(int(position))
-    return f'{{"date_added":"{added}","id":{_quoted(stix_id)[:-1]}{_MEDIA}{_quoted(version)}}}'
+    if not text:
+        return b""
+    decoded = text.decode()
+    quoted = _plain if _SAFE.fullmatch(decoded) else _quoted
+    records = []
+    for record in decoded.split(RECORD):
+        stix_id, version, position = record.split(UNIT)
+        records.append(
+            f'{{"date_added":"{_instant(int(position))}","id":{quoted(stix_id)},'
+            f'"media_type":"{STIX}","version":{quoted(version)}}}'
+        )
+    return ",".join(records).encode()
 
 
 def _texts(text: bytes) -> bytes:
@@ -72,8 +84,10 @@ def _texts(text: bytes) -> bytes:
     ).encode()
 
 
+def _plain(text: str) -> str:
+    return f'"{text}"'
+
+
 def _quoted(text: str) -> str:
     """Write a JSON string. Ids and versions are plain; should one ever not be, it still is a string."""
-    if _SAFE.fullmatch(text):
-        return f'"{text}"'
     return f'"{_UNSAFE.sub(lambda found: f"{chr(92)}u{ord(found[0]):04x}", text)}"'
