@@ -55,7 +55,7 @@ def page(
     objects: list[Any] | None,
     *,
     more: bool | None = None,
-    next: str | None = None,  # noqa: A002
+    next: str | None = None,  # noqa: A002 - the standard calls it so
     first: str | None = None,
     last: str | None = None,
     **kwargs: Any,

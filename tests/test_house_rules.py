@@ -16,7 +16,27 @@ SOURCE = ROOT / "src" / "cert_exchange"
 SHORTEST, LONGEST = 80, 350
 SMALL = {
     # A module may be shorter than 80 lines where this table says why.
-    "errors.py": "the tree is as long as it is",
+    "cli/collections.py": "two commands",
+    "cli/keeping.py": "two commands",
+    "cli/ledger.py": "one command",
+    "logs.py": "one set-up",
+    "services/doctoring/findings.py": "one value that two rooms make",
+    "services/ledger/recording.py": "write and seal, which every service needs; verifying has its own room",
+    "services/timekeeping.py": "one sentence",
+    "stix/objects.py": "one value",
+    "stix/rules/advice.py": "the SHOULD rules, which never refuse",
+    "store/audiences.py": "two tables",
+    "store/bulk.py": "one way to insert many rows",
+    "store/epochs.py": "one fact and its rule",
+    "store/facts.py": "one table",
+    "store/migrations/env.py": "what Alembic asks for",
+    "store/pages/shapes.py": "rows and pages as values",
+    "store/planning.py": "one query",
+    "store/poll_notes.py": "one table",
+    "store/recovery.py": "one step at the start",
+    "store/submissions.py": "one table",
+    "store/tables/record.py": "tables of one subject",
+    "store/tables/schema.py": "what all tables share",
 }
 FORBIDDEN_NAMES = {
     "utils",
@@ -74,12 +94,9 @@ def lengths_out_of_bounds(lengths: dict[str, int], small: dict[str, str]) -> lis
 
 
 def test_no_module_outgrows_its_room() -> None:
-    """A module has at most 350 lines: a longer one becomes a folder of its name."""
+    """80 to 350 lines: a longer module becomes a folder of its name, a shorter one says why it stands alone."""
     lengths = {str(p.relative_to(SOURCE)): len(p.read_text().splitlines()) for p in modules()}
-    assert (
-        lengths_out_of_bounds({name: n for name, n in lengths.items() if n >= SHORTEST}, SMALL)
-        == []
-    )
+    assert lengths_out_of_bounds(lengths, SMALL) == []
 
 
 def test_the_length_rule_can_fail() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -285,3 +286,37 @@ def test_doctor_finds_what_an_operator_must_know(cli: Cli, node_with_b: Path) ->
     assert all(row["next step"] for row in ran.rows() if row["grade"] == "wrong")
     assert cli("doctor", "cert-b").code == 0
     assert cli("doctor", "cert-x").code == 3
+
+
+def test_a_look_at_a_remote_shows_what_it_offers_us(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """Before anything is added: addresses, rights and trouble, each in its column; nothing is stored."""
+    from tests.neighbour import COLLECTION, Neighbour, Reply
+
+    resources = {
+        "/taxii2/": {"title": "B", "api_roots": ["/api/"]},
+        "/api/": {
+            "title": "B",
+            "versions": ["application/taxii+json;version=2.1"],
+            "max_content_length": 1000,
+        },
+        "/api/collections/": {
+            "collections": [
+                {"id": COLLECTION, "title": "of B", "can_read": True, "can_write": False}
+            ]
+        },
+    }
+    (tmp_path / "secret").write_text("x")
+    with Neighbour(
+        lambda asked: Reply(body=json.dumps(resources[asked.path]).encode())
+    ) as neighbour:
+        ran = cli(
+            "source", "look", neighbour.url.partition("/root")[0] + "/taxii2/", "--secret-file", tmp_path / "secret",
+            "--option", "insecure=true", "--json",
+        )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert [(row["collection"], row["can_read"], row["can_write"]) for row in ran.json()] == [
+        (COLLECTION, True, False)
+    ]
+    assert cli("source", "list").rows() == []

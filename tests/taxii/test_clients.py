@@ -18,7 +18,7 @@ from tests.taxii.conftest import ROOT, TAXII, Client, Served, basic, collection_
 from cert_exchange.store.tables import identifiers, objects
 
 
-class Token(TokenAuth):  # type: ignore[misc]
+class Token(TokenAuth):
     """The stock client's token authentication: `Authorization: Token KEY`."""
 
 

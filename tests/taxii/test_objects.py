@@ -157,7 +157,6 @@ def test_odd_paths_are_404(server: Served) -> None:
 @pytest.mark.checklist(51)
 def test_a_post_is_stored_before_it_is_answered(server: Served) -> None:
     """202 with a status that counts a success; the object is in the store in the same commit."""
-    from tests.scenes import Scene  # noqa: F401
 
     got = server.client().post(objects_path(), {"objects": [mine("p")]})
     assert got.status == 202

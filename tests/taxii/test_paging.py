@@ -141,7 +141,7 @@ def test_next_repeats_also_after_a_restart_and_with_another_limit(
             later = moved.objects({"limit": 3, "next": token})
             assert later.ids == again[0].ids
             assert later.next is not None
-            assert later.next.partition(".")[0] != token.partition(".")[0]  # type: ignore[union-attr]
+            assert later.next.partition(".")[0] != token.partition(".")[0]
             assert client.objects({"limit": 3, "next": again[0].next}).status == 200
         other.close()
 
@@ -395,8 +395,8 @@ def test_an_authentic_next_from_before_a_restored_backup_answers_from_its_safe_p
 
     def back(tx: object) -> None:
         for table in (live, release_log):
-            tx.execute(delete(table).where(table.c.view == view, table.c.position > kept[-1]))  # type: ignore[attr-defined]
-        tx.execute(update(views).where(views.c.id == view).values(head=kept[-1]))  # type: ignore[attr-defined]
+            tx.execute(delete(table).where(table.c.view == view, table.c.position > kept[-1]))
+        tx.execute(update(views).where(views.c.id == view).values(head=kept[-1]))
 
     server.node.database.transact(back)
     assert client.objects({"next": token}).json == {"more": False}
@@ -503,8 +503,8 @@ def test_a_stored_row_that_is_no_stix_spoils_no_page(server: Served) -> None:
             .order_by(live.c.position.desc())
             .limit(1)
         )
-        number = tx.execute(row).scalar_one()  # type: ignore[attr-defined]
-        tx.execute(update(renditions).where(renditions.c.id == number).values(body='{"old": 1}'))  # type: ignore[attr-defined]
+        number = tx.execute(row).scalar_one()
+        tx.execute(update(renditions).where(renditions.c.id == number).values(body='{"old": 1}'))
 
     server.node.database.transact(spoil)
     got = server.client().objects()

@@ -218,6 +218,40 @@ def restart(
     printing.verdict(f"{name} starts again at {since}")
 
 
+@source_app.command("look")
+@target_app.command("look")
+def look(
+    url: Annotated[
+        str, typer.Argument(help="Its discovery address, such as https://host/taxii2/.")
+    ],
+    *,
+    auth: Auth = "bearer",
+    user: User = None,
+    secret_file: SecretFile = None,
+    secret_env: SecretEnv = None,
+    ca_file: CaFile = None,
+    options: More = None,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """List what a remote server offers to our credential, before anything is added."""
+    from cert_exchange.services import syncing
+
+    given = _options(auth, user, ca_file, options)
+    with opened(home) as node, _secret(auth, secret_file, secret_env) as secret:
+        offers = syncing.look_around(node, url, secret=secret, options=given)
+    if as_json:
+        printing.document([asdict(one) for one in offers])
+        return
+    printing.table(
+        ["url", "id", "alias", "title", "read", "write", "trouble"],
+        [
+            (o.root, o.collection, o.alias, o.title, o.can_read, o.can_write, o.trouble)
+            for o in offers
+        ],
+    )
+
+
 @sync_app.command("now")
 def now(
     name: Annotated[
