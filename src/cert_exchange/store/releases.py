@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import and_, bindparam, delete, select, update
 
+from cert_exchange.stix.references import Role
 from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import parts
@@ -124,6 +125,14 @@ _AUDIENCES: Final = (
     )
     .order_by(audiences.c.id)
 )
+_DEPENDANTS: Final = (
+    select(references.c.target, references.c.source, objects.c.ident)
+    .join(objects, objects.c.id == references.c.source)
+    .where(
+        references.c.target.in_(bindparam("targets", expanding=True)),
+        references.c.role != Role.EXTENSION.value,
+    )
+)
 _COLLECTIONS: Final = select(collections.c.id, collections.c.uuid, collections.c.alias)
 _PARTNERS: Final = select(partners.c.id, partners.c.name)
 _MOVE_HEAD: Final = update(views).where(views.c.id == bindparam("v")).values(head=bindparam("h"))
@@ -211,22 +220,22 @@ def idents_released_since(tx: Transaction, heads: Mapping[int, int]) -> set[int]
 
 
 def live_dependants(
-    tx: Transaction, target: int, views_: Collection[int], roles: Collection[int]
-) -> list[Live]:
-    """The lines in force whose object refers to `target` in one of these roles."""
+    tx: Transaction, targets: Iterable[int], views_: Collection[int]
+) -> list[tuple[int, Live]]:
+    """The lines in force that need one of these ids, each with the id that it needs (extension keys aside)."""
     # In two steps, so that no planner can choose to walk the view instead: it is long, and what refers to one object
     # is short.
-    sources = {
-        row[0]: row[1]
-        for row in tx.execute(
-            select(references.c.source, objects.c.ident)
-            .join(objects, objects.c.id == references.c.source)
-            .where(references.c.target == target, references.c.role.in_(list(roles)))
-        )
-    }
-    if not sources:
-        return []
-    return [line for line in live_rows(tx, views_, set(sources.values())) if line.object in sources]
+    needs: dict[int, list[int]] = {}
+    idents: set[int] = set()
+    for part in parts(targets):
+        for target, source, ident in tx.execute(_DEPENDANTS, {"targets": part}):
+            needs.setdefault(source, []).append(target)
+            idents.add(ident)
+    return [
+        (target, line)
+        for line in live_rows(tx, views_, idents)
+        for target in needs.get(line.object, ())
+    ]
 
 
 def partner_names(tx: Transaction) -> dict[int, str]:

@@ -214,14 +214,15 @@ class Closing:
             for gain in result.gains.values():
                 gaining[gain.version.ident] = gaining.get(gain.version.ident, 0) + 1
             lost = {line.ident for line, _ in result.losses.values()}
-            for ident in (lost | self.exposed) - settled:
-                if (
-                    not gaining.get(ident)
-                    and not self.sight.still_live(ident)
-                    and not self.sight.sent_it(ident)
-                ):
-                    settled.add(ident)
-                    changed |= self._lose_dependants(ident)
+            gone = [
+                ident
+                for ident in (lost | self.exposed) - settled
+                if not gaining.get(ident) and not self.sight.still_live(ident)
+            ]
+            self.sight.learn(gone)
+            hidden = [ident for ident in gone if not self.sight.sent_it(ident)]
+            settled.update(hidden)
+            changed |= self._lose_dependants(hidden)
             for key, gain in list(result.gains.items()):
                 missing = self._missing(gain.version.id, gain.version.ident, gain.view, gaining)
                 if missing:
@@ -299,19 +300,21 @@ class Closing:
                     result.gains[gain.view, newest.id] = carried
                     queue.append(carried)
 
-    def _lose_dependants(self, ident: int) -> bool:
-        """Everything in force that requires this id goes; it may wait for its return."""
-        changed = False
-        roles = (Role.CREATOR, Role.MARKING, Role.REQUIRED)
-        for line in releases.live_dependants(self.tx, ident, self.plan.view_ids, roles):
-            key = (line.view, line.object)
-            if key not in self.result.losses and line.ident != ident:
-                changed = True
-                self.result.losses[key] = (line, "reference")
-                self.result.carried_now.pop(key, None)
-                self.result.waits.setdefault(line.object, set()).add(ident)
-                self.result.considered.add(line.object)
-                self.sight.load_live({line.ident})
-                self.pool.load({line.ident})
-                self.pool.know({line.ident})
-        return changed
+    def _lose_dependants(self, hidden: Collection[int]) -> bool:
+        """Everything in force that requires one of these ids goes; it may wait for its return."""
+        result = self.result
+        dependants = [
+            (target, line)
+            for target, line in releases.live_dependants(self.tx, hidden, self.plan.view_ids)
+            if line.ident != target and (line.view, line.object) not in result.losses
+        ]
+        idents = {line.ident for _, line in dependants}
+        self.sight.load_live(idents)
+        self.pool.load(idents)
+        self.pool.know(idents)
+        for target, line in dependants:
+            result.losses[line.view, line.object] = (line, "reference")
+            result.carried_now.pop((line.view, line.object), None)
+            result.waits.setdefault(line.object, set()).add(target)
+            result.considered.add(line.object)
+        return bool(dependants)
