@@ -26,7 +26,7 @@ def insert_rows(
     """
     if not rows:
         return
-    tx.exec_driver_sql(_statement(tuple(columns), tx.dialect), [tuple(row) for row in rows])
+    tx.exec_driver_sql(_statement(tuple(columns), tx.dialect), list(rows))
 
 
 @lru_cache(maxsize=64)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import and_, bindparam, delete, select, update
 
@@ -73,9 +73,10 @@ class Live:
     rendition: int
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """A line to append."""
+class LogLine(NamedTuple):
+    """A line to append, in the order of its columns: thousands are made in one transaction, and a tuple is what the
+    driver takes.
+    """
 
     view: int
     position: int
@@ -86,11 +87,11 @@ class LogLine:
     policy: int | None
     rule: str
     salt: bytes
+    ledger_line: int
 
 
-@dataclass(frozen=True, slots=True)
-class LiveLine:
-    """A row that `live` gains with a line of kind release."""
+class LiveLine(NamedTuple):
+    """A row that `live` gains with a line of kind release, in the order of its columns; flags are 1 or 0."""
 
     view: int
     position: int
@@ -100,13 +101,15 @@ class LiveLine:
     version: str
     version_key: str
     origin: int
-    is_last: bool
-    is_first: bool
-    carried: bool
+    is_last: int
+    is_first: int
+    carried: int
     rendition: int
     size: int
 
 
+_LOG_COLUMNS: Final = tuple(release_log.c[name] for name in LogLine._fields)
+_LIVE_COLUMNS: Final = tuple(live.c[name] for name in LiveLine._fields)
 _HEADS: Final = (
     select(views.c.id, views.c.audience, views.c.collection, views.c.head)
     .where(views.c.closed_at.is_(None))
@@ -265,8 +268,6 @@ def append(
     gained: Sequence[LiveLine],
     lost: Sequence[tuple[int, int]],
     heads: Mapping[int, int],
-    *,
-    ledger_line: int,
 ) -> None:
     """Append lines and keep `live` and the heads; the caller holds the heads' locks.
 
@@ -278,37 +279,8 @@ def append(
             delete(live).where(live.c.view == bindparam("v"), live.c.position == bindparam("p")),
             [{"v": view, "p": position} for view, position in lost],
         )
-    c = release_log.c
-    insert_rows(
-        tx,
-        (
-            c.view, c.position, c.kind, c.object, c.rendition, c.policy, c.rule, c.salt,
-            c.ledger_line,
-        ),
-        [
-            (
-                line.view, line.position, line.kind, line.object, line.rendition,
-                line.policy, line.rule, line.salt, ledger_line,
-            )
-            for line in lines
-        ],
-    )  # fmt: skip
-    n = live.c
-    insert_rows(
-        tx,
-        (
-            n.view, n.position, n.object, n.ident, n.type, n.version, n.version_key, n.origin,
-            n.is_last, n.is_first, n.carried, n.rendition, n.size,
-        ),
-        [
-            (
-                row.view, row.position, row.object, row.ident, row.type, row.version,
-                row.version_key, row.origin, int(row.is_last), int(row.is_first),
-                int(row.carried), row.rendition, row.size,
-            )
-            for row in gained
-        ],
-    )  # fmt: skip
+    insert_rows(tx, _LOG_COLUMNS, lines)
+    insert_rows(tx, _LIVE_COLUMNS, gained)
     if heads:
         tx.execute(
             _MOVE_HEAD,

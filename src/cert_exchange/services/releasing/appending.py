@@ -183,8 +183,11 @@ class Releasing:
             at[view] = position
             self._counts[view] += 1
             salt = salts[16 * index : 16 * index + 16]
-            line = LogLine(view, position, kind, number, rendition, policy_id, rule, salt)
-            lines.append(line)
+            lines.append(
+                LogLine(
+                    view, position, kind, number, rendition, policy_id, rule, salt, self.ledger_line
+                )
+            )
             version = self.pool.by_id(number)
             self.commitments.append(
                 release_commitment(
@@ -212,7 +215,6 @@ class Releasing:
             gained,
             [(line.view, line.position) for line in leaving],
             {view: at[view] for view in {draft[1] for draft in drafts}},
-            ledger_line=self.ledger_line,
         )
         return positions
 

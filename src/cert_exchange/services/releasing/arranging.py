@@ -36,7 +36,8 @@ class Row:
         version = self.version
         return LiveLine(
             self.view, position, version.id, version.ident, version.type, version.version,
-            version.version_key, version.origin, self.is_last, self.is_first, self.carried,
+            version.version_key, version.origin, int(self.is_last), int(self.is_first),
+            int(self.carried),
             version.rendition, version.size,
         )  # fmt: skip
 
