@@ -74,8 +74,9 @@ class Live:
 
 
 class LogLine(NamedTuple):
-    """A line to append, in the order of its columns: thousands are made in one transaction, and a tuple is what the
-    driver takes.
+    """A line to append, in the order of its columns.
+
+    Thousands are made in one transaction, and a tuple is what the driver takes.
     """
 
     view: int
