@@ -4,8 +4,9 @@
    a relay that the administrator named, brings it. Anything else is kept as a proposal.
 2. Our own identity is never accepted from outside; our desk may publish any creator that no partner speaks for.
 3. An object without a creator belongs to the channel that brought it first.
-4. What the sender is told depends only on what it sent before and may see: an id that is hidden from it is answered
-   as a new one, whatever is done with it.
+4. What the sender is told depends only on what it sent before and may see: the same rules are asked twice, once of
+   all that we hold for what is done, once of what the sender knows for what it is told. Where the two differ, what it
+   sent is kept aside, and answers later on as if it had been taken.
 5. Cyber-observables belong to nobody: a copy per origin and content.
 6. What is held from a partner stays that partner's when our desk publishes the same version.
 7. Ownership compares ids, never names (CASES O08).
@@ -13,8 +14,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -50,6 +51,10 @@ class Ruling:
     message: str = ""
     about: int | None = None
     """objects.id of the known version"""
+    aside: bool = False
+    """told as taken, kept as a proposal: it stands in the collection as far as its sender can tell"""
+    clash: bool = False
+    """kept as a proposal because other content stands under its id and version, which we must see"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +119,41 @@ def rule_on(
     identities: Identities,
     *,
     collection: int | None,
-    visible: bool,
+    seen: Collection[int],
 ) -> Ruling:
-    """What happens to one valid object. `visible`: whether the sender may see the id, or sent it before."""
+    """What happens to one valid object. `seen`: the known versions (objects.id) that the sender may see now."""
+    done = _ruled(item, version_key, known, sender, identities, collection)
+    if sender.origin == OWN or item.observable:
+        return done
+    in_sight = [
+        replace(one, accepted=one.accepted or may_bring(sender, one.owner, identities))
+        if one.origin == sender.origin
+        else one
+        for one in known
+        if one.origin == sender.origin or one.id in seen
+    ]
+    told = _ruled(item, version_key, in_sight, sender, identities, collection)
+    mine = _with_key(known, version_key, origin=sender.origin)
+    step, about, aside = done.step, done.about, False
+    if done.step in (Step.NOTHING, Step.CONFLICT, Step.PROPOSE):
+        if mine is None and told.step not in (Step.NOTHING, Step.CONFLICT):
+            step, aside = Step.PROPOSE, told.success
+        elif mine is not None and told.step in (Step.JOIN, Step.REPOST):
+            step, about, aside = told.step, mine.id, not mine.accepted
+    aside = aside or done.step is Step.TAKE_OVER
+    clash = done.step is Step.CONFLICT and step is Step.PROPOSE
+    return Ruling(step, told.success, told.message, about, aside, clash)
+
+
+def _ruled(
+    item: StixObject,
+    version_key: str,
+    known: list[Known],
+    sender: Sender,
+    identities: Identities,
+    collection: int | None,
+) -> Ruling:
+    """The rules, asked of what is known to us or to the sender; `message` is worth saying only of the latter."""
     if item.observable:
         return _rule_on_observable(item, known, sender, collection)
     owner = owner_of(item)
@@ -126,14 +163,14 @@ def rule_on(
     others = [one for one in known if one.accepted and one.version_key == version_key]
     same = next((one for one in others if one.sameness == item.sameness), None)
     if not may_bring(sender, owner, identities):
-        if same is not None and visible:
+        if same is not None and same.origin != sender.origin and sender.origin != OWN:
             return Ruling(Step.NOTHING, success=True, about=same.id)
         return _not_yours(owner, mine, sender)
     accepted = [one for one in known if one.accepted]
     if accepted and not _continues(accepted[0], owner, sender):
-        if same is not None and visible:
+        if same is not None:
             return Ruling(Step.NOTHING, success=True, about=same.id)
-        return _other_owner(accepted[0], mine, sender, visible=visible)
+        return _other_owner(accepted[0], mine, sender)
     if same is not None:
         if sender.origin == OWN:
             return Ruling(
@@ -141,12 +178,12 @@ def rule_on(
                 message="already held from a partner, and it stays that partner's",
             )  # fmt: skip
         return Ruling(Step.COPY, success=True, about=same.id)
-    if others:
-        return _other_content(others[0], owner, sender, identities, visible=visible)
-    if mine is not None:  # a proposal of the same sender under this key
-        if mine.sameness == item.sameness:
-            return Ruling(Step.PROMOTE, success=True, about=mine.id)
+    if mine is not None and mine.sameness != item.sameness:
         return Ruling(Step.CONFLICT, success=False, about=mine.id, message=_CONFLICT)
+    if others:
+        return _other_content(others[0], owner, mine, sender, identities)
+    if mine is not None:  # a proposal of the same sender under this key
+        return Ruling(Step.PROMOTE, success=True, about=mine.id)
     return Ruling(Step.STORE, success=True)
 
 
@@ -198,30 +235,26 @@ def _not_yours(owner: str | None, mine: Known | None, sender: Sender) -> Ruling:
     )  # fmt: skip
 
 
-def _other_owner(first: Known, mine: Known | None, sender: Sender, *, visible: bool) -> Ruling:
+def _other_owner(first: Known, mine: Known | None, sender: Sender) -> Ruling:
     if sender.origin == OWN:
         return Ruling(
             Step.REFUSE, success=False, about=first.id,
             message="this id is held from another creator; publish an object with an id of its own",
         )  # fmt: skip
     return Ruling(
-        Step.PROPOSE if mine is None else Step.NOTHING,
-        success=not visible,
-        about=first.id,
-        message="kept as a proposal: this id belongs to another creator" if visible else "",
-    )
+        Step.PROPOSE if mine is None else Step.NOTHING, success=False, about=first.id,
+        message="kept as a proposal: this id belongs to another creator",
+    )  # fmt: skip
 
 
 def _other_content(
-    other: Known, owner: str | None, sender: Sender, identities: Identities, *, visible: bool
+    other: Known, owner: str | None, mine: Known | None, sender: Sender, identities: Identities
 ) -> Ruling:
     creator_speaks = owner is not None and identities.spoken_by.get(owner) == sender.origin
     if creator_speaks and sender.origin != OWN:
-        return Ruling(Step.TAKE_OVER, success=True, about=other.id)
-    told = sender.origin == OWN or visible
-    return Ruling(
-        Step.CONFLICT, success=not told, about=other.id, message=_CONFLICT if told else ""
-    )
+        step = Step.TAKE_OVER if mine is None else Step.NOTHING
+        return Ruling(step, success=True, about=other.id)
+    return Ruling(Step.CONFLICT, success=False, about=other.id, message=_CONFLICT)
 
 
 def _with_key(known: list[Known], version_key: str, *, origin: int) -> Known | None:

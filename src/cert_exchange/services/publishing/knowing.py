@@ -37,7 +37,8 @@ class Intake:
     now: int
     nums: Mapping[str, int]
     known: dict[int, list[Known]]
-    visible: set[int]
+    seen: set[int]
+    """the known versions (objects.id) that the sender may see now"""
     renditions: Mapping[bytes, int]
     numbers: Sequence[int]
     fresh: Collection[int]
@@ -80,12 +81,12 @@ def read(
     nums, fresh = objects.number_idents(tx, texts)
     own_ids = {nums[one.item.id] for one in items if one.item is not None}
     known = _known(tx, own_ids - fresh)
-    visible = _visible(tx, releasing, sender, own_ids - fresh)
+    seen = _seen(tx, releasing, sender, own_ids - fresh)
     renditions = objects.store_renditions(tx, bodies)
     identities = Identities(node.identity, partner_rows.spoken_identities(tx))
     numbers = reserve_ids(tx, objects_table, len(items))
     return Intake(
-        tx, sender, identities, collection, now, nums, known, visible, renditions, numbers, fresh
+        tx, sender, identities, collection, now, nums, known, seen, renditions, numbers, fresh
     )
 
 
@@ -118,14 +119,12 @@ def _known(tx: Transaction, idents: Collection[int]) -> dict[int, list[Known]]:
     return found
 
 
-def _visible(
+def _seen(
     tx: Transaction, releasing: Releasing, sender: Sender, idents: Collection[int]
 ) -> set[int]:
-    """The ids that the sender may see or sent before."""
-    if sender.origin == OWN:
-        return set(idents)
-    visible = version_rows.sent_by(tx, idents, (sender.origin,))
+    """The versions of these ids that are in force in a view of the sender."""
+    seen: set[int] = set()
     for plan in releasing.plans:
         if sender.origin in plan.audience.members:
-            visible |= releases.visible_idents(tx, plan.view_ids, idents).keys()
-    return visible
+            seen.update(line.object for line in releases.live_rows(tx, plan.view_ids, idents))
+    return seen

@@ -141,7 +141,6 @@ def _one(intake: Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
         told = item.version or item.created
         return Outcome(index, item.id, told, "duplicate", success=True, message="")
     version, key = _version(intake, item, known)
-    visible = ident in intake.visible or any(one.origin == intake.sender.origin for one in known)
     ruling = rule_on(
         item,
         key,
@@ -149,7 +148,7 @@ def _one(intake: Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
         intake.sender,
         intake.identities,
         collection=intake.collection,
-        visible=visible,
+        seen=intake.seen,
     )
     if item.observable and ruling.about is not None:
         version = next((one.version for one in known if one.id == ruling.about), version)
@@ -185,6 +184,8 @@ def _carry_out(
         _store(intake, ident, item, version, key, salt, ObjectStatus.ACCEPTED, ruling)
     elif step in (Step.PROPOSE, Step.TAKE_OVER):
         _store(intake, ident, item, version, key, salt, ObjectStatus.PROPOSAL, ruling)
+        if ruling.clash:
+            _keep(intake, item, "conflict", "other content under a known id and version")
         if step is Step.TAKE_OVER:
             assert ruling.about is not None
             objects.take_back(intake.tx, [ruling.about], collection=None, by=OWN, at=intake.now)
@@ -194,19 +195,25 @@ def _carry_out(
         _keep(intake, item, "conflict", "other content under a known id and version")
     elif step in (Step.JOIN, Step.REPOST, Step.PROMOTE):
         assert ruling.about is not None
-        if step is Step.REPOST:
-            assert intake.collection is not None
-            objects.put_back(intake.tx, ruling.about, collection=intake.collection, at=intake.now)
-        else:
-            if step is Step.PROMOTE:
-                objects.promote(intake.tx, ruling.about)
-            intake.joins.append(ruling.about)
-        _note(intake, ident, ruling.about, item, version, key, accepted=True)
+        if step is Step.PROMOTE:
+            objects.promote(intake.tx, ruling.about)
+        _place(intake, ident, ruling.about)
+        _note(intake, ident, ruling.about, item, version, key, accepted=not ruling.aside, placed=True)
         intake.changed[ident] = None
     elif step is Step.REFUSE:
         _keep(intake, item, "rejected", ruling.message)
     if origin != OWN:
         intake.sent.add(ident)
+
+
+def _place(intake: Intake, ident: int, number: int) -> None:
+    """Let a version stand in the collection that it was sent to, perhaps again."""
+    places = next(one.collections for one in intake.known[ident] if one.id == number)
+    if intake.collection in places:
+        assert intake.collection is not None
+        objects.put_back(intake.tx, number, collection=intake.collection, at=intake.now)
+    else:
+        intake.joins.append(number)
 
 
 def _store(
@@ -236,8 +243,12 @@ def _store(
     intake.commitments.append(
         object_commitment(salt, item.id, version, intake.sender.origin, digest)
     )
-    _note(intake, ident, number, item, version, key, accepted=status is ObjectStatus.ACCEPTED)
-    if status is ObjectStatus.ACCEPTED:
+    accepted = status is ObjectStatus.ACCEPTED
+    if ruling.aside:
+        intake.joins.append(number)
+    placed = accepted or ruling.aside
+    _note(intake, ident, number, item, version, key, accepted=accepted, placed=placed)
+    if accepted:
         intake.changed[ident] = None
         if rendition == intake.renditions[item.digest]:
             intake.contents[rendition] = item.content
@@ -265,11 +276,12 @@ def _note(
     key: str,
     *,
     accepted: bool,
+    placed: bool,
 ) -> None:
     """Remember it for the rest of the batch."""
     known = [one for one in intake.known[ident] if one.id != number]
     places = dict(next((o.collections for o in intake.known[ident] if o.id == number), {}))
-    if accepted and intake.collection is not None:
+    if placed and intake.collection is not None:
         places[intake.collection] = None
     known.append(
         Known(
@@ -308,6 +320,8 @@ def _refused(intake: Intake, examined: Examined) -> Outcome:
 
 
 def _result(ruling: Ruling) -> Result:
+    if ruling.aside and ruling.step is not Step.TAKE_OVER:
+        return "proposal"
     match ruling.step:
         case Step.STORE | Step.COPY | Step.JOIN | Step.REPOST | Step.PROMOTE:
             return "accepted"
