@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from urllib.parse import quote
 
 import pytest
@@ -147,6 +148,7 @@ def test_unknown_parameters_are_ignored_and_shown_once(server: Served) -> None:
             notes = poll_notes.of_partner(tx, server.scene.partner("b"))
         if len(notes) == 4:
             break
+        time.sleep(0.05)
     assert {note for note, _ in notes} == {
         "ignored parameter match[colour] at objects", "ignored parameter page at objects",
         "ignored parameter a parameter with an unusual name at objects", "ignored parameter foo at discovery",

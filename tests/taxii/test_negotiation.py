@@ -11,6 +11,7 @@ from tests.taxii.conftest import ROOT, TAXII, Served, basic, objects_path
 
 from cert_exchange.errors import MediaTypeRefused, NotAcceptable
 from cert_exchange.services import partners
+from cert_exchange.services.partners.recognising import FREE_FAILURES
 from cert_exchange.store.tables import partners as partner_table
 from cert_exchange.taxii.negotiation import check_accept, check_content_type
 
@@ -223,8 +224,8 @@ def test_failures_lock_out_a_network_and_say_until_when(server: Served) -> None:
     """Too many wrong secrets: 429 with Retry-After, also for the right one from there, until the time has passed."""
     issued = server.credential("b")
     wrong = server.client().with_(authorization=f"Bearer {issued.credential_id}.wrong")
-    seen = [wrong.get("/taxii2/") for _ in range(partners.FREE_FAILURES + 1)]
-    assert [got.status for got in seen] == [401] * partners.FREE_FAILURES + [429]
+    seen = [wrong.get("/taxii2/") for _ in range(FREE_FAILURES + 1)]
+    assert [got.status for got in seen] == [401] * FREE_FAILURES + [429]
     assert server.client().get("/taxii2/").status == 429
     assert server.client("c").get("/taxii2/").status == 200
     server.wall.forward(timedelta(seconds=int(seen[-1].headers["retry-after"])))

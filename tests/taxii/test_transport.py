@@ -272,6 +272,48 @@ def test_health_shows_a_database_that_is_gone(
     assert client.objects().status == 200
 
 
+@pytest.mark.case("D13")
+def test_serve_waits_for_a_database_that_is_not_there_yet(sqlite_node: Node) -> None:
+    """Started while the database is down: it listens, is live and not ready, everything else is 503, and it ends in order."""
+    home = sqlite_node.settings.home
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        with (home / "node.yaml").open("a") as file:
+            file.write(f"database_url: postgresql://nobody@{address}/none\nport: 0\n")
+        with started(home) as (port, log):
+            client = Client(port, "Bearer a.b")
+            assert client.get("/health/live").status == 200
+            assert client.get("/health/ready").status == 503
+            got = client.objects()
+            assert (got.status, got.headers["retry-after"], got.json["http_status"]) == (
+                503,
+                "5",
+                "503",
+            )
+    assert "database not there yet" in log.read_text()
+
+
+def test_the_words_of_a_fault_of_ours_stay_with_us(
+    sqlite_server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that speaks to our operator, of a file or a broken ledger, is a plain 500 to a partner."""
+    from structlog.testing import capture_logs
+
+    from cert_exchange.errors import ConfigurationInvalid
+    from cert_exchange.services import polling
+
+    def broken(*_: object, **__: object) -> None:
+        raise ConfigurationInvalid("/srv/canary-9a/node.yaml: wrong")
+
+    monkeypatch.setattr(polling, "list_collections", broken)
+    with capture_logs() as logged:
+        got = sqlite_server.client().get("/taxii2/")
+    assert (got.status, got.json["title"]) == (500, CertExchangeError.title)
+    assert b"canary" not in got.raw
+    assert any("canary-9a" in one.get("detail", "") for one in logged)
+
+
 def test_gzip_is_given_to_those_who_take_it(server: Served) -> None:
     """A large answer is packed when asked for, the same bytes come out; a small one and others' are not packed."""
     server.publish_many(20)

@@ -52,19 +52,22 @@ def refused(error: CertExchangeError, noted: Noted) -> Answer:
             extra.append((b"retry-after", str(RETRY_SECONDS).encode("ascii")))
         case _ if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
             extra.append((b"retry-after", str(RETRY_SECONDS).encode("ascii")))
+    # Of what is neither the client's doing nor the store's, the words are for our operator: they may name a file.
+    ours = error.status >= _REFUSAL and not extra
+    shown = CertExchangeError if ours else error
     say = log.error if error.status >= _REFUSAL else log.info
     say(
         "refused",
         error_id=error_id,
         status=error.status,
         reason=type(error).__name__,
-        detail=error.detail,
+        detail=f"{error.public} {error.detail}".strip() if ours else error.detail,
         partner=noted.partner,
         route=noted.route,
         collection=noted.collection,
     )
     body = error_resource(
-        title=error.title, description=error.public, error_id=error_id, status=error.status
+        title=shown.title, description=shown.public, error_id=error_id, status=error.status
     )
     return Answer(error.status, body, tuple(extra))
 

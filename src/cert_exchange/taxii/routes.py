@@ -38,6 +38,8 @@ from cert_exchange.taxii.wire import NOTHING, Answer, Noted, Request
 log = structlog.get_logger(__name__)
 
 DISCOVERY: Final = "taxii2"
+BODIES_AT_ONCE: Final = 4
+"""of one partner, each up to max_content_length"""
 _ANY: Final = "*"
 _ROOT: Final = "{root}"
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -123,6 +125,7 @@ class Taxii:
         self._threads = threads
         self._shares = access.Shares()
         self._ignored: set[tuple[int, str]] = set()
+        self._rooms: dict[int, asyncio.Semaphore] = {}
         self.receiver = Receiver(node, threads)
         self._reads: Mapping[str, Callable[[_Met], Answer]] = MappingProxyType(
             {
@@ -271,11 +274,16 @@ class Taxii:
         else:
             work = partial(self._admit, request, noted)
             caller, grant = await loop.run_in_executor(self._threads, work)
-        body = await read_body(request, self._node.settings.max_content_length)
-        status = await self.receiver.receive(
-            body, partner=caller.partner, collection=grant.collection
-        )
+        async with self._room(caller):
+            body = await read_body(request, self._node.settings.max_content_length)
+            status = await self.receiver.receive(
+                body, partner=caller.partner, collection=grant.collection
+            )
         return Answer(202, status)
+
+    def _room(self, caller: Caller) -> asyncio.Semaphore:
+        """Bound what one partner's bodies can take of our memory; a further one is read when there is room."""
+        return self._rooms.setdefault(caller.partner, asyncio.Semaphore(BODIES_AT_ONCE))
 
     def _admit(self, request: Request, noted: Noted) -> tuple[Caller, Grant]:
         given = access.presented(request.headers.get(b"authorization"))
