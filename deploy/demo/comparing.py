@@ -55,7 +55,15 @@ def figures(node: DemoNode, other: DemoNode) -> Figures:
             ]
         )
     withheld = [
-        [node.name, other.name, row["versions"], row["answer"], row["rule"], row["reason"]]
+        [
+            node.name,
+            row["collection"],
+            other.name,
+            row["versions"],
+            row["answer"],
+            row["rule"],
+            row["reason"],
+        ]
         for row in node.ask("policy", "withheld", other.name)
     ]
     return Figures(rows, withheld)

@@ -314,7 +314,7 @@ def show_figures(a: DemoNode, b: DemoNode, report: Report) -> None:
     )
     report.say()
     report.table(
-        ["node", "withholds from", "versions", "answer", "rule", "reason"],
+        ["node", "collection", "withholds from", "versions", "answer", "rule", "reason"],
         [*of_a.withheld, *of_b.withheld],
     )
 

@@ -143,8 +143,11 @@ def withheld(partner: PartnerName, *, as_json: AsJson = False, home: Home = None
         printing.document([asdict(row) for row in found])
         return
     printing.table(
-        ["versions", "answer", "rule", "reason", "example"],
-        [(row.versions, row.answer, row.rule, row.reason, row.example) for row in found],
+        ["collection", "versions", "answer", "rule", "reason", "example"],
+        [
+            (row.collection, row.versions, row.answer, row.rule, row.reason, row.example)
+            for row in found
+        ],
         empty="nothing is withheld",
     )
 

@@ -21,6 +21,8 @@ from cert_exchange.store.database import Transaction
 from cert_exchange.store.releases import Live
 
 PART: Final = 800
+_Reason = tuple[str, str, str, str]
+"""(collection, rule, reason, answer)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,9 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class WithheldCount:
-    """How many versions one reason keeps from a partner."""
+    """How many versions one reason keeps from a partner in one collection."""
 
+    collection: str
     rule: str
     reason: str
     answer: str
@@ -167,12 +170,12 @@ def withheld(
 
     Counts versions in collections the policy names. Raises NotFound for an unknown partner.
     """
-    counts: Counter[tuple[str, str, str]] = Counter()
-    examples: dict[tuple[str, str, str], str] = {}
+    counts: Counter[_Reason] = Counter()
+    examples: dict[_Reason, str] = {}
     with node.database.reading() as conn:
         plan = _plan_for(conn, partner)
         if plan is None:
-            return [WithheldCount("no policy", "no policy names this partner", "denied",
+            return [WithheldCount("all", "no policy", "no policy names this partner", "denied",
                                   version_rows.count_after(conn, 0), "")]  # fmt: skip
         total = version_rows.count_after(conn, 0)
     after: int | None = 0
@@ -190,14 +193,14 @@ def withheld(
         if progress is not None:
             progress(min(done, total), total)
     return [
-        WithheldCount(rule, reason, answer, count, examples[rule, reason, answer])
-        for (rule, reason, answer), count in counts.most_common()
+        WithheldCount(*reason, versions=count, example=examples[reason])
+        for reason, count in counts.most_common()
     ]
 
 
 def _withheld_part(
     conn: Transaction, plan: Plan, idents: list[int], *, now: int
-) -> list[tuple[tuple[str, str, str], str]]:
+) -> list[tuple[_Reason, str]]:
     pool = Pool(conn, releases.partner_names(conn))
     pool.load(idents)
     lines = {
@@ -205,7 +208,7 @@ def _withheld_part(
     }
     ids = [version.id for ident in idents for version in pool.by_ident[ident]]
     approved = hold_rows.approved_rules(conn, plan.audience.id, ids) if plan.holding else {}
-    found: list[tuple[tuple[str, str, str], str]] = []
+    found: list[tuple[_Reason, str]] = []
     judge = Judge(plan, pool, now, approved)
     for ident in idents:
         for verdict in judge.verdicts(ident, lines):
@@ -213,14 +216,14 @@ def _withheld_part(
                 continue
             match verdict.decision:
                 case Allow(_, _):
-                    key = ("references", "waits for an object that it refers to", "waiting")
+                    answer = ("references", "waits for an object that it refers to", "waiting")
                 case Hold(rule, reason, _):
-                    key = (rule, reason, "held")
+                    answer = (rule, reason, "held")
                 case Deny(rule, reason, _) | Redact(rule, reason, _):
-                    key = (rule, reason, "denied")
+                    answer = (rule, reason, "denied")
                 case _:
                     assert_never(verdict.decision)
-            found.append((key, verdict.version.stix_id))
+            found.append(((plan.labels[verdict.collection], *answer), verdict.version.stix_id))
     return found
 
 
