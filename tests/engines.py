@@ -123,7 +123,9 @@ def find_binaries() -> Path:
     try:
         wheel = __import__(WHEEL)
     except ImportError:
-        raise NoServerError("no PostgreSQL: install Debian's postgresql or run `make setup`") from None
+        raise NoServerError(
+            "no PostgreSQL: install Debian's postgresql or run `make setup`"
+        ) from None
     return Path(wheel.__file__).parent / "pginstall" / "bin"
 
 

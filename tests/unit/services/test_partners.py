@@ -172,9 +172,12 @@ def test_as_many_statements_for_known_and_unknown(node: Node) -> None:
         (issued.credential_id, issued.secret), (issued.credential_id, "wrong"), ("b" * 12, "wrong"),
     ):  # fmt: skip
         seen: list[str] = []
-        with node.database.raw.observed(seen.append), node.database.raw_reader() as connection:
-            with contextlib.suppress(NotAuthenticated):
-                partners.recognise(node, connection, credential_id, secret, network=HOME)
+        with (
+            node.database.raw.observed(seen.append),
+            node.database.raw_reader() as connection,
+            contextlib.suppress(NotAuthenticated),
+        ):
+            partners.recognise(node, connection, credential_id, secret, network=HOME)
         traces.append([text.partition("credentials.id =")[0] for text in seen])
     assert traces[0] == traces[1] == traces[2]
     assert len(traces[0]) == 1

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
-from cert_exchange.node import Node
-from cert_exchange.services import ledger, releasing
 from tests.scenes import (
     B_IDENTITY,
     C_IDENTITY,
@@ -20,6 +17,9 @@ from tests.scenes import (
     relationship,
     report,
 )
+
+from cert_exchange.node import Node
+from cert_exchange.services import ledger, releasing
 
 
 @pytest.fixture
@@ -96,7 +96,9 @@ rules:
 """
 
 
-def test_an_identity_that_arrives_later_joins_and_one_that_is_denied_takes_along(scene: Scene) -> None:
+def test_an_identity_that_arrives_later_joins_and_one_that_is_denied_takes_along(
+    scene: Scene,
+) -> None:
     one = indicator("one", by=THIRD_IDENTITY)
     scene.apply("b", POLICY_WITHOUT_IDENTITIES)
     scene.publish(one)
@@ -136,7 +138,9 @@ def test_a_lower_marking_in_a_new_version_does_not_free_the_old(scene: Scene) ->
     assert len([o for o in scene.sees("b", last=False) if o["type"] == "indicator"]) == 1
 
 
-def test_when_the_last_version_is_withdrawn_the_one_before_returns_with_a_new_line(scene: Scene) -> None:
+def test_when_the_last_version_is_withdrawn_the_one_before_returns_with_a_new_line(
+    scene: Scene,
+) -> None:
     scene.publish(indicator("one", version=0))
     scene.publish(indicator("one", version=1))
     before = max(position for position, _, _ in scene.log("b"))
@@ -146,7 +150,9 @@ def test_when_the_last_version_is_withdrawn_the_one_before_returns_with_a_new_li
     )  # fmt: skip
     after = [line for line in scene.log("b") if line[0] > before]
     assert [kind for _, kind, _ in after] == ["withdrawal", "release"]
-    assert [o["modified"] for o in scene.sees("b") if o["type"] == "indicator"] == ["2026-01-01T00:00:00.000Z"]
+    assert [o["modified"] for o in scene.sees("b") if o["type"] == "indicator"] == [
+        "2026-01-01T00:00:00.000Z"
+    ]
     ledger.verify(scene.node)
 
 
@@ -174,7 +180,10 @@ def test_a_partners_object_never_goes_back_to_it(scene: Scene) -> None:
 def test_a_partners_object_reaches_a_third_party_where_policy_says_so(scene: Scene) -> None:
     scene.apply("c", POLICY_FOR_ALL_ORIGINS)
     scene.post(
-        "b", identity(B_IDENTITY, "CERT B"), indicator("g", by=B_IDENTITY), indicator("a", by=B_IDENTITY, tlp="amber")
+        "b",
+        identity(B_IDENTITY, "CERT B"),
+        indicator("g", by=B_IDENTITY),
+        indicator("a", by=B_IDENTITY, tlp="amber"),
     )
     assert scene.names("c") == ["g"]  # amber stops at us whatever the policy says
     assert scene.ids("b") == []
@@ -210,18 +219,30 @@ def test_copies_of_an_observable_stand_side_by_side(scene: Scene) -> None:
     ledger.verify(scene.node)
 
 
-def test_a_hold_passes_with_time_or_by_a_person(scene: Scene, wall) -> None:  # noqa: ANN001
+def test_a_hold_passes_with_time_or_by_a_person(scene: Scene, wall) -> None:
     from datetime import timedelta
 
     scene.apply("b", HOLDING)
-    scene.publish(indicator("timed", labels=["embargo"]), indicator("asked", labels=["ask"]), indicator("free"))
+    scene.publish(
+        indicator("timed", labels=["embargo"]),
+        indicator("asked", labels=["ask"]),
+        indicator("free"),
+    )
     assert scene.names("b") == ["free"]
-    assert {(h.rule, h.due_at is None) for h in releasing.list_holds(scene.node)} == {("embargo", False), ("ask", True)}
+    assert {(h.rule, h.due_at is None) for h in releasing.list_holds(scene.node)} == {
+        ("embargo", False),
+        ("ask", True),
+    }
     assert releasing.release_due(scene.node) == 0
     wall.forward(timedelta(hours=2))
     assert releasing.release_due(scene.node) == 1
     assert scene.names("b") == ["free", "timed"]
-    assert releasing.release_hold(scene.node, [indicator("asked")["id"]], audience=None, by="duty", reason="fine") == 1
+    assert (
+        releasing.release_hold(
+            scene.node, [indicator("asked")["id"]], audience=None, by="duty", reason="fine"
+        )
+        == 1
+    )
     assert scene.names("b") == ["free", "timed", "asked"]
     assert releasing.list_holds(scene.node) == []
     ledger.verify(scene.node)
@@ -244,15 +265,21 @@ rules:
 """
 
 
-def test_a_policy_that_narrows_takes_at_once_and_one_that_widens_adds_with_new_dates(scene: Scene) -> None:
+def test_a_policy_that_narrows_takes_at_once_and_one_that_widens_adds_with_new_dates(
+    scene: Scene,
+) -> None:
     scene.publish(indicator("one"), malware("two"), relationship(indicator("one"), malware("two")))
     polled_to = max(position for position, _, _ in scene.log("b"))
     applied = scene.apply("b", NARROW)
     assert (applied.lost > 0, scene.names("b")) == (True, ["one"])
     applied = scene.apply("b", POLICY_WITHOUT_IDENTITIES)
     assert len(scene.names("b")) == 3
-    assert all(position > polled_to for position, kind, i in scene.log("b") if kind == "release" and i.startswith("malware") and position > polled_to)
-    assert scene.names("c") and len(scene.names("c")) == 3
+    assert all(
+        position > polled_to
+        for position, kind, i in scene.log("b")
+        if kind == "release" and i.startswith("malware") and position > polled_to
+    )
+    assert len(scene.names("c")) == 3
     ledger.verify(scene.node)
 
 
@@ -295,7 +322,9 @@ def test_another_creators_object_is_kept_as_a_proposal(scene: Scene) -> None:
 def test_an_id_of_ours_that_is_hidden_is_answered_as_a_new_one(scene: Scene) -> None:
     scene.publish(indicator("hidden", tlp="red"), indicator("seen"))
     mine = {"by": B_IDENTITY, "version": 3}
-    hidden, seen, new = scene.post("b", indicator("hidden", **mine), indicator("seen", **mine), indicator("new", **mine))
+    hidden, seen, new = scene.post(
+        "b", indicator("hidden", **mine), indicator("seen", **mine), indicator("new", **mine)
+    )
     assert (hidden.success, hidden.message) == (new.success, new.message) == (True, "")
     assert not seen.success
     assert [o["name"] for o in scene.sees("c") if o["type"] == "indicator"] == ["seen"]
@@ -310,11 +339,14 @@ def test_a_duplicate_is_success_and_nothing_new(scene: Scene) -> None:
 
 
 def test_a_preview_shows_what_publishing_does_and_stores_nothing(scene: Scene) -> None:
-    from cert_exchange.services import publishing
     from tests.scenes import envelope
 
+    from cert_exchange.services import publishing
+
     preview = publishing.preview_publish(
-        scene.node, envelope(indicator("red", tlp="red"), indicator("green")), collection="indicators"
+        scene.node,
+        envelope(indicator("red", tlp="red"), indicator("green")),
+        collection="indicators",
     )
     assert [o.result for o in preview.outcomes] == ["accepted", "accepted"]
     answers = {(s.audience, s.stix_id, s.answer) for s in preview.sighted}
@@ -326,8 +358,9 @@ def test_a_preview_shows_what_publishing_does_and_stores_nothing(scene: Scene) -
 
 def test_a_policy_that_names_a_collection_twice_is_refused(scene: Scene) -> None:
     """By alias and by UUID: a denial that names the one would silently not count for the other."""
-    from cert_exchange.errors import PolicyInvalid
     from tests.scenes import uid
+
+    from cert_exchange.errors import PolicyInvalid
 
     twice = NARROW.replace("[indicators]", f"[indicators, {uid('collection indicators')}]")
     with pytest.raises(PolicyInvalid, match="name it once"):
