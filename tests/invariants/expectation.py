@@ -167,11 +167,13 @@ class World:
 
     def let_go(self) -> None:
         """A person ends every hold that stands."""
-        for audience in self.terms:
-            for collection in self.terms[audience].collections:
-                for copy in self._candidates(audience, collection):
-                    if self._answer(audience, copy, collection) == "held":
-                        self.approved.add((audience, copy.number, collection))
+        self.approved |= {
+            (audience, copy.number, collection)
+            for audience in self.terms
+            for collection in self.terms[audience].collections
+            for copy in self._candidates(audience, collection)
+            if self._answer(audience, copy, collection) == "held"
+        }
 
     # -- what is visible -------------------------------------------------------------------------------------------
 

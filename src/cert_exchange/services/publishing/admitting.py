@@ -9,7 +9,8 @@
    sent is kept aside, and answers later on as if it had been taken.
 5. Cyber-observables belong to nobody: a copy per origin and content.
 6. What is held from a partner stays that partner's when our desk publishes the same version.
-7. Ownership compares ids, never names (CASES O08).
+7. Ownership compares ids, never names (CASES O08). An identity that a partner speaks for, or ours, is brought by nobody
+   else, whoever its created_by_ref says made it; that a third party is our partner is told to nobody.
 """
 
 from __future__ import annotations
@@ -111,6 +112,13 @@ def may_bring(sender: Sender, owner: str | None, identities: Identities) -> bool
     return sender.relays_any or owner in sender.relays
 
 
+def may_bring_identity(sender: Sender, stix_id: str, identities: Identities) -> bool:
+    """Whether the sender may bring this identity object, whatever its created_by_ref says."""
+    if stix_id == identities.own:
+        return sender.origin == OWN
+    return identities.spoken_by.get(stix_id, sender.origin) == sender.origin
+
+
 def rule_on(
     item: StixObject,
     version_key: str,
@@ -122,7 +130,8 @@ def rule_on(
     seen: Collection[int],
 ) -> Ruling:
     """What happens to one valid object. `seen`: the known versions (objects.id) that the sender may see now."""
-    done = _ruled(item, version_key, known, sender, identities, collection)
+    barred = item.type == IDENTITY and not may_bring_identity(sender, item.id, identities)
+    done = _ruled(item, version_key, known, sender, identities, collection, barred=barred)
     if sender.origin == OWN or item.observable:
         return done
     in_sight = [
@@ -132,7 +141,8 @@ def rule_on(
         for one in known
         if one.origin == sender.origin or one.id in seen
     ]
-    told = _ruled(item, version_key, in_sight, sender, identities, collection)
+    barred = barred and item.id == identities.own
+    told = _ruled(item, version_key, in_sight, sender, identities, collection, barred=barred)
     mine = _with_key(known, version_key, origin=sender.origin)
     step, about, aside = done.step, done.about, False
     if done.step in (Step.NOTHING, Step.CONFLICT, Step.PROPOSE):
@@ -152,6 +162,8 @@ def _ruled(
     sender: Sender,
     identities: Identities,
     collection: int | None,
+    *,
+    barred: bool,
 ) -> Ruling:
     """The rules, asked of what is known to us or to the sender; `message` is worth saying only of the latter."""
     if item.observable:
@@ -162,10 +174,10 @@ def _ruled(
         return _again(item, mine, sender, collection)
     others = [one for one in known if one.accepted and one.version_key == version_key]
     same = next((one for one in others if one.sameness == item.sameness), None)
-    if not may_bring(sender, owner, identities):
+    if barred or not may_bring(sender, owner, identities):
         if same is not None and same.origin != sender.origin and sender.origin != OWN:
             return Ruling(Step.NOTHING, success=True, about=same.id)
-        return _not_yours(owner, mine, sender)
+        return _not_yours(item.id if barred else owner, mine, sender)
     accepted = [one for one in known if one.accepted]
     if accepted and not _continues(accepted[0], owner, sender):
         if same is not None:
@@ -226,11 +238,11 @@ def _not_yours(owner: str | None, mine: Known | None, sender: Sender) -> Ruling:
     if sender.origin == OWN:
         return Ruling(
             Step.REFUSE, success=False,
-            message=f"created_by_ref is {owner}, for whom a partner speaks; only its own channel can bring this",
+            message=f"this is of {owner}, for whom a partner speaks; only its own channel can bring this",
         )  # fmt: skip
     return Ruling(
         Step.PROPOSE if mine is None else Step.NOTHING, success=False,
-        message=f"kept as a proposal: created_by_ref is {owner}, for whom you may not speak here; "
+        message=f"kept as a proposal: it is of {owner}, for whom you may not speak here; "
         "send a note or an opinion, or an object of your own",
     )  # fmt: skip
 

@@ -198,7 +198,9 @@ def _carry_out(
         if step is Step.PROMOTE:
             objects.promote(intake.tx, ruling.about)
         _place(intake, ident, ruling.about)
-        _note(intake, ident, ruling.about, item, version, key, accepted=not ruling.aside, placed=True)
+        _note(
+            intake, ident, ruling.about, item, version, key, accepted=not ruling.aside, placed=True
+        )
         intake.changed[ident] = None
     elif step is Step.REFUSE:
         _keep(intake, item, "rejected", ruling.message)
