@@ -28,6 +28,7 @@ from typing import BinaryIO, Final
 
 import structlog
 
+from cert_exchange import logs
 from cert_exchange.errors import CertExchangeError, StoreUnavailable
 from cert_exchange.node import Node, open_node
 from cert_exchange.services import publishing
@@ -184,6 +185,7 @@ def _main(home: Path) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     node = open_node(home)
+    logs.configure(node.now)
     # Nothing is collected in the middle of a body (a tenth of its time went there): what the process began with is set
     # aside, and each body's rest is collected after its answer.
     gc.collect()

@@ -365,3 +365,47 @@ def test_a_policy_that_names_a_collection_twice_is_refused(scene: Scene) -> None
     twice = NARROW.replace("[indicators]", f"[indicators, {uid('collection indicators')}]")
     with pytest.raises(PolicyInvalid, match="name it once"):
         scene.apply("b", twice)
+
+
+def ladder(depth: int, width: int) -> tuple[list[dict[str, object]], list[str]]:
+    """Identities in levels, each of which refers to all of the next level; and the ids of the first level."""
+    from tests.scenes import uid
+
+    levels = [
+        [f"identity--{uid(f'{depth}.{width}.{d}.{w}')}" for w in range(width)] for d in range(depth)
+    ]
+    made = [
+        identity(one, f"level {d}", by=B_IDENTITY, x_over_refs=levels[min(d + 1, depth - 1)])
+        for d, level in enumerate(levels)
+        for one in level
+    ]
+    return made, levels[0]
+
+
+@pytest.mark.case("M40")
+@pytest.mark.timeout(60)  # walked path by path it would not end: a guard, not a measurement
+@pytest.mark.parametrize(("depth", "width"), [(60, 2), (3_000, 1)])
+def test_what_is_carried_may_need_much_in_turn(scene: Scene, depth: int, width: int) -> None:
+    """A sender chooses how long such a chain is and how it branches; it is walked level by level."""
+    scene.apply("c", ONLY_INDICATORS_OF_ANYBODY)
+    made, first = ladder(depth, width)
+    outcomes = scene.post(
+        "b",
+        identity(B_IDENTITY, "CERT B"),
+        *made,
+        indicator("top", by=B_IDENTITY, x_seen_by_refs=first),
+    )
+    assert {o.result for o in outcomes} == {"accepted"}
+    assert scene.names("c") == ["top"]
+    assert {one["id"] for one in made} <= set(scene.ids("c"))
+
+
+ONLY_INDICATORS_OF_ANYBODY = """\
+partners: [c]
+collections: [indicators]
+ceiling: {tlp: amber, unmarked: green}
+rules:
+  - name: indicators of anybody
+    match: {type: indicator, origin: any}
+    allow: true
+"""

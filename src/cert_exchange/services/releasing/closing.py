@@ -44,6 +44,8 @@ class Closing:
     judge: Judge = field(init=False)
     carriable: dict[Key, Version | None] = field(default_factory=dict)
     """(ident, view) -> what may be carried into the view"""
+    carrying: dict[Key, bool] = field(default_factory=dict)
+    """(ident, view) -> whether it and all it needs can be carried, in this round of `_fix`"""
     exposed: set[int] = field(default_factory=set)
     """considered ids that something in force refers to: it goes when they turn out to be hidden"""
 
@@ -179,10 +181,7 @@ class Closing:
             lines = [line for line in self.sight.live.get(target, ()) if line.view == view]
             if any((line.view, line.object) not in self.result.losses for line in lines):
                 continue
-            if any(
-                gain.view == view and gain.version.ident == target
-                for gain in self.result.gains.values()
-            ):
+            if any((view, v.id) in self.result.gains for v in self.pool.by_ident[target]):
                 continue
             newest = self._carriable(target, view)
             if newest is not None:
@@ -210,6 +209,7 @@ class Closing:
         settled: set[int] = set()
         while True:
             changed = False
+            self.carrying.clear()
             gaining: dict[int, int] = {}
             for gain in result.gains.values():
                 gaining[gain.version.ident] = gaining.get(gain.version.ident, 0) + 1
@@ -246,36 +246,65 @@ class Closing:
         return [
             target
             for target, role in self.sight.refs(number)
-            if not self._resolved(target, role, view, gaining, {ident})
+            if target != ident
+            and not self._stands(target, role, gaining)
+            and not self._can_carry(target, view, gaining)
         ]
 
-    def _resolved(
-        self, target: int, role: int, view: int, gaining: dict[int, int], above: set[int]
-    ) -> bool:
-        """Whether a reference is visible to the audience, may dangle, or can be carried into the view."""
-        if role == Role.EXTENSION or target in above:
+    def _stands(self, target: int, role: int, gaining: dict[int, int]) -> bool:
+        """Whether a reference is visible to the audience as things are, or may dangle."""
+        if role == Role.EXTENSION:
             return True
         if gaining.get(target) or self.sight.still_live(target) or self.sight.sent_it(target):
             return True
-        if not self.pool.held[target]:
-            if role == Role.CREATOR:
-                return True
-            policy = self.plan.policy
-            return (
-                policy is not None
-                and policy.unresolved == "allow"
-                and not is_observable_id(self.pool.texts[target])
-            )
-        return self.pool.is_carried_type(target) and self._can_carry(target, view, gaining, above)
-
-    def _can_carry(self, target: int, view: int, gaining: dict[int, int], above: set[int]) -> bool:
-        newest = self._carriable(target, view)
-        if newest is None:
+        if self.pool.held[target]:
             return False
-        refs = self.sight.refs(newest.id)
-        self.sight.learn({t for t, _ in refs})
-        inside = above | {target}
-        return all(self._resolved(t, role, view, gaining, inside) for t, role in refs)
+        if role == Role.CREATOR:
+            return True
+        policy = self.plan.policy
+        return (
+            policy is not None
+            and policy.unresolved == "allow"
+            and not is_observable_id(self.pool.texts[target])
+        )
+
+    def _can_carry(self, target: int, view: int, gaining: dict[int, int]) -> bool:
+        """Whether an identity or marking definition, and all that it needs in turn, can be carried into the view."""
+        # Level by level and remembered for the round: a sender chooses how long such a chain is and how it branches.
+        if not self.pool.held[target] or not self.pool.is_carried_type(target):
+            return False
+        if (answer := self.carrying.get((target, view))) is not None:
+            return answer
+        needed_by: dict[int, list[int]] = {}
+        refused: list[int] = []
+        seen = {target}
+        level = [target]
+        while level:
+            self.pool.load(level)
+            newest = {one: self._carriable(one, view) for one in level}
+            refused += [one for one, version in newest.items() if version is None]
+            refs = {one: self.sight.refs(v.id) for one, v in newest.items() if v is not None}
+            self.sight.learn({t for those in refs.values() for t, _ in those})
+            level = []
+            for one, those in refs.items():
+                for needed, role in those:
+                    if self._stands(needed, role, gaining):
+                        continue
+                    if not self.pool.held[needed] or not self.pool.is_carried_type(needed):
+                        refused.append(one)
+                        continue
+                    needed_by.setdefault(needed, []).append(one)
+                    if needed not in seen:
+                        seen.add(needed)
+                        level.append(needed)
+        bad: set[int] = set()
+        while refused:  # what needs something that cannot be carried cannot be carried either
+            one = refused.pop()
+            if one not in bad:
+                bad.add(one)
+                refused += needed_by.get(one, ())
+        self.carrying.update(((one, view), one not in bad) for one in seen)
+        return target not in bad
 
     def _carry(self) -> None:
         """Add what the gains need carried into their views, and what that needs in turn."""
