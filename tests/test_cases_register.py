@@ -53,7 +53,10 @@ def marked() -> dict[str, list[str]]:
 
 def faults(rows: dict[str, dict[str, Any]], marks: dict[str, list[str]]) -> list[str]:
     """Everything that is wrong between register and marks, in words."""
-    said = [f"{one} is marked in {marks[one][0]} and no row of cases.toml" for one in sorted(marks.keys() - rows.keys())]
+    said = [
+        f"{one} is marked in {marks[one][0]} and no row of cases.toml"
+        for one in sorted(marks.keys() - rows.keys())
+    ]
     for one, row in sorted(rows.items()):
         if not ID.fullmatch(one):
             said.append(f"{one} is no id")
@@ -96,7 +99,9 @@ def test_the_first_exchange_answers_its_groups() -> None:
         ({"paging": {"answered": True}}, {}, "no id"),
     ],
 )
-def test_the_register_can_fail(rows: dict[str, Any], marks: dict[str, list[str]], word: str) -> None:
+def test_the_register_can_fail(
+    rows: dict[str, Any], marks: dict[str, list[str]], word: str
+) -> None:
     """Each kind of fault is seen."""
     assert word in faults(rows, marks)[0]
 

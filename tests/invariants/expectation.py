@@ -135,9 +135,7 @@ class World:
 
     def _shown(self, content: Mapping[str, Any], partner: str) -> bool:
         """Whether the partner sees this very version, so that sending it says nothing new."""
-        return any(
-            _same(c.content, content) for seen in self._seen_by(partner) for c in seen.live
-        )
+        return any(_same(c.content, content) for seen in self._seen_by(partner) for c in seen.live)
 
     def _seen_by(self, partner: str) -> list[Seen]:
         return [seen for (audience, _), seen in self.seen.items() if audience == partner]
@@ -287,7 +285,12 @@ class World:
         return found
 
     def _complete(
-        self, audience: str, copy: Copy, collection: str, ids: Collection[str], above: frozenset[str]
+        self,
+        audience: str,
+        copy: Copy,
+        collection: str,
+        ids: Collection[str],
+        above: frozenset[str],
     ) -> bool:
         """Whether all that a version refers to is visible to the audience, may dangle, or can be carried along."""
         for target in references(copy.content):
@@ -353,4 +356,6 @@ def references(content: Mapping[str, Any]) -> list[str]:
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return json.dumps(one, sort_keys=True, default=dict) == json.dumps(other, sort_keys=True, default=dict)
+    return json.dumps(one, sort_keys=True, default=dict) == json.dumps(
+        other, sort_keys=True, default=dict
+    )

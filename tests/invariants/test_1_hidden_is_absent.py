@@ -15,7 +15,8 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import event, update
 from tests.scenes import (
     B_IDENTITY,
@@ -78,7 +79,9 @@ class Asked:
 @contextmanager
 def asked(node: Node) -> Iterator[Asked]:
     scene = Scene.set_up(node)
-    node.database.transact(lambda tx: tx.execute(update(partner_rows).values(requests_per_minute=1_000_000)))
+    node.database.transact(
+        lambda tx: tx.execute(update(partner_rows).values(requests_per_minute=1_000_000))
+    )
     directory = node.settings.home / "collections"
     (directory / "hidden.yaml").write_text(
         f"id: {uid('collection hidden')}\ntitle: hidden\nalias: hidden\nread: [c]\nwrite: [c]\n"
@@ -100,9 +103,7 @@ def shown(answer: httpx.Response, *words: str) -> tuple[int, tuple[tuple[str, st
     body = re.sub(r'"error_id":"[^"]*"', '"error_id":""', answer.text)
     for word in words:
         body = body.replace(word, "<id>")
-    head = tuple(
-        (name, value) for name, value in sorted(answer.headers.items()) if name != "date"
-    )
+    head = tuple((name, value) for name, value in sorted(answer.headers.items()) if name != "date")
     return answer.status_code, head, body
 
 
@@ -137,15 +138,21 @@ def test_a_hidden_object_answers_as_one_that_is_not_there(node: Node) -> None:
             absent = f"{kind}--{uid('absent ' + what)}"
             for path in PATHS:
                 traces, answers = [], []
-                b.get("indicators/" + path.format(id=absent))  # once, so that no process meets the path anew
+                b.get(
+                    "indicators/" + path.format(id=absent)
+                )  # once, so that no process meets the path anew
                 for stix_id in (one["id"], absent, one["id"]):
                     with statements(node) as ran:
-                        answers.append(shown(b.get("indicators/" + path.format(id=stix_id)), stix_id))
+                        answers.append(
+                            shown(b.get("indicators/" + path.format(id=stix_id)), stix_id)
+                        )
                     traces.append(ran)
                 assert answers[0] == answers[1], (what, path)
                 assert sorted(traces[2]) == sorted(traces[1]), (what, path)
                 assert len(traces[1]) > 1, "nothing was traced"
-            answers = [shown(b.get(f"indicators/objects/{i}/", "DELETE"), i) for i in (one["id"], absent)]
+            answers = [
+                shown(b.get(f"indicators/objects/{i}/", "DELETE"), i) for i in (one["id"], absent)
+            ]
             assert answers[0] == answers[1], what
             assert answers[0][0] == 404
 
@@ -157,7 +164,13 @@ def test_a_hidden_collection_answers_as_one_that_is_not_there(node: Node) -> Non
         b.hide()
         stix_id = indicator("in hiding")["id"]
         for hidden, absent in (("hidden", "nowhere"), (uid("collection hidden"), uid("nowhere"))):
-            for path in ("", "objects/", "manifest/", f"objects/{stix_id}/", f"objects/{stix_id}/versions/"):
+            for path in (
+                "",
+                "objects/",
+                "manifest/",
+                f"objects/{stix_id}/",
+                f"objects/{stix_id}/versions/",
+            ):
                 traces, answers = [], []
                 for name in (hidden, absent, hidden):
                     with statements(node) as ran:
@@ -191,7 +204,13 @@ def test_the_trace_can_differ(sqlite_node: Node) -> None:
 # -- POST ----------------------------------------------------------------------------------------------------------------
 
 CLAIMS = ("own", "b", "c", "third", None)
-SPEAKERS = {"own": OWN_IDENTITY, "b": B_IDENTITY, "c": C_IDENTITY, "third": THIRD_IDENTITY, None: None}
+SPEAKERS = {
+    "own": OWN_IDENTITY,
+    "b": B_IDENTITY,
+    "c": C_IDENTITY,
+    "third": THIRD_IDENTITY,
+    None: None,
+}
 
 
 @dataclass(frozen=True)
@@ -210,13 +229,18 @@ class Sent:
             return note("about red", [HIDDEN["red"]["id"]], by=B_IDENTITY, version=self.version)
         if self.name == "link":
             return relationship(
-                HIDDEN["red"], {"id": indicator("visible")["id"]}, by=B_IDENTITY, version=self.version
+                HIDDEN["red"],
+                {"id": indicator("visible")["id"]},
+                by=B_IDENTITY,
+                version=self.version,
             )
         if self.name == "identity of c":
             return identity(C_IDENTITY, self.text, version=self.version)
         if self.name == "identity of third":
             return identity(THIRD_IDENTITY, self.text, version=self.version)
-        return indicator(self.name, by=SPEAKERS[self.by], version=self.version, description=self.text)
+        return indicator(
+            self.name, by=SPEAKERS[self.by], version=self.version, description=self.text
+        )
 
 
 sent = st.builds(

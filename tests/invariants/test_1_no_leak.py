@@ -138,11 +138,17 @@ class Mixture:
     def _observable(self, word: str, name: str) -> None:
         from cert_exchange.stix.observables import observable_id
 
-        made: dict[str, Any] = {"type": "domain-name", "spec_version": "2.1", "value": f"{word}.example"}
+        made: dict[str, Any] = {
+            "type": "domain-name",
+            "spec_version": "2.1",
+            "value": f"{word}.example",
+        }
         made |= {"id": observable_id(made), "object_marking_refs": [TLP["red"]]}
         self.sieve.add(made["value"], "value of a hidden observable")
         self._publish(made)
-        link = note(f"{name} {word}", [made["id"], self._anchor()])  # allowed, but what it names is hidden
+        link = note(
+            f"{name} {word}", [made["id"], self._anchor()]
+        )  # allowed, but what it names is hidden
         self._publish(link)
 
     def _refers(self, word: str, name: str) -> None:
@@ -161,7 +167,9 @@ class Mixture:
 
     def _old_version(self, word: str, name: str) -> None:
         """A lower marking in v2 does not free v1."""
-        assert self.scene.publish(indicator(name, version=0, tlp="red", description=word))[0].success
+        assert self.scene.publish(indicator(name, version=0, tlp="red", description=word))[
+            0
+        ].success
         assert self.scene.publish(indicator(name, version=1))[0].success
         self.visible.append(indicator(name)["id"])
 
@@ -172,7 +180,11 @@ class Mixture:
     def _blocked(self, word: str, name: str) -> None:
         from cert_exchange.stix.observables import observable_id
 
-        made: dict[str, Any] = {"type": "domain-name", "spec_version": "2.1", "value": f"{word}.example"}
+        made: dict[str, Any] = {
+            "type": "domain-name",
+            "spec_version": "2.1",
+            "value": f"{word}.example",
+        }
         made |= {"id": observable_id(made), "object_marking_refs": [TLP["green"]]}
         self._publish(made)
         releasing.withdraw(self.scene.node, made["id"], by="desk", reason=word)
@@ -196,7 +208,9 @@ class Mixture:
         self._keep_secret(one)
 
     def _rejected(self, word: str, name: str) -> None:
-        one = indicator(name, by=C_IDENTITY, labels=["community"], description=word, confidence=word)
+        one = indicator(
+            name, by=C_IDENTITY, labels=["community"], description=word, confidence=word
+        )
         assert self.scene.post("c", one)[0].result == "rejected"
         self._keep_secret(one)
 
@@ -244,9 +258,21 @@ class Mixture:
     def crawl(self) -> set[str]:
         """Ask for everything; the ids that were seen."""
         seen: set[str] = set()
-        for path in ("/taxii2/", "/api/", "/api/collections/", "/nothing/", "/api/status/" + uid("none") + "/"):
+        for path in (
+            "/taxii2/",
+            "/api/",
+            "/api/collections/",
+            "/nothing/",
+            "/api/status/" + uid("none") + "/",
+        ):
             self.ask(path)
-        for name in ("indicators", "reports", "between-a-and-c", uid("collection between-a-and-c"), uid("none")):
+        for name in (
+            "indicators",
+            "reports",
+            "between-a-and-c",
+            uid("collection between-a-and-c"),
+            uid("none"),
+        ):
             root = f"/api/collections/{name}/"
             self.ask(root)
             for what in ("objects", "manifest"):
@@ -270,7 +296,10 @@ class Mixture:
                 assert answer.status_code == 404
         for stix_id in self.visible[:20]:
             for tail in ("", "versions/"):
-                for _ in self.pages(f"/api/collections/indicators/objects/{stix_id}/{tail}", {"limit": "1", "match[version]": "all"}):
+                for _ in self.pages(
+                    f"/api/collections/indicators/objects/{stix_id}/{tail}",
+                    {"limit": "1", "match[version]": "all"},
+                ):
                     pass
         return seen
 
@@ -278,7 +307,10 @@ class Mixture:
         """What B sends does not make us tell either; it takes hidden ids into its mouth."""
         self.made += 1
         mine = indicator(f"of b {self.made}", by=B_IDENTITY)
-        about = [note(f"about {n} {self.made}", [one], by=B_IDENTITY) for n, one in enumerate(self.hidden[-3:])]
+        about = [
+            note(f"about {n} {self.made}", [one], by=B_IDENTITY)
+            for n, one in enumerate(self.hidden[-3:])
+        ]
         answer = self.client.post(
             "/api/collections/indicators/objects/",
             content=json.dumps({"objects": [mine, *about]}).encode(), headers={"Content-Type": TAXII},
@@ -287,7 +319,12 @@ class Mixture:
         assert not self.sieve.found_in(answer.content)
         self.ask(f"/api/status/{answer.json()['id']}/")
         for stix_id in self.hidden[-5:]:
-            assert self.ask(f"/api/collections/indicators/objects/{stix_id}/", method="DELETE").status_code == 404
+            assert (
+                self.ask(
+                    f"/api/collections/indicators/objects/{stix_id}/", method="DELETE"
+                ).status_code
+                == 404
+            )
 
 
 KINDS = sorted(
@@ -301,7 +338,13 @@ def mixture(node: Node) -> Iterator[Mixture]:
     words = [canary() for _ in range(4)]
     publishing.seed(node)
     for name, speaks in (("b", B_IDENTITY), ("c", C_IDENTITY)):
-        partners.add(node, name, title=f"CERT {words[0] if name == 'c' else 'B'}", speaks_for=[speaks], requests_per_minute=1_000_000)
+        partners.add(
+            node,
+            name,
+            title=f"CERT {words[0] if name == 'c' else 'B'}",
+            speaks_for=[speaks],
+            requests_per_minute=1_000_000,
+        )
     folder = node.settings.home / "collections"
     folder.mkdir(exist_ok=True)
     for alias, readers in (("indicators", "b, c"), ("reports", "b, c"), ("between-a-and-c", "c")):

@@ -48,6 +48,7 @@ from tests.scenes import (
 from cert_exchange.errors import DeleteRefused, NotFound
 from cert_exchange.node import open_node
 from cert_exchange.services import ledger, polling, releasing
+from cert_exchange.services.partners import Caller
 from cert_exchange.stix.markings import TLP_DEFINITIONS
 from cert_exchange.store.tables import (
     collections,
@@ -141,7 +142,9 @@ def _theirs(partner: str, kind: str, given: dict[str, Any]) -> dict[str, Any]:
         case "theirs":
             return indicator("theirs" if partner == "b" else "of c", by=SPEAKS[partner], **given)
         case "link":
-            return relationship({"id": THEIRS}, {"id": ONE}, name=f"link of {partner}", by=SPEAKS[partner], **given)
+            return relationship(
+                {"id": THEIRS}, {"id": ONE}, name=f"link of {partner}", by=SPEAKS[partner], **given
+            )
         case "identity":
             return identity(SPEAKS[partner], partner, **given)
         case "claim":
@@ -149,22 +152,46 @@ def _theirs(partner: str, kind: str, given: dict[str, Any]) -> dict[str, Any]:
     raise AssertionError(kind)
 
 
-OWN_KINDS = ["one", "two", "link", "report", "note", "about", "third", "cited", "stated", "statement", "address"]
+OWN_KINDS = [
+    "one",
+    "two",
+    "link",
+    "report",
+    "note",
+    "about",
+    "third",
+    "cited",
+    "stated",
+    "statement",
+    "address",
+]
 THEIR_KINDS = ["theirs", "theirs", "link", "identity", "claim", "address"]
 
 
 def _made(by: Any, kinds: list[str]) -> Any:
     return st.builds(
-        Made, by=by, kind=st.sampled_from(kinds), version=st.integers(0, 3), tlp=levels, labels=labels,
+        Made,
+        by=by,
+        kind=st.sampled_from(kinds),
+        version=st.integers(0, 3),
+        tlp=levels,
+        labels=labels,
         revoked=st.sampled_from([False] * 7 + [True]),
     )
 
 
 terms = st.builds(
     Terms,
-    collections=st.sampled_from([("indicators", "reports"), ("indicators",), ("indicators", "reports")]),
+    collections=st.sampled_from(
+        [("indicators", "reports"), ("indicators",), ("indicators", "reports")]
+    ),
     types=st.sampled_from(
-        [None, None, ("indicator", "relationship"), ("indicator", "malware", "relationship", "report", "note", "ipv4-addr")]
+        [
+            None,
+            None,
+            ("indicator", "relationship"),
+            ("indicator", "malware", "relationship", "report", "note", "ipv4-addr"),
+        ]
     ),
     origin=st.sampled_from(["own", "any", "any"]),
     ceiling=st.sampled_from(["green", "amber"]),
@@ -184,15 +211,17 @@ class Reader:
         self.holds: dict[str, str] = {}
         self.lines: list[tuple[int, str]] = []
 
-    def poll(self, scene: Scene) -> None:
+    def poll(self, scene: Scene, caller: Caller) -> None:
         node = scene.node
         token = None
         while True:
             with node.database.raw_reader() as connection:
-                caller = scene.caller(self.partner)
                 grant = polling.find_collection(node, connection, caller, self.collection)
                 query = polling.PageQuery(
-                    polling.Resource.OBJECTS, added_after=None if token else self.after, limit=2, next=token
+                    polling.Resource.OBJECTS,
+                    added_after=None if token else self.after,
+                    limit=2,
+                    next=token,
                 )
                 page = polling.poll(node, connection, caller, grant, query, inline=False)
             for one in json.loads(b"[%s]" % page.text):
@@ -214,6 +243,7 @@ class Views(RuleBasedStateMachine):
         shutil.copytree(self.template, self.folder / "home")
         self.node = open_node(self.folder / "home")
         self.scene = Scene(self.node)
+        self.callers = {partner: self.scene.caller(partner) for partner in PARTNERS}
         self.world = World(OWN_IDENTITY, SPEAKS, LEVELS)
         self.readers = [Reader(p, c) for p in PARTNERS for c in ("indicators", "reports")]
         self.steps = 0
@@ -231,7 +261,12 @@ class Views(RuleBasedStateMachine):
         for partner in PARTNERS:
             self.world.terms[partner] = Terms()
 
-    @rule(chosen=st.lists(_made(st.just(OWN), OWN_KINDS), min_size=1, max_size=3, unique_by=lambda m: m.key), to=where)
+    @rule(
+        chosen=st.lists(
+            _made(st.just(OWN), OWN_KINDS), min_size=1, max_size=3, unique_by=lambda m: m.key
+        ),
+        to=where,
+    )
     def publish(self, chosen: list[Made], to: str) -> None:
         contents = [one.content() for one in chosen]
         to = self._only(contents, to)
@@ -275,7 +310,10 @@ class Views(RuleBasedStateMachine):
         )
         try:
             releasing.withdraw_submitted(
-                self.node, self.scene.caller(copy.origin), self.scene.collection(collection), copy.id
+                self.node,
+                self.scene.caller(copy.origin),
+                self.scene.collection(collection),
+                copy.id,
             )
         except (NotFound, DeleteRefused):
             assert not standing
@@ -342,7 +380,10 @@ class Views(RuleBasedStateMachine):
 
     def _live(self, partner: str, collection: str) -> set[Any]:
         with self.node.database.reading() as conn:
-            names = {0: OWN, **{r[0]: r[1] for r in conn.execute(select(partners.c.id, partners.c.name))}}
+            names = {
+                0: OWN,
+                **{r[0]: r[1] for r in conn.execute(select(partners.c.id, partners.c.name))},
+            }
             rows = conn.execute(
                 select(
                     identifiers.c.stix_id, live.c.version, live.c.origin, renditions.c.body,
@@ -352,7 +393,7 @@ class Views(RuleBasedStateMachine):
                 .join(renditions, renditions.c.id == live.c.rendition)
                 .join(views, views.c.id == live.c.view)
                 .join(collections, collections.c.id == views.c.collection)
-                .where(views.c.audience == self.scene.caller(partner).audience, collections.c.alias == collection)
+                .where(views.c.audience == self.callers[partner].audience, collections.c.alias == collection)
             ).all()  # fmt: skip
         found: set[Any] = set()
         for stix_id, version, origin, body, last, first in rows:
@@ -362,7 +403,16 @@ class Views(RuleBasedStateMachine):
                 continue
             content = json.dumps(json.loads(body), sort_keys=True)
             observable = stix_id.startswith("ipv4-addr--")
-            found.add((stix_id, "" if observable else version, names[origin], content, bool(last), bool(first)))
+            found.add(
+                (
+                    stix_id,
+                    "" if observable else version,
+                    names[origin],
+                    content,
+                    bool(last),
+                    bool(first),
+                )
+            )
         return found
 
     @invariant()
@@ -370,11 +420,14 @@ class Views(RuleBasedStateMachine):
         """Of each id in force, the last version that the client got is the last one in force."""
         for reader in self.readers:
             try:
-                reader.poll(self.scene)
+                reader.poll(self.scene, self.callers[reader.partner])
             except NotFound:
                 continue
             for one in self.scene.sees(reader.partner, reader.collection):
-                assert reader.holds.get(one["id"]) == json.dumps(one, sort_keys=True), (reader.partner, one["id"])
+                assert reader.holds.get(one["id"]) == json.dumps(one, sort_keys=True), (
+                    reader.partner,
+                    one["id"],
+                )
 
 
 @pytest.fixture(scope="module")
@@ -395,7 +448,7 @@ def test_views_are_what_the_decisions_say(home_with_partners: Path) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=30, stateful_step_count=25, deadline=None,
+            max_examples=14, stateful_step_count=45, deadline=None,
             suppress_health_check=list(HealthCheck), derandomize=True, database=None,
             phases=[Phase.explicit, Phase.generate],  # a failure tells its steps; shrinking takes minutes
         ),

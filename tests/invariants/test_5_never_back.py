@@ -37,7 +37,12 @@ TERMS = f"marking-definition--{uid('terms of b')}"
 
 
 def policy(
-    partner: str, *, origin: str = "any", ceiling: str = "red", statements: Iterable[str] = (), more: str = "",
+    partner: str,
+    *,
+    origin: str = "any",
+    ceiling: str = "red",
+    statements: Iterable[str] = (),
+    more: str = "",
     members: Iterable[str] = (),
 ) -> str:
     return (
@@ -80,7 +85,9 @@ def test_nothing_goes_back_whatever_the_policy_says(node: Node) -> None:
     for one in what_b_sends():
         scene.post("b", one)
     scene.post("b", *what_b_sends(), to="reports")
-    scene.apply("b", policy("b", more="  - {name: partners too, match: {origin: partners}, allow: true}\n"))
+    scene.apply(
+        "b", policy("b", more="  - {name: partners too, match: {origin: partners}, allow: true}\n")
+    )
     scene.publish(address("192.0.2.77", x_from="a"))
     scene.publish(indicator("ours", version=4))
     releasing.withdraw(node, address("192.0.2.77")["id"], by="desk", reason="wrong")
@@ -91,7 +98,9 @@ def test_nothing_goes_back_whatever_the_policy_says(node: Node) -> None:
     sent = {one["id"] for one in what_b_sends()} - {address("192.0.2.77")["id"]}
     for collection in ("indicators", "reports"):
         assert not sent & set(scene.ids("b", collection, last=False))
-    copies = [one for one in scene.sees("b", last=False) if one["id"] == address("192.0.2.77")["id"]]
+    copies = [
+        one for one in scene.sees("b", last=False) if one["id"] == address("192.0.2.77")["id"]
+    ]
     assert [one["x_from"] for one in copies] == ["a"]
     ledger.verify(node)
 
@@ -131,7 +140,9 @@ def test_a_third_party_gets_it_only_where_all_three_allow(
     theirs = indicator("theirs", by=B_IDENTITY, tlp=tlp)
     if statement:
         theirs.setdefault("object_marking_refs", []).append(TERMS)
-    assert all(one.success for one in scene.post("b", identity(B_IDENTITY, "CERT B"), terms, theirs))
+    assert all(
+        one.success for one in scene.post("b", identity(B_IDENTITY, "CERT B"), terms, theirs)
+    )
     wanted = tlp in (None, "clear", "green") and (understood or not statement) and allowed
     assert (theirs["id"] in scene.ids("c")) is wanted
     if wanted and statement:
@@ -149,7 +160,13 @@ def test_a_chain_passes_on_bytes_and_creators_and_only_what_may_go(
     far = Scene.set_up(new_node("sqlite", "far"), partners_named=["a", "b"], policies_for=())
     with far.node.database.reading():
         pass
-    partners.amend(far.node, "a", speaks_for=[f"identity--{uid('a')}"], relays=[THIRD_IDENTITY], relays_any=True)
+    partners.amend(
+        far.node,
+        "a",
+        speaks_for=[f"identity--{uid('a')}"],
+        relays=[THIRD_IDENTITY],
+        relays_any=True,
+    )
     far.apply("a", policy("a"))
     partners.amend(a.node, "b", speaks_for=[B_IDENTITY], relays=[THIRD_IDENTITY])
     sent = [
@@ -197,5 +214,7 @@ def test_a_ring_comes_to_rest(node: Node) -> None:
             scene.post(partner, *[one for one in scene.sees(partner) if one["type"] == "indicator"])
     assert (scene.log("b"), scene.log("c")) == before
     assert scene.ids("b").count(indicator("ours")["id"]) == 1
-    assert [one["created_by_ref"] for one in scene.sees("b") if one["type"] == "indicator"] == [OWN_IDENTITY]
+    assert [one["created_by_ref"] for one in scene.sees("b") if one["type"] == "indicator"] == [
+        OWN_IDENTITY
+    ]
     assert envelope(indicator("ours"))

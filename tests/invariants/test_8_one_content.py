@@ -13,10 +13,21 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 from tests.invariants.test_5_never_back import policy
-from tests.scenes import B_IDENTITY, C_IDENTITY, THIRD_IDENTITY, Scene, address, identity, indicator, malware, uid
+from tests.scenes import (
+    B_IDENTITY,
+    C_IDENTITY,
+    THIRD_IDENTITY,
+    Scene,
+    address,
+    identity,
+    indicator,
+    malware,
+    uid,
+)
 from tests.taxii.conftest import TAXII, serving
 
 from cert_exchange.node import Node
@@ -32,11 +43,19 @@ QUICK = settings(
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
 numbers = st.sampled_from(["0", "1.50", "-0", "1e3", "1E-2", "9007199254740991", "0.1000", "12.0"])
 values = st.recursive(
-    st.one_of(texts.map(lambda one: json.dumps(one, ensure_ascii=False)), numbers, st.sampled_from(["true", "false"])),
+    st.one_of(
+        texts.map(lambda one: json.dumps(one, ensure_ascii=False)),
+        numbers,
+        st.sampled_from(["true", "false"]),
+    ),
     lambda inner: st.one_of(
         st.lists(inner, min_size=1, max_size=3).map(lambda parts: f"[{', '.join(parts)}]"),
-        st.dictionaries(st.sampled_from(["b", "a", "é", "A", "a b"]), inner, min_size=1, max_size=3).map(
-            lambda pairs: "{ " + ",\n".join(f"{json.dumps(k)} : {v}" for k, v in pairs.items()) + " }"
+        st.dictionaries(
+            st.sampled_from(["b", "a", "é", "A", "a b"]), inner, min_size=1, max_size=3
+        ).map(
+            lambda pairs: (
+                "{ " + ",\n".join(f"{json.dumps(k)} : {v}" for k, v in pairs.items()) + " }"
+            )
         ),
     ),
     max_leaves=6,
@@ -82,14 +101,22 @@ def test_an_original_is_served_byte_for_byte_as_validated(node: Node) -> None:
                 told = publishing.publish(node, body, collection="indicators", by="desk").outcomes
             else:
                 told = publishing.receive(
-                    node, body, partner=scene.partner("b"), collection=scene.collection("indicators")
+                    node,
+                    body,
+                    partner=scene.partner("b"),
+                    collection=scene.collection("indicators"),
                 ).outcomes
             assert told[0].success, told[0].message
             wanted = canonical_bytes(parse_json(raw, depth=64))
             path = "/api/collections/indicators/objects/"
             alone = client.get(f"{path}{told[0].id}/").content
             assert wanted in alone
-            assert wanted in client.get(path, params={"match[id]": told[0].id, "match[version]": "all"}).content
+            assert (
+                wanted
+                in client.get(
+                    path, params={"match[id]": told[0].id, "match[version]": "all"}
+                ).content
+            )
             assert json.loads(alone)["objects"] == [json.loads(raw)]
 
         whole()
@@ -149,7 +176,9 @@ def test_no_id_and_version_ever_stands_for_two_contents(node: Node) -> None:
         for sender, kind, version, text, step in chosen:
             one = content(f"{kind} {round_}", kind, version, text)
             if step == "withdraw":
-                _quietly(lambda one=one: releasing.withdraw(node, one["id"], by="desk", reason="test"))
+                _quietly(
+                    lambda one=one: releasing.withdraw(node, one["id"], by="desk", reason="test")
+                )
             elif step == "delete" and sender != "own":
                 _quietly(
                     lambda one=one, sender=sender: releasing.withdraw_submitted(
@@ -205,11 +234,16 @@ def test_a_creator_with_other_content_than_a_relay_brought_never_shares_its_key(
     assert_one_content(node)
     assert [one for one in scene.sees("c", last=False) if one["type"] == "indicator"] == []
     scene.post("d", indicator("x", by=THIRD_IDENTITY, version=1, description="true at last"))
-    assert [one["description"] for one in scene.sees("c") if one["type"] == "indicator"] == ["true at last"]
+    assert [one["description"] for one in scene.sees("c") if one["type"] == "indicator"] == [
+        "true at last"
+    ]
     assert math.isfinite(len(contents_by_key(node)))
 
 
-@pytest.mark.parametrize("spelling", ["2026-01-01T00:00:01.000Z", "2026-01-01T00:00:01.000000Z", "2026-01-01T00:00:01.0000000Z"])
+@pytest.mark.parametrize(
+    "spelling",
+    ["2026-01-01T00:00:01.000Z", "2026-01-01T00:00:01.000000Z", "2026-01-01T00:00:01.0000000Z"],
+)
 def test_one_instant_in_two_spellings_is_one_version(node: Node, spelling: str) -> None:
     """`modified` with more or fewer zeros is the same version: the same content is a duplicate, another a conflict."""
     scene = Scene.set_up(node)

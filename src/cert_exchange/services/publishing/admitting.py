@@ -175,7 +175,7 @@ def _ruled(
     others = [one for one in known if one.accepted and one.version_key == version_key]
     same = next((one for one in others if one.sameness == item.sameness), None)
     if barred or not may_bring(sender, owner, identities):
-        if same is not None and same.origin != sender.origin and sender.origin != OWN:
+        if same is not None:
             return Ruling(Step.NOTHING, success=True, about=same.id)
         return _not_yours(item.id if barred else owner, mine, sender)
     accepted = [one for one in known if one.accepted]

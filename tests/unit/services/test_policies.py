@@ -1,0 +1,224 @@
+"""Policies come into force, explain themselves, and show what they withhold."""
+
+from __future__ import annotations
+
+import pytest
+from tests.scenes import (
+    B_IDENTITY,
+    OWN_IDENTITY,
+    THIRD_IDENTITY,
+    TLP,
+    Scene,
+    identity,
+    indicator,
+    malware,
+    note,
+    relationship,
+    report,
+    uid,
+)
+
+from cert_exchange.errors import NotFound, PolicyInvalid
+from cert_exchange.node import Node
+from cert_exchange.services import ledger, policies, releasing
+from cert_exchange.services.policies import applying
+
+TEXT = """\
+partners: [b]
+collections: [indicators, reports]
+ceiling: {{tlp: {ceiling}, unmarked: green, statements: [{statements}]}}
+unresolved: {unresolved}
+rules:
+{more}  - name: ours
+    match: {{origin: {origin}, type: [{types}]}}
+    allow: true
+"""
+TYPES = "indicator, malware, relationship, report, note"
+
+
+def text(**changes: str) -> str:
+    given = {
+        "ceiling": "amber", "statements": "", "unresolved": "wait", "more": "", "origin": "any", "types": TYPES,
+    }  # fmt: skip
+    return TEXT.format(**(given | changes))
+
+
+@pytest.fixture
+def scene(node: Node) -> Scene:
+    return Scene.set_up(node, policies_for=())
+
+
+def test_a_policy_that_cannot_be_applied_changes_nothing(scene: Scene) -> None:
+    """All problems at once: names that nobody knows, and a partner that another policy governs."""
+    scene.apply("b", text())
+    scene.publish(indicator("one"))
+    with pytest.raises(PolicyInvalid) as refused:
+        scene.apply("x", text().replace("[b]", "[b, nobody]").replace("reports", "nothing"))
+    said = str(refused.value.problems)
+    assert all(word in said for word in ("nobody", "nothing", "governed by policy 'b'"))
+    assert scene.names("b") == ["one"]
+
+
+def test_the_same_text_again_is_no_new_version(scene: Scene) -> None:
+    assert scene.apply("b", text()).changed
+    again = scene.apply("b", text())
+    assert (again.changed, again.version, again.lost, again.gained) == (False, 1, 0, 0)
+
+
+def test_what_dangles_goes_when_the_policy_lets_nothing_dangle(scene: Scene) -> None:
+    """`unresolved: allow` shows a note about what we do not hold; `wait` takes it back, and its dependants."""
+    scene.apply("b", text(unresolved="allow"))
+    about = note("about", [indicator("absent")["id"]])
+    scene.publish(about, report("all", [about["id"]]))
+    assert scene.names("b") == ["about", "all"]
+    assert scene.apply("b", text()).lost == 4  # with the identity and the marking that they carried
+    assert scene.names("b") == []
+    scene.publish(indicator("absent"))
+    assert scene.names("b") == ["absent", "about", "all"]
+    ledger.verify(scene.node)
+
+
+def test_what_arrives_hidden_takes_along_what_let_it_dangle(scene: Scene) -> None:
+    scene.apply("b", text(unresolved="allow"))
+    scene.publish(note("about", [indicator("absent")["id"]]))
+    assert scene.names("b") == ["about"]
+    scene.publish(indicator("absent", tlp="red"))
+    assert scene.names("b") == []
+    ledger.verify(scene.node)
+
+
+def test_an_identity_allowed_in_two_versions_may_become_carried(scene: Scene) -> None:
+    """The rule for identities goes: the newest stays with what needs it, older ones leave, and apply comes through."""
+    scene.apply("b", text(types=TYPES + ", identity"))
+    scene.publish(
+        identity(THIRD_IDENTITY, "third"), identity(THIRD_IDENTITY, "third", version=2),
+        indicator("one", by=THIRD_IDENTITY),
+    )  # fmt: skip
+    assert scene.ids("b", last=False).count(THIRD_IDENTITY) == 2
+    scene.apply("b", text())
+    assert [
+        o["modified"][-5:] for o in scene.sees("b", last=False) if o["id"] == THIRD_IDENTITY
+    ] == ["2.000Z"[-5:]]
+    ledger.verify(scene.node)
+
+
+def test_an_older_carried_version_does_not_stay_above_a_lower_ceiling(scene: Scene) -> None:
+    """It may stay beside the newest only while the ceiling lets it."""
+    scene.apply("b", text())
+    scene.publish(
+        identity(THIRD_IDENTITY, "third", tlp="amber"), indicator("one", by=THIRD_IDENTITY)
+    )
+    scene.publish(identity(THIRD_IDENTITY, "third", version=2, tlp="green"))
+    scene.apply("b", text(ceiling="green"))
+    assert [
+        o["object_marking_refs"] for o in scene.sees("b", last=False) if o["id"] == THIRD_IDENTITY
+    ] == [[TLP["green"]]]
+    assert TLP["amber"] not in scene.ids("b")
+    ledger.verify(scene.node)
+
+
+def test_identity_and_marking_that_need_each_other_leave_with_their_last_dependant(
+    scene: Scene,
+) -> None:
+    """As MITRE's do: the identity bears the marking, and the marking is made by the identity."""
+    marking = f"marking-definition--{uid('cite us')}"
+    scene.apply("b", text(statements=marking))
+    one = indicator("one", by=THIRD_IDENTITY)
+    one["object_marking_refs"].append(marking)
+    scene.publish(
+        {
+            "type": "marking-definition", "spec_version": "2.1", "id": marking, "created": "2026-01-01T00:00:00.000Z",
+            "created_by_ref": THIRD_IDENTITY, "definition_type": "statement", "definition": {"statement": "Cite us."},
+        },
+        identity(THIRD_IDENTITY, "third", object_marking_refs=[marking]), one,
+    )  # fmt: skip
+    assert {marking, THIRD_IDENTITY} <= set(scene.ids("b"))
+    releasing.withdraw(scene.node, one["id"], by="desk", reason="wrong")
+    assert scene.ids("b") == []
+    ledger.verify(scene.node)
+
+
+def test_holds_end_with_the_policy_that_held(scene: Scene) -> None:
+    """A policy that holds nothing leaves no hold behind: none is listed, none comes due for ever."""
+    scene.apply(
+        "b",
+        text(
+            more="  - {name: embargo, match: {origin: any, type: malware}, hold: {for: 1 hours}}\n"
+        ),
+    )
+    scene.publish(malware("held"))
+    assert [one.rule for one in releasing.list_holds(scene.node)] == ["embargo"]
+    scene.apply("b", text(types="indicator"))
+    assert releasing.list_holds(scene.node) == []
+    assert releasing.release_due(scene.node) == 0
+
+
+def test_gains_come_in_parts_and_go_on_after_a_break(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker with little time makes some parts; the policy's row says what is left."""
+    scene.publish(*(indicator(f"n{n}") for n in range(6)))
+    monkeypatch.setattr(applying, "GAIN_PART", 2)
+    monkeypatch.setattr(
+        applying, "continue_gains", lambda *_, **__: 0
+    )  # as if killed after the switch
+    scene.apply("b", text())
+    monkeypatch.undo()
+    assert scene.names("b") == []
+    monkeypatch.setattr(applying, "GAIN_PART", 2)
+    while policies.continue_gains(scene.node, parts=1):
+        pass
+    assert len(scene.names("b")) in range(7)
+    policies.continue_gains(scene.node)
+    assert len(scene.names("b")) == 6
+    ledger.verify(scene.node)
+
+
+@pytest.mark.case("M03")
+def test_explain_tells_the_rule_for_every_answer(scene: Scene) -> None:
+    """Visible, denied, held, waiting, sent by itself, unknown: each with its rule or reason."""
+    scene.apply(
+        "b",
+        text(more="  - {name: secret, match: {origin: any, labels: [secret]}, deny: true, reason: the desk says so}\n"
+             "  - {name: ask, match: {origin: any, labels: [ask]}, hold: approval}\n"),
+    )  # fmt: skip
+    link = relationship(indicator("seen"), malware("absent"))
+    scene.publish(
+        indicator("seen"), indicator("secret", labels=["secret"]), indicator("asked", labels=["ask"]),
+        indicator("red", tlp="red"), link,
+    )  # fmt: skip
+    scene.post("b", indicator("theirs", by=B_IDENTITY))
+
+    def told(stix_id: str) -> tuple[str, str]:
+        first = policies.explain(scene.node, stix_id, partner="b").versions[0]
+        return first.answer, first.rule
+
+    assert told(indicator("seen")["id"]) == ("visible", "ours")
+    assert told(indicator("secret")["id"]) == ("denied", "secret")
+    assert told(indicator("asked")["id"]) == ("held", "ask")
+    assert told(indicator("red")["id"]) == ("denied", "ceiling")
+    assert told(link["id"])[0] == "waiting"
+    waits = policies.explain(scene.node, link["id"], partner="b").versions[0].waits_for
+    assert waits == (malware("absent")["id"],)
+    assert (
+        "sent us this object itself"
+        in policies.explain(scene.node, indicator("theirs")["id"], partner="b").remark
+    )
+    assert (
+        "no policy names"
+        in policies.explain(scene.node, indicator("seen")["id"], partner="c").remark
+    )
+    with pytest.raises(NotFound):
+        policies.explain(scene.node, indicator("absent")["id"], partner="b")
+
+
+def test_withheld_ranks_by_how_much_each_reason_withholds(scene: Scene) -> None:
+    scene.apply("b", text())
+    scene.publish(
+        *(indicator(f"red {n}", tlp="red") for n in range(3)),
+        identity(OWN_IDENTITY, "we"),
+        indicator("seen"),
+    )
+    ranked = policies.withheld(scene.node, partner="b")
+    assert (ranked[0].rule, ranked[0].versions) == ("ceiling", 3)
+    assert ranked[0].example.startswith("indicator--")
