@@ -72,7 +72,9 @@ class EnvelopeInvalid(InputRefused):
 
     status = 422
     title = "Unprocessable content"
-    public = 'The body is not a TAXII envelope: send {"objects": [...]} with at least one STIX object.'
+    public = (
+        'The body is not a TAXII envelope: send {"objects": [...]} with at least one STIX object.'
+    )
 
 
 class ObjectInvalid(InputRefused):
@@ -147,7 +149,9 @@ class WriteRefused(AccessRefused):
 class DeleteRefused(AccessRefused):
     """The caller may not take this object back."""
 
-    public = "Only who submitted an object may delete it, from a collection it may both read and write."
+    public = (
+        "Only who submitted an object may delete it, from a collection it may both read and write."
+    )
 
 
 class NotFound(AccessRefused):

@@ -41,7 +41,12 @@ def _dependants(target: Any) -> Any:
 
 
 def has_live_dependant(
-    tx: Transaction, target: int, view: int, roles: Collection[int], *, besides: Collection[int] = ()
+    tx: Transaction,
+    target: int,
+    view: int,
+    roles: Collection[int],
+    *,
+    besides: Collection[int] = (),
 ) -> bool:
     """Whether another object's version in force in the view refers to `target`; those `besides` do not count."""
     condition = _dependants(references.c.target == target).where(
