@@ -1,16 +1,14 @@
 """Invariant 3, and DECISIONS 1, 4 and 5: whatever happens, in any order, the views are what the decisions say.
 
-A small world of ten objects is moved by random steps: publishing, posting, withdrawing, deleting, policies, holds. After
-each step `live` is compared with a plain restatement of the decisions (`expectation.py`), and a client that polls with
-pages of two is compared with `live`.
+A small world is moved by random steps: publishing, posting, withdrawing, deleting, policies, holds. After each step `live`
+is compared with a plain restatement of the decisions (`expectation.py`), and a client that polls with pages of two is
+compared with `live`. hypothesis looks for odd steps, the walks go on for longer.
 """
 
 from __future__ import annotations
 
-import json
+import random
 import shutil
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,409 +23,175 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import select
-from tests.invariants.expectation import CARRIED, OWN, Terms, World
-from tests.scenes import (
-    B_IDENTITY,
-    C_IDENTITY,
-    OWN_IDENTITY,
-    THIRD_IDENTITY,
-    TLP,
-    Scene,
-    address,
-    at,
-    identity,
-    indicator,
-    malware,
-    note,
-    relationship,
-    report,
-    uid,
+from tests.invariants.expectation import OWN, Terms
+from tests.invariants.small_world import (
+    OWN_KINDS,
+    PARTNERS,
+    STATEMENT,
+    THEIR_KINDS,
+    Made,
+    SmallWorld,
 )
+from tests.scenes import Scene
 
-from cert_exchange.errors import DeleteRefused, NotFound
 from cert_exchange.node import open_node
-from cert_exchange.services import ledger, polling, releasing
-from cert_exchange.services.partners import Caller
-from cert_exchange.stix.markings import TLP_DEFINITIONS
-from cert_exchange.store.tables import (
-    collections,
-    identifiers,
-    live,
-    partners,
-    renditions,
-    views,
-)
 
-PARTNERS = ("b", "c")
-SPEAKS = {"b": B_IDENTITY, "c": C_IDENTITY}
-STATEMENT = f"marking-definition--{uid('statement')}"
-FOURTH = f"identity--{uid('fourth')}"
-LEVELS = {TLP[name]: name for name in TLP}
-ONE, TWO = indicator("one")["id"], malware("two")["id"]
-ALL, TEXT = report("all", [])["id"], note("text", [])["id"]
-THEIRS = indicator("theirs")["id"]
-
-levels = st.sampled_from(["clear", "green", "green", "amber", "red", None])
-labels = st.sampled_from([(), (), (), ("deny",), ("hold",)])
-where = st.sampled_from(["indicators", "indicators", "reports"])
-
-
-def statement_marking() -> dict[str, Any]:
-    return {
-        "type": "marking-definition", "spec_version": "2.1", "id": STATEMENT, "created": at(0),
-        "created_by_ref": FOURTH, "definition_type": "statement",
-        "definition": {"statement": "Cite us."},
-    }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Made:
-    """One object of this world in one version, by who sends it."""
-
-    by: str
-    kind: str
-    version: int
-    tlp: str | None
-    labels: tuple[str, ...]
-    revoked: bool
-
-    @property
-    def key(self) -> tuple[str, int]:
-        return self.kind, self.version
-
-    def content(self) -> dict[str, Any]:
-        more: dict[str, Any] = {"labels": list(self.labels)} if self.labels else {}
-        if self.kind == "address":
-            return address("192.0.2.1", tlp=self.tlp, x_from=f"{self.by} {self.version}", **more)
-        if self.revoked:
-            more["revoked"] = True
-        given: dict[str, Any] = {"version": self.version, "tlp": self.tlp, **more}
-        if self.by == OWN:
-            return _own(self.kind, given)
-        return _theirs(self.by, self.kind, given)
-
-
-def _own(kind: str, given: dict[str, Any]) -> dict[str, Any]:
-    match kind:
-        case "one":
-            return indicator("one", **given)
-        case "two":
-            return malware("two", by=THIRD_IDENTITY, **given)
-        case "link":
-            return relationship({"id": ONE}, {"id": TWO}, name="link", **given)
-        case "report":
-            return report("all", [ONE, TEXT], **given)
-        case "note":
-            return note("text", [ALL], **given)
-        case "about":
-            return note("about theirs", [THEIRS], **given)
-        case "third":
-            return identity(THIRD_IDENTITY, "third", **given)
-        case "cited":
-            made = identity(FOURTH, "cited", **given)
-            made.setdefault("object_marking_refs", []).append(STATEMENT)
-            return made
-        case "stated":
-            made = indicator("stated", by=FOURTH, **given)
-            made.setdefault("object_marking_refs", []).append(STATEMENT)
-            return made
-        case "statement":
-            return statement_marking()
-    raise AssertionError(kind)
-
-
-def _theirs(partner: str, kind: str, given: dict[str, Any]) -> dict[str, Any]:
-    match kind:
-        case "theirs":
-            return indicator("theirs" if partner == "b" else "of c", by=SPEAKS[partner], **given)
-        case "link":
-            return relationship(
-                {"id": THEIRS}, {"id": ONE}, name=f"link of {partner}", by=SPEAKS[partner], **given
-            )
-        case "identity":
-            return identity(SPEAKS[partner], partner, **given)
-        case "claim":
-            return indicator("one", **given)
-    raise AssertionError(kind)
-
-
-OWN_KINDS = [
-    "one",
-    "two",
-    "link",
-    "report",
-    "note",
-    "about",
-    "third",
-    "cited",
-    "stated",
-    "statement",
-    "address",
-]
-THEIR_KINDS = ["theirs", "theirs", "link", "identity", "claim", "address"]
+LEVELS = ["clear", "green", "green", "amber", "red", None]
+LABELS: list[tuple[str, ...]] = [(), (), (), ("deny",), ("hold",)]
+WHERE = ["indicators", "indicators", "reports"]
+TERMS: dict[str, list[Any]] = {
+    "collections": [("indicators", "reports"), ("indicators",), ("indicators", "reports")],
+    "types": [
+        None, None, ("indicator", "relationship"),
+        ("indicator", "malware", "relationship", "report", "note", "ipv4-addr"),
+    ],
+    "origin": ["own", "any", "any"],
+    "ceiling": ["green", "amber"],
+    "deny": [False, True],
+    "hold": [False, True],
+    "unresolved": ["wait", "wait", "allow"],
+    "understands": [(), (STATEMENT,)],
+}  # fmt: skip
 
 
 def _made(by: Any, kinds: list[str]) -> Any:
     return st.builds(
-        Made,
-        by=by,
-        kind=st.sampled_from(kinds),
-        version=st.integers(0, 3),
-        tlp=levels,
-        labels=labels,
+        Made, by=by, kind=st.sampled_from(kinds), version=st.integers(0, 3),
+        tlp=st.sampled_from(LEVELS), labels=st.sampled_from(LABELS),
         revoked=st.sampled_from([False] * 7 + [True]),
-    )
+    )  # fmt: skip
 
 
-terms = st.builds(
-    Terms,
-    collections=st.sampled_from(
-        [("indicators", "reports"), ("indicators",), ("indicators", "reports")]
-    ),
-    types=st.sampled_from(
-        [
-            None,
-            None,
-            ("indicator", "relationship"),
-            ("indicator", "malware", "relationship", "report", "note", "ipv4-addr"),
-        ]
-    ),
-    origin=st.sampled_from(["own", "any", "any"]),
-    ceiling=st.sampled_from(["green", "amber"]),
-    deny=st.booleans(),
-    hold=st.booleans(),
-    unresolved=st.sampled_from(["wait", "wait", "allow"]),
-    understands=st.sampled_from([(), (STATEMENT,)]),
+own_objects = st.lists(
+    _made(st.just(OWN), OWN_KINDS), min_size=1, max_size=3, unique_by=lambda one: one.key
 )
-
-
-class Reader:
-    """A client of one partner and collection: it polls on from its last date, and keeps the last version it got."""
-
-    def __init__(self, partner: str, collection: str) -> None:
-        self.partner, self.collection = partner, collection
-        self.after = 0
-        self.holds: dict[str, str] = {}
-        self.lines: list[tuple[int, str]] = []
-
-    def poll(self, scene: Scene, caller: Caller) -> None:
-        node = scene.node
-        token = None
-        while True:
-            with node.database.raw_reader() as connection:
-                grant = polling.find_collection(node, connection, caller, self.collection)
-                query = polling.PageQuery(
-                    polling.Resource.OBJECTS,
-                    added_after=None if token else self.after,
-                    limit=2,
-                    next=token,
-                )
-                page = polling.poll(node, connection, caller, grant, query, inline=False)
-            for one in json.loads(b"[%s]" % page.text):
-                self.holds[one["id"]] = json.dumps(one, sort_keys=True)
-            if page.count:
-                assert page.first > self.after, "a line came twice"
-                self.after = page.last
-            token = page.next
-            if token is None:
-                return
+terms = st.builds(Terms, **{name: st.sampled_from(values) for name, values in TERMS.items()})
 
 
 class Views(RuleBasedStateMachine):
+    """The steps as hypothesis draws them."""
+
     template: Path
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="cert-exchange-views-"))
-        shutil.copytree(self.template, self.folder / "home")
-        self.node = open_node(self.folder / "home")
-        self.scene = Scene(self.node)
-        self.callers = {partner: self.scene.caller(partner) for partner in PARTNERS}
-        self.world = World(OWN_IDENTITY, SPEAKS, LEVELS)
-        self.readers = [Reader(p, c) for p in PARTNERS for c in ("indicators", "reports")]
-        self.steps = 0
-
-    def teardown(self) -> None:
-        try:
-            ledger.verify(self.node)
-        finally:
-            self.node.close()
-            shutil.rmtree(self.folder)
+    small: SmallWorld
 
     @initialize()
     def begin(self) -> None:
-        self.world.seed([*TLP_DEFINITIONS, identity(OWN_IDENTITY, "own")])
-        for partner in PARTNERS:
-            self.world.terms[partner] = Terms()
+        self.small = SmallWorld(self.template)
 
-    @rule(
-        chosen=st.lists(
-            _made(st.just(OWN), OWN_KINDS), min_size=1, max_size=3, unique_by=lambda m: m.key
-        ),
-        to=where,
-    )
+    def teardown(self) -> None:
+        self.small.close()
+
+    @rule(chosen=own_objects, to=st.sampled_from(WHERE))
     def publish(self, chosen: list[Made], to: str) -> None:
-        contents = [one.content() for one in chosen]
-        to = self._only(contents, to)
-        self.scene.publish(*contents, to=to)
-        for one in contents:
-            self.world.take(one, OWN, to)
-        self._settle()
+        self.small.publish(chosen, to)
 
-    @rule(one=_made(st.sampled_from(PARTNERS), THEIR_KINDS), to=where)
+    @rule(one=_made(st.sampled_from(PARTNERS), THEIR_KINDS), to=st.sampled_from(WHERE))
     def post(self, one: Made, to: str) -> None:
-        to = self._only([one.content()], to)
-        self.scene.post(one.by, one.content(), to=to)
-        self.world.take(one.content(), one.by, to)
-        self._settle()
+        self.small.post(one, to)
 
     @rule(
-        pick=st.integers(0, 1000),
-        one_version=st.booleans(),
+        pick=st.integers(0, 1000), one_version=st.booleans(),
         collection=st.sampled_from([None, None, "indicators", "reports"]),
-    )
-    @precondition(lambda self: self._taken())
+    )  # fmt: skip
+    @precondition(lambda self: self.small.taken())
     def withdraw(self, pick: int, one_version: bool, collection: str | None) -> None:
-        copies = self._taken()
-        copy = copies[pick % len(copies)]
-        key = copy.key if one_version and not copy.observable else None
-        releasing.withdraw(
-            self.node, copy.id, version=key, collection=collection, by="test", reason="test"
+        copies = self.small.taken()
+        self.small.withdraw(
+            copies[pick % len(copies)], one_version=one_version, collection=collection
         )
-        self.world.withdraw(copy.id, key, collection, OWN)
-        self._settle()
 
-    @rule(pick=st.integers(0, 1000), collection=where)
-    @precondition(lambda self: any(c.origin != OWN for c in self._taken()))
+    @rule(pick=st.integers(0, 1000), collection=st.sampled_from(WHERE))
+    @precondition(lambda self: any(c.origin != OWN for c in self.small.taken()))
     def delete(self, pick: int, collection: str) -> None:
-        copies = [c for c in self._taken() if c.origin != OWN]
-        copy = copies[pick % len(copies)]
-        standing = any(
-            c.places.get(collection, "nowhere") is None
-            for c in copies
-            if (c.id, c.origin) == (copy.id, copy.origin)
-        )
-        try:
-            releasing.withdraw_submitted(
-                self.node,
-                self.scene.caller(copy.origin),
-                self.scene.collection(collection),
-                copy.id,
-            )
-        except (NotFound, DeleteRefused):
-            assert not standing
-        else:
-            assert standing
-        self.world.withdraw(copy.id, None, collection, copy.origin)
-        self._settle()
+        copies = [c for c in self.small.taken() if c.origin != OWN]
+        self.small.delete(copies[pick % len(copies)], collection)
 
     @rule()
-    @precondition(lambda self: self.world.blocked)
+    @precondition(lambda self: self.small.world.blocked)
     def free(self) -> None:
-        for stix_id in sorted(self.world.blocked):
-            releasing.free(self.node, stix_id, by="test", reason="test")
-        self.world.blocked.clear()
-        self._settle()
+        self.small.free()
 
     @rule(partner=st.sampled_from(PARTNERS), wanted=terms)
     def apply(self, partner: str, wanted: Terms) -> None:
-        self.scene.apply(partner, wanted.text(partner))
-        self.world.terms[partner] = wanted
-        self._settle()
+        self.small.apply(partner, wanted)
 
     @rule()
     def let_go(self) -> None:
-        held = sorted({one.stix_id for one in releasing.list_holds(self.node)})
-        if held:
-            releasing.release_hold(self.node, held, audience=None, by="test", reason="test")
-        self.world.let_go()
-        self._settle()
-
-    def _settle(self) -> None:
-        self.world.settle()
-        self.steps += 1
-
-    def _taken(self) -> list[Any]:
-        return [c for c in self.world.copies if c.accepted and c.places]
-
-    @staticmethod
-    def _only(chosen: list[dict[str, Any]], to: str) -> str:
-        """Identities and statements stand in one collection only: in the others they are carried, and no more."""
-        return "indicators" if any(one["id"].startswith(CARRIED) for one in chosen) else to
+        self.small.let_go()
 
     @invariant()
     def views_are_what_the_decisions_say(self) -> None:
-        if not self.steps:
-            return
-        for partner in PARTNERS:
-            for collection in self.world.collections:
-                expected = self.world.seen.get((partner, collection))
-                want: set[Any] = set()
-                if expected is not None:
-                    want = {
-                        (c.id, "" if c.observable else self._key_of(c), c.origin, json.dumps(c.content, sort_keys=True) if c.places else "",
-                         c in expected.last, c in expected.first)
-                        for c in expected.live if not c.id.startswith(CARRIED)
-                    } | {
-                        (c.id, "", c.origin, "", True, None)
-                        for c in expected.last if c.id.startswith(CARRIED)
-                    }  # fmt: skip
-                assert self._live(partner, collection) == want, (partner, collection)
+        self.small.check()
 
-    def _key_of(self, copy: Any) -> str:
-        return str(copy.key)
 
-    def _live(self, partner: str, collection: str) -> set[Any]:
-        with self.node.database.reading() as conn:
-            names = {
-                0: OWN,
-                **{r[0]: r[1] for r in conn.execute(select(partners.c.id, partners.c.name))},
-            }
-            rows = conn.execute(
-                select(
-                    identifiers.c.stix_id, live.c.version, live.c.origin, renditions.c.body,
-                    live.c.is_last, live.c.is_first,
-                )
-                .join(identifiers, identifiers.c.num == live.c.ident)
-                .join(renditions, renditions.c.id == live.c.rendition)
-                .join(views, views.c.id == live.c.view)
-                .join(collections, collections.c.id == views.c.collection)
-                .where(views.c.audience == self.callers[partner].audience, collections.c.alias == collection)
-            ).all()  # fmt: skip
-        found: set[Any] = set()
-        for stix_id, version, origin, body, last, first in rows:
-            if stix_id.startswith(CARRIED):
-                if last:
-                    found.add((stix_id, "", names[origin], "", True, None))
-                continue
-            content = json.dumps(json.loads(body), sort_keys=True)
-            observable = stix_id.startswith("ipv4-addr--")
-            found.add(
-                (
-                    stix_id,
-                    "" if observable else version,
-                    names[origin],
-                    content,
-                    bool(last),
-                    bool(first),
-                )
-            )
-        return found
+class Walk:
+    """Longer ways through the same world, with the mix of steps that a busy node sees."""
 
-    @invariant()
-    def a_client_at_rest_holds_what_is_in_force(self) -> None:
-        """Of each id in force, the last version that the client got is the last one in force."""
-        for reader in self.readers:
-            try:
-                reader.poll(self.scene, self.callers[reader.partner])
-            except NotFound:
-                continue
-            for one in self.scene.sees(reader.partner, reader.collection):
-                assert reader.holds.get(one["id"]) == json.dumps(one, sort_keys=True), (
-                    reader.partner,
-                    one["id"],
+    def __init__(self, template: Path, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.small = SmallWorld(template)
+        self.told: list[str] = []
+
+    def go(self, steps: int) -> None:
+        try:
+            for _ in range(steps):
+                self._step()
+                self.small.check()
+        except BaseException:
+            print("\n".join(self.told))
+            raise
+        finally:
+            self.small.close()
+
+    def _step(self) -> None:
+        rng, small = self.rng, self.small
+        ours, theirs = small.taken(), [c for c in small.taken() if c.origin != OWN]
+        match rng.choices(
+            ["publish", "post", "withdraw", "delete", "free", "apply", "let_go"],
+            [40, 25, 12, 8, 3, 9, 4],
+        )[0]:
+            case "publish":
+                drawn = {
+                    one.key: one
+                    for one in (self._made(OWN, OWN_KINDS) for _ in range(rng.randrange(1, 4)))
+                }
+                self._do(small.publish, list(drawn.values()), rng.choice(WHERE))
+            case "post":
+                self._do(
+                    small.post, self._made(rng.choice(PARTNERS), THEIR_KINDS), rng.choice(WHERE)
                 )
+            case "withdraw" if ours:
+                where = rng.choice([None, None, "indicators", "reports"])
+                self._do(
+                    small.withdraw,
+                    rng.choice(ours),
+                    one_version=rng.random() < 0.5,
+                    collection=where,
+                )
+            case "delete" if theirs:
+                self._do(small.delete, rng.choice(theirs), rng.choice(WHERE))
+            case "free" if small.world.blocked:
+                self._do(small.free)
+            case "apply":
+                wanted = Terms(**{name: rng.choice(values) for name, values in TERMS.items()})
+                self._do(small.apply, rng.choice(PARTNERS), wanted)
+            case "let_go":
+                self._do(small.let_go)
+
+    def _made(self, by: str, kinds: list[str]) -> Made:
+        rng = self.rng
+        return Made(
+            by,
+            rng.choice(kinds),
+            rng.randrange(4),
+            rng.choice(LEVELS),
+            rng.choice(LABELS),
+            rng.random() < 0.1,
+        )
+
+    def _do(self, what: Any, *given: Any, **named: Any) -> None:
+        self.told.append(f"{what.__name__} {given} {named}")
+        what(*given, **named)
 
 
 @pytest.fixture(scope="module")
@@ -448,8 +212,14 @@ def test_views_are_what_the_decisions_say(home_with_partners: Path) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=14, stateful_step_count=45, deadline=None,
+            max_examples=8, stateful_step_count=40, deadline=None,
             suppress_health_check=list(HealthCheck), derandomize=True, database=None,
             phases=[Phase.explicit, Phase.generate],  # a failure tells its steps; shrinking takes minutes
         ),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(14))
+def test_long_walks_end_where_the_decisions_say(home_with_partners: Path, seed: int) -> None:
+    """Fifty steps in one world, compared after each."""
+    Walk(home_with_partners, seed).go(50)
