@@ -72,6 +72,40 @@ def test_a_dry_run_stores_nothing_and_tells_who_would_see_what(
     }
 
 
+@pytest.mark.case("M09")
+def test_a_dry_run_of_several_files_is_what_publishing_them_does(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """A relationship in the first file waits for the second only until that is looked at too."""
+    related = {
+        "type": "relationship",
+        "spec_version": "2.1",
+        "id": "relationship--00000000-0000-4000-8000-000000000009",
+        "created": "2026-01-01T00:00:00.000Z",
+        "modified": "2026-01-01T00:00:00.000Z",
+        "relationship_type": "related-to",
+        "source_ref": indicator(1)["id"],
+        "target_ref": indicator(2)["id"],
+    }
+    both = [
+        write(tmp_path, "a.json", bundle(indicator(1), related)),
+        write(tmp_path, "b.json", bundle(indicator(2))),
+    ]
+    alone = cli("publish", "--dry-run", both[0], "--json").json()["seen"]
+    assert {row["answer"] for row in alone if row["stix_id"] == related["id"]} == {"waiting"}
+    for files in (both, both[::-1]):
+        looked = cli("publish", "--dry-run", *files, "--json").json()
+        assert {row["stix_id"]: row["answer"] for row in looked["seen"]} == {
+            indicator(1)["id"]: "released",
+            indicator(2)["id"]: "released",
+            related["id"]: "released",
+        }
+    done = cli("publish", *both, "--json").json()
+    assert [row["result"] for row in done["outcomes"]] == ["accepted"] * 3
+    assert [(row["answer"], row["objects"]) for row in done["lines"]] == [("release", 3)]
+    assert cli("status", "--json").json()["views"][0]["visible"] == 3
+
+
 def test_gzip_and_standard_input_are_taken(cli: Cli, node_with_b: Path, tmp_path: Path) -> None:
     """A packed file, also of two members, and `-` are as good as a plain file."""
     whole = bundle(indicator(1))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -225,37 +224,33 @@ def _preview(
 ) -> int:
     from cert_exchange.services import publishing
 
-    previews = [
-        publishing.preview_publish(node, body, collection=collection, by=operator())
-        for body in bodies.values()
-    ]
-    outcomes = [outcome for preview in previews for outcome in preview.outcomes]
-    answers: Counter[tuple[str, str, str]] = Counter()
-    for preview in previews:
-        answers.update((s.audience, s.answer, s.rule) for s in preview.sighted)
+    preview = publishing.preview_publish(
+        node, *bodies.values(), collection=collection, by=operator()
+    )
+    outcomes = list(preview.outcomes)
+    answers = Counter((s.audience, s.answer, s.rule) for s in preview.sighted)
     if as_json:
         printing.document(
             {
                 "outcomes": [asdict(outcome) for outcome in outcomes],
-                "seen": [asdict(sighted) for preview in previews for sighted in preview.sighted],
+                "seen": [asdict(sighted) for sighted in preview.sighted],
                 "lines": _counted(answers),
             }
         )
     else:
-        _print_outcomes(outcomes, _seen_by(previews), quiet=quiet)
+        _print_outcomes(outcomes, _seen_by(preview), quiet=quiet)
     for (audience, answer, rule), number in sorted(answers.items()):
         printing.verdict(f"{audience}: {printing.count(number, 'object')} {answer} by {rule}")
     return _verdict(outcomes, "looked at; nothing was stored")
 
 
-def _seen_by(previews: Iterable[PublishPreview]) -> dict[str, str]:
+def _seen_by(preview: PublishPreview) -> dict[str, str]:
     words: dict[str, list[str]] = {}
-    for preview in previews:
-        for sighted in preview.sighted:
-            why = f" ({sighted.reason})" if sighted.reason and sighted.answer != "released" else ""
-            words.setdefault(sighted.stix_id, []).append(
-                f"{sighted.audience}: {sighted.answer} by {sighted.rule}{why}"
-            )
+    for sighted in preview.sighted:
+        why = f" ({sighted.reason})" if sighted.reason and sighted.answer != "released" else ""
+        words.setdefault(sighted.stix_id, []).append(
+            f"{sighted.audience}: {sighted.answer} by {sighted.rule}{why}"
+        )
     return {stix_id: "; ".join(sorted(set(said))) for stix_id, said in words.items()}
 
 

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
@@ -33,6 +33,8 @@ PART_OBJECTS: Final = 5_000
 DESK_BODY_BYTES: Final = 512 * 1024 * 1024
 DESK_OBJECTS: Final = 1_000_000
 Progress = Callable[[int, int | None], None]
+_Place = tuple[str, int, str, str]
+"""(audience, collection, STIX id, version)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +113,25 @@ def publish(
 
 
 def preview_publish(
-    node: Node, body: bytes, *, collection: str, by: str = "desk"
+    node: Node, *bodies: bytes, collection: str, by: str = "desk"
 ) -> PublishPreview:
-    """What `publish` would do with the same arguments: outcomes, and who would see what by which rule."""
-    batch = examine(body, limits=_desk_limits(node))
+    """What `publish` would do with these bodies one after the other: outcomes, and who would see what by which rule."""
+    batches = [examine(body, limits=_desk_limits(node)) for body in bodies]
     number = collection_number(node, collection)
     seen: list[PublishPreview] = []
 
     def work(tx: Transaction) -> None:
-        outcomes, releasing = take_in_watched(
-            tx, node, batch, origin=OWN, collection=number,
-            now=node.clock.releasing_now(), by=by, keep_verdicts=True,
-        )  # fmt: skip
+        outcomes: list[Outcome] = []
+        releasings: list[Releasing] = []
+        for part in (part for batch in batches for part in _parts(batch)):
+            told, releasing = take_in_watched(
+                tx, node, part, origin=OWN, collection=number,
+                now=node.clock.releasing_now(), by=by, keep_verdicts=True,
+            )  # fmt: skip
+            outcomes.extend(told)
+            releasings.append(releasing)
         seen.clear()
-        seen.append(PublishPreview(outcomes, tuple(sighted(releasing))))
+        seen.append(PublishPreview(tuple(outcomes), tuple(sighted(releasings))))
         raise _LookedAt
 
     try:
@@ -134,19 +141,25 @@ def preview_publish(
     raise AssertionError("a preview always rolls back")
 
 
-def sighted(releasing: Releasing) -> list[Sighted]:
-    """Every verdict and line of a transaction, as sentences for a person."""
-    found = [
-        Sighted(
-            line.audience,
-            line.stix_id,
-            line.version,
-            "released" if line.kind == LineKind.RELEASE else "withdrawn",
-            line.rule,
-            "",
+def sighted(releasings: Sequence[Releasing]) -> list[Sighted]:
+    """Every verdict and line, as sentences for a person; of a version in one view the last answer counts."""
+    found: dict[_Place, list[Sighted]] = {}
+    for releasing in releasings:
+        now: dict[_Place, list[Sighted]] = {}
+        for place, sentence in _answers(releasing):
+            now.setdefault(place, []).append(sentence)
+        # What waited for an object of a later part is released with that part: the wait is over.
+        found.update(now)
+    return [sentence for sentences in found.values() for sentence in sentences]
+
+
+def _answers(releasing: Releasing) -> Iterator[tuple[_Place, Sighted]]:
+    for line in releasing.lines:
+        answer = "released" if line.kind == LineKind.RELEASE else "withdrawn"
+        yield (
+            (line.audience, line.collection, line.stix_id, line.version),
+            Sighted(line.audience, line.stix_id, line.version, answer, line.rule, ""),
         )
-        for line in releasing.lines
-    ]
     for plan, verdict, waits in releasing.verdicts:
         name, version = plan.audience.name, verdict.version
         match verdict.decision:
@@ -164,18 +177,21 @@ def sighted(releasing: Releasing) -> list[Sighted]:
                 answer = "denied"
             case _:
                 assert_never(verdict.decision)
-        found.append(Sighted(name, version.stix_id, version.version, answer, rule, reason))
-    return found
+        yield (
+            (name, verdict.collection, version.stix_id, version.version),
+            Sighted(name, version.stix_id, version.version, answer, rule, reason),
+        )
 
 
 def seed(node: Node) -> None:
     """Store the nine TLP definitions and our own identity, once; in no collection, carried where needed."""
+    made = format_micros(node.now())
     identity = {
         "type": "identity",
         "spec_version": "2.1",
         "id": node.identity,
-        "created": format_micros(node.now()),
-        "modified": format_micros(node.now()),
+        "created": made,
+        "modified": made,
         "name": node.settings.title,
         "identity_class": "organization",
     }
