@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from cert_exchange.errors import NotFound
-from cert_exchange.store import figures
+from cert_exchange.store import figures, objects
 from cert_exchange.store import holdings as rows
 from cert_exchange.store.figures import Channel, CollectionCount
 from cert_exchange.store.holdings import Membership, Pending, Visible, Wanted
@@ -64,6 +64,8 @@ class Story:
     memberships: tuple[Membership, ...]
     visible: tuple[Visible, ...]
     pending: tuple[Pending, ...]
+    blocked: bool
+    """our desk keeps this cyber-observable out of every view until it is freed"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +159,14 @@ def show(node: Node, stix_id: str) -> tuple[Story, ...]:
         memberships = rows.memberships_of(tx, ids)
         visible = rows.visible(tx, ids)
         pending = rows.pending(tx, ids)
+        blocked = bool(objects.blocked(tx, objects.idents_of(tx, [stix_id]).values()))
     return tuple(
         Story(
             *_hit(held, names),
             memberships=tuple(row for row in memberships if row.object == held.object),
             visible=tuple(row for row in visible if row.object == held.object),
             pending=tuple(row for row in pending if row.object == held.object),
+            blocked=blocked,
         )
         for held in found
     )

@@ -409,3 +409,86 @@ rules:
     match: {type: indicator, origin: any}
     allow: true
 """
+
+
+MITRE = "identity--c78cb6e5-0c4b-4611-8297-d1b8b55e40b5"
+
+
+@pytest.fixture
+def relays(scene: Scene) -> Scene:
+    """Both partners may relay MITRE, and both see what any partner brings."""
+    from cert_exchange.services import partners
+
+    for name, own in (("b", B_IDENTITY), ("c", C_IDENTITY)):
+        partners.amend(scene.node, name, speaks_for=[own], relays=[MITRE])
+        scene.apply(name, EVERYTHING.format(partner=name))
+    return scene
+
+
+EVERYTHING = """\
+partners: [{partner}]
+collections: [indicators, reports]
+ceiling: {{tlp: amber, unmarked: green}}
+rules:
+  - name: everything
+    match: {{origin: any}}
+    allow: true
+"""
+
+
+def test_a_relay_does_not_bring_back_what_our_desk_withdrew(relays: Scene) -> None:
+    """DECISIONS 6: what we blocked is stored, not released, and answered as success."""
+    relays.publish(indicator("theirs", by=MITRE))
+    assert relays.names("b") == ["theirs"]
+    releasing.withdraw(relays.node, indicator("theirs")["id"], by="desk", reason="wrong")
+    assert relays.names("b") == []
+    for collection in ("indicators", "reports", "indicators"):
+        (told,) = relays.post("c", indicator("theirs", by=MITRE), to=collection)
+        assert (told.success, told.message) == (True, "")
+        assert relays.names("b", collection) == []
+    ledger.verify(relays.node)
+
+
+def test_a_partner_does_not_bring_back_through_another_collection(relays: Scene) -> None:
+    relays.post("b", indicator("theirs", by=B_IDENTITY))
+    assert relays.names("c") == ["theirs"]
+    releasing.withdraw(relays.node, indicator("theirs")["id"], by="desk", reason="wrong")
+    for collection in ("indicators", "reports", "reports"):
+        (told,) = relays.post("b", indicator("theirs", by=B_IDENTITY), to=collection)
+        assert told.success
+        assert relays.names("c", collection) == []
+
+
+@pytest.mark.parametrize("who", ["the relay", "our desk"])
+def test_our_desk_may_publish_what_a_relay_no_longer_shares(relays: Scene, who: str) -> None:
+    """A relay that was first does not keep the object from others once its copy is taken back."""
+    relays.post("c", indicator("theirs", by=MITRE))
+    if who == "the relay":
+        releasing.withdraw_submitted(
+            relays.node,
+            relays.caller("c"),
+            relays.collection("indicators"),
+            indicator("theirs")["id"],
+        )
+    else:
+        releasing.withdraw(relays.node, indicator("theirs")["id"], by="desk", reason="check")
+    assert relays.names("b") == []
+    (told,) = relays.publish(indicator("theirs", by=MITRE))
+    assert told.result == "accepted"
+    assert relays.names("b") == ["theirs"]
+
+
+def test_a_relays_object_does_not_come_back_by_another_relay(relays: Scene) -> None:
+    """Invariant 5: B sent this version, so C's copy of it is not for B."""
+    relays.post("b", indicator("theirs", by=MITRE))
+    relays.post("c", indicator("theirs", by=MITRE))
+    assert relays.ids("b") == []
+
+
+def test_who_guesses_a_hidden_observable_learns_nothing(scene: Scene) -> None:
+    """DECISIONS 17: its id is a guessable hash; a relationship to our hidden copy does not appear for the guess."""
+    one, hidden = indicator("one"), address("10.9.8.7", tlp="red")
+    scene.publish(one, hidden, relationship(one, hidden))
+    assert scene.names("b") == ["one"]
+    scene.post("b", address("10.9.8.7"), address("10.9.8.8"))
+    assert scene.names("b") == ["one"]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from cert_exchange.errors import ConfigurationInvalid
+from cert_exchange.errors import ConfigurationInvalid, NotFound
 from cert_exchange.messages.evidence import Fact, Line
 from cert_exchange.node import Node
 from cert_exchange.policy.rules import RESERVED_ORIGINS
@@ -132,7 +132,7 @@ def amend(
     relays_any: bool = False,
     by: str = "administrator",
 ) -> None:
-    """Replace whom a partner speaks for and may relay. Raises ConfigurationInvalid."""
+    """Replace whom a partner speaks for and may relay. Raises ConfigurationInvalid, NotFound."""
     _check_identities(node, speaks_for, relays)
     now = node.now()
 
@@ -155,7 +155,7 @@ def amend(
 def issue(
     node: Node, name: str, *, lifetime: timedelta | None, by: str = "administrator"
 ) -> IssuedSecret:
-    """Issue a credential; older ones stay valid, so that a change needs no pause. Raises ConfigurationInvalid."""
+    """Issue a credential; older ones stay valid, so that a change needs no pause. Raises ConfigurationInvalid, NotFound."""
     if lifetime is not None and lifetime <= timedelta(0):
         raise ConfigurationInvalid("lifetime is not positive; give e.g. 365 days.")
     now = node.now()
@@ -184,24 +184,26 @@ def issue(
 
 
 def revoke(node: Node, credential_id: str, *, by: str = "administrator") -> None:
-    """End a credential; the next request with it is refused. Raises ConfigurationInvalid."""
+    """End a credential; the next request with it is refused. Raises NotFound."""
     now = node.now()
 
     def work(tx: Transaction) -> None:
         if not credential_rows.revoke_credential(tx, credential_id, now):
-            raise ConfigurationInvalid("there is no such credential in force.")
+            raise NotFound(
+                "there is no such credential in force; `cert-exchange partner list` shows the ids."
+            )
         record(tx, Line("credential.revoke", now, by, facts={"credential": credential_id}))
 
     node.database.transact(work)
 
 
 def suspend(node: Node, name: str, *, by: str = "administrator") -> None:
-    """Refuse every request of a partner from the next one on. Raises ConfigurationInvalid."""
+    """Refuse every request of a partner from the next one on. Raises NotFound."""
     _set_suspended(node, name, suspended=True, by=by)
 
 
 def resume(node: Node, name: str, *, by: str = "administrator") -> None:
-    """Let a suspended partner in again, its lock-outs lifted. Raises ConfigurationInvalid."""
+    """Let a suspended partner in again, its lock-outs lifted. Raises NotFound."""
     _set_suspended(node, name, suspended=False, by=by)
 
 
@@ -247,7 +249,7 @@ def _existing(tx: Transaction, name: str) -> PartnerRow:
     if partner is None:
         names = [row.name for row in rows.every_partner(tx)]
         there = f"there are: {', '.join(names)}" if names else "there are none yet"
-        raise ConfigurationInvalid(f"there is no partner {name!r}; {there}.")
+        raise NotFound(f"there is no partner {name!r}; {there}.")
     return partner
 
 

@@ -56,6 +56,8 @@ class Ruling:
     """told as taken, kept as a proposal: it stands in the collection as far as its sender can tell"""
     clash: bool = False
     """kept as a proposal because other content stands under its id and version, which we must see"""
+    barred: bool = False
+    """it joins the collection as taken back by our desk: stored, not released"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,11 @@ class Known:
     """the creator's STIX id; an identity without creator is its own"""
     collections: Mapping[int, int | None]
     """collection -> who took it back, None where it is in force"""
+
+    @property
+    def in_use(self) -> bool:
+        """Whether it stands in some collection, or in none at all (seeded)."""
+        return not self.collections or None in self.collections.values()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +139,14 @@ def rule_on(
     """What happens to one valid object. `seen`: the known versions (objects.id) that the sender may see now."""
     barred = item.type == IDENTITY and not may_bring_identity(sender, item.id, identities)
     done = _ruled(item, version_key, known, sender, identities, collection, barred=barred)
-    if sender.origin == OWN or item.observable:
+    if sender.origin == OWN:
         return done
+    if item.observable:
+        copies = [one for one in known if one.id == done.about]
+        again = done.step is Step.JOIN and _taken_back_by_us(
+            copies, copies[0].version_key, collection
+        )
+        return replace(done, barred=again)
     in_sight = [
         replace(one, accepted=one.accepted or may_bring(sender, one.owner, identities))
         if one.origin == sender.origin
@@ -152,7 +165,23 @@ def rule_on(
             step, about, aside = told.step, mine.id, not mine.accepted
     aside = aside or done.step is Step.TAKE_OVER
     clash = done.step is Step.CONFLICT and step is Step.PROPOSE
-    return Ruling(step, told.success, told.message, about, aside, clash)
+    barred_here = step in (Step.COPY, Step.JOIN, Step.PROMOTE) and _taken_back_by_us(
+        known, version_key, collection
+    )
+    return Ruling(step, told.success, told.message, about, aside, clash, barred_here)
+
+
+def _taken_back_by_us(known: list[Known], version_key: str, collection: int | None) -> bool:
+    """Whether our desk took this version back, from this collection or from all that it stood in.
+
+    Then no other channel and no other collection brings it back: stored, not released, same answer (DECISIONS 6).
+    """
+    for one in known:
+        if one.accepted and one.version_key == version_key and one.collections:
+            takers = set(one.collections.values())
+            if takers == {OWN} or (collection, OWN) in one.collections.items():
+                return True
+    return False
 
 
 def _ruled(
@@ -173,7 +202,8 @@ def _ruled(
     if mine is not None and mine.accepted:
         return _again(item, mine, sender, collection)
     others = [one for one in known if one.accepted and one.version_key == version_key]
-    same = next((one for one in others if one.sameness == item.sameness), None)
+    alike = [one for one in others if one.sameness == item.sameness]
+    same = next((one for one in alike if one.in_use), alike[0] if alike else None)
     if barred or not may_bring(sender, owner, identities):
         if same is not None:
             return Ruling(Step.NOTHING, success=True, about=same.id)
@@ -184,10 +214,10 @@ def _ruled(
             return Ruling(Step.NOTHING, success=True, about=same.id)
         return _other_owner(accepted[0], mine, sender)
     if same is not None:
-        if sender.origin == OWN:
+        if sender.origin == OWN and same.in_use:
             return Ruling(
                 Step.NOTHING, success=True, about=same.id,
-                message="already held from a partner, and it stays that partner's",
+                message="already held from a partner, and it stays that partner's: policies decide on it as such",
             )  # fmt: skip
         return Ruling(Step.COPY, success=True, about=same.id)
     if mine is not None and mine.sameness != item.sameness:

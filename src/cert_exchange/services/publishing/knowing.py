@@ -46,6 +46,8 @@ class Intake:
     news: list[NewVersion] = field(default_factory=list)
     commitments: list[bytes] = field(default_factory=list)
     joins: list[int] = field(default_factory=list)
+    barred: list[int] = field(default_factory=list)
+    """of those that join: what our desk took back, which stays so"""
     changed: dict[int, None] = field(default_factory=dict)
     sent: set[int] = field(default_factory=set)
     contents: dict[int, Mapping[str, object]] = field(default_factory=dict)

@@ -107,6 +107,7 @@ def take_in_watched(
     accepted = [new.id for new in intake.news if new.status is ObjectStatus.ACCEPTED]
     if collection is not None:
         objects.join_collection(tx, accepted + intake.joins, collection=collection, at=now)
+        objects.take_back(tx, intake.barred, collection=collection, by=OWN, at=now)
     for version, references in intake.fed:
         place = (
             Membership(version.id, collection, now, None, None) if collection is not None else None
@@ -197,10 +198,9 @@ def _carry_out(
         assert ruling.about is not None
         if step is Step.PROMOTE:
             objects.promote(intake.tx, ruling.about)
-        _place(intake, ident, ruling.about)
-        _note(
-            intake, ident, ruling.about, item, version, key, accepted=not ruling.aside, placed=True
-        )
+        _place(intake, ident, ruling.about, barred=ruling.barred)
+        place = OWN if ruling.barred else None
+        _note(intake, ident, ruling.about, item, version, key, not ruling.aside, placed=(place,))
         intake.changed[ident] = None
     elif step is Step.REFUSE:
         _keep(intake, item, "rejected", ruling.message)
@@ -208,10 +208,14 @@ def _carry_out(
         intake.sent.add(ident)
 
 
-def _place(intake: Intake, ident: int, number: int) -> None:
+def _place(intake: Intake, ident: int, number: int, *, barred: bool) -> None:
     """Let a version stand in the collection that it was sent to, perhaps again."""
     places = next(one.collections for one in intake.known[ident] if one.id == number)
-    if intake.collection in places:
+    if barred:
+        if intake.collection not in places:
+            intake.joins.append(number)
+        intake.barred.append(number)
+    elif intake.collection in places:
         assert intake.collection is not None
         objects.put_back(intake.tx, number, collection=intake.collection, at=intake.now)
     else:
@@ -248,8 +252,10 @@ def _store(
     accepted = status is ObjectStatus.ACCEPTED
     if ruling.aside:
         intake.joins.append(number)
-    placed = accepted or ruling.aside
-    _note(intake, ident, number, item, version, key, accepted=accepted, placed=placed)
+    if ruling.barred:
+        intake.barred.append(number)
+    placed = (OWN if ruling.barred else None,) if accepted or ruling.aside else ()
+    _note(intake, ident, number, item, version, key, accepted, placed=placed)
     if accepted:
         intake.changed[ident] = None
         if rendition == intake.renditions[item.digest]:
@@ -276,15 +282,15 @@ def _note(
     item: StixObject,
     version: str,
     key: str,
+    accepted: bool,  # noqa: FBT001 - one of the facts that are remembered, in their order
     *,
-    accepted: bool,
-    placed: bool,
+    placed: tuple[int | None, ...],
 ) -> None:
-    """Remember it for the rest of the batch."""
+    """Remember it for the rest of the batch. `placed`: who took it back where it stands now, empty if nowhere."""
     known = [one for one in intake.known[ident] if one.id != number]
     places = dict(next((o.collections for o in intake.known[ident] if o.id == number), {}))
     if placed and intake.collection is not None:
-        places[intake.collection] = None
+        places[intake.collection] = placed[0]
     known.append(
         Known(
             number,

@@ -54,7 +54,19 @@ class Judge:
         """The verdict on each member version of an id in each view; live lines are decided as of their release."""
         members, pool = self.plan.audience.members, self.pool
         for group in _groups(pool.by_ident.get(ident, [])):
-            shared = [version for version in group if version.origin not in members]
+            # What a member sent does not come back to it by another partner's channel either (invariant 5).
+            theirs = {v.version_key for v in group if v.origin in members}
+            shared = [
+                version
+                for version in group
+                if version.origin not in members
+                and (
+                    version.origin == OWN
+                    or version.version_key not in theirs
+                    or version.observable
+                    or any(number == version.id for _, number in lines)
+                )
+            ]
             versions = [version for version in shared if pool.in_use(version)]
             if not versions:
                 continue

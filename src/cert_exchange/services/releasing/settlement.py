@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from cert_exchange.services.releasing.evaluating import Plan, Pool
 from cert_exchange.services.releasing.judging import Verdict
+from cert_exchange.stix.references import is_observable_id
 from cert_exchange.store.holds import HoldLine
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live
@@ -81,9 +82,15 @@ class Sight:
     def _know_sent(self, idents: Collection[int]) -> None:
         unknown = [ident for ident in idents if ident not in self.sent]
         if unknown:
-            members = self.result.plan.audience.members.keys()
+            self.pool.know(unknown)
+            members = set(self.result.plan.audience.members)
             for ident, origins in self.pool.origins_of(unknown).items():
-                self.sent[ident] = ident in self.arrived or not origins.isdisjoint(members)
+                sent = ident in self.arrived or not origins.isdisjoint(members)
+                # The id of a cyber-observable is a guessable hash of its value (DECISIONS 17): who posts a guess must not
+                # learn from what then appears that somebody else's hidden copy was there.
+                if sent and origins - members and is_observable_id(self.pool.texts[ident]):
+                    sent = False
+                self.sent[ident] = sent
 
     def sent_it(self, ident: int) -> bool:
         """Whether a member of the audience sent us the id: then it is visible to it."""
