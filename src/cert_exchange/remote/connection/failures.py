@@ -22,10 +22,16 @@ from cert_exchange import errors
 UNREACHABLE: Final = "no connection; look at the host's name, the port and the route"
 SILENT: Final = "the partner was silent for too long"
 TLS: Final = "TLS failed: its certificate does not verify against the CA of this remote, or is for another name"
+PLAIN: Final = (
+    "that port does not speak TLS; look at the port, or whether its server offers https at all"
+)
 BROKEN: Final = "the answer broke off or is no HTTP"
 ADDRESS: Final = "the address cannot be used"
 PROXY: Final = "the proxy refused or cannot be reached"
 MISUSED: Final = "the request could not be built"
+
+_NO_TLS: Final = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+"""OpenSSL's reasons when the first answer is no TLS record, such as plain HTTP."""
 
 Door = tuple[type[errors.RemoteError], str]
 
@@ -142,6 +148,8 @@ def _inner(error: BaseException) -> Door | None:
         if isinstance(step, u3.ReadTimeoutError | u3.ConnectTimeoutError | TimeoutError):
             return errors.RemoteTimeout, SILENT
         if isinstance(step, ssl.SSLError):
+            if step.reason in _NO_TLS:
+                return errors.RemoteUnreachable, PLAIN
             return errors.RemoteTlsFailed, TLS
         reason = getattr(step, "reason", None)
         first = step.args[0] if step.args and isinstance(step.args[0], BaseException) else None

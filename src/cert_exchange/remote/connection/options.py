@@ -177,7 +177,7 @@ def check_url(url: str, *, insecure: bool) -> SplitResult:
         raise errors.ConfigurationInvalid("The address holds a user or password; give them apart.")
     if parts.scheme == "http" and not (insecure and _is_loopback(host)):
         raise errors.ConfigurationInvalid(
-            "Plain http is taken only to a loopback address and with insecure: true; use https."
+            "Plain http is taken only to a loopback address and with `--option insecure=true`; use https."
         )
     return parts
 
