@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.conftest import OUR_IDENTITY, Wall
 
-from cert_exchange.errors import ConfigurationInvalid, NotAuthenticated, TooManyRequests
+from cert_exchange.errors import ConfigurationInvalid, NotAuthenticated, NotFound, TooManyRequests
 from cert_exchange.messages.evidence import decode_line
 from cert_exchange.node import Node
 from cert_exchange.services import partners
@@ -241,5 +241,5 @@ def test_names_are_used_once(node: Node) -> None:
     with_partner(node)
     with pytest.raises(ConfigurationInvalid, match="already"):
         partners.add(node, "cert-b", title="again")
-    with pytest.raises(ConfigurationInvalid, match="cert-b"):
+    with pytest.raises(NotFound, match="cert-b"):
         partners.issue(node, "cert-x", lifetime=None)
