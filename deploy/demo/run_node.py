@@ -9,6 +9,7 @@ import argparse
 import os
 import shutil
 import sys
+import uuid
 from pathlib import Path
 
 from certificates import Authority
@@ -42,6 +43,7 @@ def main() -> int:
 
 def make(home: Path, port: int) -> None:
     """Set up the node: certificate, home, partners of the shipped policies, collections, policies."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys go in before `init` runs
     authority = Authority(home / "tls", "cert-exchange run, not for real use")
     certificate, key = authority.issue(home / "tls", "cert-exchange")
     node = DemoNode("run", "Example CERT", "", home, port, authority.file)
@@ -60,7 +62,9 @@ def make(home: Path, port: int) -> None:
         for file in sorted((ROOT / folder).glob("*.yaml")):
             shutil.copy(file, home / folder / file.name)
     for name, title in partners_of(home):
-        node.cli("partner", "add", name, "--title", title)
+        identity = f"identity--{uuid.uuid4()}"
+        node.cli("partner", "add", name, "--title", title, "--speaks-for", identity)
+        print(f"run: {name} speaks for {identity}", flush=True)
         print(f"run: {name} logs in with  {node.cli('partner', 'issue', name).strip()}", flush=True)
     node.cli("collection", "load")
     for file in sorted((home / "policies").glob("*.yaml")):
