@@ -29,7 +29,7 @@ def configure(now: Callable[[], int]) -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,
-            _without_texts,
+            without_texts,
             stamped,
             structlog.processors.JSONRenderer(serializer=_line),
         ],
@@ -50,9 +50,10 @@ def place_of(error: BaseException) -> str:
     )
 
 
-def _without_texts(
+def without_texts(
     _logger: Any, _name: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
+    """Leave of an exception its type and its place (rule 2)."""
     given = event.pop("exc_info", None)
     error = given if isinstance(given, BaseException) else sys.exc_info()[1] if given else None
     if error is not None:

@@ -22,6 +22,50 @@ def test_init_goes_on_and_changes_nothing_that_is_there(cli: Cli, home: Path) ->
     assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in (home / "secrets").iterdir())
 
 
+def test_init_says_which_options_it_ignored(cli: Cli, home: Path) -> None:
+    """On a node that is there only what differs is named, with where to change it; no second database is made."""
+    before = (home / "node.yaml").read_bytes()
+    ran = cli(
+        "init", "--title", "CERT X", "--port", 8443, "--database-url", f"sqlite:///{home}/x.db"
+    )
+    assert ran.code == 0
+    assert "ignored: --title (it is CERT A); --database-url." in ran.err
+    assert "node.yaml" in ran.err
+    assert (home / "node.yaml").read_bytes() == before
+    assert not (home / "x.db").exists()
+    assert "ignored" not in cli("init", "--title", "CERT A").err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("init", "--title", "x", "--home", "{file}/home"),
+        ("backup", "{file}/copy"),
+        ("partner", "issue", "cert-b", "--to", "{file}/token"),
+        ("partner", "issue", "cert-b", "--to", "{file}.d/token"),
+    ],
+)
+def test_a_path_that_cannot_be_written_is_named_in_a_sentence(
+    cli: Cli, node_with_b: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Code 1 with a next step, never a fault of ours; and no credential was issued that nobody holds."""
+    file = tmp_path / "a-file"
+    file.write_text("")
+    ran = cli(*(word.format(file=file) for word in command))
+    assert ran.code == 1
+    assert "cannot be written" in ran.err
+    assert "folder that exists" in ran.err
+    assert cli("partner", "list", "--json").json()[0]["credentials"] == []
+
+
+def test_a_credential_that_is_not_issued_leaves_no_file(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """The file is made before the credential, and goes away with it."""
+    ran = cli("partner", "issue", "cert-x", "--to", tmp_path / "token")
+    assert (ran.code, (tmp_path / "token").exists()) == (3, False)
+
+
 def test_a_node_without_a_home_is_asked_for(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -85,8 +129,11 @@ def test_suspended_partners_are_shown_and_resumed(cli: Cli, node_with_b: Path) -
     assert cli("partner", "list").rows()[0]["state"].startswith("suspended")
     assert cli("partner", "resume", "cert-b").code == 0
     assert cli("partner", "list").rows()[0]["state"] == "active"
-    ran = cli("partner", "suspend", "cert-x")
-    assert (ran.code, "cert-b" in ran.err) == (1, True)
+    for unknown in (("suspend", "cert-x"), ("resume", "cert-x"), ("issue", "cert-x")):
+        ran = cli("partner", *unknown)
+        assert (ran.code, "cert-b" in ran.err) == (3, True)
+    ran = cli("partner", "revoke", "aaaaaaaaaaaa.secret")
+    assert (ran.code, "partner list" in ran.err, "secret" in ran.err) == (3, True, False)
 
 
 def test_who_speaks_and_relays_is_replaced_as_a_whole(cli: Cli, node_with_b: Path) -> None:
@@ -116,6 +163,26 @@ def test_every_mistake_of_a_policy_is_named_with_its_line(
     ran = cli("policy", "apply", file, "--reason", "x")
     assert ran.code == 1
     assert "was not changed" in ran.err
+
+
+def test_check_shows_the_mistakes_of_all_files_at_once(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """A file that is missing or no text stands beside the others' mistakes, with what to do."""
+    good, broken, binary = (tmp_path / name for name in ("good.yaml", "broken.yaml", "bin.yaml"))
+    good.write_text(POLICY)
+    broken.write_text(POLICY.replace("ceiling", "cieling"))
+    binary.write_bytes(b"\xff\xfe\x00")
+    ran = cli("policy", "check", binary, tmp_path / "none.yaml", good, broken)
+    assert ran.code == 1
+    assert f"{binary}:0:0: The file {binary} is not UTF-8 text; save it" in ran.out
+    assert "none.yaml:0:0: There is no file" in ran.out
+    assert f"{broken}:4:1:" in ran.out
+    assert "good.yaml" not in ran.out
+    assert cli("policy", "check", tmp_path / "none.yaml").code == 3
+    applied = cli("policy", "apply", binary, tmp_path / "none.yaml", broken, "--reason", "x")
+    assert applied.code == 1
+    assert all(name in applied.err for name in ("bin.yaml", "none.yaml", "broken.yaml:4:1"))
 
 
 def test_explain_and_withheld_say_which_rule_it_was(cli: Cli, node_with_b: Path) -> None:
@@ -233,6 +300,49 @@ def test_an_unreachable_source_ends_sync_with_4_and_says_why(
     assert looked.code == 1
     assert any(row["grade"] == "wrong" and row["about"] == "source s" for row in looked.rows())
     assert cli("sync", "now", "nothing").code == 3
+
+
+def test_a_port_without_tls_is_not_called_a_matter_of_certificates(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """https to a plain-HTTP port says so; http without leave names the option that gives it."""
+    from tests.neighbour import Neighbour, Reply
+
+    (tmp_path / "secret").write_text("x")
+    with Neighbour(lambda _asked: Reply(body=b"{}")) as neighbour:
+        plain = neighbour.url.partition("/root")[0] + "/taxii2/"
+        asked = ("--secret-file", tmp_path / "secret")
+        ran = cli("source", "look", plain.replace("http:", "https:"), *asked)
+        assert ran.code == 4
+        assert "does not speak TLS" in ran.err
+        assert "certificate" not in ran.err.partition("detail")[0]
+        ran = cli("source", "look", plain, *asked)
+        assert (ran.code, "--option insecure=true" in ran.err) == (1, True)
+
+
+def test_a_sync_that_alarms_prints_no_log_among_its_results(
+    cli: Cli, node_with_b: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table says what failed; the log's lines come only when asked for, in the log's form on standard error."""
+    from tests.neighbour import COLLECTION, Neighbour, Reply
+
+    (tmp_path / "secret").write_text("x")
+    with Neighbour(lambda _asked: Reply(status=401, body=b"{}")) as neighbour:
+        cli(
+            "source", "add", "s", "--partner", "cert-b", "--url", neighbour.url, "--remote-collection", COLLECTION,
+            "--collection", "indicators", "--secret-file", tmp_path / "secret", "--option", "insecure=true",
+        )  # fmt: skip
+        ran = cli("sync", "now")
+        assert ran.code == 4
+        assert len(ran.rows()) == 1
+        assert ran.err == "1 run, 1 failed\n"
+        monkeypatch.setenv("CERT_EXCHANGE_DEBUG", "1")
+        ran = cli("sync", "now")
+    assert len(ran.rows()) == 1
+    logged = [json.loads(line) for line in ran.err.splitlines() if line.startswith("{")]
+    assert [(line["event"], line["level"], line["channel"]) for line in logged] == [
+        ("channel failed", "error", "s")
+    ]
 
 
 def test_a_backup_becomes_a_node_that_holds_the_same(

@@ -154,12 +154,12 @@ def test_a_missing_file_is_found_before_anything_is_stored(
 
 def test_a_gzip_bomb_is_cut_at_the_limit(tmp_path: Path) -> None:
     """Unpacking never makes more than the limit, however small the file."""
-    from cert_exchange.cli.publishing import _read
+    from cert_exchange.cli.files import read_packed
     from cert_exchange.errors import BodyTooLarge
 
     bomb = write(tmp_path, "bomb.gz", gzip.compress(b" " * 20_000_000))
     with pytest.raises(BodyTooLarge, match="1,000,000"):
-        _read(bomb, limit=1_000_000)
+        read_packed(bomb, limit=1_000_000)
 
 
 def test_a_real_bundle_is_published_whole(cli: Cli, node_with_b: Path) -> None:
@@ -178,6 +178,36 @@ def test_a_withdrawal_is_told_line_by_line(cli: Cli, node_with_b: Path, tmp_path
     assert [(row["audience"], row["line"]) for row in ran.rows()] == [("cert-b", "withdrawal")]
     assert cli("status", "--json").json()["views"][0]["visible"] == 0
     assert cli("withdraw", indicator(7)["id"], "--reason", "x").code == 3
+
+
+def test_a_withdrawal_of_nothing_says_what_is_the_case(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """What is carried only, taken back already or blocked already ends with 1 and a sentence."""
+    address = {
+        "type": "ipv4-addr",
+        "spec_version": "2.1",
+        "id": "ipv4-addr--efcd5e80-570d-4131-b213-62cb18eaa6a8",
+        "value": "198.51.100.3",
+    }
+    cli("publish", write(tmp_path, "b.json", bundle(indicator(1), address)))
+    definition = "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487"
+    ran = cli("withdraw", definition, "--reason", "x")
+    assert (ran.code, "carried along with what needs it" in ran.err) == (1, True)
+    ran = cli("withdraw", indicator(1)["id"], "--collection", "indicators", "--reason", "x")
+    assert ran.code == 0
+    ran = cli("withdraw", indicator(1)["id"], "--reason", "x")
+    assert (ran.code, "withdrawn already" in ran.err, ran.out) == (1, True, "")
+    ran = cli("free", indicator(1)["id"], "--reason", "x")
+    assert (ran.code, "no cyber-observable" in ran.err) == (1, True)
+    ran = cli("free", address["id"], "--reason", "x")
+    assert (ran.code, "is not blocked" in ran.err) == (1, True)
+    assert cli("withdraw", address["id"], "--reason", "x").code == 0
+    assert "blocked by our desk" in cli("show", address["id"]).out
+    ran = cli("withdraw", address["id"], "--reason", "x")
+    assert (ran.code, "withdrawn already" in ran.err) == (1, True)
+    assert cli("free", address["id"], "--reason", "x").code == 0
+    assert cli("status", "--json").json()["views"][0]["visible"] == 1
 
 
 def test_holds_are_listed_and_released_by_a_person(

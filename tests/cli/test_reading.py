@@ -103,6 +103,20 @@ def test_export_writes_the_view_as_one_bundle(cli: Cli, published: Path, tmp_pat
     assert "cert-b/indicators" in wrong.err
 
 
+def test_export_overwrites_only_when_told_to(cli: Cli, published: Path, tmp_path: Path) -> None:
+    """A file that is there stays as it is without --force; a place that cannot be written is named in a sentence."""
+    file = tmp_path / "out.json"
+    file.write_text("mine")
+    ran = cli("export", "cert-b/indicators", file)
+    assert (ran.code, "--force" in ran.err, file.read_text()) == (1, True, "mine")
+    assert cli("export", "cert-b/indicators", file, "--force").code == 0
+    assert len(json.loads(file.read_bytes())["objects"]) == 2
+    ran = cli("export", "cert-b/indicators", tmp_path / "nowhere" / "out.json")
+    assert ran.code == 1
+    assert "cannot be written: No such file" in ran.err
+    assert "folder that exists" in ran.err
+
+
 def test_an_empty_view_exports_a_bundle_without_objects(cli: Cli, node_with_b: Path) -> None:
     """STIX knows no empty lists."""
     assert "objects" not in json.loads(cli("export", "cert-b/indicators", "-").out)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cert_exchange.cli import printing
+from cert_exchange.cli.files import writing_to
 from cert_exchange.cli.options import Home, home_of, opened, quiet_logs
 
 
@@ -28,7 +29,7 @@ def backup(
     """
     from cert_exchange.services import safekeeping
 
-    with opened(home) as node, printing.progress("copying") as progress:
+    with opened(home) as node, printing.progress("copying") as progress, writing_to(folder):
         safekeeping.backup(node, folder, progress)
     printing.verdict(f"copied to {folder}; it holds the node's keys")
 
@@ -45,8 +46,9 @@ def restore(
     """Make a node's folder out of a backup. An existing node is never overwritten."""
     from cert_exchange.services import safekeeping
 
-    with quiet_logs(), printing.progress("restoring") as progress:
-        proved = safekeeping.restore(folder, home_of(home), progress, database_url=database_url)
+    place = home_of(home)
+    with quiet_logs(), printing.progress("restoring") as progress, writing_to(place):
+        proved = safekeeping.restore(folder, place, progress, database_url=database_url)
     printing.facts(asdict(proved))
     printing.verdict(
         "restored, and its ledger verifies. Partners lose nothing: the logs start a new epoch above what they fetched"

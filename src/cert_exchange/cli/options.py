@@ -54,17 +54,34 @@ def opened(home: Path | None) -> Iterator[Node]:
 
 @contextmanager
 def quiet_logs() -> Iterator[None]:
-    """Keep what services log off this terminal, but for errors: the command's own verdict says it better."""
+    """Keep what services log off this terminal: the command's own verdict says it better.
+
+    With CERT_EXCHANGE_DEBUG=1 it goes to standard error, a JSON object a line as in the log of `serve`.
+    """
     import structlog
 
+    from cert_exchange.logs import without_texts
+
+    loud = os.environ.get("CERT_EXCHANGE_DEBUG") == "1"
     before = structlog.get_config()
     structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        processors=[
+            structlog.stdlib.add_log_level,
+            without_texts,
+            structlog.processors.JSONRenderer(),
+        ],
+        # Nothing of ours is critical: a command has an exit code for that.
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.INFO if loud else logging.CRITICAL
+        ),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
+    libraries, nowhere = logging.getLogger(), logging.NullHandler()
+    libraries.addHandler(nowhere)  # without any handler the standard library prints warnings
     try:
         yield
     finally:
+        libraries.removeHandler(nowhere)
         structlog.configure(**before)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 
 import typer
 
@@ -192,18 +194,17 @@ def issue(
     """
     from cert_exchange.services import partners
 
-    if to is not None and to.exists():
-        raise InputRefused(f"{to} is there already; name a new file. No credential was issued.")
-    with opened(home) as node:
-        issued = partners.issue(node, name, lifetime=_span(lifetime), by=operator())
-    match form:
-        case SecretForm.BEARER:
-            text = issued.token
-        case SecretForm.BASIC:
-            text = f"{issued.credential_id}:{issued.secret}"
-        case SecretForm.PASSWORD:
-            text = issued.secret
-    _hand_out(text, issued.credential_id, to)
+    lives = _span(lifetime)
+    with opened(home) as node, _place(to) as file:
+        issued = partners.issue(node, name, lifetime=lives, by=operator())
+        match form:
+            case SecretForm.BEARER:
+                text = issued.token
+            case SecretForm.BASIC:
+                text = f"{issued.credential_id}:{issued.secret}"
+            case SecretForm.PASSWORD:
+                text = issued.secret
+        _hand_out(text, issued.credential_id, file)
 
 
 @app.command()
@@ -281,23 +282,50 @@ def _document(row: Listed) -> dict[str, Any]:
     }
 
 
-def _hand_out(text: str, credential_id: str, to: Path | None) -> None:
-    """Show the secret, or write it where only its owner reads; nothing else ever holds it whole."""
+@contextmanager
+def _place(to: Path | None) -> Iterator[TextIO | None]:
+    """Make the new file that only its owner reads before a credential is issued; an error takes it away again."""
     if to is None:
+        yield None
+        return
+    try:
+        file = open(to, "x", encoding="utf-8", opener=_private)  # noqa: SIM115 - closed below
+    except FileExistsError as error:
+        raise InputRefused(
+            f"{to} is there already; name a new file. No credential was issued."
+        ) from error
+    except OSError as error:
+        raise InputRefused(
+            f"{to} cannot be written: {error.strerror}. Name a new file in a folder that exists and that you may"
+            " write to. No credential was issued."
+        ) from error
+    try:
+        with file:
+            yield file
+    except BaseException:
+        to.unlink(missing_ok=True)
+        raise
+
+
+def _hand_out(text: str, credential_id: str, file: TextIO | None) -> None:
+    """Show the secret, or write it where only its owner reads; nothing else ever holds it whole."""
+    if file is None:
         printing.result(text)
         printing.verdict(
             "shown once: hand it to the partner by a safe way, it cannot be shown again"
         )
         return
     try:
-        with open(to, "x", encoding="utf-8", opener=_private) as file:
-            file.write(text + "\n")
+        file.write(text + "\n")
+        file.flush()
     except OSError as error:
         raise InputRefused(
-            f"{to} cannot be written ({error.strerror}), so credential {credential_id} was not handed out:"
+            f"{file.name} cannot be written ({error.strerror}), so credential {credential_id} was not handed out:"
             f" `cert-exchange partner revoke {credential_id}`, then issue one to another file."
         ) from error
-    printing.verdict(f"{credential_id} written to {to}; hand it to the partner by a safe way")
+    printing.verdict(
+        f"{credential_id} written to {file.name}; hand it to the partner by a safe way"
+    )
 
 
 def _private(path: str, flags: int) -> int:

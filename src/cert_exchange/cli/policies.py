@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cert_exchange.cli import printing
 from cert_exchange.cli.exits import ExitCode, report
 from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator
-from cert_exchange.errors import InputRefused, NotFound, PolicyInvalid, Problem
-
-if TYPE_CHECKING:
-    from cert_exchange.node import Node
+from cert_exchange.errors import CertExchangeError, InputRefused, NotFound, PolicyInvalid, Problem
 
 app = typer.Typer(help="Who may see what, and why.", no_args_is_help=True)
 
@@ -33,12 +30,16 @@ def check(files: Files, *, as_json: AsJson = False, home: Home = None) -> None:
 
     mistakes: list[Problem] = []
     warnings: list[Problem] = []
+    missing = 0
     with opened(home) as node:
         for file in files:
             try:
                 warnings.extend(policies.check(node, _read(file), file=str(file)).warnings)
             except PolicyInvalid as error:
                 mistakes.extend(error.problems)
+            except (InputRefused, NotFound) as error:
+                mistakes.append(Problem(str(file), 0, 0, error.public))
+                missing += isinstance(error, NotFound)
     if as_json:
         printing.document(
             [asdict(one) | {"grade": "mistake"} for one in mistakes]
@@ -51,7 +52,7 @@ def check(files: Files, *, as_json: AsJson = False, home: Home = None) -> None:
             printing.result(f"{one} (warning)")
     if mistakes:
         printing.verdict(f"{printing.count(len(mistakes), 'mistake')}; nothing can be applied")
-        raise typer.Exit(ExitCode.REFUSED)
+        raise typer.Exit(ExitCode.NOT_FOUND if missing == len(mistakes) else ExitCode.REFUSED)
     printing.verdict(f"{printing.count(len(files), 'file')} can be applied")
 
 
@@ -64,12 +65,17 @@ def apply(files: Files, *, reason: Reason, as_json: AsJson = False, home: Home =
     from cert_exchange.services import policies
 
     with opened(home) as node:
-        texts = {file: _read(file) for file in files}
-        wrong = [error for file, text in texts.items() if (error := _mistakes(node, file, text))]
+        texts: dict[Path, str] = {}
+        wrong: list[CertExchangeError] = []
+        for file in files:
+            try:
+                texts[file] = _read(file)
+                policies.check(node, texts[file], file=str(file))
+            except (PolicyInvalid, InputRefused, NotFound) as error:
+                wrong.append(error)
         if wrong:
-            for error in wrong:
-                report(error)
-            raise typer.Exit(ExitCode.REFUSED)
+            codes = {report(error) for error in wrong}
+            raise typer.Exit(codes.pop() if len(codes) == 1 else ExitCode.REFUSED)
         done = []
         for file, text in texts.items():
             with printing.progress(f"applying {file.name}") as progress:
@@ -152,22 +158,16 @@ def withheld(partner: PartnerName, *, as_json: AsJson = False, home: Home = None
     )
 
 
-def _mistakes(node: Node, file: Path, text: str) -> PolicyInvalid | None:
-    from cert_exchange.services import policies
-
-    try:
-        policies.check(node, text, file=str(file))
-    except PolicyInvalid as error:
-        return error
-    return None
-
-
 def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise NotFound(f"There is no file {file}.") from error
+        raise NotFound(f"There is no file {file}; look at the name.") from error
     except UnicodeDecodeError as error:
-        raise InputRefused(f"The file {file} is not UTF-8.") from error
+        raise InputRefused(
+            f"The file {file} is not UTF-8 text; save it as YAML in UTF-8."
+        ) from error
     except OSError as error:
-        raise InputRefused(f"The file {file} cannot be read: {error.strerror}.") from error
+        raise InputRefused(
+            f"The file {file} cannot be read: {error.strerror}. Name a file that you may read."
+        ) from error

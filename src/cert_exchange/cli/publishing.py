@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-import zlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -13,11 +12,13 @@ import typer
 
 from cert_exchange.cli import printing
 from cert_exchange.cli.exits import ExitCode
+from cert_exchange.cli.files import read_packed
 from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator
-from cert_exchange.errors import BodyTooLarge, ConfigurationInvalid, InputRefused, NotFound, NotJson
+from cert_exchange.errors import ConfigurationInvalid, InputRefused
 
 if TYPE_CHECKING:
     from cert_exchange.node import Node
+    from cert_exchange.services.holdings import Story
     from cert_exchange.services.publishing import Outcome, PublishPreview
     from cert_exchange.services.releasing import Withdrawal
 
@@ -25,7 +26,6 @@ hold_app = typer.Typer(
     help="What a rule holds back until its time or a person comes.", no_args_is_help=True
 )
 
-_GZIP: Final = b"\x1f\x8b"
 _GOOD: Final = ("accepted", "duplicate")
 CollectionOption = Annotated[
     str | None,
@@ -70,7 +70,9 @@ def publish(
     """
     with opened(home) as node:
         where = collection or _only_collection(node)
-        bodies = {str(file): _read(file, limit=node.publish_limits.body_bytes) for file in files}
+        bodies = {
+            str(file): read_packed(file, limit=node.publish_limits.body_bytes) for file in files
+        }
         _understand_all(node, bodies)
         if dry_run:
             refused = _preview(node, bodies, where, quiet=quiet, as_json=as_json)
@@ -93,13 +95,23 @@ def withdraw(
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Take an object of ours back from everyone who may see it. It stays stored; the log keeps both lines."""
-    from cert_exchange.services import releasing
+    """Take an object of ours back from everyone who may see it. It stays stored; the log keeps both lines.
+
+    Exit code 1 when there was nothing to take back.
+    """
+    from cert_exchange.services import holdings, releasing
 
     with opened(home) as node:
+        stories = holdings.show(node, stix_id)
+        if stories[0].blocked and version is None and collection is None:
+            raise InputRefused(
+                f"{stix_id} was withdrawn already: it is blocked in every view until `cert-exchange free {stix_id}`."
+            )
         done = releasing.withdraw(
             node, stix_id, version=version, collection=collection, by=operator(), reason=reason
         )
+    if not done.versions:
+        raise InputRefused(_nothing_to_take_back(stix_id, stories, collection))
     _print_withdrawal(done, as_json=as_json)
     printing.verdict(
         f"{printing.count(done.versions, 'version')} taken back from {', '.join(done.audiences) or 'nobody: no audience saw it'}"
@@ -113,10 +125,18 @@ def free(
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Lift the block that `withdraw` put on a cyber-observable."""
-    from cert_exchange.services import releasing
+    """Lift the block that `withdraw` put on a cyber-observable. Exit code 1 when there is none."""
+    from cert_exchange.services import holdings, releasing
+    from cert_exchange.stix.references import is_observable_id
 
     with opened(home) as node:
+        if not holdings.show(node, stix_id)[0].blocked:
+            raise InputRefused(
+                f"{stix_id} is not blocked; nothing was changed. `cert-exchange show {stix_id}` says who sees it."
+                if is_observable_id(stix_id)
+                else f"{stix_id} is no cyber-observable, and only those are blocked; nothing was changed. What was"
+                " withdrawn comes back by publishing a newer version of it."
+            )
         done = releasing.free(node, stix_id, by=operator(), reason=reason)
     _print_withdrawal(done, as_json=as_json)
     printing.verdict(f"free again: {printing.count(len(done.lines), 'line')} written")
@@ -178,6 +198,20 @@ def hold_release(
             node, stix_ids, audience=audience, by=operator(), reason=reason
         )
     printing.verdict(f"{printing.count(done, 'hold')} released")
+
+
+def _nothing_to_take_back(stix_id: str, stories: Iterable[Story], collection: str | None) -> str:
+    """Say why a withdrawal found nothing."""
+    places = [place for story in stories for place in story.memberships]
+    if not places:
+        return (
+            f"{stix_id} is in no collection, so there is nothing to take back: it is carried along with what needs it"
+            " and leaves with it. Withdraw the objects that refer to it."
+        )
+    standing = sorted({place.collection for place in places if place.taken_back_at is None})
+    if standing and collection is not None:
+        return f"{stix_id} is not in {collection}, or was taken back there; it is in {', '.join(standing)}."
+    return f"{stix_id} was withdrawn already; `cert-exchange show {stix_id}` says when."
 
 
 def _print_withdrawal(done: Withdrawal, *, as_json: bool) -> None:
@@ -304,39 +338,3 @@ def _understand_all(node: Node, bodies: dict[str, bytes]) -> None:
             examine(body, limits=node.publish_limits)
         except InputRefused as error:
             raise type(error)(f"{name}: {error.public}", detail=error.detail) from error
-
-
-def _read(file: Path, *, limit: int) -> bytes:
-    """Read a file or standard input, unpacked when it is gzip, up to `limit` bytes."""
-    try:
-        if str(file) == "-":
-            raw = sys.stdin.buffer.read(limit + 1)
-        else:
-            with file.open("rb") as opened_file:
-                raw = opened_file.read(limit + 1)
-    except FileNotFoundError as error:
-        raise NotFound(f"There is no file {file}.") from error
-    except OSError as error:
-        raise InputRefused(f"The file {file} cannot be read: {error.strerror}.") from error
-    if raw.startswith(_GZIP):
-        raw = _unpack(raw, file, limit=limit)
-    if len(raw) > limit:
-        raise BodyTooLarge(
-            f"{file} holds more than {limit:,} bytes, unpacked; publish it in parts."
-        )
-    return raw
-
-
-def _unpack(packed: bytes, file: Path, *, limit: int) -> bytes:
-    """Unpack gzip, also of several members one after the other, never making more than `limit` + 1 bytes."""
-    unpacked = b""
-    while packed and len(unpacked) <= limit:
-        member = zlib.decompressobj(wbits=31)
-        try:
-            unpacked += member.decompress(packed, limit + 1 - len(unpacked))
-        except zlib.error as error:
-            raise NotJson(f"{file} begins like gzip but cannot be unpacked.") from error
-        if not member.eof and len(unpacked) <= limit:
-            raise NotJson(f"{file} is a gzip file that was cut off.")
-        packed = member.unused_data
-    return unpacked

@@ -6,13 +6,16 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cert_exchange.cli import printing
+from cert_exchange.cli.files import writing_to
 from cert_exchange.cli.options import AsJson, Home, Limit, opened
 from cert_exchange.errors import InputRefused
 from cert_exchange.stix.instants import InstantInvalid, parse_micros
@@ -139,32 +142,41 @@ def export(
     ],
     file: Annotated[Path, typer.Argument(help="Where to write the bundle; - is standard output.")],
     *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that is there already.")
+    ] = False,
     home: Home = None,
 ) -> None:
     """Write what an audience sees in a collection as one bundle.
 
-    The objects are the bytes that the view serves.
+    The objects are the bytes that the view serves. A file that is there is replaced only with --force.
     """
     from cert_exchange.services import holdings
 
+    if str(file) != "-" and file.exists() and not force:
+        raise InputRefused(f"{file} is there already; name a new file, or replace it with --force.")
     with opened(home) as node, printing.progress(f"exporting {view}") as progress:
         if str(file) == "-":
             written = holdings.export(node, view, sys.stdout.buffer, progress=progress)
             sys.stdout.buffer.flush()
         else:
-            # Written beside its place and moved there when whole: a reader never finds half a bundle.
-            with tempfile.NamedTemporaryFile(
-                dir=file.parent, prefix=f".{file.name}.", delete=False
-            ) as out:
-                try:
-                    written = holdings.export(node, view, out.file, progress=progress)
-                    out.flush()
-                    os.fsync(out.fileno())
-                except BaseException:
-                    Path(out.name).unlink()
-                    raise
-            Path(out.name).replace(file)
+            with writing_to(file), _whole(file) as out:
+                written = holdings.export(node, view, out, progress=progress)
     printing.verdict(f"{printing.count(written, 'object')} written to {file}")
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[IO[bytes]]:
+    """Write beside the file and move it there when it is whole: a reader never finds half a bundle."""
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as out:
+        try:
+            yield out.file
+            out.flush()
+            os.fsync(out.fileno())
+            Path(out.name).replace(file)
+        except BaseException:
+            Path(out.name).unlink(missing_ok=True)
+            raise
 
 
 def instant_of(text: str | None) -> int | None:
@@ -202,6 +214,7 @@ def _print_hits(hits: tuple[Hit, ...], *, as_json: bool) -> None:
 def _story_document(story: Story) -> dict[str, Any]:
     return _hit_document(story.hit) | {
         "content": story.content,
+        "blocked": story.blocked,
         "collections": [
             {
                 "collection": m.collection,
@@ -245,6 +258,8 @@ def _print_story(story: Story) -> None:
             f", taken back {printing.instant(member.taken_back_at)}" if member.taken_back_at else ""
         )
         printing.result(f"  in {member.collection} since {printing.instant(member.added_at)}{gone}")
+    if story.blocked:
+        printing.result("  blocked by our desk in every view; `cert-exchange free` lifts it")
     for line in story.visible:
         how = "carried along with what needs it" if line.carried else f"by rule {line.rule}"
         printing.result(

@@ -12,10 +12,12 @@ import typer
 
 from cert_exchange.cli import printing
 from cert_exchange.cli.exits import ExitCode
-from cert_exchange.cli.options import AsJson, Home, home_of, opened
+from cert_exchange.cli.files import writing_to
+from cert_exchange.cli.options import AsJson, Home, home_of, opened, quiet_logs
 
 if TYPE_CHECKING:
     from cert_exchange.services.holdings import Status
+    from cert_exchange.settings import Settings
 
 ClockOk = Annotated[
     bool,
@@ -32,6 +34,7 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
+    context: typer.Context,
     *,
     title: Annotated[
         str, typer.Option("--title", help="The name of your CERT, as partners read it.")
@@ -62,10 +65,11 @@ def init(
 ) -> None:
     """Make a node's folder: keys, settings, database, your identity.
 
-    Run again, it goes on where it was cut off and changes nothing that is there.
+    Run again, it goes on where it was cut off, changes nothing that is there, and says which options it ignored.
     """
     from cert_exchange.node import make_home, open_node
     from cert_exchange.services import publishing
+    from cert_exchange.settings import FILE, load_settings
 
     folder = home_of(home)
     # Relative names in node.yaml would start at the home, not where the person stands who types them.
@@ -78,14 +82,20 @@ def init(
         "tls_key": tls_key.absolute() if tls_key else None,
         "database_url": database_url,
     }
-    if identity is None and not (folder / "node.yaml").exists():
+    ignored: list[str] = []
+    if (folder / FILE).exists():
+        # Given again they would stand over the file for this run only, and a second database would be made.
+        ignored = _ignored(context, load_settings(folder), given)
+        given = {}
+    elif identity is None:
         given["identity"] = f"identity--{uuid.uuid4()}"
-    make_home(folder, **{name: value for name, value in given.items() if value is not None})
-    node = open_node(folder)
-    try:
-        publishing.seed(node)
-    finally:
-        node.close()
+    with quiet_logs(), writing_to(folder):
+        make_home(folder, **{name: value for name, value in given.items() if value is not None})
+        node = open_node(folder)
+        try:
+            publishing.seed(node)
+        finally:
+            node.close()
     printing.facts(
         {
             "home": folder.absolute(),
@@ -93,9 +103,28 @@ def init(
             "title": node.settings.title,
         }
     )
+    if ignored:
+        printing.verdict(
+            f"this node was there already, so these were ignored: {'; '.join(ignored)}. Change them in"
+            f" {folder.absolute() / FILE}, then start `cert-exchange serve` again."
+        )
     printing.verdict(
         "next: put files into collections/ and policies/, then `cert-exchange partner add`"
     )
+
+
+def _ignored(context: typer.Context, held: Settings, given: dict[str, Any]) -> list[str]:
+    """Options of the command line that differ from the settings of the node that is there."""
+    told = []
+    for name, value in given.items():
+        source = context.get_parameter_source(name)
+        now = getattr(held, name)
+        if source is None or source.name != "COMMANDLINE" or str(value) == str(now):
+            continue
+        # A database address may hold a password.
+        is_now = "" if name == "database_url" or now is None else f" (it is {now})"
+        told.append(f"--{name.replace('_', '-')}{is_now}")
+    return told
 
 
 def serve(

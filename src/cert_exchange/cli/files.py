@@ -1,0 +1,71 @@
+"""Files that a person names: what is published comes out of them, exports and copies go into them.
+
+1. Whatever the file system says about such a path ends in a sentence with a next step, never as a fault of ours.
+2. Unpacking never makes more than the limit, however small the file.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from cert_exchange.errors import BodyTooLarge, InputRefused, NotFound, NotJson
+
+_GZIP: Final = b"\x1f\x8b"
+
+
+@contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Turn what the file system says about a path that a person named into a sentence. Raises InputRefused."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename if isinstance(error.filename, str) else str(path)
+        also = f" ({where})" if Path(where) != path else ""
+        raise InputRefused(
+            f"{path} cannot be written: {error.strerror or error}{also}."
+            " Name a place in a folder that exists and that you may write to."
+        ) from error
+
+
+def read_packed(file: Path, *, limit: int) -> bytes:
+    """Read a file or standard input, unpacked when it is gzip, up to `limit` bytes.
+
+    Raises NotFound, InputRefused, NotJson for a broken gzip file, BodyTooLarge.
+    """
+    try:
+        if str(file) == "-":
+            raw = sys.stdin.buffer.read(limit + 1)
+        else:
+            with file.open("rb") as opened_file:
+                raw = opened_file.read(limit + 1)
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no file {file}.") from error
+    except OSError as error:
+        raise InputRefused(f"The file {file} cannot be read: {error.strerror}.") from error
+    if raw.startswith(_GZIP):
+        raw = _unpack(raw, file, limit=limit)
+    if len(raw) > limit:
+        raise BodyTooLarge(
+            f"{file} holds more than {limit:,} bytes, unpacked; publish it in parts."
+        )
+    return raw
+
+
+def _unpack(packed: bytes, file: Path, *, limit: int) -> bytes:
+    """Unpack gzip, also of several members one after the other, never making more than `limit` + 1 bytes."""
+    unpacked = b""
+    while packed and len(unpacked) <= limit:
+        member = zlib.decompressobj(wbits=31)
+        try:
+            unpacked += member.decompress(packed, limit + 1 - len(unpacked))
+        except zlib.error as error:
+            raise NotJson(f"{file} begins like gzip but cannot be unpacked.") from error
+        if not member.eof and len(unpacked) <= limit:
+            raise NotJson(f"{file} is a gzip file that was cut off.")
+        packed = member.unused_data
+    return unpacked
