@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 import stat
 from pathlib import Path
 
@@ -282,6 +283,40 @@ def test_a_source_takes_its_secret_from_file_or_environment(
     assert (ran.code, "every_seconds" in ran.err) == (1, True)
     assert cli("source", "pause", "s").code == 0
     assert cli("source", "list").rows()[0]["state"] == "paused"
+
+
+def test_a_source_is_removed_with_its_secret_and_a_target_of_its_name_stays(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """It is shown once more and the ledger says who removed it; what it leaves is the other's, and it can be added anew."""
+    (tmp_path / "secret").write_text("x")
+    given = (
+        "both", "--partner", "cert-b", "--url", "https://127.0.0.1:1/api/", "--remote-collection", "far",
+        "--collection", "indicators", "--secret-file", tmp_path / "secret",
+    )  # fmt: skip
+    assert cli("source", "add", *given).code == 0
+    assert cli("target", "add", *given).code == 0
+    ran = cli("source", "remove", "both")
+    assert ran.code == 0
+    shown = dict(line.split("\t") for line in ran.out.splitlines())
+    assert (shown["partner"], shown["remote collection"]) == ("cert-b", "far")
+    assert cli("source", "list").rows() == []
+    assert [row["name"] for row in cli("target", "list").rows()] == ["both"]
+    assert [file.name for file in (node_with_b / "secrets").glob("remote-*")] == [
+        "remote-push-both.secret"
+    ]
+    assert cli("source", "remove", "both").code == 3
+    assert cli("source", "add", *given).code == 0
+    assert cli("target", "remove", "both").code == 0
+    assert cli("ledger", "verify").code == 0
+    with sqlite3.connect(node_with_b / "exchange.db") as opened:
+        bodies = [row[0] for row in opened.execute("select body from ledger_lines order by id")]
+    opened.close()
+    told = [json.loads(body) for body in bodies if '.remove"' in body]
+    assert [(line["kind"], line["by"], line["facts"]["name"]) for line in told] == [
+        ("source.remove", "tester", "both"),
+        ("target.remove", "tester", "both"),
+    ]
 
 
 def test_an_unreachable_source_ends_sync_with_4_and_says_why(

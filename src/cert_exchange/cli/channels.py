@@ -1,4 +1,4 @@
-"""Commands about remote TAXII servers: sources we pull from, targets we push to, and a run at once."""
+"""Commands about remote TAXII servers: sources we pull from, targets we push to."""
 
 from __future__ import annotations
 
@@ -8,21 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from cert_exchange.cli import printing
-from cert_exchange.cli.exits import ExitCode
-from cert_exchange.cli.options import AsJson, Home, opened, read_secret
+from cert_exchange.cli.options import AsJson, Home, opened, operator, read_secret
 from cert_exchange.errors import InputRefused
-
-if TYPE_CHECKING:
-    from cert_exchange.services.syncing import RunReport
 
 source_app = typer.Typer(help="Remote collections that this node pulls from.", no_args_is_help=True)
 target_app = typer.Typer(help="Remote collections that this node pushes to.", no_args_is_help=True)
-sync_app = typer.Typer(help="Pull and push now.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A short name of your own for it.")]
 Partner = Annotated[str, typer.Option("--partner", help="The partner whose server it is.")]
@@ -252,56 +247,37 @@ def look(
     )
 
 
-@sync_app.command("now")
-def now(
-    name: Annotated[
-        str | None, typer.Argument(help="One source or target; all if not given.")
-    ] = None,
-    *,
-    as_json: AsJson = False,
-    home: Home = None,
-) -> None:
-    """Pull and push at once, also what is not due yet. Exit code 4 when one failed, 1 when objects were refused."""
+@source_app.command("remove")
+def source_remove(name: Name, *, home: Home = None) -> None:
+    """Remove a source with its cursor and its secret, shown once more. What was pulled stays."""
+    _remove("pull", name, home)
+
+
+@target_app.command("remove")
+def target_remove(name: Name, *, home: Home = None) -> None:
+    """Remove a target with its cursor and its secret, shown once more. What was pushed stays over there."""
+    _remove("push", name, home)
+
+
+def _remove(direction: Literal["pull", "push"], name: str, home: Path | None) -> None:
     from cert_exchange.services import syncing
 
-    with opened(home) as node, printing.progress("exchanging") as progress:
-        reports = syncing.sync_once(node, only=name, progress=progress)
-    if as_json:
-        printing.document([_report_document(report) for report in reports])
-    else:
-        printing.table(
-            ["name", "does", "partner", "outcome"],
-            [(r.name, r.direction, r.partner, r.outcome) for r in reports],
-            empty="there is no source or target",
-        )
-        refused = [
-            (r.name, one.stix_id, one.version, one.reason) for r in reports for one in r.refusals
-        ]
-        if refused:
-            printing.table(["name", "id", "version", "refused because"], refused)
-    for report in reports:
-        for note in report.notes:
-            printing.verdict(f"{report.name}: {note}")
-    failed = sum(1 for report in reports if not report.ok)
-    printing.verdict(f"{printing.count(len(reports), 'run')}, {failed} failed")
-    if failed:
-        raise typer.Exit(ExitCode.TEMPORARY)
-    if any(report.refusals for report in reports):
-        raise typer.Exit(ExitCode.REFUSED)
-
-
-def _report_document(report: RunReport) -> dict[str, Any]:
-    return {
-        "name": report.name,
-        "direction": report.direction,
-        "partner": report.partner,
-        "ok": report.ok,
-        "outcome": report.outcome,
-        "counts": dict(report.counts),
-        "refusals": [asdict(one) for one in report.refusals],
-        "notes": list(report.notes),
-        "next_attempt_at": printing.instant(report.next_attempt_at),
-    }
+    with opened(home) as node:
+        gone = syncing.remove(node, direction, name, by=operator())
+    printing.facts(
+        {
+            "name": gone.name,
+            "partner": gone.partner_name,
+            "url": gone.url,
+            "remote collection": gone.remote_collection,
+            "options": gone.options,
+            "cursor": gone.cursor
+            if direction == "pull"
+            else printing.instant(gone.position or None),
+            "last success": printing.instant(gone.last_success_at),
+        }
+    )
+    printing.verdict(f"{name} is removed; added again it begins anew")
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import typer
 from cert_exchange.cli import (
     channels,
     collections,
+    exchanging,
     exits,
     keeping,
     ledger,
@@ -66,7 +67,7 @@ app.add_typer(partners.app, name="partner")
 app.add_typer(policies.app, name="policy")
 app.add_typer(channels.source_app, name="source")
 app.add_typer(channels.target_app, name="target")
-app.add_typer(channels.sync_app, name="sync")
+app.add_typer(exchanging.sync_app, name="sync")
 app.add_typer(ledger.app, name="ledger")
 keeping.register(app)
 

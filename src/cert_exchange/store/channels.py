@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import Table, insert, select, update
+from sqlalchemy import Table, delete, insert, select, update
 
 from cert_exchange.errors import CursorMoved
 from cert_exchange.store.database import Transaction
@@ -263,6 +263,12 @@ def restart(tx: Transaction, channel: Channel, *, options: str) -> None:
             options=options, attempts=0, next_attempt_at=0, lease_owner=None, lease_until=0, **place
         )
     )
+
+
+def remove(tx: Transaction, channel: Channel) -> bool:
+    """Delete a channel with its place; a run in hand finds it gone and stores nothing more. False when it was gone."""
+    table = _TABLES[channel.direction]
+    return bool(tx.execute(delete(table).where(table.c.id == channel.id)).rowcount == 1)
 
 
 def find_partner(tx: Transaction, name: str) -> int | None:

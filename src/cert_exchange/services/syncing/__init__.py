@@ -6,6 +6,7 @@ from cert_exchange.services.syncing.arranging import (
     add_target,
     look_around,
     pause,
+    remove,
     restart_at,
     resume,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "due_channels",
     "look_around",
     "pause",
+    "remove",
     "restart_at",
     "resume",
     "run_channel",

@@ -1,4 +1,4 @@
-"""Sources and targets are added, paused and begun anew; a channel's row becomes a connection.
+"""Sources and targets are added, paused, begun anew and removed; a channel's row becomes a connection.
 
 1. A secret comes as a file and is copied to the node's secrets directory, readable by its owner only; the row holds
    the file's name.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cert_exchange.errors import ConfigurationInvalid, NotFound
+from cert_exchange.messages.evidence import Line
 from cert_exchange.node import Node
 from cert_exchange.remote import identity
 from cert_exchange.remote.connection import (
@@ -23,6 +24,7 @@ from cert_exchange.remote.connection import (
     make_options,
 )
 from cert_exchange.remote.discovery import Offer, discover
+from cert_exchange.services import ledger
 from cert_exchange.store import channels
 from cert_exchange.store.channels import Channel, Direction
 from cert_exchange.store.database import Transaction
@@ -87,7 +89,7 @@ def _add(
         raise ConfigurationInvalid("Give the remote collection's id or alias.")
     raw = None
     if secret is not None:
-        given["secret_file"] = f"remote-{direction}-{name}.secret"
+        given["secret_file"] = _secret_name(direction, name)
         raw = _read_given(secret)
     checked = make_options(given)
     check_url(url, insecure=checked.insecure)
@@ -139,6 +141,10 @@ def _read_given(secret: Path) -> bytes:
 
 def _word(direction: Direction) -> str:
     return "source" if direction == "pull" else "target"
+
+
+def _secret_name(direction: Direction, name: str) -> str:
+    return f"remote-{direction}-{name}.secret"
 
 
 def _secrets(node: Node) -> Path:
@@ -208,6 +214,35 @@ def restart_at(node: Node, name: str, start: str = "") -> None:
             channels.restart(tx, channel, options=make_options(values).encode())
 
     node.database.transact(work)
+
+
+def remove(node: Node, direction: Direction, name: str, *, by: str) -> Channel:
+    """Delete a source or target with its place and its secret; returns what it was. What was exchanged stays.
+
+    Added again it begins anew, and what is held already comes as duplicates. Raises NotFound.
+    """
+    now = node.now()
+
+    def work(tx: Transaction) -> Channel:
+        found = [one for one in channels.channels(tx, only=name) if one.direction == direction]
+        if not found or not channels.remove(tx, found[0]):
+            raise NotFound(f"There is no {_word(direction)} {name}.")
+        gone = found[0]
+        facts: dict[str, str | int | list[str]] = {
+            "name": name,
+            "partner": gone.partner_name,
+            "url": gone.url,
+            "remote_collection": gone.remote_collection,
+            "cursor": (gone.cursor or "") if direction == "pull" else gone.position,
+        }
+        ledger.record(tx, Line(f"{_word(direction)}.remove", now, by, facts=facts))
+        return gone
+
+    gone = node.database.transact(work)
+    # Only the copy that `add` made under this name: an option may name a file that others need.
+    if decode_options(gone.options).secret_file == _secret_name(direction, name):
+        (_secrets(node) / _secret_name(direction, name)).unlink(missing_ok=True)
+    return gone
 
 
 def _as_given(options: Options) -> dict[str, Any]:
