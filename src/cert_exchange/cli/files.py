@@ -25,7 +25,8 @@ def writing_to(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename if isinstance(error.filename, str) else str(path)
-        also = f" ({where})" if Path(where) != path else ""
+        # A name of ours beside the file tells a person nothing.
+        also = "" if Path(where).absolute().parent == path.absolute().parent else f" ({where})"
         raise InputRefused(
             f"{path} cannot be written: {error.strerror or error}{also}."
             " Name a place in a folder that exists and that you may write to."

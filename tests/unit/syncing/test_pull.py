@@ -414,6 +414,27 @@ def test_a_worker_that_was_overtaken_stores_nothing(node: Node, neighbour):
     assert "runs this channel now" in sync(node).outcome
 
 
+def test_a_source_that_is_removed_while_it_runs_stores_nothing_more(node: Node, neighbour):
+    """The run in hand finds its row gone: the page leaves nothing, and a new source of that name is not its own."""
+    scene = Scene.set_up(node)
+    collection = Collection(dated(theirs("a")))
+
+    def take_away(asked: Asked) -> Reply | None:
+        if asked.path.endswith("/objects/"):
+            syncing.remove(node, "pull", "from-b", by="tester")
+        return None
+
+    collection.before = take_away
+    add_source(node, neighbour(collection))
+    report = sync(node)
+    assert not report.ok
+    assert received(scene) == []
+    collection.before = lambda _asked: None
+    add_source(node, neighbour(collection))
+    assert sync(node).ok
+    assert len(received(scene)) == 1
+
+
 def test_two_workers_race_for_one_source(node: Node, neighbour):
     """Four at once: one runs it, the others say so; nothing is doubled."""
     scene = Scene.set_up(node)
