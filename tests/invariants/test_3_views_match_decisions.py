@@ -212,7 +212,7 @@ def test_views_are_what_the_decisions_say(home_with_partners: Path) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=8, stateful_step_count=40, deadline=None,
+            max_examples=6, stateful_step_count=40, deadline=None,
             suppress_health_check=list(HealthCheck), derandomize=True, database=None,
             phases=[Phase.explicit, Phase.generate],  # a failure tells its steps; shrinking takes minutes
         ),

@@ -127,11 +127,13 @@ class Closing:
                 continue
             if self.pool.is_carried_type(ident):
                 newest = self._carriable(ident, line.view)
-                if newest is not None and newest.id == line.object:
+                other = any(view == line.view for view, _ in allowed)
+                if newest is not None and newest.id == line.object and (line.carried or not other):
                     self.result.carried_now[key] = True  # dropped later when nobody needs it
                     continue
                 if newest is not None:
-                    if (line.view, newest.id) not in lines:
+                    # What stood there by a rule may be needed by nobody: `_carry_into_dependants` looks.
+                    if line.carried and (line.view, newest.id) not in lines:
                         self.result.gains.setdefault(
                             (line.view, newest.id), Gain(newest, line.view, "carried", carried=True)
                         )
