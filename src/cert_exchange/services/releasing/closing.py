@@ -181,9 +181,8 @@ class Closing:
         for target, view in reference_rows.views_with_dependants(self.tx, targets, views):
             self.exposed.add(target)
             lines = [line for line in self.sight.live.get(target, ()) if line.view == view]
-            if any((line.view, line.object) not in self.result.losses for line in lines):
-                continue
-            if any((view, v.id) in self.result.gains for v in self.pool.by_ident[target]):
+            stays = any((line.view, line.object) not in self.result.losses for line in lines)
+            if stays or any((view, v.id) in self.result.gains for v in self.pool.by_ident[target]):
                 continue
             newest = self._carriable(target, view)
             if newest is not None:
