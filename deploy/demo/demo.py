@@ -296,9 +296,16 @@ def exchange(a: DemoNode, b: DemoNode, report: Report) -> None:
 
 
 def sync(node: DemoNode) -> list[dict[str, Any]]:
-    """Pull and push now."""
-    found: list[dict[str, Any]] = json.loads(node.cli("sync", "now", "--json", accept=(0, 1, 4)))
-    return found
+    """Pull and push now; where the node's own worker is at it this very moment, again when it is done."""
+    deadline = time.monotonic() + 30
+    while True:
+        found: list[dict[str, Any]] = json.loads(
+            node.cli("sync", "now", "--json", accept=(0, 1, 4))
+        )
+        busy = [run for run in found if run["outcome"].startswith("Another worker")]
+        if not busy or time.monotonic() > deadline:
+            return found
+        time.sleep(1)
 
 
 def show_figures(a: DemoNode, b: DemoNode, report: Report) -> None:
