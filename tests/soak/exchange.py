@@ -202,7 +202,8 @@ class Writer:
         if thing is None or thing.withdrawn:
             return False
         old = max(thing.out) - self.rng.randrange(1, 10)
-        return old not in thing.out and self._send(thing, old)
+        # `modified` never lies before `created` (STIX 2.1 3.2), which is instant 0.
+        return old >= 0 and old not in thing.out and self._send(thing, old)
 
     def _withdraw(self, turn: int) -> bool:
         thing = self._any(self.own)

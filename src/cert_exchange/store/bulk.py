@@ -26,7 +26,12 @@ def insert_rows(
     """
     if not rows:
         return
-    tx.exec_driver_sql(_statement(tuple(columns), tx.dialect), list(rows))
+    driver: Any = tx.connection.driver_connection
+    statement = _statement(tuple(columns), tx.dialect)
+    if len(rows) == 1:
+        driver.execute(statement, rows[0])
+    else:
+        driver.cursor().executemany(statement, rows)
 
 
 @lru_cache(maxsize=64)

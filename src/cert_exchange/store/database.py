@@ -35,13 +35,20 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql import ClauseElement
 
 from cert_exchange.errors import ConfigurationInvalid, StoreUnavailable
-from cert_exchange.store.failures import Verdict, judge, translated
+from cert_exchange.store.failures import (
+    Verdict,
+    is_conflict,
+    judge,
+    of_a_driver,
+    translated,
+)
 from cert_exchange.store.raw import Prepared, RawPool, RawReader, forgetful, prepare
+from cert_exchange.store.statements import Kept
 from cert_exchange.store.turns import Turns
 
 Transaction = Connection
@@ -151,10 +158,12 @@ class Database:
                         transaction.rollback()
                         raise
                     return result
-            except SQLAlchemyError as error:
+            except Exception as error:
+                if not isinstance(error, SQLAlchemyError) and not of_a_driver(error):
+                    raise
                 verdict = judge(error)
                 lost = verdict is Verdict.LOST and not committing
-                again = verdict is Verdict.AGAIN or lost or isinstance(error, IntegrityError)
+                again = verdict is Verdict.AGAIN or lost or is_conflict(error)
                 # SQLite's one writer meets nobody: what failed would fail again, and "locked" has waited already.
                 if not again or attempt == TRIES or self.dialect == "sqlite":
                     raise translated(error) from None
@@ -172,8 +181,10 @@ class Database:
         try:
             with self._readers.connect() as connection, connection.begin():
                 yield connection
-        except SQLAlchemyError as error:
-            raise translated(error) from None
+        except Exception as error:
+            if isinstance(error, SQLAlchemyError) or of_a_driver(error):
+                raise translated(error) from None
+            raise
 
     def raw_reader(self) -> RawReader:
         """A context manager that yields a DBAPI connection in autocommit, for single statements of the hot path.
@@ -243,7 +254,11 @@ def _sqlite(url: URL) -> tuple[Engine, Engine]:
             max_overflow=overflow,
             pool_timeout=BUSY_SECONDS,
             hide_parameters=True,
-            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+            connect_args={
+                "timeout": BUSY_SECONDS,
+                "check_same_thread": False,
+                "cached_statements": 512,
+            },
         )
 
         def connected(connection: Any, _record: Any) -> None:
@@ -317,22 +332,22 @@ def reserve_ids(tx: Transaction, table: Table, count: int) -> Sequence[int]:
     insert before reserving again.
     """
     if tx.dialect.name == "sqlite":
-        last = tx.execute(_greatest(table)).scalar_one()
+        [(last,)] = _greatest(table).rows(tx)
         return range(last + 1, last + 1 + count)
-    return sorted(row[0] for row in tx.execute(_next_values(table), {"count": count}))
+    return sorted(row[0] for row in _next_values(table).rows(tx, {"count": count}))
 
 
 @lru_cache(maxsize=64)
-def _greatest(table: Table) -> Select[int]:
+def _greatest(table: Table) -> Kept:
     (key,) = table.primary_key.columns
-    return select(func.coalesce(func.max(key), 0))
+    return Kept(select(func.coalesce(func.max(key), 0)))
 
 
 @lru_cache(maxsize=64)
-def _next_values(table: Table) -> Select[int]:
+def _next_values(table: Table) -> Kept:
     (key,) = table.primary_key.columns
     series = func.generate_series(1, bindparam("count", type_=Integer)).table_valued("n")
-    return select(func.nextval(f"{table.name}_{key.name}_seq")).select_from(series)
+    return Kept(select(func.nextval(f"{table.name}_{key.name}_seq")).select_from(series))
 
 
 @contextmanager

@@ -56,6 +56,14 @@ def of_a_driver(error: object) -> bool:
     return isinstance(error, sqlite3.Error) or of_postgresql(error)
 
 
+def is_conflict(error: BaseException) -> bool:
+    """Whether a constraint was broken: of two writers that met, the second may find now what the first made."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.IntegrityError):
+        return True
+    return of_postgresql(cause) and (cause.sqlstate or "").startswith("23")
+
+
 def judge(error: BaseException) -> Verdict:
     """What an error of the engine or driver means."""
     if isinstance(error, PoolTimeout):

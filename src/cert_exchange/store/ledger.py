@@ -17,11 +17,12 @@ from sqlalchemy import bindparam, func, insert, select, update
 from cert_exchange.errors import CursorMoved
 from cert_exchange.messages.evidence import GENESIS, chain_hash
 from cert_exchange.store.database import Transaction, reserve_ids, streamed
+from cert_exchange.store.statements import Kept
 from cert_exchange.store.tables import ledger_head, ledger_lines
 
 HEAD: Final = 1
 BATCH: Final = 500
-_APPEND: Final = insert(ledger_lines)
+_APPEND: Final = Kept(insert(ledger_lines).values(id=bindparam("number"), body=bindparam("text")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def reserve_line(tx: Transaction) -> int:
 
 def write_line(tx: Transaction, line_id: int, body: str) -> None:
     """Append a line, unsealed."""
-    tx.execute(_APPEND, {"id": line_id, "body": body})
+    _APPEND.run(tx, {"number": line_id, "text": body})
 
 
 def head(tx: Transaction) -> tuple[int, bytes]:

@@ -2,20 +2,19 @@
 
 1. A version is stored once, by (identifier, version, origin); its bytes once, by digest.
 2. Nothing here decides: the caller says what is new (services.publishing) and who may see it (services.releasing).
-3. Every list that goes into one statement is cut into parts of `PART` values: SQLite takes at most 32,766.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from sqlalchemy import bindparam, insert, select, update
 
 from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.database import Transaction, reserve_ids
+from cert_exchange.store.statements import Kept, among
 from cert_exchange.store.tables import (
     ObjectStatus,
     identifiers,
@@ -25,9 +24,6 @@ from cert_exchange.store.tables import (
     references,
     renditions,
 )
-
-PART: Final = 900
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,32 +80,42 @@ class NewVersion:
     """(target ident, role)"""
 
 
-# Statements of the write path are made once: building them anew was a third of a small transaction's time.
-_IDENTS: Final[Any] = bindparam("idents", expanding=True)
-_IDENTS_OF: Final = select(identifiers.c.stix_id, identifiers.c.num).where(
-    identifiers.c.stix_id.in_(bindparam("ids", expanding=True))
+_IDENTS_OF: Final = Kept(
+    select(identifiers.c.stix_id, identifiers.c.num).where(among(identifiers.c.stix_id, "ids")),
+    "ids",
 )
-_RENDITIONS_OF: Final = select(renditions.c.digest, renditions.c.id).where(
-    renditions.c.digest.in_(bindparam("digests", expanding=True))
+_RENDITIONS_OF: Final = Kept(
+    select(renditions.c.digest, renditions.c.id).where(among(renditions.c.digest, "digests")),
+    "digests",
 )
-_BLOCKED: Final = select(identifiers.c.num).where(
-    identifiers.c.num.in_(_IDENTS), identifiers.c.blocked_at.is_not(None)
+_BLOCKED: Final = Kept(
+    select(identifiers.c.num).where(
+        among(identifiers.c.num, "idents"), identifiers.c.blocked_at.is_not(None)
+    ),
+    "idents",
 )
-
-
-def parts(values: Iterable[T]) -> Iterator[list[T]]:
-    """Cut values into lists of at most PART."""
-    iterator = iter(values)
-    while part := list(islice(iterator, PART)):
-        yield part
+_TAKE_BACK = (
+    update(memberships)
+    .where(among(memberships.c.object, "objects"), memberships.c.taken_back_at.is_(None))
+    .values(taken_back_at=bindparam("at"), taken_back_by=bindparam("by"))
+)
+_TAKE_BACK_EVERYWHERE: Final = Kept(_TAKE_BACK, "objects")
+_TAKE_BACK_HERE: Final = Kept(
+    _TAKE_BACK.where(memberships.c.collection == bindparam("place")), "objects"
+)
+_PUT_BACK: Final = Kept(
+    update(memberships)
+    .where(
+        memberships.c.object == bindparam("number"),
+        memberships.c.collection == bindparam("place"),
+    )
+    .values(taken_back_at=None, taken_back_by=None, added_at=bindparam("at"))
+)
 
 
 def idents_of(tx: Transaction, stix_ids: Collection[str]) -> dict[str, int]:
     """The numbers of the ids that are known; unknown ones are left out."""
-    found: dict[str, int] = {}
-    for part in parts(sorted(stix_ids)):
-        found.update((row[0], row[1]) for row in tx.execute(_IDENTS_OF, {"ids": part}))
-    return found
+    return dict(_IDENTS_OF.among(tx, "ids", sorted(stix_ids)))
 
 
 def number_idents(tx: Transaction, stix_ids: Collection[str]) -> tuple[dict[str, int], set[int]]:
@@ -131,11 +137,7 @@ def store_renditions(tx: Transaction, bodies: Mapping[bytes, bytes]) -> dict[byt
 
     `bodies` maps SHA-256 digests to canonical UTF-8 JSON.
     """
-    found: dict[bytes, int] = {}
-    for part in parts(sorted(bodies)):
-        found.update(
-            (bytes(row[0]), row[1]) for row in tx.execute(_RENDITIONS_OF, {"digests": part})
-        )
+    found: dict[bytes, int] = dict(_RENDITIONS_OF.among(tx, "digests", sorted(bodies)))
     missing = [digest for digest in bodies if digest not in found]
     if missing:
         ids = reserve_ids(tx, renditions, len(missing))
@@ -202,26 +204,14 @@ def take_back(
     at: int,
 ) -> int:
     """Mark memberships as taken back (in one collection, or in all); how many were not so before."""
-    changed = 0
-    for part in parts(object_ids):
-        statement = (
-            update(memberships)
-            .where(memberships.c.object.in_(part), memberships.c.taken_back_at.is_(None))
-            .values(taken_back_at=at, taken_back_by=by)
-        )
-        if collection is not None:
-            statement = statement.where(memberships.c.collection == collection)
-        changed += tx.execute(statement).rowcount
-    return changed
+    if collection is None:
+        return _TAKE_BACK_EVERYWHERE.run_among(tx, "objects", object_ids, at=at, by=by)
+    return _TAKE_BACK_HERE.run_among(tx, "objects", object_ids, at=at, by=by, place=collection)
 
 
 def put_back(tx: Transaction, object_id: int, *, collection: int, at: int) -> None:
     """Its owner posts again what it had taken back (DECISIONS 6)."""
-    tx.execute(
-        update(memberships)
-        .where(memberships.c.object == object_id, memberships.c.collection == collection)
-        .values(taken_back_at=None, taken_back_by=None, added_at=at)
-    )
+    _PUT_BACK.run(tx, {"number": object_id, "place": collection, "at": at})
 
 
 def block(tx: Transaction, ident: int, *, at: int | None) -> None:
@@ -231,10 +221,7 @@ def block(tx: Transaction, ident: int, *, at: int | None) -> None:
 
 def blocked(tx: Transaction, idents: Collection[int]) -> set[int]:
     """Which of these ids the desk blocked."""
-    found: set[int] = set()
-    for part in parts(idents):
-        found.update(tx.execute(_BLOCKED, {"idents": part}).scalars())
-    return found
+    return {row[0] for row in _BLOCKED.among(tx, "idents", idents)}
 
 
 def promote(tx: Transaction, object_id: int) -> None:

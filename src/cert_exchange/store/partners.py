@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import bindparam, delete, insert, select, text, update
 
 from cert_exchange.store.database import Transaction, reserve_ids
+from cert_exchange.store.statements import Kept
 from cert_exchange.store.tables import audience_members, partner_identities, partners
 
 
@@ -51,6 +53,20 @@ _COLUMNS = (
     partners.c.empty_objects_list,
     partners.c.requests_per_minute,
     partners.c.added_at,
+)
+
+_RELAYS_ANY: Final = Kept(
+    select(partners.c.name, partners.c.relays_any).where(partners.c.id == bindparam("number"))
+)
+_IDENTITIES_OF: Final = Kept(
+    select(partner_identities.c.stix_id, partner_identities.c.relayed).where(
+        partner_identities.c.partner == bindparam("number")
+    )
+)
+_SPOKEN: Final = Kept(
+    select(partner_identities.c.stix_id, partner_identities.c.partner).where(
+        partner_identities.c.relayed.is_(False)
+    )
 )
 
 
@@ -125,14 +141,8 @@ def set_suspended(tx: Transaction, partner: int, at: int | None) -> None:
 
 def authority(tx: Transaction, partner: int) -> Authority:
     """What the partner of this id may bring; it exists."""
-    name, relays_any = tx.execute(
-        select(partners.c.name, partners.c.relays_any).where(partners.c.id == partner)
-    ).one()
-    rows = tx.execute(
-        select(partner_identities.c.stix_id, partner_identities.c.relayed).where(
-            partner_identities.c.partner == partner
-        )
-    ).all()
+    [(name, relays_any)] = _RELAYS_ANY.rows(tx, {"number": partner})
+    rows = _IDENTITIES_OF.rows(tx, {"number": partner})
     return Authority(
         partner,
         name,
@@ -144,12 +154,7 @@ def authority(tx: Transaction, partner: int) -> Authority:
 
 def spoken_identities(tx: Transaction) -> dict[str, int]:
     """STIX identity -> the partner who speaks for it."""
-    rows = tx.execute(
-        select(partner_identities.c.stix_id, partner_identities.c.partner).where(
-            partner_identities.c.relayed.is_(False)
-        )
-    )
-    return {row[0]: row[1] for row in rows}
+    return dict(_SPOKEN.rows(tx))
 
 
 def identities(tx: Transaction) -> dict[int, tuple[list[str], list[str]]]:

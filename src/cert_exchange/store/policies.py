@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import and_, delete, func, insert, select, update
 
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.objects import parts
+from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
     audience_members,
     audiences,

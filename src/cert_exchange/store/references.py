@@ -8,25 +8,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, delete, exists, insert, select
+from sqlalchemy import and_, bindparam, delete, exists, insert, not_, select
 
 from cert_exchange.stix.references import Role
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.objects import parts
+from cert_exchange.store.statements import Kept, among
 from cert_exchange.store.tables import live, objects, references, waiting
+
+_REFERENCES_OF: Final = Kept(
+    select(references.c.source, references.c.target, references.c.role).where(
+        among(references.c.source, "sources")
+    ),
+    "sources",
+)
 
 
 def references_of(tx: Transaction, object_ids: Iterable[int]) -> dict[int, list[tuple[int, int]]]:
     """What each version refers to: (target ident, role)."""
-    statement = select(references.c.source, references.c.target, references.c.role).where(
-        references.c.source.in_(bindparam("sources", expanding=True))
-    )
     found: dict[int, list[tuple[int, int]]] = {}
-    for part in parts(object_ids):
-        for row in tx.execute(statement, {"sources": part}):
-            found.setdefault(row[0], []).append((row[1], row[2]))
+    for source, target, role in _REFERENCES_OF.among(tx, "sources", object_ids):
+        found.setdefault(source, []).append((target, role))
     return found
 
 
@@ -40,6 +43,47 @@ def _dependants(target: Any) -> Any:
     )
 
 
+_NEEDED_BY: Final = Kept(
+    select(
+        exists(
+            _dependants(references.c.target == bindparam("target")).where(
+                among(references.c.role, "roles"),
+                live.c.view == bindparam("v"),
+                not_(among(live.c.ident, "besides")),
+            )
+        )
+    ),
+    "roles",
+    "besides",
+)
+_DEPENDANT_VIEWS: Final = Kept(
+    _dependants(among(references.c.target, "targets"))
+    .with_only_columns(references.c.target, live.c.view)
+    .where(
+        references.c.role != Role.EXTENSION.value,
+        among(live.c.view, "views"),
+        live.c.ident != references.c.target,
+    )
+    .distinct(),
+    "targets",
+    "views",
+)
+_WAITING_ON: Final = Kept(
+    select(objects.c.ident)
+    .join(waiting, waiting.c.object == objects.c.id)
+    .where(waiting.c.audience == bindparam("audience"), among(waiting.c.target, "targets"))
+    .distinct(),
+    "targets",
+)
+_FORGET: Final = Kept(
+    delete(waiting).where(
+        waiting.c.audience == bindparam("audience"), among(waiting.c.object, "objects")
+    ),
+    "objects",
+)
+_WAIT: Final = Kept(insert(waiting))
+
+
 def has_live_dependant(
     tx: Transaction,
     target: int,
@@ -49,46 +93,24 @@ def has_live_dependant(
     besides: Collection[int] = (),
 ) -> bool:
     """Whether another object's version in force in the view refers to `target`; those `besides` do not count."""
-    condition = _dependants(references.c.target == target).where(
-        references.c.role.in_(list(roles)),
-        live.c.view == view,
-        live.c.ident.not_in([target, *besides]),
+    [(answer,)] = _NEEDED_BY.rows(
+        tx, {"target": target, "v": view, "roles": list(roles), "besides": [target, *besides]}
     )
-    return bool(tx.execute(select(exists(condition))).scalar_one())
+    return bool(answer)
 
 
 def views_with_dependants(
     tx: Transaction, targets: Iterable[int], views: Collection[int]
 ) -> list[tuple[int, int]]:
     """(target, view) where a version in force refers to the target, extension keys aside."""
-    found: list[tuple[int, int]] = []
-    for part in parts(targets):
-        rows = tx.execute(
-            _dependants(references.c.target.in_(part))
-            .with_only_columns(references.c.target, live.c.view)
-            .where(
-                references.c.role != Role.EXTENSION.value,
-                live.c.view.in_(list(views)),
-                live.c.ident != references.c.target,
-            )
-            .distinct()
-        )
-        found.extend((row[0], row[1]) for row in rows)
-    return sorted(found)
+    if not views:
+        return []
+    return sorted(_DEPENDANT_VIEWS.among(tx, "targets", targets, views=views))
 
 
 def waiting_on(tx: Transaction, idents: Iterable[int], audience: int) -> set[int]:
     """The ids whose allowed versions wait, in this audience, for one of these."""
-    found: set[int] = set()
-    for part in parts(idents):
-        rows = tx.execute(
-            select(objects.c.ident)
-            .join(waiting, waiting.c.object == objects.c.id)
-            .where(waiting.c.audience == audience, waiting.c.target.in_(part))
-            .distinct()
-        )
-        found.update(row[0] for row in rows)
-    return found
+    return {row[0] for row in _WAITING_ON.among(tx, "targets", idents, audience=audience)}
 
 
 def replace_waiting(
@@ -98,12 +120,7 @@ def replace_waiting(
     missing: Sequence[tuple[int, int]],
 ) -> None:
     """Forget what these versions waited for and write down what they wait for now: (object, target)."""
-    for part in parts(considered):
-        tx.execute(
-            delete(waiting).where(waiting.c.audience == audience, waiting.c.object.in_(part))
-        )
-    if missing:
-        tx.execute(
-            insert(waiting),
-            [{"audience": audience, "object": obj, "target": target} for obj, target in missing],
-        )
+    _FORGET.run_among(tx, "objects", considered, audience=audience)
+    _WAIT.run_each(
+        tx, [{"audience": audience, "object": obj, "target": target} for obj, target in missing]
+    )

@@ -19,7 +19,7 @@ from sqlalchemy import and_, bindparam, delete, select, update
 from cert_exchange.stix.references import Role
 from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.objects import parts
+from cert_exchange.store.statements import Kept, among
 from cert_exchange.store.tables import (
     audience_members,
     audiences,
@@ -111,70 +111,80 @@ class LiveLine(NamedTuple):
 
 _LOG_COLUMNS: Final = tuple(release_log.c[name] for name in LogLine._fields)
 _LIVE_COLUMNS: Final = tuple(live.c[name] for name in LiveLine._fields)
-_HEADS: Final = (
-    select(views.c.id, views.c.audience, views.c.collection, views.c.head)
-    .where(views.c.closed_at.is_(None))
-    .order_by(views.c.id)
-)
-_LOCKED_HEADS: Final = _HEADS.with_for_update()
-_MEMBERS: Final = (
+_HEADS = select(views.c.id, views.c.audience, views.c.collection, views.c.head).order_by(views.c.id)
+_READ_HEADS: Final = Kept(_HEADS)
+_LOCKED_HEADS: Final = Kept(_HEADS.with_for_update())
+_MEMBERS: Final = Kept(
     select(audience_members.c.audience, partners.c.id, partners.c.name)
     .join(partners, partners.c.id == audience_members.c.partner)
     .where(audience_members.c.until.is_(None))
 )
-_AUDIENCES: Final = (
+_AUDIENCES: Final = Kept(
     select(audiences.c.id, audiences.c.name, audiences.c.policy, policies.c.id, policies.c.text)
     .outerjoin(
         policies, and_(policies.c.name == audiences.c.policy, policies.c.replaced_at.is_(None))
     )
     .order_by(audiences.c.id)
 )
-_DEPENDANTS: Final = (
+_DEPENDANTS: Final = Kept(
     select(references.c.target, references.c.source, objects.c.ident)
     .join(objects, objects.c.id == references.c.source)
-    .where(
-        references.c.target.in_(bindparam("targets", expanding=True)),
-        references.c.role != Role.EXTENSION.value,
-    )
+    .where(among(references.c.target, "targets"), references.c.role != Role.EXTENSION.value),
+    "targets",
 )
-_COLLECTIONS: Final = select(collections.c.id, collections.c.uuid, collections.c.alias)
-_PARTNERS: Final = select(partners.c.id, partners.c.name)
-_MOVE_HEAD: Final = update(views).where(views.c.id == bindparam("v")).values(head=bindparam("h"))
+_COLLECTIONS: Final = Kept(select(collections.c.id, collections.c.uuid, collections.c.alias))
+_PARTNERS: Final = Kept(select(partners.c.id, partners.c.name))
+_MOVE_HEAD: Final = Kept(
+    update(views).where(views.c.id == bindparam("v")).values(head=bindparam("h"))
+)
+_AT_POSITION = and_(live.c.view == bindparam("v"), live.c.position == bindparam("p"))
+_LEAVE: Final = Kept(delete(live).where(_AT_POSITION))
+_MARK: Final = Kept(
+    update(live)
+    .where(_AT_POSITION)
+    .values(is_last=bindparam("last"), is_first=bindparam("first"), carried=bindparam("c"))
+)
 
 
 def lock_heads(tx: Transaction) -> list[Head]:
     """Lock the heads of all open views, in id order, until the transaction ends (DECISIONS 3)."""
-    return [Head(*row) for row in tx.execute(_LOCKED_HEADS)]
+    return [Head(*row) for row in _LOCKED_HEADS.rows(tx)]
 
 
 def read_heads(conn: Transaction) -> list[Head]:
     """The heads of all open views, unlocked: for looking only."""
-    return [Head(*row) for row in conn.execute(_HEADS)]
+    return [Head(*row) for row in _READ_HEADS.rows(conn)]
 
 
 def audiences_in_force(tx: Transaction) -> list[Audience]:
     """Every audience with its present members and the active version of its policy, by id."""
     members: dict[int, dict[int, str]] = {}
-    for row in tx.execute(_MEMBERS):
+    for row in _MEMBERS.rows(tx):
         members.setdefault(row[0], {})[row[1]] = row[2]
     return [
         Audience(row[0], row[1], row[2], members.get(row[0], {}), row[3], row[4])
-        for row in tx.execute(_AUDIENCES)
+        for row in _AUDIENCES.rows(tx)
     ]
 
 
 def collection_names(tx: Transaction) -> dict[int, tuple[str, str | None]]:
     """Collection id -> (uuid, alias)."""
-    return {row[0]: (row[1], row[2]) for row in tx.execute(_COLLECTIONS)}
+    return {row[0]: (row[1], row[2]) for row in _COLLECTIONS.rows(tx)}
 
 
 _LIVE = select(
     live.c.view, live.c.position, live.c.object, live.c.ident, live.c.version_key, live.c.origin,
     live.c.is_last, live.c.is_first, live.c.carried, live.c.rendition,
 )  # fmt: skip
-_LIVE_OF = _LIVE.where(
-    live.c.view.in_(bindparam("views", expanding=True)),
-    live.c.ident.in_(bindparam("idents", expanding=True)),
+_LIVE_OF: Final = Kept(
+    _LIVE.where(among(live.c.view, "views"), among(live.c.ident, "idents")), "views", "idents"
+)
+_VISIBLE: Final = Kept(
+    select(live.c.ident, live.c.view).where(
+        among(live.c.view, "views"), among(live.c.ident, "idents")
+    ),
+    "views",
+    "idents",
 )
 
 
@@ -188,12 +198,9 @@ def live_of(row: Sequence[Any]) -> Live:
 
 def live_rows(tx: Transaction, views_: Collection[int], idents: Iterable[int]) -> list[Live]:
     """The lines in force for these ids in these views."""
-    found: list[Live] = []
-    if views_:
-        for part in parts(idents):
-            rows = tx.execute(_LIVE_OF, {"views": list(views_), "idents": part})
-            found.extend(live_of(row) for row in rows)
-    return found
+    if not views_:
+        return []
+    return [live_of(row) for row in _LIVE_OF.among(tx, "idents", idents, views=list(views_))]
 
 
 def live_idents_after(
@@ -231,10 +238,9 @@ def live_dependants(
     # is short.
     needs: dict[int, list[int]] = {}
     idents: set[int] = set()
-    for part in parts(targets):
-        for target, source, ident in tx.execute(_DEPENDANTS, {"targets": part}):
-            needs.setdefault(source, []).append(target)
-            idents.add(ident)
+    for target, source, ident in _DEPENDANTS.among(tx, "targets", targets):
+        needs.setdefault(source, []).append(target)
+        idents.add(ident)
     return [
         (target, line)
         for line in live_rows(tx, views_, idents)
@@ -244,22 +250,17 @@ def live_dependants(
 
 def partner_names(tx: Transaction) -> dict[int, str]:
     """Partner id -> name, suspended ones included."""
-    return {row[0]: row[1] for row in tx.execute(_PARTNERS)}
+    return dict(_PARTNERS.rows(tx))
 
 
 def visible_idents(
     tx: Transaction, views_: Collection[int], idents: Iterable[int]
 ) -> dict[int, set[int]]:
     """Which of these ids are in force, and in which of the views."""
-    statement = select(live.c.ident, live.c.view).where(
-        live.c.view.in_(bindparam("views", expanding=True)),
-        live.c.ident.in_(bindparam("idents", expanding=True)),
-    )
     found: dict[int, set[int]] = {}
     if views_:
-        for part in parts(idents):
-            for row in tx.execute(statement, {"views": list(views_), "idents": part}):
-                found.setdefault(row[0], set()).add(row[1])
+        for ident, view in _VISIBLE.among(tx, "idents", idents, views=list(views_)):
+            found.setdefault(ident, set()).add(view)
     return found
 
 
@@ -275,35 +276,18 @@ def append(
     `lost` are (view, position) rows that leave `live`; `heads` the new last instant of each view.
     Rows that stay but are no longer last or first are the caller's to `mark`.
     """
-    if lost:
-        tx.execute(
-            delete(live).where(live.c.view == bindparam("v"), live.c.position == bindparam("p")),
-            [{"v": view, "p": position} for view, position in lost],
-        )
+    _LEAVE.run_each(tx, [{"v": view, "p": position} for view, position in lost])
     insert_rows(tx, _LOG_COLUMNS, lines)
     insert_rows(tx, _LIVE_COLUMNS, gained)
-    if heads:
-        tx.execute(
-            _MOVE_HEAD,
-            [{"v": view, "h": head} for view, head in heads.items()],
-        )
+    _MOVE_HEAD.run_each(tx, [{"v": view, "h": head} for view, head in heads.items()])
 
 
 def mark(tx: Transaction, rows: Sequence[tuple[int, int, bool, bool, bool]]) -> None:
     """Write (view, position, is_last, is_first, carried) where they changed."""
-    if rows:
-        tx.execute(
-            update(live)
-            .where(live.c.view == bindparam("v"), live.c.position == bindparam("p"))
-            .values(is_last=bindparam("last"), is_first=bindparam("first"), carried=bindparam("c")),
-            [
-                {
-                    "v": view,
-                    "p": position,
-                    "last": int(last),
-                    "first": int(first),
-                    "c": int(carried),
-                }
-                for view, position, last, first, carried in rows
-            ],
-        )
+    _MARK.run_each(
+        tx,
+        [
+            {"v": view, "p": position, "last": int(last), "first": int(first), "c": int(carried)}
+            for view, position, last, first, carried in rows
+        ],
+    )

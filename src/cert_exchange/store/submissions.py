@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import delete, insert, select
 
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.statements import Kept
 from cert_exchange.store.tables import submissions
+
+_KEEP: Final = Kept(insert(submissions))
 
 
 def keep(
     tx: Transaction, submission_id: str, *, partner: int, collection: int, at: int, body: str
 ) -> None:
     """Store a status resource as it will be served."""
-    tx.execute(
-        insert(submissions).values(
-            id=submission_id, partner=partner, collection=collection, requested_at=at, body=body
-        )
+    _KEEP.run(
+        tx,
+        {
+            "id": submission_id,
+            "partner": partner,
+            "collection": collection,
+            "requested_at": at,
+            "body": body,
+        },
     )
 
 

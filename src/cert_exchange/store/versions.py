@@ -1,7 +1,7 @@
 """What is stored of object versions, read in bulk.
 
 1. Nothing here decides or changes anything; `objects` writes.
-2. Every list that goes into one statement is cut into parts (`objects.parts`).
+2. Lists have any length (`statements.Kept.among`).
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import func, select
 
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.objects import Membership, Version, parts
+from cert_exchange.store.objects import Membership, Version
+from cert_exchange.store.statements import Kept, among
 from cert_exchange.store.tables import ObjectStatus, identifiers, memberships, objects, renditions
 
-_IDENTS: Final[Any] = bindparam("idents", expanding=True)
 _VERSION = (
     select(
         objects.c.id,
@@ -39,34 +39,43 @@ _VERSION = (
     .join(renditions, renditions.c.id == objects.c.rendition)
 )
 
-_VERSIONS_OF = _VERSION.where(objects.c.ident.in_(bindparam("idents", expanding=True))).order_by(
-    objects.c.ident, objects.c.version_key, objects.c.id
+_VERSIONS_OF: Final = Kept(
+    _VERSION.where(among(objects.c.ident, "idents")).order_by(
+        objects.c.ident, objects.c.version_key, objects.c.id
+    ),
+    "idents",
 )
 
-_MEMBERSHIPS_OF: Final = select(
-    memberships.c.object,
-    memberships.c.collection,
-    memberships.c.added_at,
-    memberships.c.taken_back_at,
-    memberships.c.taken_back_by,
-).where(memberships.c.object.in_(bindparam("objects", expanding=True)))
-
-_BODIES: Final = select(renditions.c.id, renditions.c.body).where(
-    renditions.c.id.in_(bindparam("ids", expanding=True))
+_MEMBERSHIPS_OF: Final = Kept(
+    select(
+        memberships.c.object,
+        memberships.c.collection,
+        memberships.c.added_at,
+        memberships.c.taken_back_at,
+        memberships.c.taken_back_by,
+    ).where(among(memberships.c.object, "objects")),
+    "objects",
 )
 
-_STIX_IDS: Final = select(identifiers.c.num, identifiers.c.stix_id).where(
-    identifiers.c.num.in_(_IDENTS)
+_BODIES: Final = Kept(
+    select(renditions.c.id, renditions.c.body).where(among(renditions.c.id, "ids")), "ids"
 )
 
-_HELD: Final = (
+_STIX_IDS: Final = Kept(
+    select(identifiers.c.num, identifiers.c.stix_id).where(among(identifiers.c.num, "idents")),
+    "idents",
+)
+
+_HELD: Final = Kept(
     select(objects.c.ident)
-    .where(objects.c.ident.in_(_IDENTS), objects.c.status == ObjectStatus.ACCEPTED.value)
-    .distinct()
+    .where(among(objects.c.ident, "idents"), objects.c.status == ObjectStatus.ACCEPTED.value)
+    .distinct(),
+    "idents",
 )
 
-_ORIGINS: Final = (
-    select(objects.c.ident, objects.c.origin).where(objects.c.ident.in_(_IDENTS)).distinct()
+_ORIGINS: Final = Kept(
+    select(objects.c.ident, objects.c.origin).where(among(objects.c.ident, "idents")).distinct(),
+    "idents",
 )
 
 
@@ -80,51 +89,38 @@ def version_of(row: Sequence[Any]) -> Version:
 
 def versions(tx: Transaction, idents: Iterable[int]) -> Iterator[Version]:
     """All versions of these ids, any status and origin, oldest first within an id."""
-    for part in parts(idents):
-        for row in tx.execute(_VERSIONS_OF, {"idents": part}):
-            yield version_of(row)
+    for row in _VERSIONS_OF.among(tx, "idents", idents):
+        yield version_of(row)
 
 
 def memberships_of(tx: Transaction, object_ids: Iterable[int]) -> dict[int, list[Membership]]:
     """The collections of each version, those it was taken back from included."""
     found: dict[int, list[Membership]] = {}
-    for part in parts(object_ids):
-        for row in tx.execute(_MEMBERSHIPS_OF, {"objects": part}):
-            found.setdefault(row[0], []).append(Membership(*row))
+    for row in _MEMBERSHIPS_OF.among(tx, "objects", object_ids):
+        found.setdefault(row[0], []).append(Membership(*row))
     return found
 
 
 def bodies(tx: Transaction, rendition_ids: Iterable[int]) -> dict[int, bytes]:
     """Stored bytes by rendition id."""
-    found: dict[int, bytes] = {}
-    for part in parts(rendition_ids):
-        rows = tx.execute(_BODIES, {"ids": part})
-        found.update((row[0], row[1].encode("utf-8")) for row in rows)
-    return found
+    return {row[0]: row[1].encode("utf-8") for row in _BODIES.among(tx, "ids", rendition_ids)}
 
 
 def stix_ids(tx: Transaction, idents: Iterable[int]) -> dict[int, str]:
     """The STIX ids of these numbers."""
-    found: dict[int, str] = {}
-    for part in parts(idents):
-        found.update((row[0], row[1]) for row in tx.execute(_STIX_IDS, {"idents": part}))
-    return found
+    return dict(_STIX_IDS.among(tx, "idents", idents))
 
 
 def held(tx: Transaction, idents: Iterable[int]) -> set[int]:
     """Which of these ids we hold in an accepted version."""
-    found: set[int] = set()
-    for part in parts(idents):
-        found.update(tx.execute(_HELD, {"idents": part}).scalars())
-    return found
+    return {row[0] for row in _HELD.among(tx, "idents", idents)}
 
 
 def origins_of(tx: Transaction, idents: Iterable[int]) -> dict[int, set[int]]:
     """Who sent each of these ids, in whatever state we keep it."""
     found: dict[int, set[int]] = {}
-    for part in parts(idents):
-        for row in tx.execute(_ORIGINS, {"idents": part}):
-            found.setdefault(row[0], set()).add(row[1])
+    for ident, origin in _ORIGINS.among(tx, "idents", idents):
+        found.setdefault(ident, set()).add(origin)
     return found
 
 

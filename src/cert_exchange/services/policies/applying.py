@@ -29,10 +29,11 @@ from cert_exchange.services.policies.staging import stage
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.orders import in_one_line
 from cert_exchange.store import holds as hold_rows
-from cert_exchange.store import objects, releases
 from cert_exchange.store import policies as policy_rows
+from cert_exchange.store import releases
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import LineKind
 
 GAIN_PART: Final = 1_000
@@ -156,7 +157,7 @@ def _switch(
             if plan.audience.id in audiences and not plan.holding:
                 hold_rows.forget_open(tx, plan.audience.id)
         idents = policy_rows.staged_idents(tx, run) | releases.idents_released_since(tx, seen)
-        for part in objects.parts(sorted(idents)):
+        for part in parts(sorted(idents)):
             releasing.reconsider(part, audiences=audiences)
         policy_rows.forget_run(tx, run)
         return version
@@ -209,7 +210,7 @@ def _gain_part(tx: Transaction, node: Node) -> tuple[int, int, int] | None:
         audiences = {
             plan.audience.id for plan in releasing.plans if plan.audience.policy == pending.name
         }
-        for part in objects.parts(idents):
+        for part in parts(idents):
             releasing.reconsider(part, audiences=audiences)
         policy_rows.move_gains(tx, pending.id, to=reached)
         left = version_rows.count_after(tx, reached) if reached is not None else 0
