@@ -159,7 +159,7 @@ def show(node: Node, stix_id: str) -> tuple[Story, ...]:
         memberships = rows.memberships_of(tx, ids)
         visible = rows.visible(tx, ids)
         pending = rows.pending(tx, ids)
-        blocked = bool(objects.blocked(tx, objects.idents_of(tx, [stix_id]).values()))
+        blocked = any(objects.blocked(tx, num) for num in objects.idents_of(tx, [stix_id]).values())
     return tuple(
         Story(
             *_hit(held, names),

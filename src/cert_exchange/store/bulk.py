@@ -15,6 +15,7 @@ from sqlalchemy import Column, Table
 from sqlalchemy.engine import Dialect
 
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.statements import execute_each
 
 
 def insert_rows(
@@ -26,12 +27,7 @@ def insert_rows(
     """
     if not rows:
         return
-    driver: Any = tx.connection.driver_connection
-    statement = _statement(tuple(columns), tx.dialect)
-    if len(rows) == 1:
-        driver.execute(statement, rows[0])
-    else:
-        driver.cursor().executemany(statement, rows)
+    execute_each(tx, _statement(tuple(columns), tx.dialect), rows)
 
 
 @lru_cache(maxsize=64)

@@ -16,7 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -48,7 +48,7 @@ from cert_exchange.store.failures import (
     translated,
 )
 from cert_exchange.store.raw import Prepared, RawPool, RawReader, forgetful, prepare
-from cert_exchange.store.statements import Kept
+from cert_exchange.store.statements import Kept, Pipeline
 from cert_exchange.store.turns import Turns
 
 Transaction = Connection
@@ -151,7 +151,8 @@ class Database:
                 with self._one_writer(), self._writer.connect() as connection:
                     transaction = connection.begin()
                     try:
-                        result = work(connection)
+                        with self._pipelined(connection):
+                            result = work(connection)
                         committing = True
                         transaction.commit()
                     except BaseException:
@@ -168,6 +169,23 @@ class Database:
                 if not again or attempt == TRIES or self.dialect == "sqlite":
                     raise translated(error) from None
         raise AssertionError("the last try returns or raises")
+
+    @contextmanager
+    def _pipelined(self, connection: Connection) -> Iterator[None]:
+        """Kept statements need not wait for each other (PostgreSQL)."""
+        if self.dialect == "sqlite":
+            yield
+            return
+        pipeline = connection.info[Pipeline.KEY] = Pipeline(connection.connection.driver_connection)
+        try:
+            yield
+        except BaseException:
+            with suppress(Exception):  # what follows from the error that is on its way
+                pipeline.end()
+            raise
+        finally:
+            del connection.info[Pipeline.KEY]
+        pipeline.end()
 
     def _one_writer(self) -> AbstractContextManager[None]:
         return nullcontext() if self._turns is None else self._turns.one()
@@ -307,11 +325,20 @@ def _postgresql(url: URL) -> tuple[Engine, Engine]:
             "keepalives_idle": 30,
             "tcp_user_timeout": 30_000,
             "options": f"-c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
-            f" -c idle_in_transaction_session_timeout=300s -c synchronous_commit=on -c timezone=UTC",
+            f" -c idle_in_transaction_session_timeout=300s -c synchronous_commit=on -c timezone=UTC"
+            " -c random_page_cost=1.1 -c jit=off",
         },
     )
+    event.listen(engine, "before_cursor_execute", _end_pipeline)
     readers = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return engine, readers
+
+
+def _end_pipeline(connection: Connection, *_: object) -> None:
+    """SQLAlchemy's own statements want their answer at once."""
+    pipeline = connection.info.get(Pipeline.KEY)
+    if pipeline is not None:
+        pipeline.end()
 
 
 def make_private(path: Path) -> bool:
@@ -331,10 +358,18 @@ def reserve_ids(tx: Transaction, table: Table, count: int) -> Sequence[int]:
     SQLite has one writer, so the next after the greatest are free; PostgreSQL takes them from the sequence. On SQLite
     insert before reserving again.
     """
+    return ask_ids(tx, table, count)()
+
+
+def ask_ids(tx: Transaction, table: Table, count: int) -> Callable[[], Sequence[int]]:
+    """`reserve_ids` when they are called for."""
+    if not count:
+        return lambda: ()
     if tx.dialect.name == "sqlite":
         [(last,)] = _greatest(table).rows(tx)
-        return range(last + 1, last + 1 + count)
-    return sorted(row[0] for row in _next_values(table).rows(tx, {"count": count}))
+        return lambda: range(last + 1, last + 1 + count)
+    asked = _next_values(table).ask(tx, {"count": count})
+    return lambda: sorted(row[0] for row in asked())
 
 
 @lru_cache(maxsize=64)

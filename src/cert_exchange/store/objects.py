@@ -13,8 +13,8 @@ from typing import Final
 from sqlalchemy import bindparam, insert, select, update
 
 from cert_exchange.store.bulk import insert_rows
-from cert_exchange.store.database import Transaction, reserve_ids
-from cert_exchange.store.statements import Kept, among
+from cert_exchange.store.database import Transaction, ask_ids
+from cert_exchange.store.statements import Asked, Kept, among
 from cert_exchange.store.tables import (
     ObjectStatus,
     identifiers,
@@ -98,6 +98,7 @@ _TAKE_BACK = (
     update(memberships)
     .where(among(memberships.c.object, "objects"), memberships.c.taken_back_at.is_(None))
     .values(taken_back_at=bindparam("at"), taken_back_by=bindparam("by"))
+    .returning(memberships.c.object)
 )
 _TAKE_BACK_EVERYWHERE: Final = Kept(_TAKE_BACK, "objects")
 _TAKE_BACK_HERE: Final = Kept(
@@ -113,45 +114,50 @@ _PUT_BACK: Final = Kept(
 )
 
 
+def ask_idents(tx: Transaction, stix_ids: Collection[str]) -> Asked:
+    """(STIX id, number) of the ids that are known."""
+    return _IDENTS_OF.ask_among(tx, "ids", sorted(stix_ids))
+
+
+def ask_renditions(tx: Transaction, digests: Collection[bytes]) -> Asked:
+    """(digest, rendition id) of the bytes that are stored."""
+    return _RENDITIONS_OF.ask_among(tx, "digests", sorted(digests))
+
+
 def idents_of(tx: Transaction, stix_ids: Collection[str]) -> dict[str, int]:
     """The numbers of the ids that are known; unknown ones are left out."""
-    return dict(_IDENTS_OF.among(tx, "ids", sorted(stix_ids)))
+    return dict(ask_idents(tx, stix_ids)())
 
 
-def number_idents(tx: Transaction, stix_ids: Collection[str]) -> tuple[dict[str, int], set[int]]:
-    """Numbers for all ids, new ones inserted in order; and which of the numbers are new."""
-    found = idents_of(tx, stix_ids)
-    missing = sorted(set(stix_ids) - found.keys())
-    if not missing:
-        return found, set()
-    nums = reserve_ids(tx, identifiers, len(missing))
-    insert_rows(
-        tx, (identifiers.c.num, identifiers.c.stix_id), list(zip(nums, missing, strict=True))
-    )
-    found.update(zip(missing, nums, strict=True))
-    return found, set(nums)
+def number_and_store(
+    tx: Transaction,
+    stix_ids: Collection[str],
+    bodies: Mapping[bytes, bytes],
+    known_ids: Mapping[str, int],
+    known_bodies: Mapping[bytes, int],
+) -> tuple[dict[str, int], set[int], dict[bytes, int]]:
+    """Numbers for all ids, which of them are new, and rendition ids by digest; what is new is inserted in order.
 
-
-def store_renditions(tx: Transaction, bodies: Mapping[bytes, bytes]) -> dict[bytes, int]:
-    """Bytes by digest -> rendition ids; each stored once.
-
-    `bodies` maps SHA-256 digests to canonical UTF-8 JSON.
+    `bodies` maps SHA-256 digests to canonical UTF-8 JSON; the known ones are what `ask_idents` and `ask_renditions` said.
     """
-    found: dict[bytes, int] = dict(_RENDITIONS_OF.among(tx, "digests", sorted(bodies)))
-    missing = [digest for digest in bodies if digest not in found]
-    if missing:
-        ids = reserve_ids(tx, renditions, len(missing))
-        c = renditions.c
-        insert_rows(
-            tx,
-            (c.id, c.digest, c.body, c.size),
-            [
-                (number, digest, bodies[digest].decode("utf-8"), len(bodies[digest]))
-                for number, digest in zip(ids, missing, strict=True)
-            ],
-        )
-        found.update(zip(missing, ids, strict=True))
-    return found
+    new_ids = sorted(set(stix_ids) - known_ids.keys())
+    new_bodies = [digest for digest in bodies if digest not in known_bodies]
+    asked = ask_ids(tx, identifiers, len(new_ids)), ask_ids(tx, renditions, len(new_bodies))
+    nums, numbers = asked[0](), asked[1]()
+    insert_rows(
+        tx, (identifiers.c.num, identifiers.c.stix_id), list(zip(nums, new_ids, strict=True))
+    )
+    c = renditions.c
+    insert_rows(
+        tx,
+        (c.id, c.digest, c.body, c.size),
+        [
+            (number, digest, bodies[digest].decode("utf-8"), len(bodies[digest]))
+            for number, digest in zip(numbers, new_bodies, strict=True)
+        ],
+    )
+    idents = {**known_ids, **dict(zip(new_ids, nums, strict=True))}
+    return idents, set(nums), {**known_bodies, **dict(zip(new_bodies, numbers, strict=True))}
 
 
 def insert_versions(
@@ -205,8 +211,10 @@ def take_back(
 ) -> int:
     """Mark memberships as taken back (in one collection, or in all); how many were not so before."""
     if collection is None:
-        return _TAKE_BACK_EVERYWHERE.run_among(tx, "objects", object_ids, at=at, by=by)
-    return _TAKE_BACK_HERE.run_among(tx, "objects", object_ids, at=at, by=by, place=collection)
+        taken = _TAKE_BACK_EVERYWHERE.among(tx, "objects", object_ids, at=at, by=by)
+    else:
+        taken = _TAKE_BACK_HERE.among(tx, "objects", object_ids, at=at, by=by, place=collection)
+    return sum(1 for _ in taken)
 
 
 def put_back(tx: Transaction, object_id: int, *, collection: int, at: int) -> None:
@@ -219,9 +227,14 @@ def block(tx: Transaction, ident: int, *, at: int | None) -> None:
     tx.execute(update(identifiers).where(identifiers.c.num == ident).values(blocked_at=at))
 
 
-def blocked(tx: Transaction, idents: Collection[int]) -> set[int]:
-    """Which of these ids the desk blocked."""
-    return {row[0] for row in _BLOCKED.among(tx, "idents", idents)}
+def ask_blocked(tx: Transaction, idents: Collection[int]) -> Asked:
+    """Which of these ids the desk blocked: rows of (number,)."""
+    return _BLOCKED.ask_among(tx, "idents", idents)
+
+
+def blocked(tx: Transaction, ident: int) -> bool:
+    """Whether the desk blocked this id."""
+    return bool(ask_blocked(tx, [ident])())
 
 
 def promote(tx: Transaction, object_id: int) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import bindparam, delete, insert, select, text, update
 
 from cert_exchange.store.database import Transaction, reserve_ids
-from cert_exchange.store.statements import Kept
+from cert_exchange.store.statements import Asked, Kept
 from cert_exchange.store.tables import audience_members, partner_identities, partners
 
 
@@ -141,8 +141,8 @@ def set_suspended(tx: Transaction, partner: int, at: int | None) -> None:
 
 def authority(tx: Transaction, partner: int) -> Authority:
     """What the partner of this id may bring; it exists."""
-    [(name, relays_any)] = _RELAYS_ANY.rows(tx, {"number": partner})
-    rows = _IDENTITIES_OF.rows(tx, {"number": partner})
+    asked = (statement.ask(tx, {"number": partner}) for statement in (_RELAYS_ANY, _IDENTITIES_OF))
+    [(name, relays_any)], rows = (one() for one in list(asked))
     return Authority(
         partner,
         name,
@@ -152,9 +152,9 @@ def authority(tx: Transaction, partner: int) -> Authority:
     )
 
 
-def spoken_identities(tx: Transaction) -> dict[str, int]:
-    """STIX identity -> the partner who speaks for it."""
-    return dict(_SPOKEN.rows(tx))
+def ask_spoken(tx: Transaction) -> Asked:
+    """(STIX identity, the partner who speaks for it)."""
+    return _SPOKEN.ask(tx)
 
 
 def identities(tx: Transaction) -> dict[int, tuple[list[str], list[str]]]:

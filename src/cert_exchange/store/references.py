@@ -14,7 +14,7 @@ from sqlalchemy import and_, bindparam, delete, exists, insert, not_, select
 
 from cert_exchange.stix.references import Role
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.statements import Kept, among
+from cert_exchange.store.statements import Asked, Kept, among
 from cert_exchange.store.tables import live, objects, references, waiting
 
 _REFERENCES_OF: Final = Kept(
@@ -25,12 +25,9 @@ _REFERENCES_OF: Final = Kept(
 )
 
 
-def references_of(tx: Transaction, object_ids: Iterable[int]) -> dict[int, list[tuple[int, int]]]:
-    """What each version refers to: (target ident, role)."""
-    found: dict[int, list[tuple[int, int]]] = {}
-    for source, target, role in _REFERENCES_OF.among(tx, "sources", object_ids):
-        found.setdefault(source, []).append((target, role))
-    return found
+def ask_references(tx: Transaction, object_ids: Iterable[int]) -> Asked:
+    """What each version refers to: (version, target ident, role)."""
+    return _REFERENCES_OF.ask_among(tx, "sources", object_ids)
 
 
 def _dependants(target: Any) -> Any:

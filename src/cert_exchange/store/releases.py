@@ -1,7 +1,7 @@
 """The release log and what it leaves in force.
 
 1. Instants of a view strictly increase, in commit order.
-2. `lock_heads` locks every view's head until commit, in id order; nothing is appended without it. On SQLite the
+2. `lock_sharing` locks every view's head until commit, in id order; nothing is appended without it. On SQLite the
    write transaction itself is the lock.
 3. A line is never changed; taking back is a line of its own.
 4. `live` has at most one row per (view, object version); of an id's rows in a view one is last and one is first.
@@ -19,7 +19,7 @@ from sqlalchemy import and_, bindparam, delete, select, update
 from cert_exchange.stix.references import Role
 from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.statements import Kept, among
+from cert_exchange.store.statements import Asked, Kept, among
 from cert_exchange.store.tables import (
     audience_members,
     audiences,
@@ -146,30 +146,48 @@ _MARK: Final = Kept(
 )
 
 
-def lock_heads(tx: Transaction) -> list[Head]:
-    """Lock the heads of all open views, in id order, until the transaction ends (DECISIONS 3)."""
-    return [Head(*row) for row in _LOCKED_HEADS.rows(tx)]
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Who shares what with whom, as one transaction sees it."""
+
+    heads: Sequence[Head]
+    """of all views, in id order"""
+    audiences: Sequence[Audience]
+    """every audience with its present members and the active version of its policy, by id"""
+    collections: Mapping[int, tuple[str, str | None]]
+    """collection id -> (uuid, alias)"""
+    partners: Mapping[int, str]
+    """partner id -> name, suspended ones included"""
 
 
-def read_heads(conn: Transaction) -> list[Head]:
-    """The heads of all open views, unlocked: for looking only."""
-    return [Head(*row) for row in _READ_HEADS.rows(conn)]
+def lock_sharing(tx: Transaction) -> Sharing:
+    """Lock the heads of all views, in id order, until the transaction ends (DECISIONS 3); read the rest behind them."""
+    return _sharing(tx, _LOCKED_HEADS)
 
 
-def audiences_in_force(tx: Transaction) -> list[Audience]:
-    """Every audience with its present members and the active version of its policy, by id."""
-    members: dict[int, dict[int, str]] = {}
-    for row in _MEMBERS.rows(tx):
-        members.setdefault(row[0], {})[row[1]] = row[2]
-    return [
-        Audience(row[0], row[1], row[2], members.get(row[0], {}), row[3], row[4])
-        for row in _AUDIENCES.rows(tx)
+def read_sharing(conn: Transaction) -> Sharing:
+    """The same without locks: for looking only."""
+    return _sharing(conn, _READ_HEADS)
+
+
+def _sharing(tx: Transaction, heads: Kept) -> Sharing:
+    # Statements that are asked together still run one after the other: what comes after the lock sees what it waited for.
+    asked = [
+        statement.ask(tx) for statement in (heads, _MEMBERS, _AUDIENCES, _COLLECTIONS, _PARTNERS)
     ]
-
-
-def collection_names(tx: Transaction) -> dict[int, tuple[str, str | None]]:
-    """Collection id -> (uuid, alias)."""
-    return {row[0]: (row[1], row[2]) for row in _COLLECTIONS.rows(tx)}
+    rows, member_rows, audience_rows, collection_rows, partner_rows = (one() for one in asked)
+    members: dict[int, dict[int, str]] = {}
+    for audience, partner, name in member_rows:
+        members.setdefault(audience, {})[partner] = name
+    return Sharing(
+        [Head(*row) for row in rows],
+        [
+            Audience(row[0], row[1], row[2], members.get(row[0], {}), row[3], row[4])
+            for row in audience_rows
+        ],
+        {row[0]: (row[1], row[2]) for row in collection_rows},
+        dict(partner_rows),
+    )
 
 
 _LIVE = select(
@@ -198,9 +216,12 @@ def live_of(row: Sequence[Any]) -> Live:
 
 def live_rows(tx: Transaction, views_: Collection[int], idents: Iterable[int]) -> list[Live]:
     """The lines in force for these ids in these views."""
-    if not views_:
-        return []
-    return [live_of(row) for row in _LIVE_OF.among(tx, "idents", idents, views=list(views_))]
+    return [live_of(row) for row in ask_live(tx, views_, idents)()]
+
+
+def ask_live(tx: Transaction, views_: Collection[int], idents: Iterable[int]) -> Asked:
+    """The rows of `live_rows`, for `live_of`, when they are called for."""
+    return _LIVE_OF.ask_among(tx, "idents", idents if views_ else (), views=views_)
 
 
 def live_idents_after(
@@ -246,11 +267,6 @@ def live_dependants(
         for line in live_rows(tx, views_, idents)
         for target in needs.get(line.object, ())
     ]
-
-
-def partner_names(tx: Transaction) -> dict[int, str]:
-    """Partner id -> name, suspended ones included."""
-    return dict(_PARTNERS.rows(tx))
 
 
 def visible_idents(

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Membership, Version
-from cert_exchange.store.statements import Kept, among
+from cert_exchange.store.statements import Asked, Kept, among
 from cert_exchange.store.tables import ObjectStatus, identifiers, memberships, objects, renditions
 
 _VERSION = (
@@ -91,6 +91,31 @@ def versions(tx: Transaction, idents: Iterable[int]) -> Iterator[Version]:
     """All versions of these ids, any status and origin, oldest first within an id."""
     for row in _VERSIONS_OF.among(tx, "idents", idents):
         yield version_of(row)
+
+
+def ask_memberships(tx: Transaction, object_ids: Iterable[int]) -> Asked:
+    """The rows of `Membership` of these versions."""
+    return _MEMBERSHIPS_OF.ask_among(tx, "objects", object_ids)
+
+
+def ask_bodies(tx: Transaction, rendition_ids: Iterable[int]) -> Asked:
+    """(rendition id, stored text)."""
+    return _BODIES.ask_among(tx, "ids", rendition_ids)
+
+
+def ask_held(tx: Transaction, idents: Iterable[int]) -> Asked:
+    """Which of these ids we hold in an accepted version."""
+    return _HELD.ask_among(tx, "idents", idents)
+
+
+def ask_stix_ids(tx: Transaction, idents: Iterable[int]) -> Asked:
+    """(number, STIX id)."""
+    return _STIX_IDS.ask_among(tx, "idents", idents)
+
+
+def ask_origins(tx: Transaction, idents: Iterable[int]) -> Asked:
+    """(number, who sent it), in whatever state we keep it."""
+    return _ORIGINS.ask_among(tx, "idents", idents)
 
 
 def memberships_of(tx: Transaction, object_ids: Iterable[int]) -> dict[int, list[Membership]]:

@@ -65,7 +65,7 @@ def check(node: Node, text: str, *, file: str) -> Checked:
     policy = parse_policy(text, file=file)
     with node.database.reading() as conn:
         known_partners = policy_rows.partner_ids(conn)
-        names = list(releases.collection_names(conn).values())
+        names = list(releases.read_sharing(conn).collections.values())
         rivals = policy_rows.rival_policies(conn, policy.name, policy.partners)
     names_of = {name: uuid for uuid, alias in names for name in (uuid, alias) if name is not None}
     problems = list(problems_of_names(policy, known_partners, names_of.keys(), file))

@@ -80,7 +80,7 @@ def explain(node: Node, stix_id: str, *, partner: str) -> Explanation:
             )
         found = tuple(_explained(conn, plan, ident, now=node.now()))
         sent = version_rows.sent_by(conn, [ident], plan.audience.members.keys())
-        blocked = objects.blocked(conn, [ident])
+        blocked = objects.blocked(conn, ident)
     remark = ""
     if sent:
         remark = "it sent us this object itself; its own versions never go back to it"
@@ -92,7 +92,7 @@ def explain(node: Node, stix_id: str, *, partner: str) -> Explanation:
 
 
 def _explained(conn: Transaction, plan: Plan, ident: int, *, now: int) -> list[Explained]:
-    pool = Pool(conn, releases.partner_names(conn))
+    pool = Pool(conn, releases.read_sharing(conn).partners)
     pool.load([ident])
     live = {
         (line.view, line.object): line for line in releases.live_rows(conn, plan.view_ids, [ident])
@@ -201,7 +201,7 @@ def withheld(
 def _withheld_part(
     conn: Transaction, plan: Plan, idents: list[int], *, now: int
 ) -> list[tuple[_Reason, str]]:
-    pool = Pool(conn, releases.partner_names(conn))
+    pool = Pool(conn, releases.read_sharing(conn).partners)
     pool.load(idents)
     lines = {
         (line.view, line.object): line for line in releases.live_rows(conn, plan.view_ids, idents)
@@ -230,7 +230,7 @@ def _withheld_part(
 def _plan_for(conn: Transaction, partner: str) -> Plan | None:
     if partner not in policy_rows.partner_ids(conn):
         raise NotFound(f"there is no partner {partner!r}; see `partner list`")
-    for plan in plans_for(conn, releases.read_heads(conn)):
+    for plan in plans_for(releases.read_sharing(conn)):
         if partner in plan.audience.members.values() and plan.policy is not None:
             return plan
     return None

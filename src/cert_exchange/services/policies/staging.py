@@ -36,14 +36,16 @@ def stage(
     What is released after that head is the switch's to decide again.
     """
     with node.database.reading() as conn:
-        heads = [*releases.read_heads(conn)]
-        names = releases.collection_names(conn)
-        audiences = [a for a in releases.audiences_in_force(conn) if a.policy == policy.name]
+        sharing = releases.read_sharing(conn)
     seen: dict[int, int] = {}
     done = 0
-    for audience in audiences:
-        plan = plan_of(audience, policy, heads, names)
-        seen.update((head.view, head.position) for head in heads if head.audience == audience.id)
+    for audience in sharing.audiences:
+        if audience.policy != policy.name:
+            continue
+        plan = plan_of(audience, policy, sharing)
+        seen.update(
+            (head.view, head.position) for head in sharing.heads if head.audience == audience.id
+        )
         after = 0
         while True:
             with node.database.reading() as conn:
@@ -62,7 +64,7 @@ def stage(
 
 
 def _losses(conn: Transaction, plan: Plan, idents: list[int], *, now: int) -> list[StagedLoss]:
-    pool = Pool(conn, releases.partner_names(conn))
+    pool = Pool(conn, releases.read_sharing(conn).partners)
     pool.load(idents)
     pool.know(idents)
     lines: dict[int, list[Live]] = {}

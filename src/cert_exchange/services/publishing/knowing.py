@@ -19,7 +19,7 @@ from cert_exchange.stix.envelopes import Examined
 from cert_exchange.store import objects, releases
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store import versions as version_rows
-from cert_exchange.store.database import Transaction, reserve_ids
+from cert_exchange.store.database import Transaction, ask_ids
 from cert_exchange.store.objects import NewVersion, Version
 from cert_exchange.store.tables import OWN, ObjectStatus
 from cert_exchange.store.tables import objects as objects_table
@@ -80,15 +80,29 @@ def read(
         texts.add(one.item.id)
         texts.update(reference.target for reference in one.item.references)
         bodies[one.item.digest] = one.item.body
-    nums, fresh = objects.number_idents(tx, texts)
+    asked_ids = objects.ask_idents(tx, texts)
+    asked_bodies = objects.ask_renditions(tx, bodies)
+    asked_spoken = partner_rows.ask_spoken(tx)
+    asked_numbers = ask_ids(tx, objects_table, len(items))
+    nums, fresh, renditions = objects.number_and_store(
+        tx, texts, bodies, dict(asked_ids()), dict(asked_bodies())
+    )
     own_ids = {nums[one.item.id] for one in items if one.item is not None}
     known = _known(tx, own_ids - fresh)
     seen = _seen(tx, releasing, sender, own_ids - fresh)
-    renditions = objects.store_renditions(tx, bodies)
-    identities = Identities(node.identity, partner_rows.spoken_identities(tx))
-    numbers = reserve_ids(tx, objects_table, len(items))
+    identities = Identities(node.identity, dict(asked_spoken()))
     return Intake(
-        tx, sender, identities, collection, now, nums, known, seen, renditions, numbers, fresh
+        tx,
+        sender,
+        identities,
+        collection,
+        now,
+        nums,
+        known,
+        seen,
+        renditions,
+        asked_numbers(),
+        fresh,
     )
 
 

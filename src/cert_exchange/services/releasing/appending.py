@@ -61,7 +61,7 @@ class Releasing:
     keep_verdicts: bool = False
     keep_lines: bool = True
     """whether `lines` is wanted: a partner's POST has nobody to report them to"""
-    heads: list[Head] = field(init=False)
+    heads: Sequence[Head] = field(init=False)
     plans: list[Plan] = field(init=False)
     pool: Pool = field(init=False)
     commitments: list[bytes] = field(default_factory=list)
@@ -77,13 +77,10 @@ class Releasing:
 
     def reload(self) -> None:
         """Read heads and policies (again): after a policy or its views changed in this transaction."""
-        self.heads = releases.lock_heads(self.tx)
-        self.plans = plans_for(self.tx, self.heads)
-        names = {
-            number: name for plan in self.plans for number, name in plan.audience.members.items()
-        }
-        names.update(releases.partner_names(self.tx))
-        self.pool = Pool(self.tx, names, tuple(head.view for head in self.heads))
+        sharing = releases.lock_sharing(self.tx)
+        self.heads = sharing.heads
+        self.plans = plans_for(sharing)
+        self.pool = Pool(self.tx, sharing.partners, tuple(head.view for head in self.heads))
         for head in self.heads:
             self._at.setdefault(head.view, head.position)
 

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -21,7 +21,7 @@ from cert_exchange.store import references as reference_rows
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Membership, Version
-from cert_exchange.store.releases import Audience, Head, Live
+from cert_exchange.store.releases import Audience, Live, Sharing, live_of
 from cert_exchange.store.tables import OWN, ObjectStatus
 
 CARRIED_TYPES = ("identity--", "marking-definition--")
@@ -53,32 +53,26 @@ class Plan:
         return tuple(self.views.values())
 
 
-def plans_for(tx: Transaction, heads: Sequence[Head]) -> list[Plan]:
+def plans_for(sharing: Sharing) -> list[Plan]:
     """A plan for every audience, whatever its policy; one whose policy cannot be read shows nothing."""
-    names = releases.collection_names(tx)
     plans = []
-    for audience in releases.audiences_in_force(tx):
+    for audience in sharing.audiences:
         policy = (
             _parsed(audience.policy_text, audience.policy)
             if audience.policy_text is not None
             else None
         )
-        plans.append(plan_of(audience, policy, heads, names))
+        plans.append(plan_of(audience, policy, sharing))
     return plans
 
 
-def plan_of(
-    audience: Audience,
-    policy: Policy | None,
-    heads: Sequence[Head],
-    names: Mapping[int, tuple[str, str | None]],
-) -> Plan:
+def plan_of(audience: Audience, policy: Policy | None, sharing: Sharing) -> Plan:
     """The plan of one audience under a given policy (the active one, or one that is only looked at)."""
     named = set(policy.collections) if policy else set()
     labels = {}
-    for number, (uuid, alias) in names.items():
+    for number, (uuid, alias) in sharing.collections.items():
         labels[number] = uuid if uuid in named or alias is None else alias
-    views = {head.collection: head.view for head in heads if head.audience == audience.id}
+    views = {head.collection: head.view for head in sharing.heads if head.audience == audience.id}
     holding = policy is not None and any(rule.verb is Verb.HOLD for rule in policy.rules)
     names_of = frozenset(audience.members.values())
     return Plan(audience, policy, views, labels, holding, names_of)
@@ -159,15 +153,20 @@ class Pool:
                 fresh.append(version)
         for ident in missing:
             self.held[ident] = bool(self.by_ident[ident])
-        self.blocked |= objects.blocked(
-            self.tx, {version.ident for version in fresh if version.observable}
-        )
-        ids = [version.id for version in fresh]
-        for number, places in version_rows.memberships_of(self.tx, ids).items():
-            self.places[number] = {place.collection: place for place in places}
-        self.references.update(reference_rows.references_of(self.tx, ids))
+        observed = {version.ident for version in fresh if version.observable}
         wanted = {v.rendition for v in fresh if v.rendition not in self.contents}
-        for rendition, body in version_rows.bodies(self.tx, wanted).items():
+        ids = [version.id for version in fresh]
+        blocked = objects.ask_blocked(self.tx, observed)
+        places = version_rows.ask_memberships(self.tx, ids)
+        references = reference_rows.ask_references(self.tx, ids)
+        bodies = version_rows.ask_bodies(self.tx, wanted)
+        self.blocked.update(row[0] for row in blocked())
+        for row in places():
+            place = Membership(*row)
+            self.places.setdefault(place.object, {})[place.collection] = place
+        for source, target, role in references():
+            self.references.setdefault(source, []).append((target, role))
+        for rendition, body in bodies():
             self.contents[rendition] = orjson.loads(body)
 
     def subject(self, version: Version) -> Subject:
@@ -183,34 +182,62 @@ class Pool:
 
     def know(self, targets: Collection[int]) -> None:
         """Read which of these targets we hold, and how they are spelled."""
-        unknown = [target for target in targets if target not in self.held]
-        if unknown:
-            held = version_rows.held(self.tx, unknown)
-            self.held.update((target, target in held) for target in unknown)
-        unspelled = [target for target in targets if target not in self.texts]
-        if unspelled:
-            self.texts.update(version_rows.stix_ids(self.tx, unspelled))
+        self._ask_about(targets)()
 
-    def lines_of(self, idents: Iterable[int]) -> dict[int, list[Live]]:
+    def learn(self, targets: Collection[int]) -> None:
+        """Read all that references to these targets need: `know`, `lines_of` and `origins_of` at once."""
+        done = [self._ask_about(targets), self._ask_lines(targets), self._ask_origins(targets)]
+        for one in done:
+            one()
+
+    def lines_of(self, idents: Collection[int]) -> dict[int, list[Live]]:
         """The lines in force of these ids in all views: one statement serves every audience of a round."""
-        wanted = list(idents)
-        missing = [ident for ident in wanted if ident not in self.lines]
-        for ident in missing:
-            self.lines[ident] = []
-        known = [ident for ident in missing if ident not in self.fresh]
-        for line in releases.live_rows(self.tx, self.views, known):
-            self.lines[line.ident].append(line)
-        return {ident: self.lines[ident] for ident in wanted}
+        self._ask_lines(idents)()
+        return {ident: self.lines[ident] for ident in idents}
 
-    def origins_of(self, idents: Iterable[int]) -> dict[int, set[int]]:
+    def origins_of(self, idents: Collection[int]) -> dict[int, set[int]]:
         """Who sent each of these ids."""
-        wanted = list(idents)
-        missing = [ident for ident in wanted if ident not in self.origins]
-        for ident in missing:
-            self.origins[ident] = set()
+        self._ask_origins(idents)()
+        return {ident: self.origins[ident] for ident in idents}
+
+    def _ask_about(self, targets: Collection[int]) -> Callable[[], None]:
+        unknown = [target for target in targets if target not in self.held]
+        unspelled = [target for target in targets if target not in self.texts]
+        held = version_rows.ask_held(self.tx, unknown)
+        spelled = version_rows.ask_stix_ids(self.tx, unspelled)
+
+        def note() -> None:
+            found = {row[0] for row in held()}
+            self.held.update((target, target in found) for target in unknown)
+            self.texts.update(spelled())
+
+        return note
+
+    def _ask_lines(self, idents: Collection[int]) -> Callable[[], None]:
+        missing = [ident for ident in idents if ident not in self.lines]
         known = [ident for ident in missing if ident not in self.fresh]
-        self.origins.update(version_rows.origins_of(self.tx, known))
-        return {ident: self.origins[ident] for ident in wanted}
+        asked = releases.ask_live(self.tx, self.views, known)
+
+        def note() -> None:
+            self.lines.update((ident, []) for ident in missing)
+            for row in asked():
+                line = live_of(row)
+                self.lines[line.ident].append(line)
+
+        return note
+
+    def _ask_origins(self, idents: Collection[int]) -> Callable[[], None]:
+        missing = [ident for ident in idents if ident not in self.origins]
+        asked = version_rows.ask_origins(
+            self.tx, [ident for ident in missing if ident not in self.fresh]
+        )
+
+        def note() -> None:
+            self.origins.update((ident, set()) for ident in missing)
+            for ident, origin in asked():
+                self.origins[ident].add(origin)
+
+        return note
 
     def is_carried_type(self, ident: int) -> bool:
         """Whether the id is an identity's or a marking definition's."""

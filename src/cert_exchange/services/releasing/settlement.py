@@ -67,7 +67,7 @@ class Sight:
 
     def learn(self, targets: Collection[int]) -> None:
         """Read at once what the references to these ids need to be resolved."""
-        self.pool.know(targets)
+        self.pool.learn(targets)
         self.load_live(targets)
         self._know_sent(targets)
 
