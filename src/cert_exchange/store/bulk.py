@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Column, Table
 from sqlalchemy.engine import Dialect
 
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import execute_each
+
+_FEW: Final = 16
+"""So many rows go as one statement; more are the driver's to repeat."""
 
 
 def insert_rows(
@@ -27,19 +30,21 @@ def insert_rows(
     """
     if not rows:
         return
-    execute_each(tx, _statement(tuple(columns), tx.dialect), rows)
+    if len(rows) <= _FEW:
+        values = [value for row in rows for value in row]
+        execute_each(tx, _statement(tuple(columns), tx.dialect, len(rows)), [values])
+    else:
+        execute_each(tx, _statement(tuple(columns), tx.dialect, 1), rows)
 
 
-@lru_cache(maxsize=64)
-def _statement(columns: tuple[Column[Any], ...], dialect: Dialect) -> str:
+@lru_cache(maxsize=512)
+def _statement(columns: tuple[Column[Any], ...], dialect: Dialect, rows: int) -> str:
     table = columns[0].table
     assert isinstance(table, Table)
     assert all(column.table is table for column in columns)
     quote = dialect.identifier_preparer
     style = "?" if dialect.paramstyle == "qmark" else "%s"
+    row = f"({', '.join([style] * len(columns))})"
     # Names come from the schema and are quoted by the dialect; values stay parameters.
     names = ", ".join(quote.format_column(column) for column in columns)
-    return (
-        f"INSERT INTO {quote.format_table(table)} ({names}) "
-        f"VALUES ({', '.join([style] * len(columns))})"
-    )
+    return f"INSERT INTO {quote.format_table(table)} ({names}) VALUES {', '.join([row] * rows)}"

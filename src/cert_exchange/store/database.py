@@ -31,8 +31,10 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
+    literal,
     select,
     text,
+    union_all,
 )
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -329,9 +331,19 @@ def _postgresql(url: URL) -> tuple[Engine, Engine]:
             " -c random_page_cost=1.1 -c jit=off",
         },
     )
+    event.listen(engine, "connect", _steady)
     event.listen(engine, "before_cursor_execute", _end_pipeline)
     readers = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return engine, readers
+
+
+def _steady(connection: Any, _record: Any) -> None:
+    """Keep a statement's parameter types the same whatever its values, so that it is prepared once and stays so."""
+    from psycopg.types.numeric import Int8Dumper  # noqa: PLC0415 - only where it is the engine
+
+    connection.adapters.register_dumper(int, Int8Dumper)
+    connection.prepare_threshold = 2
+    connection.prepared_max = 500
 
 
 def _end_pipeline(connection: Connection, *_: object) -> None:
@@ -358,31 +370,48 @@ def reserve_ids(tx: Transaction, table: Table, count: int) -> Sequence[int]:
     SQLite has one writer, so the next after the greatest are free; PostgreSQL takes them from the sequence. On SQLite
     insert before reserving again.
     """
-    return ask_ids(tx, table, count)()
+    [ids] = reserve_each(tx, {table: count})
+    return ids
 
 
-def ask_ids(tx: Transaction, table: Table, count: int) -> Callable[[], Sequence[int]]:
-    """`reserve_ids` when they are called for."""
-    if not count:
-        return lambda: ()
+def reserve_each(tx: Transaction, counts: Mapping[Table, int]) -> list[Sequence[int]]:
+    """`reserve_ids` for several tables at once. On PostgreSQL ids that are not used then are lost, which does no harm."""
+    found: list[list[int]] = [[] for _ in counts]
     if tx.dialect.name == "sqlite":
-        [(last,)] = _greatest(table).rows(tx)
-        return lambda: range(last + 1, last + 1 + count)
-    asked = _next_values(table).ask(tx, {"count": count})
-    return lambda: sorted(row[0] for row in asked())
+        for place, last in _greatest(tuple(counts)).rows(tx):
+            found[place].append(last + 1)
+        return [
+            range(first, first + count)
+            for (first,), count in zip(found, counts.values(), strict=True)
+        ]
+    wanted = {f"count_{place}": count for place, count in enumerate(counts.values())}
+    for place, value in _next_values(tuple(counts)).rows(tx, wanted):
+        found[place].append(value)
+    return [sorted(ids) for ids in found]
 
 
 @lru_cache(maxsize=64)
-def _greatest(table: Table) -> Kept:
-    (key,) = table.primary_key.columns
-    return Kept(select(func.coalesce(func.max(key), 0)))
+def _greatest(tables: tuple[Table, ...]) -> Kept:
+    keys = [table.primary_key.columns[0] for table in tables]
+    return Kept(
+        union_all(
+            *(
+                select(literal(place), func.coalesce(func.max(key), 0))
+                for place, key in enumerate(keys)
+            )
+        )
+    )
 
 
 @lru_cache(maxsize=64)
-def _next_values(table: Table) -> Kept:
-    (key,) = table.primary_key.columns
-    series = func.generate_series(1, bindparam("count", type_=Integer)).table_valued("n")
-    return Kept(select(func.nextval(f"{table.name}_{key.name}_seq")).select_from(series))
+def _next_values(tables: tuple[Table, ...]) -> Kept:
+    parts = []
+    for place, table in enumerate(tables):
+        (key,) = table.primary_key.columns
+        series = func.generate_series(1, bindparam(f"count_{place}", type_=Integer))
+        value = func.nextval(f"{table.name}_{key.name}_seq")
+        parts.append(select(literal(place), value).select_from(series.table_valued("n")))
+    return Kept(union_all(*parts))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import bindparam, insert, select, update
 
 from cert_exchange.store.bulk import insert_rows
-from cert_exchange.store.database import Transaction, ask_ids
+from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import Asked, Kept, among
 from cert_exchange.store.tables import (
     ObjectStatus,
@@ -135,15 +135,16 @@ def number_and_store(
     bodies: Mapping[bytes, bytes],
     known_ids: Mapping[str, int],
     known_bodies: Mapping[bytes, int],
+    reserved: tuple[Sequence[int], Sequence[int]],
 ) -> tuple[dict[str, int], set[int], dict[bytes, int]]:
     """Numbers for all ids, which of them are new, and rendition ids by digest; what is new is inserted in order.
 
-    `bodies` maps SHA-256 digests to canonical UTF-8 JSON; the known ones are what `ask_idents` and `ask_renditions` said.
+    `bodies` maps SHA-256 digests to canonical UTF-8 JSON; the known ones are what `ask_idents` and `ask_renditions` said,
+    and `reserved` are enough new numbers for both, read before anything was inserted.
     """
     new_ids = sorted(set(stix_ids) - known_ids.keys())
     new_bodies = [digest for digest in bodies if digest not in known_bodies]
-    asked = ask_ids(tx, identifiers, len(new_ids)), ask_ids(tx, renditions, len(new_bodies))
-    nums, numbers = asked[0](), asked[1]()
+    nums, numbers = reserved[0][: len(new_ids)], reserved[1][: len(new_bodies)]
     insert_rows(
         tx, (identifiers.c.num, identifiers.c.stix_id), list(zip(nums, new_ids, strict=True))
     )

@@ -15,7 +15,7 @@ from sqlalchemy import and_, bindparam, delete, exists, insert, not_, select
 from cert_exchange.stix.references import Role
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import Asked, Kept, among
-from cert_exchange.store.tables import live, objects, references, waiting
+from cert_exchange.store.tables import identifiers, live, objects, references, waiting
 
 _REFERENCES_OF: Final = Kept(
     select(references.c.source, references.c.target, references.c.role).where(
@@ -40,16 +40,22 @@ def _dependants(target: Any) -> Any:
     )
 
 
-_NEEDED_BY: Final = Kept(
-    select(
+# EXISTS, which stops at the first: our own identity is what every object of ours refers to.
+_NEEDED: Final = Kept(
+    select(identifiers.c.num).where(
+        among(identifiers.c.num, "targets"),
         exists(
-            _dependants(references.c.target == bindparam("target")).where(
+            _dependants(references.c.target == identifiers.c.num)
+            .where(
                 among(references.c.role, "roles"),
                 live.c.view == bindparam("v"),
+                live.c.ident != identifiers.c.num,
                 not_(among(live.c.ident, "besides")),
             )
-        )
+            .correlate(identifiers)
+        ),
     ),
+    "targets",
     "roles",
     "besides",
 )
@@ -66,10 +72,11 @@ _DEPENDANT_VIEWS: Final = Kept(
     "views",
 )
 _WAITING_ON: Final = Kept(
-    select(objects.c.ident)
-    .join(waiting, waiting.c.object == objects.c.id)
-    .where(waiting.c.audience == bindparam("audience"), among(waiting.c.target, "targets"))
+    select(waiting.c.target, waiting.c.audience, objects.c.ident)
+    .join(objects, objects.c.id == waiting.c.object)
+    .where(among(waiting.c.audience, "audiences"), among(waiting.c.target, "targets"))
     .distinct(),
+    "audiences",
     "targets",
 )
 _FORGET: Final = Kept(
@@ -81,19 +88,17 @@ _FORGET: Final = Kept(
 _WAIT: Final = Kept(insert(waiting))
 
 
-def has_live_dependant(
+def needed_in(
     tx: Transaction,
-    target: int,
+    targets: Collection[int],
     view: int,
     roles: Collection[int],
     *,
-    besides: Collection[int] = (),
-) -> bool:
-    """Whether another object's version in force in the view refers to `target`; those `besides` do not count."""
-    [(answer,)] = _NEEDED_BY.rows(
-        tx, {"target": target, "v": view, "roles": list(roles), "besides": [target, *besides]}
-    )
-    return bool(answer)
+    besides: Collection[int],
+) -> set[int]:
+    """Those targets that another object's version in force in the view refers to; those `besides` do not count."""
+    found = _NEEDED.among(tx, "targets", targets, v=view, roles=roles, besides=besides)
+    return {row[0] for row in found}
 
 
 def views_with_dependants(
@@ -105,9 +110,9 @@ def views_with_dependants(
     return sorted(_DEPENDANT_VIEWS.among(tx, "targets", targets, views=views))
 
 
-def waiting_on(tx: Transaction, idents: Iterable[int], audience: int) -> set[int]:
-    """The ids whose allowed versions wait, in this audience, for one of these."""
-    return {row[0] for row in _WAITING_ON.among(tx, "targets", idents, audience=audience)}
+def ask_waiting(tx: Transaction, targets: Iterable[int], audiences: Collection[int]) -> Asked:
+    """(target, audience, id) of allowed versions that wait, in these audiences, for one of the targets."""
+    return _WAITING_ON.ask_among(tx, "targets", targets if audiences else (), audiences=audiences)
 
 
 def replace_waiting(

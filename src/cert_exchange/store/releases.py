@@ -10,11 +10,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, select, update
+from sqlalchemy import (
+    BigInteger,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    literal,
+    null,
+    select,
+    union_all,
+    update,
+)
 
 from cert_exchange.stix.references import Role
 from cert_exchange.store.bulk import insert_rows
@@ -114,26 +128,37 @@ _LIVE_COLUMNS: Final = tuple(live.c[name] for name in LiveLine._fields)
 _HEADS = select(views.c.id, views.c.audience, views.c.collection, views.c.head).order_by(views.c.id)
 _READ_HEADS: Final = Kept(_HEADS)
 _LOCKED_HEADS: Final = Kept(_HEADS.with_for_update())
-_MEMBERS: Final = Kept(
-    select(audience_members.c.audience, partners.c.id, partners.c.name)
-    .join(partners, partners.c.id == audience_members.c.partner)
-    .where(audience_members.c.until.is_(None))
-)
-_AUDIENCES: Final = Kept(
-    select(audiences.c.id, audiences.c.name, audiences.c.policy, policies.c.id, policies.c.text)
-    .outerjoin(
-        policies, and_(policies.c.name == audiences.c.policy, policies.c.replaced_at.is_(None))
+_NUMBER: Final = cast(null(), BigInteger)
+_TEXT: Final = cast(null(), Text)
+_PARTNER, _COLLECTION, _AUDIENCE, _MEMBER = range(4)
+# One statement for five tables: it runs in every transaction that publishes, behind the heads' locks.
+_SHARING: Final = Kept(
+    union_all(
+        select(literal(_PARTNER), partners.c.id, _NUMBER, partners.c.name, _TEXT, _TEXT),
+        select(
+            literal(_COLLECTION), collections.c.id, _NUMBER, collections.c.uuid,
+            collections.c.alias, _TEXT,
+        ),
+        select(
+            literal(_AUDIENCE), audiences.c.id, policies.c.id, audiences.c.name,
+            audiences.c.policy, policies.c.text,
+        ).outerjoin(
+            policies, and_(policies.c.name == audiences.c.policy, policies.c.replaced_at.is_(None))
+        ),
+        select(
+            literal(_MEMBER), audience_members.c.audience, partners.c.id, partners.c.name,
+            _TEXT, _TEXT,
+        )
+        .join(partners, partners.c.id == audience_members.c.partner)
+        .where(audience_members.c.until.is_(None)),
     )
-    .order_by(audiences.c.id)
-)
+)  # fmt: skip
 _DEPENDANTS: Final = Kept(
     select(references.c.target, references.c.source, objects.c.ident)
     .join(objects, objects.c.id == references.c.source)
     .where(among(references.c.target, "targets"), references.c.role != Role.EXTENSION.value),
     "targets",
 )
-_COLLECTIONS: Final = Kept(select(collections.c.id, collections.c.uuid, collections.c.alias))
-_PARTNERS: Final = Kept(select(partners.c.id, partners.c.name))
 _MOVE_HEAD: Final = Kept(
     update(views).where(views.c.id == bindparam("v")).values(head=bindparam("h"))
 )
@@ -160,33 +185,36 @@ class Sharing:
     """partner id -> name, suspended ones included"""
 
 
-def lock_sharing(tx: Transaction) -> Sharing:
-    """Lock the heads of all views, in id order, until the transaction ends (DECISIONS 3); read the rest behind them."""
-    return _sharing(tx, _LOCKED_HEADS)
+def lock_sharing(tx: Transaction) -> Callable[[], Sharing]:
+    """Lock the heads of all views, in id order, until the transaction ends (DECISIONS 3); read the rest behind them.
+
+    What is asked between this and the call for the value is behind the locks too: statements that are asked together
+    still run one after the other, and each sees what the one before it waited for.
+    """
+    return partial(_sharing, _LOCKED_HEADS.ask(tx), _SHARING.ask(tx))
 
 
 def read_sharing(conn: Transaction) -> Sharing:
     """The same without locks: for looking only."""
-    return _sharing(conn, _READ_HEADS)
+    return _sharing(_READ_HEADS.ask(conn), _SHARING.ask(conn))
 
 
-def _sharing(tx: Transaction, heads: Kept) -> Sharing:
-    # Statements that are asked together still run one after the other: what comes after the lock sees what it waited for.
-    asked = [
-        statement.ask(tx) for statement in (heads, _MEMBERS, _AUDIENCES, _COLLECTIONS, _PARTNERS)
-    ]
-    rows, member_rows, audience_rows, collection_rows, partner_rows = (one() for one in asked)
+def _sharing(asked_heads: Asked, asked_rows: Asked) -> Sharing:
+    head_rows = asked_heads()
+    kinds: tuple[list[Any], ...] = ([], [], [], [])
+    for kind, *row in asked_rows():
+        kinds[kind].append(row)
     members: dict[int, dict[int, str]] = {}
-    for audience, partner, name in member_rows:
+    for audience, partner, name, *_ in sorted(kinds[_MEMBER]):
         members.setdefault(audience, {})[partner] = name
     return Sharing(
-        [Head(*row) for row in rows],
+        [Head(*row) for row in head_rows],
         [
-            Audience(row[0], row[1], row[2], members.get(row[0], {}), row[3], row[4])
-            for row in audience_rows
+            Audience(number, name, policy, members.get(number, {}), policy_id, text)
+            for number, policy_id, name, policy, text in sorted(kinds[_AUDIENCE], key=itemgetter(0))
         ],
-        {row[0]: (row[1], row[2]) for row in collection_rows},
-        dict(partner_rows),
+        {number: (uuid, alias) for number, _, uuid, alias, _ in kinds[_COLLECTION]},
+        {number: name for number, _, name, *_ in kinds[_PARTNER]},
     )
 
 

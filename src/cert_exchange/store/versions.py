@@ -66,6 +66,14 @@ _STIX_IDS: Final = Kept(
     "idents",
 )
 
+_TARGETS: Final = Kept(
+    select(identifiers.c.num, identifiers.c.stix_id, objects.c.origin, objects.c.status)
+    .outerjoin(objects, objects.c.ident == identifiers.c.num)
+    .where(among(identifiers.c.num, "idents"))
+    .distinct(),
+    "idents",
+)
+
 _HELD: Final = Kept(
     select(objects.c.ident)
     .where(among(objects.c.ident, "idents"), objects.c.status == ObjectStatus.ACCEPTED.value)
@@ -103,19 +111,17 @@ def ask_bodies(tx: Transaction, rendition_ids: Iterable[int]) -> Asked:
     return _BODIES.ask_among(tx, "ids", rendition_ids)
 
 
-def ask_held(tx: Transaction, idents: Iterable[int]) -> Asked:
-    """Which of these ids we hold in an accepted version."""
-    return _HELD.ask_among(tx, "idents", idents)
-
-
 def ask_stix_ids(tx: Transaction, idents: Iterable[int]) -> Asked:
     """(number, STIX id)."""
     return _STIX_IDS.ask_among(tx, "idents", idents)
 
 
-def ask_origins(tx: Transaction, idents: Iterable[int]) -> Asked:
-    """(number, who sent it), in whatever state we keep it."""
-    return _ORIGINS.ask_among(tx, "idents", idents)
+def ask_targets(tx: Transaction, idents: Iterable[int]) -> Asked:
+    """What is known of ids that something refers to: (number, STIX id, origin, status) once for each pair of the last.
+
+    An id of which we hold nothing has one row, with None for both.
+    """
+    return _TARGETS.ask_among(tx, "idents", idents)
 
 
 def memberships_of(tx: Transaction, object_ids: Iterable[int]) -> dict[int, list[Membership]]:
@@ -133,7 +139,7 @@ def bodies(tx: Transaction, rendition_ids: Iterable[int]) -> dict[int, bytes]:
 
 def stix_ids(tx: Transaction, idents: Iterable[int]) -> dict[int, str]:
     """The STIX ids of these numbers."""
-    return dict(_STIX_IDS.among(tx, "idents", idents))
+    return dict(ask_stix_ids(tx, idents)())
 
 
 def held(tx: Transaction, idents: Iterable[int]) -> set[int]:

@@ -5,7 +5,7 @@ What the sender may see is read here too, because what it is told depends on tha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cert_exchange.node import Node
@@ -16,12 +16,13 @@ from cert_exchange.services.publishing.admitting import (
 )
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.stix.envelopes import Examined
-from cert_exchange.store import objects, releases
+from cert_exchange.store import objects, releases, statements
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store import versions as version_rows
-from cert_exchange.store.database import Transaction, ask_ids
-from cert_exchange.store.objects import NewVersion, Version
-from cert_exchange.store.tables import OWN, ObjectStatus
+from cert_exchange.store.database import Transaction, reserve_each
+from cert_exchange.store.objects import Membership, NewVersion, Version
+from cert_exchange.store.releases import Sharing
+from cert_exchange.store.tables import OWN, ObjectStatus, identifiers, ledger_lines, renditions
 from cert_exchange.store.tables import objects as objects_table
 
 
@@ -63,6 +64,47 @@ def sender_of(tx: Transaction, origin: int, by: str) -> Sender:
     return Sender(origin, row.name, row.speaks_for, row.relays, row.relays_any)
 
 
+@dataclass(slots=True)
+class Asked:
+    """What was asked about a batch behind the heads' locks; `read` calls for it."""
+
+    texts: Collection[str]
+    bodies: Mapping[bytes, bytes]
+    reserved: tuple[Sequence[int], Sequence[int], Sequence[int]]
+    """numbers for identifiers, renditions and objects, more than will be used"""
+    sharing: Callable[[], Sharing]
+    idents: statements.Asked
+    renditions: statements.Asked
+    spoken: statements.Asked
+
+
+def ask(tx: Transaction, items: Sequence[Examined]) -> tuple[int, Asked]:
+    """Reserve a ledger line's and all other numbers, lock the heads, and ask what a batch needs known: in two round trips.
+
+    What is reserved is read before the locks are waited for.
+    """
+    texts: set[str] = set()
+    bodies: dict[bytes, bytes] = {}
+    for one in items:
+        assert one.item is not None
+        texts.add(one.item.id)
+        texts.update(reference.target for reference in one.item.references)
+        bodies[one.item.digest] = one.item.body
+    counts = {
+        ledger_lines: 1, identifiers: len(texts), renditions: len(bodies), objects_table: len(items),
+    }  # fmt: skip
+    [line], *reserved = reserve_each(tx, counts)
+    return line, Asked(
+        texts,
+        bodies,
+        (reserved[0], reserved[1], reserved[2]),
+        releases.lock_sharing(tx),
+        objects.ask_idents(tx, texts),
+        objects.ask_renditions(tx, bodies),
+        partner_rows.ask_spoken(tx),
+    )
+
+
 def read(
     tx: Transaction,
     node: Node,
@@ -71,45 +113,34 @@ def read(
     items: Sequence[Examined],
     collection: int | None,
     now: int,
+    asked: Asked,
 ) -> Intake:
     """Everything that ruling needs, in a fixed number of statements per part."""
-    texts: set[str] = set()
-    bodies: dict[bytes, bytes] = {}
-    for one in items:
-        assert one.item is not None
-        texts.add(one.item.id)
-        texts.update(reference.target for reference in one.item.references)
-        bodies[one.item.digest] = one.item.body
-    asked_ids = objects.ask_idents(tx, texts)
-    asked_bodies = objects.ask_renditions(tx, bodies)
-    asked_spoken = partner_rows.ask_spoken(tx)
-    asked_numbers = ask_ids(tx, objects_table, len(items))
-    nums, fresh, renditions = objects.number_and_store(
-        tx, texts, bodies, dict(asked_ids()), dict(asked_bodies())
-    )
+    nums, fresh, stored = objects.number_and_store(
+        tx, asked.texts, asked.bodies, dict(asked.idents()), dict(asked.renditions()),
+        asked.reserved[:2],
+    )  # fmt: skip
     own_ids = {nums[one.item.id] for one in items if one.item is not None}
     known = _known(tx, own_ids - fresh)
     seen = _seen(tx, releasing, sender, own_ids - fresh)
-    identities = Identities(node.identity, dict(asked_spoken()))
+    identities = Identities(node.identity, dict(asked.spoken()))
     return Intake(
-        tx,
-        sender,
-        identities,
-        collection,
-        now,
-        nums,
-        known,
-        seen,
-        renditions,
-        asked_numbers(),
-        fresh,
+        tx, sender, identities, collection, now, nums, known, seen, stored, asked.reserved[2], fresh
     )
 
 
 def _known(tx: Transaction, idents: Collection[int]) -> dict[int, list[Known]]:
     versions = list(version_rows.versions(tx, sorted(idents)))
-    places = version_rows.memberships_of(tx, [version.id for version in versions])
-    creators = version_rows.stix_ids(tx, {v.creator for v in versions if v.creator is not None})
+    asked_places = version_rows.ask_memberships(tx, [version.id for version in versions])
+    asked_creators = version_rows.ask_stix_ids(
+        tx, {version.creator for version in versions if version.creator is not None}
+    )
+    places: dict[int, dict[int, int | None]] = {}
+    for row in asked_places():
+        place = Membership(*row)
+        taken_back_by = place.taken_back_by if place.taken_back_at is not None else None
+        places.setdefault(place.object, {})[place.collection] = taken_back_by
+    creators = dict(asked_creators())
     found: dict[int, list[Known]] = {}
     for version in sorted(versions, key=lambda one: one.id):
         owner = creators.get(version.creator) if version.creator is not None else None
@@ -124,12 +155,7 @@ def _known(tx: Transaction, idents: Collection[int]) -> dict[int, list[Known]]:
                 version.sameness,
                 version.status == ObjectStatus.ACCEPTED.value,
                 owner,
-                {
-                    place.collection: place.taken_back_by
-                    if place.taken_back_at is not None
-                    else None
-                    for place in places.get(version.id, ())
-                },
+                places.get(version.id, {}),
             )
         )
     return found

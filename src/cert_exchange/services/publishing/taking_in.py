@@ -24,13 +24,12 @@ from cert_exchange.services.publishing.admitting import (
     owner_of,
     rule_on,
 )
-from cert_exchange.services.publishing.knowing import Intake, read, sender_of
+from cert_exchange.services.publishing.knowing import Intake, ask, read, sender_of
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.stix.envelopes import Batch, Examined
 from cert_exchange.stix.instants import format_micros, order_key, parse_micros
 from cert_exchange.stix.markings import TLP_DEFINITIONS
 from cert_exchange.stix.objects import StixObject
-from cert_exchange.store import ledger as ledger_rows
 from cert_exchange.store import objects
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Membership, NewVersion, Version
@@ -87,11 +86,13 @@ def take_in_watched(
     keep_verdicts: bool = False,
 ) -> tuple[tuple[Outcome, ...], Releasing]:
     """As `take_in`, with the releases it caused."""
-    line_id = ledger_rows.reserve_line(tx)
-    releasing = Releasing(tx, now, line_id, keep_verdicts, keep_lines=origin == OWN)
-    sender = sender_of(tx, origin, by)
     items = [one for one in batch.items if one.item is not None]
-    intake = read(tx, node, releasing, sender, items, collection, now)
+    line_id, asked = ask(tx, items)
+    sender = sender_of(tx, origin, by)
+    releasing = Releasing(
+        tx, now, line_id, keep_verdicts, keep_lines=origin == OWN, locked=asked.sharing()
+    )
+    intake = read(tx, node, releasing, sender, items, collection, now, asked)
     salts = os.urandom(16 * len(items))
     outcomes: list[Outcome] = []
     taken = 0

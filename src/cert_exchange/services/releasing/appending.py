@@ -26,7 +26,7 @@ from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import references as reference_rows
 from cert_exchange.store import releases
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.releases import Head, Live, LiveLine, LogLine
+from cert_exchange.store.releases import Head, Live, LiveLine, LogLine, Sharing
 from cert_exchange.store.tables import LineKind
 
 RELEASE: Final = LineKind.RELEASE.value
@@ -48,6 +48,17 @@ class Line:
 
 
 @dataclass(slots=True)
+class Drafts:
+    """What `_flush` will write, in the forms of `releases.append` and `releases.mark`."""
+
+    lines: list[LogLine] = field(default_factory=list)
+    gained: list[LiveLine] = field(default_factory=list)
+    lost: list[tuple[int, int]] = field(default_factory=list)
+    heads: dict[int, int] = field(default_factory=dict)
+    marks: list[tuple[int, int, bool, bool, bool]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Releasing:
     """One write transaction's releases. Make it first: it locks the heads.
 
@@ -61,6 +72,8 @@ class Releasing:
     keep_verdicts: bool = False
     keep_lines: bool = True
     """whether `lines` is wanted: a partner's POST has nobody to report them to"""
+    locked: Sharing | None = None
+    """what `releases.lock_sharing` gave, where the caller asked for more behind the same locks"""
     heads: Sequence[Head] = field(init=False)
     plans: list[Plan] = field(init=False)
     pool: Pool = field(init=False)
@@ -71,13 +84,15 @@ class Releasing:
     _at: dict[int, int] = field(default_factory=dict)
     _started: dict[int, int] = field(default_factory=dict)
     _counts: dict[int, int] = field(default_factory=dict)
+    _drafts: Drafts = field(default_factory=Drafts)
+    """what is decided and not yet written"""
 
     def __post_init__(self) -> None:
-        self.reload()
+        self.reload(self.locked)
 
-    def reload(self) -> None:
+    def reload(self, sharing: Sharing | None = None) -> None:
         """Read heads and policies (again): after a policy or its views changed in this transaction."""
-        sharing = releases.lock_sharing(self.tx)
+        sharing = sharing or releases.lock_sharing(self.tx)()
         self.heads = sharing.heads
         self.plans = plans_for(sharing)
         self.pool = Pool(self.tx, sharing.partners, tuple(head.view for head in self.heads))
@@ -117,10 +132,13 @@ class Releasing:
         `arrived` maps an origin to the ids it sent in this transaction.
         """
         wanted = list(idents)
-        self.pool.lines.clear()
-        for plan in self.plans:
-            if not plan.views or (audiences is not None and plan.audience.id not in audiences):
-                continue
+        plans = [
+            plan
+            for plan in self.plans
+            if plan.views and (audiences is None or plan.audience.id in audiences)
+        ]
+        self.pool.prepare(wanted, [plan.audience.id for plan in plans])
+        for plan in plans:
             sent = {
                 ident
                 for origin, those in (arrived or {}).items()
@@ -130,6 +148,7 @@ class Releasing:
             closing = Closing(self.tx, plan, self.pool, self.now, sent, self.keep_verdicts)
             settlement = closing.settle(wanted)
             self._write(settlement, closing)
+        self._flush()
 
     # -- one audience ----------------------------------------------------------------------------------------------
 
@@ -148,10 +167,9 @@ class Releasing:
         ]
         drafts += [(RELEASE, line.view, line.object, line.rendition, "returns") for line in returns]
         positions = self._append(plan, drafts, lost + returns, live_after)
-        releases.mark(
-            self.tx,
-            [(v, positions.get((v, o), p), last, first, c) for v, o, p, last, first, c in marks],
-        )
+        self._drafts.marks += [
+            (v, positions.get((v, o), p), last, first, c) for v, o, p, last, first, c in marks
+        ]
         self._write_down_who_waits(settlement)
         self._drop_unneeded(plan, settlement)
 
@@ -168,8 +186,7 @@ class Releasing:
         salts = os.urandom(16 * len(drafts))
         policy_id = plan.audience.policy_id
         collections = {view: collection for collection, view in plan.views.items()}
-        lines: list[LogLine] = []
-        gained: list[LiveLine] = []
+        lines, gained = self._drafts.lines, self._drafts.gained
         positions: dict[Key, int] = {}
         at = self._at
         for index, (kind, view, number, rendition, rule) in enumerate(drafts):
@@ -206,14 +223,15 @@ class Releasing:
             if kind == RELEASE:
                 positions[view, number] = position
                 gained.append(rows[view, number].live_line(position))
-        releases.append(
-            self.tx,
-            lines,
-            gained,
-            [(line.view, line.position) for line in leaving],
-            {view: at[view] for view in {draft[1] for draft in drafts}},
-        )
+        self._drafts.lost += [(line.view, line.position) for line in leaving]
+        self._drafts.heads.update((view, at[view]) for view in {draft[1] for draft in drafts})
         return positions
+
+    def _flush(self) -> None:
+        """Write what was decided: of all audiences together, or before it is looked at again."""
+        drafts, self._drafts = self._drafts, Drafts()
+        releases.append(self.tx, drafts.lines, drafts.gained, drafts.lost, drafts.heads)
+        releases.mark(self.tx, drafts.marks)
 
     def _write_down_who_waits(self, settlement: Settlement) -> None:
         waits = [
@@ -258,6 +276,8 @@ class Releasing:
         by_view: dict[int, set[int]] = {}
         for view, target in suspects:
             by_view.setdefault(view, set()).add(target)
+        if by_view:
+            self._flush()
         for view, targets in sorted(by_view.items()):
             drop = self._unneeded(view, targets)
             if not drop:
@@ -268,6 +288,7 @@ class Releasing:
                 drop,
                 {},
             )
+            self._flush()
             self._stand_in(plan, view, {line.ident for line in drop})
 
     def _unneeded(self, view: int, suspects: Collection[int]) -> list[Live]:
@@ -290,13 +311,11 @@ class Releasing:
                 queue |= targets
             queue -= carried.keys()
         kept: set[int] = set()
-        rising = {
-            ident
-            for ident in sorted(carried)
-            if reference_rows.has_live_dependant(
-                self.tx, ident, view, _NEEDED, besides=carried.keys()
-            )
-        }
+        rising = (
+            reference_rows.needed_in(self.tx, carried.keys(), view, _NEEDED, besides=carried.keys())
+            if carried
+            else set()
+        )
         while rising:
             kept |= rising
             rising = {target for ident in rising for target in needs[ident]} & carried.keys() - kept
@@ -318,5 +337,7 @@ class Releasing:
                     draft = (RELEASE, view, row.line.object, row.line.rendition, "returns")
                     self._append(plan, [draft], [row.line], {(view, row.line.object): row})
                 elif (row.is_last, row.is_first) != (row.line.is_last, row.line.is_first):
-                    where = (view, row.line.position)
-                    releases.mark(self.tx, [(*where, row.is_last, row.is_first, row.carried)])
+                    self._drafts.marks.append(
+                        (view, row.line.position, row.is_last, row.is_first, row.carried)
+                    )
+        self._flush()

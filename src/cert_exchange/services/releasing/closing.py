@@ -64,7 +64,7 @@ class Closing:
             rising |= {ident for ident in fresh if self.pool.is_carried_type(ident)}
             rising -= self.pool.fresh
             if rising:
-                queue |= reference_rows.waiting_on(self.tx, rising, self.plan.audience.id)
+                queue |= self.pool.waiting_on(rising, self.plan.audience.id)
         self._carry_into_dependants(done)
         self._expose(done)
         self._fix(done)

@@ -102,6 +102,8 @@ class Pool:
     """ident -> who sent it, in whatever state it is kept"""
     lines: dict[int, list[Live]] = field(default_factory=dict)
     """ident -> its lines in force in any view; forgotten when a new round begins"""
+    waiting: dict[tuple[int, int], set[int]] = field(default_factory=dict)
+    """(audience, ident) -> the ids that wait for it there; forgotten when a new round begins"""
     _by_id: dict[int, Version] = field(default_factory=dict)
 
     def by_id(self, number: int) -> Version:
@@ -186,9 +188,52 @@ class Pool:
 
     def learn(self, targets: Collection[int]) -> None:
         """Read all that references to these targets need: `know`, `lines_of` and `origins_of` at once."""
-        done = [self._ask_about(targets), self._ask_lines(targets), self._ask_origins(targets)]
-        for one in done:
-            one()
+        for note in (self._ask_about(targets), self._ask_lines(targets)):
+            note()
+
+    def prepare(self, idents: Collection[int], audiences: Collection[int]) -> None:
+        """Begin a round on these ids: read what judging them will need, for all audiences at once."""
+        self.lines.clear()
+        self.waiting.clear()
+        self.load(idents)
+        targets = {
+            target
+            for ident in idents
+            for version in self.by_ident[ident]
+            for target, _ in self.references.get(version.id, ())
+        }
+        targets.update(idents)
+        notes = (
+            self._ask_about(targets),
+            self._ask_lines(targets),
+            self._ask_waiting(idents, audiences),
+        )
+        for note in notes:
+            note()
+
+    def waiting_on(self, idents: Collection[int], audience: int) -> set[int]:
+        """The ids whose allowed versions wait, in this audience, for one of these."""
+        self._ask_waiting(idents, (audience,))()
+        return {one for ident in idents for one in self.waiting[audience, ident]}
+
+    def _ask_waiting(self, idents: Iterable[int], audiences: Collection[int]) -> Callable[[], None]:
+        # For an id of this transaction nothing waits by its number: it had none before.
+        missing = [
+            ident
+            for ident in idents
+            if ident not in self.fresh
+            and any((audience, ident) not in self.waiting for audience in audiences)
+        ]
+        asked = reference_rows.ask_waiting(self.tx, missing, audiences)
+
+        def note() -> None:
+            for ident in missing:
+                for audience in audiences:
+                    self.waiting[audience, ident] = set()
+            for target, audience, ident in asked():
+                self.waiting[audience, target].add(ident)
+
+        return note
 
     def lines_of(self, idents: Collection[int]) -> dict[int, list[Live]]:
         """The lines in force of these ids in all views: one statement serves every audience of a round."""
@@ -196,20 +241,26 @@ class Pool:
         return {ident: self.lines[ident] for ident in idents}
 
     def origins_of(self, idents: Collection[int]) -> dict[int, set[int]]:
-        """Who sent each of these ids."""
-        self._ask_origins(idents)()
+        """Who sent each of these ids, in whatever state we keep it."""
+        self._ask_about(idents)()
         return {ident: self.origins[ident] for ident in idents}
 
     def _ask_about(self, targets: Collection[int]) -> Callable[[], None]:
-        unknown = [target for target in targets if target not in self.held]
-        unspelled = [target for target in targets if target not in self.texts]
-        held = version_rows.ask_held(self.tx, unknown)
-        spelled = version_rows.ask_stix_ids(self.tx, unspelled)
+        unknown = [target for target in targets if target not in self.origins]
+        asked = version_rows.ask_targets(
+            self.tx, [target for target in unknown if target not in self.fresh]
+        )
 
         def note() -> None:
-            found = {row[0] for row in held()}
-            self.held.update((target, target in found) for target in unknown)
-            self.texts.update(spelled())
+            for target in unknown:
+                self.origins[target] = set()
+                self.held.setdefault(target, False)
+            for target, text, origin, status in asked():
+                self.texts[target] = text
+                if origin is not None:
+                    self.origins[target].add(origin)
+                if status == ObjectStatus.ACCEPTED.value:
+                    self.held[target] = True
 
         return note
 
@@ -223,19 +274,6 @@ class Pool:
             for row in asked():
                 line = live_of(row)
                 self.lines[line.ident].append(line)
-
-        return note
-
-    def _ask_origins(self, idents: Collection[int]) -> Callable[[], None]:
-        missing = [ident for ident in idents if ident not in self.origins]
-        asked = version_rows.ask_origins(
-            self.tx, [ident for ident in missing if ident not in self.fresh]
-        )
-
-        def note() -> None:
-            self.origins.update((ident, set()) for ident in missing)
-            for ident, origin in asked():
-                self.origins[ident].add(origin)
 
         return note
 

@@ -220,7 +220,7 @@ def _chosen(standing: list[Version], versions: Collection[str]) -> list[Version]
 def _sees(tx: Transaction, caller: Submitter, collection: int, ident: int) -> bool:
     views = [
         head.view
-        for head in releases.lock_sharing(tx).heads
+        for head in releases.lock_sharing(tx)().heads
         if head.audience == caller.audience and head.collection == collection
     ]
     return bool(releases.visible_idents(tx, views, [ident]))
