@@ -115,6 +115,23 @@ class HoldLine:
     due_at: int | None
 
 
+def held_in(conn: Transaction, audiences_: Collection[int], idents: Iterable[int]) -> set[int]:
+    """Which of these ids have a version that a hold stands on in one of the audiences."""
+    found: set[int] = set()
+    for part in parts(idents):
+        rows = conn.execute(
+            select(objects.c.ident)
+            .join(holds, holds.c.object == objects.c.id)
+            .where(
+                holds.c.audience.in_(sorted(audiences_)),
+                holds.c.released_at.is_(None),
+                objects.c.ident.in_(part),
+            )
+        )
+        found.update(row[0] for row in rows)
+    return found
+
+
 def forget_open(tx: Transaction, audience: int) -> None:
     """Drop the open holds of an audience whose policy holds nothing any more."""
     tx.execute(delete(holds).where(holds.c.audience == audience, holds.c.released_at.is_(None)))

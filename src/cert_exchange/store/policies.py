@@ -104,15 +104,13 @@ def gaining(tx: Transaction) -> PolicyVersion | None:
     return None if row is None else PolicyVersion(*row)
 
 
-def gains_after(tx: Transaction, policy: int) -> int | None:
-    """How far the gains of a policy version have come; None when they are done or it was replaced."""
-    value = tx.execute(select(policies.c.gains_after).where(policies.c.id == policy)).scalar()
-    return None if value is None else int(value)
-
-
-def move_gains(tx: Transaction, policy: int, *, to: int | None) -> None:
-    """Write how far the gains have come, None at the end."""
-    tx.execute(update(policies).where(policies.c.id == policy).values(gains_after=to))
+def move_gains(tx: Transaction, policy: int, *, after: int, to: int | None) -> None:
+    """Write how far the gains have come, None at the end; unless another worker has moved them on from `after`."""
+    tx.execute(
+        update(policies)
+        .where(policies.c.id == policy, policies.c.gains_after == after)
+        .values(gains_after=to)
+    )
 
 
 def partner_ids(conn: Transaction) -> dict[str, int]:

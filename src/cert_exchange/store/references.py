@@ -79,6 +79,14 @@ _WAITING_ON: Final = Kept(
     "audiences",
     "targets",
 )
+_WAITERS: Final = Kept(
+    select(objects.c.ident)
+    .join(waiting, waiting.c.object == objects.c.id)
+    .where(among(objects.c.ident, "idents"), among(waiting.c.audience, "audiences"))
+    .distinct(),
+    "idents",
+    "audiences",
+)
 _FORGET: Final = Kept(
     delete(waiting).where(
         waiting.c.audience == bindparam("audience"), among(waiting.c.object, "objects")
@@ -108,6 +116,13 @@ def views_with_dependants(
     if not views:
         return []
     return sorted(_DEPENDANT_VIEWS.among(tx, "targets", targets, views=views))
+
+
+def waiting_of(tx: Transaction, audiences: Collection[int], idents: Iterable[int]) -> set[int]:
+    """Which of these ids have a version that waits for something in one of the audiences."""
+    if not audiences:
+        return set()
+    return {row[0] for row in _WAITERS.among(tx, "idents", idents, audiences=audiences)}
 
 
 def ask_waiting(tx: Transaction, targets: Iterable[int], audiences: Collection[int]) -> Asked:

@@ -1,12 +1,13 @@
 """A policy version comes into force (DECISIONS 2).
 
     (1) stage what would be lost, without locks   (2) switch the version, withdraw all that is lost and decide again
-    what arrived in between, in one transaction   (3) stream the gains, a part a commit
+    what arrived in between, in one transaction   (3) look for gains without locks and release them, a part a commit
 
 1. No request that starts after (2) gets a lost object, also with an older `next`: polls read `live` alone.
 2. Killed before (2): nothing changed. Killed in (3): `gains_after` stands in the policy's row, the worker goes on.
 3. Who joins later, or changes policy, gets an audience of its own, whose log starts above what its partner polled.
 4. A partner is governed by one policy at a time.
+5. (3) may look without locks because whatever changes after (2) is decided under the new policy by its own transaction.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from cert_exchange.policy.document import (
     problems_of_names,
     warnings_of_policy,
 )
-from cert_exchange.services.policies.staging import stage
+from cert_exchange.services.policies.staging import stage, unsettled
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.orders import in_one_line
 from cert_exchange.store import holds as hold_rows
@@ -183,7 +184,7 @@ def continue_gains(
     gained = 0
     left = parts
     while left is None or left > 0:
-        step = node.database.transact(lambda tx: _gain_part(tx, node))
+        step = _gain_part(node)
         if step is None:
             return gained
         count, done, total = step
@@ -195,30 +196,33 @@ def continue_gains(
     return gained
 
 
-def _gain_part(tx: Transaction, node: Node) -> tuple[int, int, int] | None:
+def _gain_part(node: Node) -> tuple[int, int, int] | None:
     """One part of one policy's gains: (lines, objects considered so far, objects in all); None: all done."""
-    pending = policy_rows.gaining(tx)
-    if pending is None:
-        return None
+    with node.database.reading() as conn:
+        pending = policy_rows.gaining(conn)
+        if pending is None or pending.gains_after is None:
+            return None
+        after = pending.gains_after
+        idents, reached = version_rows.idents_between(conn, after=after, limit=GAIN_PART)
+        left = version_rows.count_after(conn, reached) if reached is not None else 0
+        total = version_rows.count_after(conn, 0)
+        sharing = releases.read_sharing(conn)
+        audiences, candidates = unsettled(conn, sharing, pending.name, idents, now=node.now())
 
-    def work(releasing: Releasing) -> tuple[int, int]:
-        # Read again under the lock: another worker may have moved it.
-        after = policy_rows.gains_after(tx, pending.id)
-        if after is None:
-            return 0, 0
-        idents, reached = version_rows.idents_between(tx, after=after, limit=GAIN_PART)
-        audiences = {
-            plan.audience.id for plan in releasing.plans if plan.audience.policy == pending.name
-        }
-        for part in parts(idents):
+    def move(tx: Transaction) -> None:
+        policy_rows.move_gains(tx, pending.id, after=after, to=reached)
+
+    def work(releasing: Releasing) -> None:
+        for part in parts(sorted(candidates)):
             releasing.reconsider(part, audiences=audiences)
-        policy_rows.move_gains(tx, pending.id, to=reached)
-        left = version_rows.count_after(tx, reached) if reached is not None else 0
-        return reached or 0, left
+        move(releasing.tx)
 
-    (reached, left), releasing = in_one_line(
-        tx, node, "policy-gains", "worker", work, only_if_released=True, policy=pending.name
+    if not candidates:
+        node.database.transact(move)
+        return 0, total - left, total
+    _, releasing = node.database.transact(
+        lambda tx: in_one_line(
+            tx, node, "policy-gains", "worker", work, only_if_released=True, policy=pending.name
+        )
     )
-    total = version_rows.count_after(tx, 0)
-    del reached
     return len(releasing.lines), total - left, total

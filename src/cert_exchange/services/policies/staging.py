@@ -1,26 +1,27 @@
-"""What a policy would take from its audiences, written down before anything changes (DECISIONS 2).
+"""What a policy would take from its audiences, written down before anything changes, and what it gives (DECISIONS 2).
 
 The same `judge` decides here and in the switch, so that what is staged is what goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
 from cert_exchange.node import Node
-from cert_exchange.policy.decide import Allow
+from cert_exchange.policy.decide import Allow, Hold
 from cert_exchange.policy.document import Policy
-from cert_exchange.services.releasing.evaluating import Plan, Pool, plan_of
+from cert_exchange.services.releasing.evaluating import Plan, Pool, plan_of, plans_for
 from cert_exchange.services.releasing.judging import Judge
 from cert_exchange.stix.references import Role
 from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import policies as policy_rows
+from cert_exchange.store import references as reference_rows
 from cert_exchange.store import releases
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.policies import StagedLoss
-from cert_exchange.store.releases import Live
+from cert_exchange.store.releases import Live, Sharing
 
 PART: Final = 800
 
@@ -61,6 +62,45 @@ def stage(
             if progress is not None:
                 progress(done, None)
     return seen
+
+
+def unsettled(
+    conn: Transaction, sharing: Sharing, name: str, idents: Sequence[int], *, now: int
+) -> tuple[frozenset[int], set[int]]:
+    """The audiences of the policy in force, and those ids whose lines, holds or waits are not as it decides now.
+
+    References are not looked at: what policy allows and is not in force is named, whatever keeps it out.
+    """
+    pool = Pool(conn, sharing.partners, tuple(head.view for head in sharing.heads))
+    pool.load(idents)
+    ids = [version.id for ident in idents for version in pool.by_ident[ident]]
+    lines = pool.lines_of(idents)
+    plans = [plan for plan in plans_for(sharing) if plan.audience.policy == name and plan.views]
+    audiences = frozenset(plan.audience.id for plan in plans)
+    found = reference_rows.waiting_of(conn, audiences, idents)
+    found |= hold_rows.held_in(conn, audiences, idents)
+    for plan in plans:
+        approved = hold_rows.approved_rules(conn, plan.audience.id, ids) if plan.holding else {}
+        judge = Judge(plan, pool, now, approved)
+        mine = set(plan.view_ids)
+        for ident in idents:
+            live = {(line.view, line.object): line for line in lines[ident] if line.view in mine}
+            if ident not in found and not _is_settled(judge, ident, live):
+                found.add(ident)
+    return audiences, found
+
+
+def _is_settled(judge: Judge, ident: int, live: dict[tuple[int, int], Live]) -> bool:
+    allowed = set()
+    for verdict in judge.verdicts(ident, live):
+        key = (verdict.view, verdict.version.id)
+        if isinstance(verdict.decision, Allow):
+            if key not in live or live[key].carried:
+                return False
+            allowed.add(key)
+        elif isinstance(verdict.decision, Hold):
+            return False
+    return all(key in allowed or line.carried for key, line in live.items())
 
 
 def _losses(conn: Transaction, plan: Plan, idents: list[int], *, now: int) -> list[StagedLoss]:

@@ -1,0 +1,119 @@
+"""SQLAlchemy's engines as this node needs them: how a connection is made, and how its transactions begin.
+
+1. SQLite: WAL with synchronous=FULL; one connection that writes, from BEGIN IMMEDIATE on; readers are query_only.
+2. PostgreSQL: synchronous_commit=on; every wait has its limit; readers see one snapshot (REPEATABLE READ, READ ONLY).
+3. No statement's parameters are ever in an error of SQLAlchemy's: they quote content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import QueuePool
+
+from cert_exchange.store.statements import Pipeline
+
+BUSY_SECONDS: Final = 15
+"""How long a writer waits for a writer of another process before `StoreUnavailable`."""
+STATEMENT_SECONDS: Final = 60
+LOCK_SECONDS: Final = 20
+WRITER_CACHE_KIB: Final = 32 * 1024
+READER_CACHE_KIB: Final = 2 * 1024
+MMAP_BYTES: Final = 1 << 30
+"""File-backed pages that the system may drop at any time; no memory of ours."""
+CHECKPOINT_PAGES: Final = 4_000
+WAL_BYTES: Final = 64 * 1024 * 1024
+
+
+def on_sqlite(url: URL) -> tuple[Engine, Engine]:
+    """The engine that writes and the one that reads."""
+
+    def make(begin: str, size: int, overflow: int, pragmas: Sequence[str]) -> Engine:
+        engine = create_engine(
+            url,
+            poolclass=QueuePool,
+            pool_size=size,
+            max_overflow=overflow,
+            pool_timeout=BUSY_SECONDS,
+            hide_parameters=True,
+            connect_args={
+                "timeout": BUSY_SECONDS,
+                "check_same_thread": False,
+                "cached_statements": 512,
+            },
+        )
+
+        def connected(connection: Any, _record: Any) -> None:
+            connection.isolation_level = (
+                None  # transactions begin where `begun` says, not in pysqlite
+            )
+            for pragma in pragmas:
+                connection.execute(f"PRAGMA {pragma}")
+
+        def begun(connection: Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        event.listen(engine, "connect", connected)
+        event.listen(engine, "begin", begun)
+        return engine
+
+    shared = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"mmap_size={MMAP_BYTES}")
+    writer = make(
+        "BEGIN IMMEDIATE",
+        1,
+        0,
+        (
+            *shared,
+            f"cache_size=-{WRITER_CACHE_KIB}",
+            f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+            f"journal_size_limit={WAL_BYTES}",
+        ),
+    )
+    readers = make("BEGIN", 4, 60, (*shared, f"cache_size=-{READER_CACHE_KIB}", "query_only=ON"))
+    return writer, readers
+
+
+def on_postgresql(url: URL) -> tuple[Engine, Engine]:
+    """The engine that writes and the one that reads: one pool, two ways to begin."""
+    engine = create_engine(
+        url,
+        pool_size=5,
+        max_overflow=15,
+        pool_timeout=LOCK_SECONDS,
+        pool_pre_ping=True,
+        pool_use_lifo=True,
+        hide_parameters=True,
+        isolation_level="READ COMMITTED",
+        connect_args={
+            "application_name": "cert-exchange",
+            "connect_timeout": 10,
+            "keepalives_idle": 30,
+            "tcp_user_timeout": 30_000,
+            "options": f"-c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
+            f" -c idle_in_transaction_session_timeout=300s -c synchronous_commit=on -c timezone=UTC"
+            " -c random_page_cost=1.1 -c jit=off",
+        },
+    )
+    event.listen(engine, "connect", _steady)
+    event.listen(engine, "before_cursor_execute", _end_pipeline)
+    readers = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine, readers
+
+
+def _steady(connection: Any, _record: Any) -> None:
+    """Keep a statement's parameter types the same whatever its values, so that it is prepared once and stays so."""
+    from psycopg.types.numeric import Int8Dumper  # noqa: PLC0415 - only where it is the engine
+
+    connection.adapters.register_dumper(int, Int8Dumper)
+    connection.prepare_threshold = 2
+    connection.prepared_max = 500
+
+
+def _end_pipeline(connection: Connection, *_: object) -> None:
+    """SQLAlchemy's own statements want their answer at once."""
+    pipeline = connection.info.get(Pipeline.KEY)
+    if pipeline is not None:
+        pipeline.end()
