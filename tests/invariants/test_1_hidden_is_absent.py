@@ -36,6 +36,7 @@ from tests.taxii.conftest import TAXII, serving
 
 from cert_exchange.node import Node
 from cert_exchange.services import collections, partners, releasing
+from cert_exchange.store import statements as kept_statements
 from cert_exchange.store.tables import partners as partner_rows
 
 HIDDEN = {
@@ -109,7 +110,7 @@ def shown(answer: httpx.Response, *words: str) -> tuple[int, tuple[tuple[str, st
 
 @contextmanager
 def statements(node: Node) -> Iterator[list[str]]:
-    """Every statement that either way to the database runs, values taken out."""
+    """Every statement that any way to the database runs, values taken out."""
     ran: list[str] = []
 
     def note_down(text: str) -> None:
@@ -122,7 +123,7 @@ def statements(node: Node) -> Iterator[list[str]]:
     for engine in engines:
         event.listen(engine, "before_cursor_execute", executed)
     try:
-        with node.database.raw.observed(note_down):
+        with node.database.raw.observed(note_down), kept_statements.observed(note_down):
             yield ran
     finally:
         for engine in engines:

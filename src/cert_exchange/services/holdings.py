@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from cert_exchange.errors import NotFound
+from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import figures, objects
 from cert_exchange.store import holdings as rows
 from cert_exchange.store.figures import Channel, CollectionCount
@@ -314,8 +315,8 @@ def _origin(names: dict[int, str], wanted: str) -> int:
 
 
 def _collection(tx: Connection, wanted: str) -> int:
-    number = rows.find_collection(tx, wanted)
-    if number is None:
+    found = collection_rows.find_collection(tx, wanted, retired=True)
+    if found is None:
         known = ", ".join(rows.names_of_collections(tx).values())
         raise NotFound(f"There is no collection {wanted}; there are: {known or 'none'}.")
-    return number
+    return found.id

@@ -18,7 +18,7 @@ from sqlalchemy import Table, delete, insert, select, update
 
 from cert_exchange.errors import CursorMoved
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.tables import collections, partners, sources, targets
+from cert_exchange.store.tables import partners, sources, targets
 
 Direction = Literal["pull", "push"]
 _TABLES: Final[Mapping[Direction, Table]] = {"pull": sources, "push": targets}
@@ -274,13 +274,3 @@ def remove(tx: Transaction, channel: Channel) -> bool:
 def find_partner(tx: Transaction, name: str) -> int | None:
     """Find the id of a partner by its name."""
     return tx.execute(select(partners.c.id).where(partners.c.name == name)).scalar_one_or_none()
-
-
-def find_collection(tx: Transaction, name: str) -> int | None:
-    """Find the id of a collection in use, by alias or UUID."""
-    return tx.execute(
-        select(collections.c.id).where(
-            (collections.c.alias == name) | (collections.c.uuid == name),
-            collections.c.retired_at.is_(None),
-        )
-    ).scalar_one_or_none()

@@ -66,7 +66,7 @@ def shared(tx: Connection) -> set[tuple[str, str]]:
         .join(collections, collections.c.id == views.c.collection)
         .join(audience_members, audience_members.c.audience == views.c.audience)
         .join(partners, partners.c.id == audience_members.c.partner)
-        .where(views.c.closed_at.is_(None), audience_members.c.until.is_(None))
+        .where(audience_members.c.until.is_(None))
     )
     return {(row[0], row[1]) for row in rows}
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from cert_exchange.store.database import Transaction, reserve_ids
+from cert_exchange.store.statements import Kept
 from cert_exchange.store.tables import collection_rights, collections, partners
 
 
@@ -38,6 +40,12 @@ _ROW = select(
     collections.c.retired_at,
 )
 
+_FIND: Final = Kept(
+    _ROW.where(
+        or_(collections.c.uuid == bindparam("uuid_"), collections.c.alias == bindparam("alias_"))
+    ).order_by(collections.c.retired_at.is_not(None), collections.c.id)
+)
+
 
 def declared(tx: Transaction) -> dict[str, Declared]:
     """Every collection by its UUID, retired ones too."""
@@ -45,15 +53,14 @@ def declared(tx: Transaction) -> dict[str, Declared]:
     return {row[1]: Declared(*row[:5], bytes(row[5]), row[6]) for row in rows}
 
 
-def find_collection(tx: Transaction, name: str) -> Declared | None:
-    """The collection in force of this UUID or alias."""
-    row = tx.execute(
-        _ROW.where(
-            collections.c.retired_at.is_(None),
-            or_(collections.c.uuid == name.lower(), collections.c.alias == name),
-        )
-    ).one_or_none()
-    return None if row is None else Declared(*row[:5], bytes(row[5]), row[6])
+def find_collection(tx: Transaction, name: str, *, retired: bool = False) -> Declared | None:
+    """The collection of this UUID or alias: one in force, or, with `retired`, also one that was."""
+    for number, uuid, alias, title, description, digest, retired_at in _FIND.rows(
+        tx, {"uuid_": name.lower(), "alias_": name}
+    ):
+        if retired or retired_at is None:
+            return Declared(number, uuid, alias, title, description, bytes(digest), retired_at)
+    return None
 
 
 def collection_labels(tx: Transaction) -> list[str]:

@@ -107,7 +107,6 @@ def count_views(tx: Connection) -> list[ViewCount]:
         )
         .join(audiences, audiences.c.id == views.c.audience)
         .join(collections, collections.c.id == views.c.collection)
-        .where(views.c.closed_at.is_(None))
         .order_by(audiences.c.name, collections.c.id)
     )
     return [
@@ -221,7 +220,7 @@ def readers(tx: Connection) -> list[tuple[int, int, str]]:
         select(views.c.id, partners.c.id, partners.c.name)
         .join(audience_members, audience_members.c.audience == views.c.audience)
         .join(partners, partners.c.id == audience_members.c.partner)
-        .where(views.c.closed_at.is_(None), audience_members.c.until.is_(None))
+        .where(audience_members.c.until.is_(None))
         .order_by(views.c.id, partners.c.name)
     )
     return [(row[0], row[1], row[2]) for row in rows]

@@ -284,16 +284,6 @@ def find_view(tx: Connection, audience: str, collection: str) -> int | None:
         .where(
             audiences.c.name == audience,
             or_(collections.c.alias == collection, collections.c.uuid == collection.lower()),
-            views.c.closed_at.is_(None),
-        )
-    ).scalar_one_or_none()
-
-
-def find_collection(tx: Connection, name: str) -> int | None:
-    """Find a collection by alias or UUID."""
-    return tx.execute(
-        select(collections.c.id).where(
-            or_(collections.c.alias == name, collections.c.uuid == name.lower())
         )
     ).scalar_one_or_none()
 

@@ -68,7 +68,6 @@ def view_of(tx: Transaction, *, partner: int, collection: int) -> tuple[int, int
             audience_members.c.partner == partner,
             audience_members.c.until.is_(None),
             views.c.collection == collection,
-            views.c.closed_at.is_(None),
         )
     ).one_or_none()
     return None if row is None else (row[0], row[1])

@@ -112,15 +112,20 @@ def ends(rows: Sequence[Row]) -> tuple[Row, Row]:
 
 def in_order(settlement: Settlement, pool: Pool) -> list[Gain]:
     """Gains with what they refer to before them; a cycle's members in the order of their numbers."""
-    gains = sorted(settlement.gains.values(), key=lambda gain: (gain.view, gain.version.id))
+    gains = [settlement.gains[key] for key in sorted(settlement.gains)]
+    inside = {gain.version.ident for gain in gains}
+    references = pool.references
+    if not any(
+        target in inside for gain in gains for target, _ in references.get(gain.version.id, ())
+    ):
+        return gains
     by_ident: dict[tuple[int, int], list[Gain]] = {}
     for gain in gains:
         by_ident.setdefault((gain.view, gain.version.ident), []).append(gain)
-    inside = {gain.version.ident for gain in gains}
     ordered: list[Gain] = []
     seen: set[Key] = set()
     for start in gains:
-        if inside.isdisjoint([target for target, _ in pool.references.get(start.version.id, ())]):
+        if inside.isdisjoint([target for target, _ in references.get(start.version.id, ())]):
             if (start.view, start.version.id) not in seen:
                 seen.add((start.view, start.version.id))
                 ordered.append(start)

@@ -46,6 +46,8 @@ class Closing:
     """(ident, view) -> what may be carried into the view"""
     carrying: dict[Key, bool] = field(default_factory=dict)
     """(ident, view) -> whether it and all it needs can be carried, in this round of `_fix`"""
+    visible: dict[int, bool] = field(default_factory=dict)
+    """ident -> whether it is in force or was sent to us, until the next loss is found"""
     exposed: set[int] = field(default_factory=set)
     """considered ids that something in force refers to: it goes when they turn out to be hidden"""
 
@@ -70,8 +72,6 @@ class Closing:
         self._fix(done)
         self._carry()
         return self.result
-
-    # -- policy ----------------------------------------------------------------------------------------------------
 
     def _judge(self, idents: set[int]) -> None:
         pool, plan, result = self.pool, self.plan, self.result
@@ -100,14 +100,9 @@ class Closing:
                     elif lines[key].carried:
                         result.carried_now[key] = False
                 elif isinstance(decision, Hold):
+                    where = (verdict.version.id, verdict.collection)
                     result.holds.append(
-                        HoldLine(
-                            verdict.version.id,
-                            verdict.collection,
-                            decision.rule,
-                            decision.reason,
-                            decision.due,
-                        )
+                        HoldLine(*where, decision.rule, decision.reason, decision.due)
                     )
                     denied[verdict.view] = decision.rule
                 else:
@@ -143,9 +138,11 @@ class Closing:
 
     def _may_stay_carried(self, line: Live) -> bool:
         version = self.pool.by_id(line.object)
-        collection = next(c for c, v in self.plan.views.items() if v == line.view)
-        decision = self.judge.decided(version, collection, carried=True)
-        return isinstance(decision, Allow) and self.pool.in_use(version)
+        return self._may_be_carried(version, line.view) and self.pool.in_use(version)
+
+    def _may_be_carried(self, version: Version, view: int) -> bool:
+        collection = next(c for c, v in self.plan.views.items() if v == view)
+        return isinstance(self.judge.decided(version, collection, carried=True), Allow)
 
     def _carriable(self, ident: int, view: int) -> Version | None:
         """The newest version of an identity or marking definition, if it may be carried into the view."""
@@ -156,19 +153,13 @@ class Closing:
 
     def _look_carriable(self, ident: int, view: int) -> Version | None:
         self.pool.load((ident,))
-        collection = next(c for c, v in self.plan.views.items() if v == view)
         members = self.plan.audience.members
         versions = [
             version
             for version in self.pool.by_ident[ident]
             if version.origin not in members and self.pool.in_use(version)
         ]
-        if not versions:
-            return None
-        decision = self.judge.decided(versions[-1], collection, carried=True)
-        return versions[-1] if isinstance(decision, Allow) else None
-
-    # -- references ------------------------------------------------------------------------------------------------
+        return versions[-1] if versions and self._may_be_carried(versions[-1], view) else None
 
     def _carry_into_dependants(self, considered: set[int]) -> None:
         """An identity or marking definition that arrived joins, or takes along, what already refers to it."""
@@ -215,15 +206,15 @@ class Closing:
             for gain in result.gains.values():
                 gaining[gain.version.ident] = gaining.get(gain.version.ident, 0) + 1
             lost = {line.ident for line, _ in result.losses.values()}
+            suspects = (lost | self.exposed) - settled
             gone = [
-                ident
-                for ident in (lost | self.exposed) - settled
-                if not gaining.get(ident) and not self.sight.still_live(ident)
+                one for one in suspects if not gaining.get(one) and not self.sight.still_live(one)
             ]
             self.sight.learn(gone)
             hidden = [ident for ident in gone if not self.sight.sent_it(ident)]
             settled.update(hidden)
             changed |= self._lose_dependants(hidden)
+            self.visible.clear()
             for key, gain in list(result.gains.items()):
                 missing = self._missing(gain.version.id, gain.version.ident, gain.view, gaining)
                 if missing:
@@ -237,6 +228,7 @@ class Closing:
                 missing = self._missing(line.object, line.ident, line.view, gaining)
                 if missing:  # a policy that no longer lets references dangle
                     changed = True
+                    self.visible.clear()
                     result.losses[key] = (line, "reference")
                     result.carried_now.pop(key, None)
                     result.waits.setdefault(line.object, set()).update(missing)
@@ -256,7 +248,13 @@ class Closing:
         """Whether a reference is visible to the audience as things are, or may dangle."""
         if role == Role.EXTENSION:
             return True
-        if gaining.get(target) or self.sight.still_live(target) or self.sight.sent_it(target):
+        if gaining.get(target):
+            return True
+        visible = self.visible.get(target)
+        if visible is None:
+            visible = self.sight.still_live(target) or self.sight.sent_it(target)
+            self.visible[target] = visible
+        if visible:
             return True
         if self.pool.held[target]:
             return False

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cert_exchange.policy.decide import Allow, Context, Decision, Deny, DenyKind, decide
 from cert_exchange.services.releasing.evaluating import Plan, Pool
@@ -30,9 +31,8 @@ Lines = Mapping[tuple[int, int], Live]
 """the lines in force of one id, by (view, object)"""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What policy says of one version in one view, references aside."""
+class Verdict(NamedTuple):
+    """What policy says of one version in one view, references aside. A tuple: one transaction makes thousands."""
 
     version: Version
     collection: int
@@ -53,7 +53,11 @@ class Judge:
     def verdicts(self, ident: int, lines: Lines) -> Iterator[Verdict]:
         """The verdict on each member version of an id in each view; live lines are decided as of their release."""
         members, pool = self.plan.audience.members, self.pool
-        for group in _groups(pool.by_ident.get(ident, [])):
+        stored = pool.by_ident.get(ident, [])
+        if len(stored) == 1:
+            yield from self._alone(stored[0], lines)
+            return
+        for group in _groups(stored):
             # What a member sent does not come back to it by another partner's channel either (invariant 5).
             theirs = {v.version_key for v in group if v.origin in members}
             shared = [
@@ -81,11 +85,22 @@ class Judge:
                     continue
                 if placed[0].observable and ident in pool.blocked:
                     yield from (Verdict(v, collection, view, _BLOCKED) for v in placed)
-                elif len(versions) == 1:
-                    decision = self.decided(placed[0], collection, lines.get((view, placed[0].id)))
-                    yield Verdict(placed[0], collection, view, decision)
                 else:
                     yield from self._among(versions, placed, collection, view, lines)
+
+    def _alone(self, version: Version, lines: Lines) -> Iterator[Verdict]:
+        """The only version of its id: nothing governs it, revokes it or stands beside it."""
+        if version.origin in self.plan.audience.members:
+            return
+        barred = version.observable and version.ident in self.pool.blocked
+        for collection, view in self.plan.views.items():
+            if self.pool.stands_in(version, collection):
+                decision = (
+                    _BLOCKED
+                    if barred
+                    else self.decided(version, collection, lines.get((view, version.id)))
+                )
+                yield Verdict(version, collection, view, decision)
 
     def _ended(
         self,

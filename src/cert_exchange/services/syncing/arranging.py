@@ -26,6 +26,7 @@ from cert_exchange.remote.connection import (
 from cert_exchange.remote.discovery import Offer, discover
 from cert_exchange.services import ledger
 from cert_exchange.store import channels
+from cert_exchange.store import collections as collection_rows
 from cert_exchange.store.channels import Channel, Direction
 from cert_exchange.store.database import Transaction
 
@@ -105,10 +106,10 @@ def _add(
         partner_id = channels.find_partner(tx, partner)
         if partner_id is None:
             raise NotFound(f"There is no partner {partner}; add it first.")
-        collection_id = channels.find_collection(tx, collection)
-        if collection_id is None:
+        found = collection_rows.find_collection(tx, collection)
+        if found is None:
             raise NotFound(f"There is no collection {collection}; its file declares it.")
-        return partner_id, collection_id
+        return partner_id, found.id
 
     def work(tx: Transaction) -> None:
         partner_id, collection_id = known(tx)

@@ -51,7 +51,7 @@ views = Table(
     Column("collection", ForeignKey("collections.id"), nullable=False),
     # The head: the last instant of the log. `append` locks this row until commit.
     Column("head", BigInteger, nullable=False),
-    Column("closed_at", BigInteger),  # its policy no longer names the collection
+    Column("closed_at", BigInteger),  # not used: a view stays (docs/decisions/views-stay-open.md)
     UniqueConstraint("audience", "collection"),
 )
 
