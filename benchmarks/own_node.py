@@ -228,6 +228,7 @@ def _withdraw(node: Any, count: int) -> None:
     """Take a tenth back as `services.releasing.withdraw` does, 500 ids a transaction instead of one."""
     from cert_exchange.services.releasing.orders import in_one_line
     from cert_exchange.store import objects as rows
+    from cert_exchange.store import versions
     from cert_exchange.store.tables import OWN
 
     chosen = [corpus.object_id(number) for number in range(count) if corpus.withdrawn(number)]
@@ -236,7 +237,7 @@ def _withdraw(node: Any, count: int) -> None:
 
         def work(tx: Any, part: list[str] = part) -> None:
             idents = list(rows.idents_of(tx, part).values())
-            ids = [version.id for version in rows.versions(tx, idents)]
+            ids = [version.id for version in versions.versions(tx, idents)]
 
             def order(releasing: Any) -> None:
                 rows.take_back(tx, ids, collection=None, by=OWN, at=releasing.now)

@@ -126,7 +126,7 @@ def find_binaries() -> Path:
         raise NoServerError(
             "no PostgreSQL: install Debian's postgresql or run `make setup`"
         ) from None
-    return Path(wheel.__file__).parent / "pginstall" / "bin"
+    return Path(str(wheel.__file__)).parent / "pginstall" / "bin"
 
 
 def _server_user() -> pwd.struct_passwd:
