@@ -18,6 +18,7 @@ from cert_exchange.cli import (
     collections,
     exchanging,
     exits,
+    explaining,
     keeping,
     ledger,
     partners,
@@ -64,6 +65,7 @@ publishing.register(app)
 reading.register(app)
 app.add_typer(collections.app, name="collection")
 app.add_typer(partners.app, name="partner")
+explaining.register(policies.app)
 app.add_typer(policies.app, name="policy")
 app.add_typer(channels.source_app, name="source")
 app.add_typer(channels.target_app, name="target")

@@ -1,4 +1,4 @@
-"""Commands about sharing policies: check, apply, explain, what is withheld."""
+"""Commands about sharing policies: check and apply."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from cert_exchange.errors import CertExchangeError, InputRefused, NotFound, Poli
 app = typer.Typer(help="Who may see what, and why.", no_args_is_help=True)
 
 Files = Annotated[list[Path], typer.Argument(help="Policy files (YAML).")]
-PartnerName = Annotated[str, typer.Argument(metavar="PARTNER", help="The partner's name.")]
 
 
 @app.command()
@@ -97,65 +96,6 @@ def apply(files: Files, *, reason: Reason, as_json: AsJson = False, home: Home =
             f"{applied.name}: version {applied.version} {change};"
             f" {printing.count(applied.lost, 'object')} taken back, {applied.gained:,} released"
         )
-
-
-@app.command()
-def explain(
-    stix_id: Annotated[str, typer.Argument(metavar="ID", help="The object's STIX id.")],
-    partner: PartnerName,
-    *,
-    as_json: AsJson = False,
-    home: Home = None,
-) -> None:
-    """Say why a partner sees an object or not.
-
-    For every version: the answer, each rule with why it matched or not, and what it waits for.
-    """
-    from cert_exchange.services import policies
-
-    with opened(home) as node:
-        told = policies.explain(node, stix_id, partner=partner)
-    if as_json:
-        printing.document(asdict(told))
-        return
-    printing.result(f"{told.stix_id} before {told.partner} (policy {told.policy or 'none'})")
-    if told.remark:
-        printing.result(f"  {told.remark}")
-    for version in told.versions:
-        since = f" since {version.since}" if version.since else ""
-        printing.result(
-            f"  version {version.version} in {version.collection}: {version.answer}{since}"
-        )
-        printing.result(f"    by {version.rule}{': ' if version.reason else ''}{version.reason}")
-        for target in version.waits_for:
-            printing.result(f"    waits for {target}")
-        for name, verb, matched, why in version.rules:
-            printing.result(
-                f"    {'*' if matched else '-'} {verb} {name}{': ' if why else ''}{why}"
-            )
-
-
-@app.command()
-def withheld(partner: PartnerName, *, as_json: AsJson = False, home: Home = None) -> None:
-    """Rank what is withheld from a partner by the rule that does it.
-
-    With an example of each, which `policy explain` tells more about.
-    """
-    from cert_exchange.services import policies
-
-    with opened(home) as node, printing.progress("asking the policy") as progress:
-        found = policies.withheld(node, partner=partner, progress=progress)
-    if as_json:
-        printing.document([asdict(row) for row in found])
-        return
-    printing.table(
-        ["collection", "versions", "answer", "rule", "reason", "example"],
-        [
-            (row.collection, row.versions, row.answer, row.rule, row.reason, row.example)
-            for row in found
-        ],
-        empty="nothing is withheld",
-    )
 
 
 def _read(file: Path) -> str:
