@@ -33,7 +33,11 @@ def check(files: Files, *, as_json: AsJson = False, home: Home = None) -> None:
     with opened(home) as node:
         for file in files:
             try:
-                warnings.extend(policies.check(node, _read(file), file=str(file)).warnings)
+                warnings.extend(
+                    policies.check(
+                        node, _read(file), file=str(file), folder=file.parent
+                    ).warnings
+                )
             except PolicyInvalid as error:
                 mistakes.extend(error.problems)
             except (InputRefused, NotFound) as error:
@@ -69,7 +73,7 @@ def apply(files: Files, *, reason: Reason, as_json: AsJson = False, home: Home =
         for file in files:
             try:
                 texts[file] = _read(file)
-                policies.check(node, texts[file], file=str(file))
+                policies.check(node, texts[file], file=str(file), folder=file.parent)
             except (PolicyInvalid, InputRefused, NotFound) as error:
                 wrong.append(error)
         if wrong:
@@ -83,6 +87,7 @@ def apply(files: Files, *, reason: Reason, as_json: AsJson = False, home: Home =
                         node,
                         text,
                         file=str(file),
+                        folder=file.parent,
                         author=operator(),
                         reason=reason,
                         progress=progress,

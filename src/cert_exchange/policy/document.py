@@ -16,6 +16,12 @@ from pathlib import PurePath
 from typing import Final, Literal
 
 from cert_exchange.errors import Problem
+from cert_exchange.policy.companions import (
+    NO_COMPANIONS,
+    Companions,
+    check_limits,
+    take_companions,
+)
 from cert_exchange.policy.crosschecks import check_across
 from cert_exchange.policy.forms import PolicyForm
 from cert_exchange.policy.matching import Plans, plans_of
@@ -64,18 +70,25 @@ class Policy:
     ceiling: Ceiling
     unresolved: Literal["wait", "allow"]  # DECISIONS 4
     rules: tuple[Rule, ...]
+    territories: tuple[str, ...]  # companions, as the file names them
+    lists: tuple[str, ...]
+    agreement: str | None
     text: str = field(compare=False, repr=False)
     places: Mapping[Path, Place] = field(compare=False, repr=False)
     origin_names: tuple[tuple[Path, str], ...] = field(compare=False, repr=False)
     plans: Plans = field(compare=False, repr=False)
 
 
-def parse_policy(text: str, *, file: str) -> Policy:
+def parse_policy(text: str, *, file: str, companions: Companions = NO_COMPANIONS) -> Policy:
     """Read one policy; `file` names it in messages and, by its stem, the policy that gives itself no name.
+
+    `companions` are the texts of the files that it names, by the name as written.
 
     Raises PolicyInvalid with every mistake, in the file's order.
     """
     document = read_document(text, file=file)
+    taken = take_companions(document, companions)
+    check_limits(document, [one for named in taken.values() for one in named])
     check_across(document)
     form = fill_form(document, PolicyForm, advice=ADVICE)
     name = form.name if form.name is not None else PurePath(file).stem
@@ -93,6 +106,9 @@ def parse_policy(text: str, *, file: str) -> Policy:
         collections=form.collections,
         ceiling=form.ceiling.to_ceiling(),
         unresolved=form.unresolved,
+        territories=form.territories,
+        lists=form.lists,
+        agreement=form.agreement,
         rules=rules,
         text=text,
         places=document.places,

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from cert_exchange.policy.companions import companion_name
 from cert_exchange.policy.reading import shown
 from cert_exchange.policy.rules import (
     RESERVED_RULES,
@@ -94,6 +95,10 @@ def _listed(value: Any, info: ValidationInfo) -> Any:
     return value if value is None or isinstance(value, dict) else [value]
 
 
+def _files(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 def _hold(value: Any) -> HoldTerms | None:
     if value is None:
         return None
@@ -124,6 +129,8 @@ Plains = Annotated[tuple[Plain, ...], _Listed]
 _Identity = Annotated[str, BeforeValidator(identity_id)]
 _Marking = Annotated[str, BeforeValidator(marking_id)]
 _Partner = Annotated[str, BeforeValidator(partner_name)]
+FileName = Annotated[str, BeforeValidator(companion_name)]
+FileNames = Annotated[tuple[FileName, ...], BeforeValidator(_files)]
 
 
 class _Form(BaseModel):
@@ -264,6 +271,9 @@ class PolicyForm(_Form):
     collections: tuple[Plain, ...]
     ceiling: CeilingForm
     unresolved: Literal["wait", "allow"] = "wait"
+    territories: FileNames = ()
+    lists: FileNames = ()
+    agreement: FileName | None = None
     rules: tuple[RuleForm, ...] = Field(max_length=RULE_LIMIT)
 
 

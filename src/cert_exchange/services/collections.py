@@ -24,10 +24,11 @@ from cert_exchange.policy.collections import (
     parse_collection,
     problems_of_collections,
 )
-from cert_exchange.policy.document import parse_policy
+from cert_exchange.policy.document import Policy, parse_policy
 from cert_exchange.policy.reading import TEXT_LIMIT, place_in
 from cert_exchange.services import ledger
 from cert_exchange.store import collections as rows
+from cert_exchange.store import companions as companion_rows
 from cert_exchange.store import policies
 from cert_exchange.store.database import Transaction
 
@@ -177,8 +178,13 @@ def _aliases_in_use(
         )
         for active in policies.in_force(tx)
         for alias, item in leaving.items()
-        if alias in parse_policy(active.text, file=f"{active.name}.yaml").collections
+        if alias in _in_force(tx, active).collections
     )
+
+
+def _in_force(tx: Transaction, active: policies.PolicyVersion) -> Policy:
+    companions = companion_rows.read(tx, active.id, active.companions)
+    return parse_policy(active.text, file=f"{active.name}.yaml", companions=companions or {})
 
 
 def _retire_missing(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import and_, delete, func, insert, select, update
 
+from cert_exchange.policy.companions import NO_COMPANIONS, Companions, digest_of
+from cert_exchange.store import companions as companion_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
@@ -34,6 +36,8 @@ class PolicyVersion:
     reason: str
     applied_at: int
     gains_after: int | None
+    companions: bytes | None
+    """digest over the files that it names; None: it names none"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class StagedLoss:
 
 _POLICY = select(
     policies.c.id, policies.c.name, policies.c.version, policies.c.text, policies.c.author,
-    policies.c.reason, policies.c.applied_at, policies.c.gains_after,
+    policies.c.reason, policies.c.applied_at, policies.c.gains_after, policies.c.companions,
 )  # fmt: skip
 
 
@@ -74,8 +78,12 @@ def replace(
     author: str,
     reason: str,
     at: int,
+    companions: Companions = NO_COMPANIONS,
 ) -> int:
-    """Put a new version of a policy into force; its number within the name. Its gains are still to come."""
+    """Put a new version of a policy into force; its number within the name. Its gains are still to come.
+
+    `companions` are the texts of the files that it names, by name.
+    """
     version = 1 + (
         tx.execute(select(func.max(policies.c.version)).where(policies.c.name == name)).scalar()
         or 0
@@ -85,12 +93,15 @@ def replace(
         .where(policies.c.name == name, policies.c.replaced_at.is_(None))
         .values(replaced_at=at, gains_after=None)
     )
-    tx.execute(
-        insert(policies).values(
+    number = tx.execute(
+        insert(policies)
+        .values(
             name=name, version=version, text=text, digest=digest, author=author, reason=reason,
-            applied_at=at, gains_after=0,
+            applied_at=at, gains_after=0, companions=digest_of(companions),
         )
-    )  # fmt: skip
+        .returning(policies.c.id)
+    ).scalar_one()  # fmt: skip
+    companion_rows.keep(tx, number, companions)
     return version
 
 

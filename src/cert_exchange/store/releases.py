@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    LargeBinary,
     Text,
     and_,
     bindparam,
@@ -69,6 +70,8 @@ class Audience:
     """partner id -> name, of those who are members now"""
     policy_id: int | None
     policy_text: str | None
+    companions: bytes | None
+    """digest over the files that the policy names; `store.companions` gives their texts"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,24 +133,25 @@ _READ_HEADS: Final = Kept(_HEADS)
 _LOCKED_HEADS: Final = Kept(_HEADS.with_for_update())
 _NUMBER: Final = cast(null(), BigInteger)
 _TEXT: Final = cast(null(), Text)
+_BYTES: Final = cast(null(), LargeBinary)
 _PARTNER, _COLLECTION, _AUDIENCE, _MEMBER = range(4)
 # One statement for five tables: it runs in every transaction that publishes, behind the heads' locks.
 _SHARING: Final = Kept(
     union_all(
-        select(literal(_PARTNER), partners.c.id, _NUMBER, partners.c.name, _TEXT, _TEXT),
+        select(literal(_PARTNER), partners.c.id, _NUMBER, partners.c.name, _TEXT, _TEXT, _BYTES),
         select(
             literal(_COLLECTION), collections.c.id, _NUMBER, collections.c.uuid,
-            collections.c.alias, _TEXT,
+            collections.c.alias, _TEXT, _BYTES,
         ),
         select(
             literal(_AUDIENCE), audiences.c.id, policies.c.id, audiences.c.name,
-            audiences.c.policy, policies.c.text,
+            audiences.c.policy, policies.c.text, policies.c.companions,
         ).outerjoin(
             policies, and_(policies.c.name == audiences.c.policy, policies.c.replaced_at.is_(None))
         ),
         select(
             literal(_MEMBER), audience_members.c.audience, partners.c.id, partners.c.name,
-            _TEXT, _TEXT,
+            _TEXT, _TEXT, _BYTES,
         )
         .join(partners, partners.c.id == audience_members.c.partner)
         .where(audience_members.c.until.is_(None)),
@@ -210,10 +214,12 @@ def _sharing(asked_heads: Asked, asked_rows: Asked) -> Sharing:
     return Sharing(
         [Head(*row) for row in head_rows],
         [
-            Audience(number, name, policy, members.get(number, {}), policy_id, text)
-            for number, policy_id, name, policy, text in sorted(kinds[_AUDIENCE], key=itemgetter(0))
+            Audience(number, name, policy, members.get(number, {}), policy_id, text, companions)
+            for number, policy_id, name, policy, text, companions in sorted(
+                kinds[_AUDIENCE], key=itemgetter(0)
+            )
         ],
-        {number: (uuid, alias) for number, _, uuid, alias, _ in kinds[_COLLECTION]},
+        {number: (uuid, alias) for number, _, uuid, alias, *_ in kinds[_COLLECTION]},
         {number: name for number, _, name, *_ in kinds[_PARTNER]},
     )
 

@@ -15,17 +15,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 from cert_exchange.errors import PolicyInvalid, Problem
 from cert_exchange.node import Node
+from cert_exchange.policy.companions import Companions, digest_of
 from cert_exchange.policy.document import (
     Policy,
     parse_policy,
     problems_of_names,
     warnings_of_policy,
 )
+from cert_exchange.services.policies.companions import read_companions
 from cert_exchange.services.policies.staging import stage, unsettled
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.orders import in_one_line
@@ -47,6 +50,8 @@ class Checked:
 
     policy: Policy
     warnings: tuple[Problem, ...]
+    companions: Companions
+    """the texts of the files that it names, by name"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +66,22 @@ class Applied:
     gained: int
 
 
-def check(node: Node, text: str, *, file: str) -> Checked:
-    """Parse a policy and look up its names. Raises PolicyInvalid with every problem at once."""
-    policy = parse_policy(text, file=file)
+def check(
+    node: Node,
+    text: str,
+    *,
+    file: str,
+    folder: Path | None = None,
+    companions: Companions | None = None,
+) -> Checked:
+    """Parse a policy and look up its names. Raises PolicyInvalid with every problem at once.
+
+    The files that it names are read from `folder`, or given as `companions`, as an earlier version had them.
+    Raises InputRefused where one of them cannot be read.
+    """
+    if companions is None:
+        companions = read_companions(text, folder)
+    policy = parse_policy(text, file=file, companions=companions)
     with node.database.reading() as conn:
         known_partners = policy_rows.partner_ids(conn)
         names = list(releases.read_sharing(conn).collections.values())
@@ -89,7 +107,7 @@ def check(node: Node, text: str, *, file: str) -> Checked:
             )
     if problems:
         raise PolicyInvalid(tuple(problems))
-    return Checked(policy, warnings_of_policy(policy, file))
+    return Checked(policy, warnings_of_policy(policy, file), companions)
 
 
 def apply(
@@ -97,18 +115,22 @@ def apply(
     text: str,
     *,
     file: str,
+    folder: Path | None = None,
+    companions: Companions | None = None,
     author: str,
     reason: str = "",
     progress: Progress | None = None,
 ) -> Applied:
-    """Bring a policy into force and wait until all it gains is visible.
+    """Bring a policy into force and wait until all it gains is visible; `folder` and `companions` as for `check`.
 
-    Raises PolicyInvalid, StoreError, ClockDoubtful. When it returns, no request gets a lost object any more.
+    Raises PolicyInvalid, InputRefused, StoreError, ClockDoubtful. When it returns, no request gets a lost object any more.
     """
-    policy = check(node, text, file=file).policy
+    checked = check(node, text, file=file, folder=folder, companions=companions)
+    policy = checked.policy
     with node.database.reading() as conn:
         active = policy_rows.active(conn, policy.name)
-    if active is not None and active.text == text:
+    same = active is not None and active.companions == digest_of(checked.companions)
+    if active is not None and same and active.text == text:
         return Applied(
             policy.name,
             active.version,
@@ -119,7 +141,7 @@ def apply(
     run = str(uuid4())
     seen = stage(node, policy, run, progress)
     version, lost = node.database.transact(
-        lambda tx: _switch(tx, node, policy, run, seen, author=author, reason=reason)
+        lambda tx: _switch(tx, node, checked, run, seen, author=author, reason=reason)
     )
     # Commit: from here on nothing lost is served. What follows only adds, and can be repeated.
     gained = continue_gains(node, progress=progress)
@@ -129,13 +151,15 @@ def apply(
 def _switch(
     tx: Transaction,
     node: Node,
-    policy: Policy,
+    checked: Checked,
     run: str,
     seen: dict[int, int],
     *,
     author: str,
     reason: str,
 ) -> tuple[int, int]:
+    policy = checked.policy
+
     def work(releasing: Releasing) -> int:
         version = policy_rows.replace(
             tx,
@@ -145,6 +169,7 @@ def _switch(
             author=author,
             reason=reason,
             at=releasing.now,
+            companions=checked.companions,
         )
         for view, start in policy_rows.seat(
             tx, policy.name, policy.partners, policy.collections, at=releasing.now
@@ -166,6 +191,7 @@ def _switch(
     version, releasing = in_one_line(
         tx, node, "policy", author, work, policy=policy.name, reason=reason,
         digest=hashlib.sha256(policy.text.encode("utf-8")).hexdigest(),
+        companions=(digest_of(checked.companions) or b"").hex(),
     )  # fmt: skip
     lost = sum(line.kind == LineKind.WITHDRAWAL for line in releasing.lines)
     return version, lost

@@ -230,7 +230,7 @@ def _withheld_part(
 def _plan_for(conn: Transaction, partner: str) -> Plan | None:
     if partner not in policy_rows.partner_ids(conn):
         raise NotFound(f"there is no partner {partner!r}; see `partner list`")
-    for plan in plans_for(releases.read_sharing(conn)):
+    for plan in plans_for(conn, releases.read_sharing(conn)):
         if partner in plan.audience.members.values() and plan.policy is not None:
             return plan
     return None

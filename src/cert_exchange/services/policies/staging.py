@@ -75,7 +75,11 @@ def unsettled(
     pool.load(idents)
     ids = [version.id for ident in idents for version in pool.by_ident[ident]]
     lines = pool.lines_of(idents)
-    plans = [plan for plan in plans_for(sharing) if plan.audience.policy == name and plan.views]
+    plans = [
+        plan
+        for plan in plans_for(conn, sharing)
+        if plan.audience.policy == name and plan.views
+    ]
     audiences = frozenset(plan.audience.id for plan in plans)
     found = reference_rows.waiting_of(conn, audiences, idents)
     found |= hold_rows.held_in(conn, audiences, idents)

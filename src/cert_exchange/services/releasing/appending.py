@@ -94,7 +94,7 @@ class Releasing:
         """Read heads and policies (again): after a policy or its views changed in this transaction."""
         sharing = sharing or releases.lock_sharing(self.tx)()
         self.heads = sharing.heads
-        self.plans = plans_for(sharing)
+        self.plans = plans_for(self.tx, sharing)
         self.pool = Pool(self.tx, sharing.partners, tuple(head.view for head in self.heads))
         for head in self.heads:
             self._at.setdefault(head.view, head.position)

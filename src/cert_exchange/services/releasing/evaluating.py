@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import orjson
+import structlog
 
+from cert_exchange.errors import PolicyInvalid
 from cert_exchange.policy.decide import Subject, subject_of
 from cert_exchange.policy.document import Policy, Verb, parse_policy
+from cert_exchange.store import companions as companion_rows
 from cert_exchange.store import objects, releases
 from cert_exchange.store import references as reference_rows
 from cert_exchange.store import versions as version_rows
@@ -24,13 +26,42 @@ from cert_exchange.store.objects import Membership, Version
 from cert_exchange.store.releases import Audience, Live, Sharing, live_of
 from cert_exchange.store.tables import OWN, ObjectStatus
 
+_log = structlog.get_logger(__name__)
+
 CARRIED_TYPES = ("identity--", "marking-definition--")
 """Ids of objects that are carried along with what needs them (DECISIONS 4)."""
 
 
-@lru_cache(maxsize=64)
-def _parsed(text: str, name: str) -> Policy:
-    return parse_policy(text, file=f"{name}.yaml")
+_Version = tuple[str, str, bytes | None]
+"""text, name, digest of companions: what a parsed policy depends on"""
+_parsed_policies: Final[dict[_Version, Policy]] = {}
+_KEPT: Final = 64
+
+
+def _parsed(conn: Transaction, audience: Audience) -> Policy | None:
+    """The policy in force for an audience, parsed once a process; None where there is none that can be read."""
+    if audience.policy_id is None or audience.policy_text is None:
+        return None
+    key = (audience.policy_text, audience.policy, audience.companions)
+    found = _parsed_policies.get(key)
+    if found is not None:
+        return found
+    companions = companion_rows.read(conn, audience.policy_id, audience.companions)
+    if companions is None:
+        _log.error("policy-companions-unreadable", policy=audience.policy, id=audience.policy_id)
+        return None
+    try:
+        found = parse_policy(
+            audience.policy_text, file=f"{audience.policy}.yaml", companions=companions
+        )
+    except PolicyInvalid as error:
+        # It was valid when it was applied: another release's, or a row that somebody changed.
+        _log.error("policy-unreadable", policy=audience.policy, problems=len(error.problems))
+        return None
+    for oldest in list(_parsed_policies)[: len(_parsed_policies) - _KEPT + 1]:
+        _parsed_policies.pop(oldest, None)
+    _parsed_policies[key] = found
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +84,11 @@ class Plan:
         return tuple(self.views.values())
 
 
-def plans_for(sharing: Sharing) -> list[Plan]:
+def plans_for(conn: Transaction, sharing: Sharing) -> list[Plan]:
     """A plan for every audience, whatever its policy; one whose policy cannot be read shows nothing."""
-    plans = []
-    for audience in sharing.audiences:
-        policy = (
-            _parsed(audience.policy_text, audience.policy)
-            if audience.policy_text is not None
-            else None
-        )
-        plans.append(plan_of(audience, policy, sharing))
-    return plans
+    return [
+        plan_of(audience, _parsed(conn, audience), sharing) for audience in sharing.audiences
+    ]
 
 
 def plan_of(audience: Audience, policy: Policy | None, sharing: Sharing) -> Plan:

@@ -119,8 +119,58 @@ holds = Table(
     Column("due_at", BigInteger),  # NULL: only a person releases it
     Column("released_at", BigInteger),
     Column("released_by", Text),
+    Column("owner", Text),  # who looks after it, as the rule says
+    Column("on_expiry", Exact),  # release | deny at due_at; NULL: a plain time, or no end
+    Column("approvals", Integer),  # persons who must let it go; NULL: one
     Index(None, "due_at"),
     sqlite_with_rowid=False,
+)
+
+hold_approvals = Table(
+    "hold_approvals",
+    metadata,
+    # Persons who let a hold go that needs more of them.
+    Column("audience", ForeignKey("audiences.id"), primary_key=True),
+    Column("object", ForeignKey("objects.id"), primary_key=True),
+    Column("collection", ForeignKey("collections.id"), primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("person", Exact, primary_key=True),
+    Column("approved_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+hold_endings = Table(
+    "hold_endings",
+    metadata,
+    # What ended a rule's hold for good, by a person or by its expiry; other rules may still hold the version.
+    Column("audience", ForeignKey("audiences.id"), primary_key=True),
+    Column("object", ForeignKey("objects.id"), primary_key=True),
+    Column("collection", ForeignKey("collections.id"), primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("outcome", Exact, nullable=False),  # released | denied
+    Column("ended_at", BigInteger, nullable=False),
+    Column("ended_by", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+freezes = Table(
+    "freezes",
+    metadata,
+    # While one stands, nothing goes out to the audience; what is in force stays so, and comes after it.
+    Column("id", Number, primary_key=True),
+    Column("audience", BigInteger, nullable=False),  # audiences.id; 0: everyone
+    Column("frozen_at", BigInteger, nullable=False),
+    Column("frozen_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("lifted_at", BigInteger),  # NULL: it stands
+    Column("lifted_by", Text),
+    Index(
+        None,
+        "audience",
+        unique=True,
+        sqlite_where=text("lifted_at IS NULL"),
+        postgresql_where=text("lifted_at IS NULL"),
+    ),
 )
 
 policies = Table(
@@ -137,7 +187,25 @@ policies = Table(
     Column("replaced_at", BigInteger),  # NULL: active
     # Gains stream after the switch: the last objects.id considered; NULL when all have been.
     Column("gains_after", BigInteger),
+    # Digest over the (name, digest) pairs of its companions; NULL: it names no other file.
+    Column("companions", LargeBinary(32)),
     UniqueConstraint("name", "version"),
+)
+
+companion_texts = Table(
+    "companion_texts",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),  # SHA-256 of the text in UTF-8
+    Column("text", Text, nullable=False),
+)
+
+policy_companions = Table(
+    "policy_companions",
+    metadata,
+    # The files that a policy version names, as they were when it was applied.
+    Column("policy", ForeignKey("policies.id"), primary_key=True),
+    Column("name", Exact, primary_key=True),
+    Column("digest", ForeignKey("companion_texts.digest"), nullable=False),
 )
 
 staged_losses = Table(
