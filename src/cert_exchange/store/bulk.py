@@ -15,10 +15,12 @@ from sqlalchemy import Column, Table
 from sqlalchemy.engine import Dialect
 
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.statements import execute_each
+from cert_exchange.store.statements import copy_rows, execute_each
 
 _FEW: Final = 16
 """So many rows go as one statement; more are the driver's to repeat."""
+_MANY: Final = 100
+"""So many go to PostgreSQL by COPY, which takes a fifth of the time of as many INSERTs."""
 
 
 def insert_rows(
@@ -33,18 +35,24 @@ def insert_rows(
     if len(rows) <= _FEW:
         values = [value for row in rows for value in row]
         execute_each(tx, _statement(tuple(columns), tx.dialect, len(rows)), [values])
+    elif len(rows) >= _MANY and tx.dialect.name == "postgresql":
+        copy_rows(tx, f"COPY {_place(tuple(columns), tx.dialect)} FROM STDIN", rows)
     else:
         execute_each(tx, _statement(tuple(columns), tx.dialect, 1), rows)
 
 
 @lru_cache(maxsize=512)
 def _statement(columns: tuple[Column[Any], ...], dialect: Dialect, rows: int) -> str:
+    style = "?" if dialect.paramstyle == "qmark" else "%s"
+    row = f"({', '.join([style] * len(columns))})"
+    return f"INSERT INTO {_place(columns, dialect)} VALUES {', '.join([row] * rows)}"
+
+
+def _place(columns: tuple[Column[Any], ...], dialect: Dialect) -> str:
+    """Table and columns. Names come from the schema and are quoted by the dialect; values stay parameters."""
     table = columns[0].table
     assert isinstance(table, Table)
     assert all(column.table is table for column in columns)
     quote = dialect.identifier_preparer
-    style = "?" if dialect.paramstyle == "qmark" else "%s"
-    row = f"({', '.join([style] * len(columns))})"
-    # Names come from the schema and are quoted by the dialect; values stay parameters.
     names = ", ".join(quote.format_column(column) for column in columns)
-    return f"INSERT INTO {quote.format_table(table)} ({names}) VALUES {', '.join([row] * rows)}"
+    return f"{quote.format_table(table)} ({names})"

@@ -143,8 +143,10 @@ class Database:
                     try:
                         with self._pipelined(connection):
                             result = work(connection)
-                        committing = True
-                        transaction.commit()
+                            committing = True
+                            # In the pipeline: COMMIT waits for no answer but its own, and what a statement before
+                            # it broke is its answer too.
+                            transaction.commit()
                     except BaseException:
                         transaction.rollback()
                         raise

@@ -171,6 +171,17 @@ def execute_each(tx: Connection, text: str, rows: Sequence[Any]) -> None:
         driver.execute(text, row)
 
 
+def copy_rows(tx: Connection, text: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Send rows by PostgreSQL's COPY; its text names table and columns."""
+    pipeline = tx.info.get(Pipeline.KEY)
+    if pipeline is not None:
+        pipeline.end()  # COPY talks in both directions
+    driver: Any = tx.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(text) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
 class Pipeline:
     """The pipeline of one write transaction on PostgreSQL; it lies in the connection's `info`."""
 

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, text
 
 from cert_exchange.errors import CertExchangeError
 from cert_exchange.node import Node
+from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.facts import put_fact
 from cert_exchange.store.statements import PART, Kept, among, observed
-from cert_exchange.store.tables import identifiers, node_facts
+from cert_exchange.store.tables import identifiers, node_facts, renditions
 
 NAMES_OF: Final = Kept(
     select(identifiers.c.num, identifiers.c.stix_id).where(among(identifiers.c.num, "nums")), "nums"
@@ -100,3 +101,30 @@ def test_the_next_transaction_of_the_connection_is_whole(node: Node) -> None:
         with pytest.raises(CertExchangeError):
             node.database.transact(broken)
         node.database.transact(lambda tx: put_fact(tx, "well", "yes"))
+
+
+@pytest.mark.parametrize("count", [1, 16, 17, 99, 100, 250])
+def test_rows_arrive_as_they_were_given_however_many(node: Node, count: int) -> None:
+    """One statement, many, or COPY: text with its tabs, backslashes and other scripts, and bytes with every value."""
+    bodies = ["\t\\.\\N", "a\nb\rc", "\\x41", "Привет", "漢字", "مرحبا", '"', "'", ""]
+    c = renditions.c
+    rows = [
+        (n + 1, bytes([n % 256, *range(31)]) + n.to_bytes(4), bodies[n % len(bodies)], n)
+        for n in range(count)
+    ]
+    rows = [(number, digest[-32:], body, size) for number, digest, body, size in rows]
+    node.database.transact(lambda tx: insert_rows(tx, (c.id, c.digest, c.body, c.size), rows))
+    with node.database.reading() as tx:
+        found = tx.execute(
+            select(c.id, c.digest, c.body, c.size).where(c.id <= count).order_by(c.id)
+        ).all()
+    assert [(row[0], bytes(row[1]), row[2], row[3]) for row in found] == rows
+
+
+def test_a_copy_that_breaks_a_constraint_leaves_nothing(node: Node) -> None:
+    c = identifiers.c
+    rows = [(n, f"indicator--{n % 150}") for n in range(200)]
+    with pytest.raises(CertExchangeError):
+        node.database.transact(lambda tx: insert_rows(tx, (c.num, c.stix_id), rows))
+    with node.database.reading() as tx:
+        assert tx.execute(select(c.num).where(c.stix_id == "indicator--1")).all() == []
