@@ -156,12 +156,14 @@ def work(*, clock_ok: ClockOk = False, home: Home = None) -> None:
 
 def status(*, as_json: AsJson = False, home: Home = None) -> None:
     """Show what is held, what partners see, how sync fares."""
-    from cert_exchange.services import holdings
+    from cert_exchange.services import holdings, policies
 
     with opened(home) as node:
         found = holdings.status(node)
+        overdue = [one for one in policies.agreements(node) if one.overdue]
     if as_json:
-        printing.document(_status_document(found))
+        late = [{"partner": one.partner, "review": one.review} for one in overdue]
+        printing.document(_status_document(found) | {"overdue_agreements": late})
         return
     printing.facts({"node": found.title, "identity": found.identity, "database": found.engine})
     printing.result("")
@@ -207,6 +209,8 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
     printing.result(
         f"ledger: {found.ledger_sealed:,} lines sealed, {found.ledger_open:,} waiting for their seal"
     )
+    for agreed in overdue:
+        printing.verdict(f"{agreed.partner}: {agreed.warning}")
 
 
 def doctor(

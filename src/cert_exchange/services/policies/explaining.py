@@ -1,28 +1,26 @@
-"""Why a partner sees an object or not, and what is withheld from it (CASES M03)."""
+"""Why a partner sees an object or not, the whole decision as a tree (CASES M03).
+
+1. The tree is what `looking` finds at one instant: nothing here decides.
+2. Its steps stand in the order in which they are decided: audience, origin, ceiling, agreement, rules, other versions
+   of the object, holds, references; then the bytes that are served and since when.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, assert_never
 
 from cert_exchange.errors import NotFound
 from cert_exchange.node import Node
-from cert_exchange.policy.decide import Allow, Context, Deny, Hold, Redact, answers
-from cert_exchange.services.releasing.evaluating import Plan, Pool, plans_for
-from cert_exchange.services.releasing.judging import Judge
+from cert_exchange.policy.decide import Allow
+from cert_exchange.policy.tracing import Step
+from cert_exchange.services.policies.looking import Answer, Look
+from cert_exchange.services.releasing.evaluating import plans_for
 from cert_exchange.stix.instants import format_micros
-from cert_exchange.store import holds as hold_rows
-from cert_exchange.store import objects, releases
+from cert_exchange.store import objects, releases, sights
 from cert_exchange.store import policies as policy_rows
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.releases import Live
-
-PART: Final = 800
-_Reason = tuple[str, str, str, str]
-"""(collection, rule, reason, answer)"""
+from cert_exchange.store.sights import EndedHold, ReleaseLine, StandingHold
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,8 @@ class Explained:
     """One version in one collection: the answer and how it came about."""
 
     version: str
+    origin: str
+    """own, or the partner that it came from"""
     collection: str
     answer: str
     """visible | held | denied | waiting"""
@@ -37,9 +37,13 @@ class Explained:
     reason: str
     since: str | None
     """when it became visible, UTC"""
+    policy_version: int | None
+    """the policy version that released it"""
+    digest: str | None
+    """SHA-256 of the bytes that the view serves, in hexadecimal"""
+    size: int | None
     waits_for: tuple[str, ...]
-    rules: tuple[tuple[str, str, bool, str], ...]
-    """each rule of the policy: name, verb, whether it matched, why (not)"""
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,37 +54,28 @@ class Explanation:
     partner: str
     audience: str | None
     policy: str | None
+    policy_version: int | None
+    """the version in force now"""
     versions: tuple[Explained, ...]
     remark: str
     """what stands above all versions: no policy, a block, sent by the partner itself"""
 
 
-@dataclass(frozen=True, slots=True)
-class WithheldCount:
-    """How many versions one reason keeps from a partner in one collection."""
-
-    collection: str
-    rule: str
-    reason: str
-    answer: str
-    versions: int
-    example: str
-
-
 def explain(node: Node, stix_id: str, *, partner: str) -> Explanation:
     """The whole decision for one object and partner. Raises NotFound for an unknown partner or object."""
     with node.database.reading() as conn:
-        plan = _plan_for(conn, partner)
-        ident = objects.idents_of(conn, [stix_id]).get(stix_id)
-        if ident is None or not version_rows.held(conn, [ident]):
-            raise NotFound(f"we hold no object {stix_id}; see `search`")
-        if plan is None:
+        look = look_of(conn, partner, now=node.now())
+        ident = ident_of(conn, stix_id)
+        if look is None:
             return Explanation(
-                stix_id, partner, None, None, (), "no policy names this partner: it sees nothing"
-            )
-        found = tuple(_explained(conn, plan, ident, now=node.now()))
-        sent = version_rows.sent_by(conn, [ident], plan.audience.members.keys())
+                stix_id, partner, None, None, None, (),
+                "no policy that can be read names this partner: it sees nothing",
+            )  # fmt: skip
+        audience = look.plan.audience
+        found = explained(look, ident)
+        sent = version_rows.sent_by(conn, [ident], audience.members.keys())
         blocked = objects.blocked(conn, ident)
+        active = policy_rows.active(conn, audience.policy)
     remark = ""
     if sent:
         remark = "it sent us this object itself; its own versions never go back to it"
@@ -88,149 +83,119 @@ def explain(node: Node, stix_id: str, *, partner: str) -> Explanation:
         remark = "our desk blocked this cyber-observable in every view"
     elif not found:
         remark = "no version of it stands in a collection that the policy shares"
-    return Explanation(stix_id, partner, plan.audience.name, plan.audience.policy, found, remark)
+    number = active.version if active is not None else None
+    return Explanation(stix_id, partner, audience.name, audience.policy, number, found, remark)
 
 
-def _explained(conn: Transaction, plan: Plan, ident: int, *, now: int) -> list[Explained]:
-    pool = Pool(conn, releases.read_sharing(conn).partners)
-    pool.load([ident])
-    live = {
-        (line.view, line.object): line for line in releases.live_rows(conn, plan.view_ids, [ident])
-    }
-    ids = [version.id for version in pool.by_ident[ident]]
-    approved = hold_rows.approved_rules(conn, plan.audience.id, ids)
-    waits = policy_rows.waits_of(conn, plan.audience.id, ids)
-    texts = version_rows.stix_ids(
-        conn, {target for targets in waits.values() for target in targets}
-    )
-    found: list[Explained] = []
-    told: set[tuple[int, int]] = set()
-    for verdict in Judge(plan, pool, now, approved).verdicts(ident, live):
-        version, decision = verdict.version, verdict.decision
-        told.add((verdict.view, version.id))
-        line = live.get((verdict.view, version.id))
-        waits_for = (
-            tuple(sorted(texts[t] for t in waits.get(version.id, ()))) if line is None else ()
-        )
-        match decision:
-            case Allow(rule, reason):
-                answer = "visible" if line is not None else "waiting"
-            case Hold(rule, reason, due):
-                answer = "held"
-                reason += (
-                    f"; until {format_micros(due)}"
-                    if due is not None
-                    else "; until a person releases it"
-                )
-            case Deny(rule, reason, _) | Redact(rule, reason, _):
-                answer = "denied"
-            case _:
-                assert_never(decision)
-        if answer == "denied" and line is not None and line.carried:
-            answer, rule, reason = "visible", "carried", "a visible object needs it"
-        rules = _rule_answers(plan, pool, version.id, verdict.collection, now=now, line=line)
-        since = format_micros(line.position) if line is not None else None
-        label = plan.labels[verdict.collection]
-        found.append(
-            Explained(version.version, label, answer, rule, reason, since, waits_for, rules)
-        )
-    for (view, number), line in live.items():
-        if (view, number) not in told:
-            label = next(plan.labels[c] for c, v in plan.views.items() if v == view)
-            found.append(
-                Explained(
-                    pool.by_id(number).version, label, "visible", "carried",
-                    "a visible object needs it", format_micros(line.position), (), (),
-                )
-            )  # fmt: skip
-    return found
-
-
-def _rule_answers(
-    plan: Plan, pool: Pool, number: int, collection: int, *, now: int, line: Live | None
-) -> tuple[tuple[str, str, bool, str], ...]:
-    if plan.policy is None:
-        return ()
-    context = Context(
-        members=frozenset(plan.audience.members.values()),
-        collection=plan.labels[collection],
-        now=now,
-        released_at=line.position if line is not None else None,
-    )
-    return tuple(
-        (one.rule, str(one.verb), not one.missed, ", ".join(one.missed))
-        for one in answers(plan.policy, pool.subject(pool.by_id(number)), context)
-    )
-
-
-def withheld(
-    node: Node, *, partner: str, progress: Callable[[int, int | None], None] | None = None
-) -> list[WithheldCount]:
-    """What is withheld from a partner, ranked by how much each reason withholds.
-
-    Counts versions in collections the policy names. Raises NotFound for an unknown partner.
-    """
-    counts: Counter[_Reason] = Counter()
-    examples: dict[_Reason, str] = {}
-    with node.database.reading() as conn:
-        plan = _plan_for(conn, partner)
-        if plan is None:
-            return [WithheldCount("all", "no policy", "no policy names this partner", "denied",
-                                  version_rows.count_after(conn, 0), "")]  # fmt: skip
-        total = version_rows.count_after(conn, 0)
-    after: int | None = 0
-    done = 0
-    seen: set[int] = set()
-    while after is not None:
-        with node.database.reading() as conn:
-            idents, after = version_rows.idents_between(conn, after=after, limit=PART)
-            fresh = [ident for ident in idents if ident not in seen]
-            seen.update(fresh)
-            for key, example in _withheld_part(conn, plan, fresh, now=node.now()):
-                counts[key] += 1
-                examples.setdefault(key, example)
-        done += len(idents)
-        if progress is not None:
-            progress(min(done, total), total)
-    return [
-        WithheldCount(*reason, versions=count, example=examples[reason])
-        for reason, count in counts.most_common()
-    ]
-
-
-def _withheld_part(
-    conn: Transaction, plan: Plan, idents: list[int], *, now: int
-) -> list[tuple[_Reason, str]]:
-    pool = Pool(conn, releases.read_sharing(conn).partners)
-    pool.load(idents)
-    lines = {
-        (line.view, line.object): line for line in releases.live_rows(conn, plan.view_ids, idents)
-    }
-    ids = [version.id for ident in idents for version in pool.by_ident[ident]]
-    approved = hold_rows.approved_rules(conn, plan.audience.id, ids) if plan.holding else {}
-    found: list[tuple[_Reason, str]] = []
-    judge = Judge(plan, pool, now, approved)
-    for ident in idents:
-        for verdict in judge.verdicts(ident, lines):
-            if (verdict.view, verdict.version.id) in lines:
-                continue
-            match verdict.decision:
-                case Allow(_, _):
-                    answer = ("references", "waits for an object that it refers to", "waiting")
-                case Hold(rule, reason, _):
-                    answer = (rule, reason, "held")
-                case Deny(rule, reason, _) | Redact(rule, reason, _):
-                    answer = (rule, reason, "denied")
-                case _:
-                    assert_never(verdict.decision)
-            found.append(((plan.labels[verdict.collection], *answer), verdict.version.stix_id))
-    return found
-
-
-def _plan_for(conn: Transaction, partner: str) -> Plan | None:
+def look_of(conn: Transaction, partner: str, *, now: int) -> Look | None:
+    """A look at the audience of a partner; None where no policy governs it. Raises NotFound for an unknown one."""
     if partner not in policy_rows.partner_ids(conn):
         raise NotFound(f"there is no partner {partner!r}; see `partner list`")
-    for plan in plans_for(conn, releases.read_sharing(conn)):
+    sharing = releases.read_sharing(conn)
+    for plan in plans_for(conn, sharing):
         if partner in plan.audience.members.values() and plan.policy is not None:
-            return plan
+            return Look(conn, sharing, plan, now)
     return None
+
+
+def ident_of(conn: Transaction, stix_id: str) -> int:
+    """The number of an id that we hold in an accepted version. Raises NotFound."""
+    ident = objects.idents_of(conn, [stix_id]).get(stix_id)
+    if ident is None or not version_rows.held(conn, [ident]):
+        raise NotFound(f"we hold no object {stix_id}; see `search`")
+    return ident
+
+
+def explained(look: Look, ident: int) -> tuple[Explained, ...]:
+    """Every version of an id in every collection, with its tree."""
+    answers = look.answers(ident)
+    numbers = sorted({one.version.id for one in answers})
+    lines = sights.release_lines(
+        look.conn, [(one.view, one.line.position) for one in answers if one.line is not None]
+    )
+    audience = look.plan.audience.id
+    ended: dict[tuple[int, int], list[EndedHold]] = {}
+    for hold in sights.ended_holds(look.conn, audience, numbers):
+        ended.setdefault((hold.object, hold.collection), []).append(hold)
+    standing = sights.standing_holds(look.conn, audience, numbers)
+    waits = policy_rows.waits_of(look.conn, audience, numbers)
+    texts = version_rows.stix_ids(
+        look.conn, {target for those in waits.values() for target in those}
+    )
+    found = []
+    for one in answers:
+        line = None if one.line is None else lines.get((one.view, one.line.position))
+        awaited = () if one.line is not None else waits.get(one.version.id, ())
+        steps = look.decision_steps(one)
+        key = (one.version.id, one.collection)
+        steps += _hold_steps(one, ended.get(key, []), standing.get(key))
+        if isinstance(one.decision, Allow) or one.line is not None:
+            steps += _references(look, one)
+        if line is not None:
+            steps += (_rendition(one, line),)
+        found.append(
+            Explained(
+                version=one.version.version,
+                origin=look.pool.subject(one.version).origin,
+                collection=one.label,
+                answer=one.answer,
+                rule=one.rule,
+                reason=one.why,
+                since=format_micros(one.line.position) if one.line is not None else None,
+                policy_version=line.policy_version if line is not None else None,
+                digest=line.digest.hex() if line is not None else None,
+                size=line.size if line is not None else None,
+                waits_for=tuple(sorted(texts[target] for target in awaited)),
+                steps=steps,
+            )
+        )
+    return tuple(found)
+
+
+def _hold_steps(
+    one: Answer, ended: list[EndedHold], standing: StandingHold | None
+) -> tuple[Step, ...]:
+    steps = [
+        Step(
+            f"hold {hold.rule}",
+            hold.outcome,
+            f"by {hold.ended_by} at {format_micros(hold.ended_at)}",
+        )
+        for hold in ended
+    ]
+    if one.answer == "held":
+        steps.append(Step(f"hold {one.rule}", "held", _held(one, standing)))
+    return tuple(steps)
+
+
+def _held(one: Answer, standing: StandingHold | None) -> str:
+    if standing is None or standing.rule != one.rule:
+        return one.why
+    said = [one.why, f"since {format_micros(standing.held_at)}"]
+    if standing.on_expiry is not None and standing.due_at is not None:
+        said.append(f"{standing.on_expiry} at {format_micros(standing.due_at)}")
+    if standing.owner:
+        said.append(f"owner {standing.owner}")
+    if standing.approvals > 1:
+        said.append(f"{standing.approved} of {standing.approvals} persons let it go")
+    return "; ".join(said)
+
+
+def _references(look: Look, one: Answer) -> tuple[Step, ...]:
+    below = look.reference_steps(one)
+    if not below:
+        return (Step("references", "none", "it refers to nothing"),)
+    missing = [step for step in below if step.answer in ("waits", "not held")]
+    if missing and one.line is None:
+        return (Step("references", "waiting", f"for {len(missing)} of {len(below)}", below),)
+    return (Step("references", "visible", "", below),)
+
+
+def _rendition(one: Answer, line: ReleaseLine) -> Step:
+    assert one.line is not None
+    by = f"rule {line.rule}" if not one.line.carried else "being carried along"
+    version = f" of policy version {line.policy_version}" if line.policy_version is not None else ""
+    since = f"in {one.label} since {format_micros(one.line.position)} by {by}{version}"
+    last = "" if one.line.is_last else "; a newer version is shown by default"
+    what = f"{line.size:,} bytes, SHA-256 {line.digest.hex()}"
+    return Step("rendition", "visible", f"{since}: {what}{last}")

@@ -15,11 +15,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from cert_exchange.policy.agreements import Breach
 from cert_exchange.stix.objects import StixObject
 from cert_exchange.store.tables import OWN
 
@@ -40,7 +41,7 @@ class Step(StrEnum):
         "take over"  # the creator's content against a relay's: ours goes, the conflict is shown
     )
     CONFLICT = "conflict"  # other content under a known id and version
-    REFUSE = "refuse"  # our desk may not
+    REFUSE = "refuse"  # our desk may not, or the agreement with the sender does not let it
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,12 @@ def may_bring_identity(sender: Sender, stix_id: str, identities: Identities) -> 
     if stix_id == identities.own:
         return sender.origin == OWN
     return identities.spoken_by.get(stix_id, sender.origin) == sender.origin
+
+
+def not_agreed(broken: Sequence[Breach]) -> Ruling:
+    """What breaks the content profile that both sides agreed to is kept aside, and its sender told the clauses."""
+    reasons = "; ".join(one.reason for one in broken)
+    return Ruling(Step.REFUSE, success=False, message=f"your agreement: {reasons}")
 
 
 def rule_on(

@@ -1,0 +1,287 @@
+"""How one decision came about: every question that `decide` asks, in its order, with what was found.
+
+1. A step shows; `decide` decides. Each step asks the same tests that deciding asks, so that the two cannot differ.
+2. All questions are asked, also those that no longer count because an earlier one denied: an administrator wants to
+   know what stands in the way next.
+3. What is found holds values of the object: for our own people, never for a partner or a log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cert_exchange.policy.agreements import breaches
+from cert_exchange.policy.decide import (
+    Context,
+    above_ceiling,
+    bound,
+    holding_of,
+    instant_for,
+    unreadable,
+)
+from cert_exchange.policy.document import Policy
+from cert_exchange.policy.expressions import ExpressionFailed
+from cert_exchange.policy.matching import keys_of
+from cert_exchange.policy.rules import HoldTerms, Match, Rule
+from cert_exchange.policy.subject import OWN_NAME, Subject
+from cert_exchange.policy.territories import Concerns
+from cert_exchange.stix.handling import PAP_MEANS
+from cert_exchange.stix.instants import format_micros
+from cert_exchange.stix.markings import TLP_BY_ID, Tlp, tlp_of_text
+from cert_exchange.stix.references import marking_ids
+
+_SHOWN: Final = 300
+_UNITS: Final = ((86_400_000_000, "days"), (3_600_000_000, "hours"), (60_000_000, "minutes"))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One question of a decision, its answer, what was found, and the questions that it consists of."""
+
+    asked: str
+    answer: str
+    found: str = ""
+    steps: tuple[Step, ...] = ()
+
+
+def trace(policy: Policy, subject: Subject, context: Context) -> tuple[Step, ...]:
+    """Ask all questions about one object for one audience and collection. Never raises for odd content."""
+    own = subject.origin == OWN_NAME
+    return (
+        _audience(policy, context),
+        _origin(subject, context, own=own),
+        *_readable(policy, subject),
+        *_handling(subject, context),
+        _ceiling(policy, subject, context, own=own),
+        *_agreement(policy, subject),
+        Step(
+            "rules",
+            "asked" if policy.rules else "none",
+            "carried along: only denials count" if context.carried else "",
+            tuple(_rule(rule, subject, context) for rule in policy.rules),
+        ),
+    )
+
+
+def _audience(policy: Policy, context: Context) -> Step:
+    if not context.members:
+        return Step("audience", "denied", "it has no members")
+    if context.collection not in policy.collections:
+        return Step("audience", "denied", f"the policy does not name {context.collection}")
+    return Step(
+        "audience", "passed", f"{', '.join(sorted(context.members))} in {context.collection}"
+    )
+
+
+def _origin(subject: Subject, context: Context, *, own: bool) -> Step:
+    if own:
+        return Step("origin", "passed", "it is ours")
+    if subject.origin in context.members:
+        return Step("origin", "denied", f"it came from {subject.origin}: nothing goes back")
+    return Step("origin", "passed", f"it came from {subject.origin}")
+
+
+def _readable(policy: Policy, subject: Subject) -> Iterator[Step]:
+    if subject.malformed:
+        broken = unreadable(policy, subject)
+        found = broken.reason if broken is not None else "no rule looks at what is malformed"
+        yield Step("values", "denied" if broken is not None else "passed", found)
+
+
+def _handling(subject: Subject, context: Context) -> Iterator[Step]:
+    """What markings say beyond a TLP (FIRST IEP, PAP): PAP and terms of use are shown, and deny nothing."""
+    handling = subject.handling
+    if handling is None:
+        return
+    at = context.now if context.released_at is None else context.released_at
+    kept = bound(handling, at)
+    steps = [Step("use", "passed on", term) for term in handling.terms]
+    if handling.pap is not None:
+        steps.insert(0, Step(f"PAP:{handling.pap.name}", "passed on", PAP_MEANS[handling.pap]))
+    found = kept.reason if kept is not None else ""
+    yield Step("handling", "passed" if kept is None else "denied", found, tuple(steps))
+
+
+def _ceiling(policy: Policy, subject: Subject, context: Context, *, own: bool) -> Step:
+    ceiling = policy.ceiling
+    above = above_ceiling(ceiling, subject, own=own, carried=context.carried)
+    steps: list[Step] = []
+    levels: set[Tlp] = set()
+    for stix_id in dict.fromkeys([*marking_ids(subject.content), *sorted(subject.markings)]):
+        level = TLP_BY_ID.get(stix_id)
+        if level is not None:
+            levels.add(level)
+            steps.append(_marking(stix_id, level, ceiling.tlp))
+        elif stix_id in ceiling.statements:
+            counts = ceiling.statements[stix_id]
+            what = (
+                "" if counts is None else f", counts as TLP:{spelled(counts)} where there is no TLP"
+            )
+            steps.append(Step(stix_id, "accepted", f"among ceiling.statements{what}"))
+        else:
+            understood = subject.handling is not None and stix_id in subject.handling.understood
+            steps.append(
+                Step(stix_id, "accepted", "all that it says is understood")
+                if understood
+                else Step(stix_id, "denied", "marking not understood")
+            )
+    for text in _texts(subject.content):
+        level = tlp_of_text(text)
+        if level is not None:
+            levels.add(level)
+            steps.append(_marking(f"label {text}", level, ceiling.tlp))
+    if subject.tlp is not None and subject.tlp not in levels:
+        # In an embedded object, a property or a definition: the strictest that is found anywhere counts.
+        steps.append(_marking("elsewhere in the object", subject.tlp, ceiling.tlp))
+    found = above.reason if above is not None else _passing(policy, subject)
+    return Step("ceiling", "denied" if above is not None else "passed", found, tuple(steps))
+
+
+def _marking(name: str, level: Tlp, highest: Tlp) -> Step:
+    answer = "passed" if level <= highest else "denied"
+    return Step(name, answer, f"TLP:{spelled(level)}, and the ceiling is TLP:{spelled(highest)}")
+
+
+def _passing(policy: Policy, subject: Subject) -> str:
+    highest = f"the ceiling is TLP:{spelled(policy.ceiling.tlp)}"
+    if subject.tlp is not None:
+        return f"TLP:{spelled(subject.tlp)}, and {highest}"
+    return f"it carries no TLP, and {highest}"
+
+
+def _texts(content: Mapping[str, Any]) -> Iterator[str]:
+    labels = content.get("labels")
+    for label in labels if isinstance(labels, list) else ():
+        if isinstance(label, str):
+            yield label
+
+
+def _agreement(policy: Policy, subject: Subject) -> Iterator[Step]:
+    agreed = policy.agreed
+    if agreed is None:
+        return
+    found_ = breaches(agreed, subject.content, lambda: subject.tlp)
+    broken = tuple(Step(one.clause, "broken", one.reason) for one in found_)
+    found = "it keeps to the content profile" if not broken else "it breaks the content profile"
+    asked = f"agreement with {agreed.partner}"
+    yield Step(asked, "denied" if broken else "passed", found, broken)
+
+
+def _rule(rule: Rule, subject: Subject, context: Context) -> Step:
+    at = instant_for(context, withdraw=rule.withdraw)
+    keys: list[Step] = []
+    for key, test in keys_of(rule.match):
+        try:
+            hit = test(subject, at, context.collection)
+        except ExpressionFailed as failed:
+            keys.append(Step(key, "fails", failed.said))
+            continue
+        found = _found(key, rule.match, subject, at)
+        keys.append(Step(key, "matches" if hit else "misses", found))
+    missed = [step.asked for step in keys if step.answer == "misses"]
+    failed_keys = [step.found for step in keys if step.answer == "fails"]
+    if missed:
+        answer, found = "does not match", ", ".join(missed)
+    elif failed_keys:
+        answer, found = "fails", "an expression without an answer denies"
+    elif rule.name in context.approved:
+        answer, found = "matches", "its hold was released"
+    elif rule.name in context.expired:
+        answer, found = "matches", "its hold has expired, which denies"
+    elif rule.hold is not None and _is_over(rule, rule.hold, subject, context):
+        answer, found = "matches", "its time has passed"
+    else:
+        answer, found = "matches", rule.reason
+    verb = f"{rule.verb} {rule.name}"
+    if rule.hold is not None:
+        verb += f" ({_terms(rule.hold)})"
+    return Step(verb, answer, found, tuple(keys))
+
+
+def _found(key: str, match: Match, subject: Subject, at: int) -> str:
+    """What the object has where a key looks; nothing where the key is shown by its answer alone."""
+    finder = _FINDERS.get(key)
+    found = finder(subject, at, match) if finder is not None else ""
+    return found if len(found) <= _SHOWN else f"{found[:_SHOWN]}..."
+
+
+def _listed(values: frozenset[str]) -> str:
+    return ", ".join(sorted(values)) if values else "it has none"
+
+
+def _worded(value: object) -> str:
+    return "it has none" if value is None else str(value)
+
+
+def _instant(value: int | None) -> str:
+    return "it has none" if value is None else format_micros(value)
+
+
+def _there(match: Match, subject: Subject) -> str:
+    there = [name for name in match.absent if not subject.lacks(name)]
+    return f"it has {', '.join(there)}" if there else "it has none of them"
+
+
+def _concern(concerns: Concerns | None, subject: Subject) -> str:
+    return "" if concerns is None else "; ".join(concerns.territories.of(subject).said())
+
+
+_FINDERS: Final[Mapping[str, Callable[[Subject, int, Match], str]]] = {
+    "origin": lambda subject, _at, _match: subject.origin,
+    "type": lambda subject, _at, _match: subject.type,
+    "tlp": lambda subject, _at, _match: (
+        "it has none" if subject.tlp is None else spelled(subject.tlp)
+    ),
+    "confidence": lambda subject, _at, _match: _worded(subject.confidence),
+    "created_by_ref": lambda subject, _at, _match: _worded(subject.creator),
+    "pattern_type": lambda subject, _at, _match: _worded(subject.pattern_type),
+    "labels": lambda subject, _at, _match: _listed(subject.labels),
+    "indicator_types": lambda subject, _at, _match: _listed(subject.indicator_types),
+    "marking": lambda subject, _at, _match: _listed(subject.markings),
+    "age": lambda subject, at, _match: f"{lasting(at - subject.changed_at)} old",
+    "valid_until": lambda subject, _at, _match: _instant(subject.valid_until),
+    "concerns": lambda subject, _at, match: _concern(match.concerns, subject),
+    "concerns_only": lambda subject, _at, match: _concern(match.concerns_only, subject),
+    "listed": lambda subject, _at, match: (
+        "" if match.listed is None else "; ".join(match.listed.said(subject))
+    ),
+    "absent": lambda subject, _at, match: _there(match, subject),
+    "when": lambda _subject, _at, match: "" if match.when is None else match.when.text,
+}
+"""What a key looks at, as text; a key that is not here is shown by its answer alone."""
+
+
+def _is_over(rule: Rule, terms: HoldTerms, subject: Subject, context: Context) -> bool:
+    return holding_of(rule.name, rule.reason, terms, subject, context.now) is None
+
+
+def _terms(terms: HoldTerms) -> str:
+    if terms.duration is not None:
+        return f"for {lasting(terms.duration)} after it was {terms.after}"
+    if terms.until is not None:
+        return f"until {format_micros(terms.until)}"
+    who = "a person releases" if terms.approvals == 1 else f"{terms.approvals} persons release"
+    said = f"until {who} it"
+    if terms.owner:
+        said += f"; owner {terms.owner}"
+    if terms.expires is not None:
+        said += f"; after {lasting(terms.expires)}: {terms.then}"
+    return said
+
+
+def lasting(micros: int) -> str:
+    """A duration in words, in the largest unit of which there are two, or one whole: `3 days`, `36 hours`."""
+    if micros < 0:
+        return f"minus {lasting(-micros)}"
+    for size, unit in _UNITS:
+        number, rest = divmod(micros, size)
+        if number >= 2 or (number == 1 and rest == 0):
+            return f"{number:,} {unit if number > 1 else unit.removesuffix('s')}"
+    return f"{micros // 1_000_000:,} seconds"
+
+
+def spelled(level: Tlp) -> str:
+    """How TLP 2 writes a level, without the prefix."""
+    return level.name.replace("_", "+")

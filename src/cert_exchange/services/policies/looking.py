@@ -1,0 +1,269 @@
+"""What one audience sees of an object now, and what it waits for, to the bottom.
+
+1. The same `Judge` that releases answers here, and what is visible is read from the lines in force: an explanation
+   cannot differ from the deed.
+2. References are followed until something answers: it is visible, not held, denied, held back. A cycle ends where it
+   comes back, a long chain after DEPTH steps and a wide one after FOLLOWED objects; all that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, assert_never
+
+from cert_exchange.policy.decide import Allow, Context, Decision, Deny, Hold, Redact
+from cert_exchange.policy.tracing import Step, trace
+from cert_exchange.services.releasing.evaluating import Plan, Pool
+from cert_exchange.services.releasing.judging import Judge
+from cert_exchange.services.releasing.settlement import Settlement, Sight
+from cert_exchange.stix.instants import format_micros
+from cert_exchange.stix.references import Role, is_observable_id
+from cert_exchange.store import holds as hold_rows
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.holds import Ended
+from cert_exchange.store.objects import Version
+from cert_exchange.store.releases import Live, Sharing
+
+DEPTH: Final = 12
+WIDTH: Final = 50
+"""References of one object that are shown; a report may have thousands."""
+FOLLOWED: Final = 500
+"""Objects that one explanation follows: whoever sends a chain chooses how it branches."""
+
+_ORDER: Final = ("waits", "not held", "carried along", "visible", "may be missing")
+
+_NAMES: Final[Mapping[int, str]] = {
+    Role.CREATOR: "its creator",
+    Role.MARKING: "its marking",
+    Role.REQUIRED: "it refers to",
+    Role.EXTENSION: "its extension",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one version is to one audience in one collection."""
+
+    version: Version
+    collection: int
+    view: int
+    label: str
+    answer: str
+    """visible | held | denied | waiting"""
+    rule: str
+    reason: str
+    decision: Decision | None
+    """None: carried along without a verdict of its own"""
+    line: Live | None
+
+    @property
+    def why(self) -> str:
+        """The reason, and where it is held, until when."""
+        if self.answer != "held" or not isinstance(self.decision, Hold):
+            return self.reason
+        due = self.decision.due
+        return f"{self.reason}; until {format_micros(due) if due is not None else 'a person releases it'}"
+
+
+@dataclass(slots=True)
+class Look:
+    """One look at one audience: everything is read once, at one instant."""
+
+    conn: Transaction
+    sharing: Sharing
+    plan: Plan
+    now: int
+    pool: Pool = field(init=False)
+    sight: Sight = field(init=False)
+    judge: Judge = field(init=False)
+    _answers: dict[int, list[Answer]] = field(default_factory=dict)
+    _followed: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing read."""
+        self.pool = Pool(self.conn, self.sharing.partners, self.plan.view_ids)
+        self.sight = Sight(self.pool, Settlement(self.plan), arrived=())
+        self.judge = Judge(self.plan, self.pool, self.now)
+
+    def load(self, idents: Iterable[int]) -> None:
+        """Read what judging these ids needs."""
+        fresh = [ident for ident in idents if ident not in self.pool.by_ident]
+        self.pool.load(fresh)
+        self.pool.know(fresh)
+        self.sight.load_live(fresh)
+        if self.plan.holding and fresh:
+            numbers = [version.id for ident in fresh for version in self.pool.by_ident[ident]]
+            approved = hold_rows.ended_rules(self.conn, self.plan.audience.id, numbers)
+            self.judge.ended = {**self.judge.ended, **approved}
+
+    def answers(self, ident: int) -> list[Answer]:
+        """Every version of an id in every collection that the policy shares, oldest first."""
+        found = self._answers.get(ident)
+        if found is None:
+            self.load((ident,))
+            found = self._answers[ident] = self._asked(ident)
+        return found
+
+    def best(self, ident: int) -> Answer | None:
+        """The answer that says most about an id: a visible one, else the nearest to it; of several the newest."""
+        order = ("visible", "waiting", "held", "denied")
+        found = sorted(self.answers(ident), key=lambda one: one.version.version_key, reverse=True)
+        return min(found, key=lambda one: order.index(one.answer), default=None)
+
+    def _asked(self, ident: int) -> list[Answer]:
+        lines = {(line.view, line.object): line for line in self.sight.live[ident]}
+        found: list[Answer] = []
+        told: set[tuple[int, int]] = set()
+        for verdict in self.judge.verdicts(ident, lines):
+            version, decision, view = verdict.version, verdict.decision, verdict.view
+            told.add((view, version.id))
+            line = lines.get((view, version.id))
+            answer, rule, reason = _worded(decision, visible=line is not None)
+            if answer != "visible" and line is not None and line.carried:
+                answer, rule, reason = "visible", "carried", "a visible object needs it"
+            label = self.plan.labels[verdict.collection]
+            found.append(
+                Answer(
+                    version, verdict.collection, view, label, answer, rule, reason, decision, line
+                )
+            )
+        for (view, number), line in lines.items():
+            if (view, number) not in told:
+                collection = next(c for c, v in self.plan.views.items() if v == view)
+                found.append(
+                    Answer(
+                        self.pool.by_id(number), collection, view, self.plan.labels[collection],
+                        "visible", "carried", "a visible object needs it", None, line,
+                    )
+                )  # fmt: skip
+        return found
+
+    def decision_steps(self, answer: Answer) -> tuple[Step, ...]:
+        """The decision about one version in one collection, question by question."""
+        policy, line = self.plan.policy, answer.line
+        if policy is None:
+            return ()
+        carried = answer.decision is None or answer.rule == "carried"
+        ended = self.judge.ended.get((answer.version.id, answer.collection), Ended())
+        context = Context(
+            members=self.plan.member_names,
+            collection=answer.label,
+            now=self.now,
+            released_at=line.position if line is not None and not line.carried else None,
+            approved=ended.released,
+            expired=ended.denied,
+            carried=carried,
+        )
+        steps = trace(policy, self.pool.subject(answer.version), context)
+        alone = self.judge.decided(answer.version, answer.collection, line)
+        if answer.decision is not None and not carried and answer.decision != alone:
+            # It would be answered otherwise if it were the only version of its id.
+            steps += (Step("other versions", answer.answer, answer.why),)
+        return steps
+
+    def reference_steps(self, answer: Answer) -> tuple[Step, ...]:
+        """What a version refers to, and where that is not visible, why not, and so on to the bottom."""
+        self._followed = {answer.version.ident}
+        return self._follow(answer.version, answer.collection, 0)
+
+    def _follow(self, version: Version, collection: int, depth: int) -> tuple[Step, ...]:
+        named = self.sight.refs(version.id)
+        targets = {target for target, _ in named} - {version.ident}
+        self.load(targets)
+        self.sight.learn(targets)
+        steps = [
+            self._reference(target, role, collection, depth)
+            for target, role in named
+            if target != version.ident
+        ]
+        steps.sort(key=lambda step: _ORDER.index(step.answer))
+        if len(steps) > WIDTH:
+            more = f"and {len(steps) - WIDTH:,} more; those that it waits for come first"
+            steps = [*steps[:WIDTH], Step("it refers to", "not shown", more)]
+        return tuple(steps)
+
+    def _reference(self, target: int, role: int, collection: int, depth: int) -> Step:
+        asked = f"{_NAMES[role]} {self.pool.texts[target]}"
+        if role == Role.EXTENSION:
+            return Step(asked, "may be missing", "a key of extensions is never required")
+        shown = [one for one in self.answers(target) if one.answer == "visible"]
+        if shown:
+            return Step(asked, "visible", _places(shown))
+        if self.sight.sent_it(target):
+            return Step(asked, "visible", "they sent it to us themselves")
+        if not self.pool.held[target]:
+            return self._missing(asked, target, role)
+        if self.pool.is_carried_type(target):
+            return self._carried(asked, target, collection, depth)
+        found = self.answers(target)
+        if not found:
+            return Step(asked, "waits", "no version of it stands in a collection that is shared")
+        if target in self._followed:
+            return Step(
+                asked, "waits", "it is shown above; in a circle all become visible together"
+            )
+        if depth >= DEPTH or len(self._followed) >= FOLLOWED:
+            return Step(asked, "waits", "and so on: explain this one")
+        self._followed.add(target)
+        below = tuple(
+            Step(
+                f"version {one.version.version} in {one.label}", one.answer,
+                f"by {one.rule}: {one.why}",
+                self._follow(one.version, one.collection, depth + 1)
+                if one.answer == "waiting" else (),
+            )
+            for one in found
+        )  # fmt: skip
+        return Step(asked, "waits", "it is not visible", below)
+
+    def _missing(self, asked: str, target: int, role: int) -> Step:
+        if role == Role.CREATOR:
+            return Step(asked, "may be missing", "we do not hold it; a creator may be missing")
+        policy = self.plan.policy
+        dangling = policy is not None and policy.unresolved == "allow"
+        if dangling and not is_observable_id(self.pool.texts[target]):
+            return Step(asked, "may be missing", "we do not hold it; unresolved: allow")
+        return Step(asked, "not held", "until this object arrives and is visible")
+
+    def _carried(self, asked: str, target: int, collection: int, depth: int) -> Step:
+        """What policy says of carrying the newest version of an identity or marking definition."""
+        members = self.plan.audience.members
+        versions = [
+            version
+            for version in self.pool.by_ident[target]
+            if version.origin not in members and self.pool.in_use(version)
+        ]
+        if not versions:
+            return Step(asked, "waits", "every version of it was taken back")
+        decision = self.judge.decided(versions[-1], collection, carried=True)
+        if not isinstance(decision, Allow):
+            _, rule, reason = _worded(decision, visible=False)
+            return Step(asked, "waits", f"it cannot be carried along, by {rule}: {reason}")
+        if target not in self._followed and depth < DEPTH and len(self._followed) < FOLLOWED:
+            self._followed.add(target)
+            below = self._follow(versions[-1], collection, depth + 1)
+            if any(step.answer in ("waits", "not held") for step in below):
+                return Step(asked, "waits", "what it needs itself is not visible", below)
+        return Step(asked, "carried along", "it comes and goes with what needs it")
+
+
+def _worded(decision: Decision, *, visible: bool) -> tuple[str, str, str]:
+    """(answer, rule, reason) of a decision, in words."""
+    match decision:
+        case Allow(rule, reason):
+            return "visible" if visible else "waiting", rule, reason
+        case Hold(rule, reason, _):
+            return "held", rule, reason
+        case Deny(rule, reason, _) | Redact(rule, reason, _):
+            return "denied", rule, reason
+        case _:
+            assert_never(decision)
+
+
+def _places(shown: list[Answer]) -> str:
+    found = []
+    for one in shown:
+        assert one.line is not None
+        found.append(f"in {one.label} since {format_micros(one.line.position)}")
+    return ", ".join(dict.fromkeys(found))
