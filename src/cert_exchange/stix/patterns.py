@@ -4,13 +4,15 @@
    tests compare the two over all public patterns, mutations of them and generated ones.
 2. One pass, no backtracking over tokens: linear in the length of the pattern. Parentheses nest at most 64 deep.
 3. Versions differ: 2.0 writes START and STOP with plain strings and has no EXISTS; 2.1 writes t'...' (CASES H02).
+4. `comparisons` says what a pattern compares with what, for those who ask what it is about; it decides nothing.
 Whether a compared hash has the right length is for the consumer: the grammar does not say.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final, NoReturn
+from collections.abc import Iterator
+from typing import Final, NamedTuple, NoReturn
 
 from cert_exchange.stix.instants import shown
 
@@ -39,6 +41,11 @@ _NAME: Final = r"(?!(?:true|false)\b)[a-z_][a-z0-9_]*+"
 _PLAIN: Final = re.compile(
     rf"\[(?!(?:true|false):)[a-z_][a-z0-9_-]*+:{_NAME}(?:\.(?:{_NAME}|MD5|'[^'\\]*+'))*+ ?"
     r"(?:=|!=| LIKE| MATCHES)? ?'(?:[^'\\]++|\\['\\])*+'\]"
+)
+# The commonest of these, taken apart: one property or one hash equals one string.
+_EQUALITY: Final = re.compile(
+    rf"\[(?!(?:true|false):)([a-z_][a-z0-9_-]*+):({_NAME})(?:\.(?:({_NAME}|MD5)|'([^'\\]*+)'))?"
+    r" ?= ?'([^'\\]*+)'\]"
 )
 _KEYWORDS: Final = frozenset(
     {
@@ -71,6 +78,32 @@ class PatternInvalid(ValueError):
     """The text is no pattern of the version. Its text says where and what was expected."""
 
 
+class Comparison(NamedTuple):
+    """One comparison: what is compared, how, and with which values, quotes and escapes taken off."""
+
+    type: str
+    path: tuple[str, ...]  # names of properties; steps into lists are left out
+    operator: str  # =, !=, <, >, <=, >=, IN, LIKE, MATCHES, ISSUBSET, ISSUPERSET or EXISTS
+    negated: bool
+    values: tuple[str, ...]
+
+
+def comparisons(text: str, *, version: str) -> tuple[Comparison, ...]:
+    """Take a pattern apart into its comparisons, in its order. Raises PatternInvalid as `check_pattern` does."""
+    if (simple := _EQUALITY.fullmatch(text)) is not None:
+        stix_type, *path, value = [part for part in simple.groups() if part is not None]
+        return (Comparison(stix_type, tuple(path), "=", negated=False, values=(value,)),)
+    parser = _Parser(text, newer=version != "2.0")
+    try:
+        parser.pattern()
+    except PatternInvalid:
+        if version in {"2.0", "2.1"}:
+            raise
+        parser = _Parser(text, newer=False)
+        parser.pattern()
+    return tuple(parser.comparisons())
+
+
 def check_pattern(text: str, *, version: str) -> None:
     """Raise PatternInvalid unless the text is a pattern of `version`.
 
@@ -89,15 +122,23 @@ def check_pattern(text: str, *, version: str) -> None:
             _Parser(text, newer=False).pattern()
 
 
+def _plain(kind: str, text: str) -> str:
+    """A token's value: strings and timestamps without quotes and escapes, all else as written."""
+    if kind == "string":
+        return re.sub(r"\\(['\\])", r"\1", text[1:-1])
+    return text
+
+
 class _Parser:
     """Tokens of one pattern and where we are among them."""
 
-    __slots__ = ("_at", "_depth", "_kinds", "_newer", "_places", "_texts")
+    __slots__ = ("_at", "_depth", "_found", "_kinds", "_newer", "_places", "_texts")
 
     def __init__(self, text: str, *, newer: bool) -> None:
         self._newer = newer
         self._at = 0
         self._depth = 0
+        self._found: list[tuple[int, int, int]] = []
         self._kinds: list[str] = []
         self._texts: list[str] = []
         self._places: list[int] = []
@@ -126,6 +167,27 @@ class _Parser:
         self._observations()
         if self._kinds[self._at] != "end":
             self._fail("AND, OR, FOLLOWEDBY, a qualifier or the end")
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """What was read, after `pattern`."""
+        for start, path_end, end in self._found:
+            operator, negated, values = "EXISTS", False, []
+            for kind, text in zip(
+                self._kinds[path_end:end], self._texts[path_end:end], strict=True
+            ):
+                if text == "NOT" and kind == "keyword":
+                    negated = True
+                elif kind == "op":
+                    operator = {"==": "=", "<>": "!="}.get(text, text)
+                elif kind == "keyword" and text not in {"true", "false"}:
+                    operator = text
+                elif kind != "mark":
+                    values.append(_plain(kind, text))
+            steps = zip(self._kinds[start:path_end], self._texts[start:path_end], strict=True)
+            stix_type, *path = [
+                _plain(kind, text) for kind, text in steps if kind in {"word", "string"}
+            ]
+            yield Comparison(stix_type, tuple(path), operator, negated, tuple(values))
 
     def _observations(self) -> None:
         # FOLLOWEDBY, OR and AND bind differently, but which texts are patterns does not depend on it.
@@ -192,9 +254,13 @@ class _Parser:
             self._depth -= 1
             return
         if self._newer and self._take_keyword("EXISTS"):
+            start = self._at
             self._path()
+            self._found.append((start, self._at, self._at))
             return
+        start = self._at
         self._path()
+        path_end = self._at
         self._take_keyword("NOT")
         kind, text = self._kinds[self._at], self._texts[self._at]
         self._at += 1
@@ -209,6 +275,7 @@ class _Parser:
         else:
             self._at -= 1
             self._fail("a comparison operator")
+        self._found.append((start, path_end, self._at))
 
     def _set(self) -> None:
         self._need("(")
