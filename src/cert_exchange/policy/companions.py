@@ -95,9 +95,16 @@ def gather(text: str, read: Callable[[str], str | None]) -> dict[str, str]:
 
 
 def take_companions(
-    document: Document, companions: Companions, *, keys: Iterable[str] = KEYS
+    document: Document,
+    companions: Companions,
+    *,
+    keys: Iterable[str] = KEYS,
+    root: str | None = None,
 ) -> dict[str, tuple[Companion, ...]]:
-    """The companions that a document names, by key; complains of those that are not there."""
+    """The companions that a document names, by key; complains of those that are not there.
+
+    `root` is how the policy's own file is spelled in messages, where the document is not the policy.
+    """
     taken: dict[str, tuple[Companion, ...]] = {}
     for key in keys:
         found = []
@@ -110,17 +117,16 @@ def take_companions(
             elif "\x00" in text:
                 document.complain(path, f"the file {shown(name)} is no text: it holds a zero byte")
             else:
-                found.append(Companion(name, beside(document.file, name), path, text))
+                found.append(Companion(name, beside(root or document.file, name), path, text))
         taken[key] = tuple(found)
     return taken
 
 
-def check_limits(document: Document, taken: Iterable[Companion]) -> None:
+def check_limits(document: Document, companions: Companions) -> None:
     """Complain of a policy that names more files, or longer ones, than it may."""
-    texts = {one.name: one.text for one in taken}
-    if len(texts) > FILE_LIMIT:
-        document.complain((), f"{len(texts)} other files are named; a policy may name {FILE_LIMIT}")
-    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts.values())
+    if len(companions) > FILE_LIMIT:
+        document.complain((), f"more than {FILE_LIMIT} other files are named, which is the limit")
+    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in companions.values())
     if size > SIZE_LIMIT:
         document.complain((), f"the files that it names hold {size:,} bytes; {SIZE_LIMIT:,} may be")
 

@@ -15,20 +15,24 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final, Literal
 
-from cert_exchange.errors import Problem
+from cert_exchange.errors import PolicyInvalid, Problem
+from cert_exchange.policy.agreements import Agreement, parse_agreement
 from cert_exchange.policy.companions import (
+    INCLUDE,
     NO_COMPANIONS,
+    Companion,
     Companions,
     check_limits,
     take_companions,
 )
 from cert_exchange.policy.crosschecks import check_across
-from cert_exchange.policy.forms import PolicyForm
+from cert_exchange.policy.including import fill_forms, read_bases
 from cert_exchange.policy.matching import Plans, plans_of
 from cert_exchange.policy.reading import (
+    Document,
     Path,
     Place,
-    fill_form,
+    Spot,
     nearest,
     place_in,
     read_document,
@@ -42,7 +46,7 @@ from cert_exchange.policy.rules import (
     Rule,
     Verb,
 )
-from cert_exchange.policy.spellings import ADVICE
+from cert_exchange.policy.surroundings import read_surroundings
 from cert_exchange.stix.markings import Tlp
 
 __all__ = [
@@ -73,9 +77,11 @@ class Policy:
     territories: tuple[str, ...]  # companions, as the file names them
     lists: tuple[str, ...]
     agreement: str | None
+    agreed: Agreement | None  # what that companion says
     text: str = field(compare=False, repr=False)
     places: Mapping[Path, Place] = field(compare=False, repr=False)
-    origin_names: tuple[tuple[Path, str], ...] = field(compare=False, repr=False)
+    spots: tuple[Spot, ...] = field(compare=False, repr=False)  # of the rules
+    origin_names: tuple[tuple[Spot, str], ...] = field(compare=False, repr=False)
     plans: Plans = field(compare=False, repr=False)
 
 
@@ -88,37 +94,64 @@ def parse_policy(text: str, *, file: str, companions: Companions = NO_COMPANIONS
     """
     document = read_document(text, file=file)
     taken = take_companions(document, companions)
-    check_limits(document, [one for named in taken.values() for one in named])
-    check_across(document)
-    form = fill_form(document, PolicyForm, advice=ADVICE)
+    agreed = _agreed(document, taken["agreement"])
+    check_limits(document, companions)
+    bases = read_bases(document, taken[INCLUDE], companions)
+    check_across(document, bases)
+    surroundings = read_surroundings((document, *bases), taken["territories"], taken["lists"])
+    form, base_forms = fill_forms(document, bases)
     name = form.name if form.name is not None else PurePath(file).stem
     if not _NAME.fullmatch(name):
         document.complain(
             ("name",),
             f"the name {shown(name)} does not do; write `name:` with small letters, digits, '.', '_' or '-'",
         )
+    if agreed is not None and agreed.partner not in form.partners:
+        document.complain(
+            ("agreement",),
+            f"it is the agreement with {shown(agreed.partner)}, who is not among partners; name the file of one who is",
+        )
     if document.problems:
         raise document.refuse()
-    rules = tuple(rule.to_rule() for rule in form.rules)
+    listed = (form.rules, *(base.rules for base in base_forms))
+    written = [
+        (source, ("rules", number), rule)
+        for source, rules_of in zip((document, *bases), listed, strict=True)
+        for number, rule in enumerate(rules_of)
+    ]
+    rules = tuple(
+        surroundings.bind(rule.to_rule(), unresolved=form.unresolved) for _, _, rule in written
+    )
     return Policy(
         name=name,
         partners=form.partners,
         collections=form.collections,
-        ceiling=form.ceiling.to_ceiling(),
+        ceiling=form.ceiling.to_ceiling(shared=[base.accepted for base in base_forms]),
         unresolved=form.unresolved,
         territories=form.territories,
         lists=form.lists,
         agreement=form.agreement,
+        agreed=agreed,
         rules=rules,
         text=text,
         places=document.places,
+        spots=tuple(source.spot((*path, "withdraw")) for source, path, _ in written),
         origin_names=tuple(
-            (("rules", number, "match", "origin", index), name)
-            for number, rule in enumerate(form.rules)
+            (source.spot((*path, "match", "origin", index)), name)
+            for source, path, rule in written
             for index, name in enumerate(rule.match.origin)
         ),
         plans=plans_of(rules),
     )
+
+
+def _agreed(document: Document, named: tuple[Companion, ...]) -> Agreement | None:
+    for one in named:
+        try:
+            return parse_agreement(one.text, file=one.file)
+        except PolicyInvalid as error:
+            document.problems.extend(error.problems)
+    return None
 
 
 def problems_of_names(
@@ -133,20 +166,26 @@ def problems_of_names(
     """
     found: list[Problem] = []
 
-    def check(path: Path, name: str, what: str, known: Collection[str]) -> None:
+    def check(spot: Spot, name: str, what: str, known: Collection[str]) -> None:
         if name not in known:
-            place = place_in(policy.places, path)
             step = nearest(name, known) if known else f"this node has no {what} yet"
-            found.append(Problem(file, *place, f"unknown {what} {shown(name)}; {step}"))
+            found.append(Problem(*spot, f"unknown {what} {shown(name)}; {step}"))
 
     for index, name in enumerate(policy.partners):
-        check(("partners", index), name, "partner", known_partners)
+        check(
+            (file, *place_in(policy.places, ("partners", index))), name, "partner", known_partners
+        )
     for index, name in enumerate(policy.collections):
-        check(("collections", index), name, "collection", known_collections)
-    for path, name in policy.origin_names:
+        check(
+            (file, *place_in(policy.places, ("collections", index))),
+            name,
+            "collection",
+            known_collections,
+        )
+    for spot, name in policy.origin_names:
         if name not in RESERVED_ORIGINS:
-            check(path, name, "partner", known_partners)
-    return tuple(sorted(found, key=lambda problem: (problem.line, problem.column)))
+            check(spot, name, "partner", known_partners)
+    return tuple(sorted(found, key=lambda one: (one.file != file, one.file, one.line, one.column)))
 
 
 def warnings_of_policy(policy: Policy, file: str) -> tuple[Problem, ...]:
@@ -173,12 +212,11 @@ def warnings_of_policy(policy: Policy, file: str) -> tuple[Problem, ...]:
             ("ceiling", "unmarked"),
             "objects that carry no TLP, also those whose marking was forgotten, count as shareable",
         )
-    for index, rule in enumerate(policy.rules):
+    for spot, rule in zip(policy.spots, policy.rules, strict=True):
         match = rule.match
         timed = (match.age_over, match.age_under, match.valid_until, match.valid_within)
         if rule.withdraw and all(key is None for key in timed):
-            warn(
-                ("rules", index, "withdraw"),
-                "withdraw has no effect without age or valid_until in match",
+            found.append(
+                Problem(*spot, "withdraw has no effect without age or valid_until in match")
             )
     return tuple(found)

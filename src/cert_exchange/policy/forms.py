@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
@@ -13,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     StrictBool,
     StrictInt,
     StrictStr,
@@ -21,11 +23,12 @@ from pydantic import (
 )
 
 from cert_exchange.policy.companions import companion_name
+from cert_exchange.policy.expressions import Expression, GrammarError, expression_of
+from cert_exchange.policy.lists import Listed
 from cert_exchange.policy.reading import shown
 from cert_exchange.policy.rules import (
     RESERVED_RULES,
     Ceiling,
-    HoldTerms,
     Match,
     Rule,
     Verb,
@@ -33,7 +36,6 @@ from cert_exchange.policy.rules import (
 from cert_exchange.policy.spellings import (
     ADVICE,
     identity_id,
-    instant_of,
     label,
     level_of,
     marking_id,
@@ -46,6 +48,8 @@ from cert_exchange.policy.spellings import (
     text,
     tlp_named,
 )
+from cert_exchange.policy.terms import HoldForm, hold_value
+from cert_exchange.policy.territories import Concerns, concern_word
 from cert_exchange.stix.markings import Tlp
 
 RULE_LIMIT: Final = 500
@@ -99,18 +103,6 @@ def _files(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _hold(value: Any) -> HoldTerms | None:
-    if value is None:
-        return None
-    if isinstance(value, str) and value.strip().casefold() == "approval":
-        return HoldTerms(approval=True)
-    if isinstance(value, dict) and value.keys() == {"for"}:
-        return HoldTerms(duration=micros_of(value["for"]))
-    if isinstance(value, dict) and value.keys() == {"until"}:
-        return HoldTerms(until=instant_of(value["until"]))
-    return refuse(f"hold is {shown(value)}; {ADVICE['hold']}, one of them")
-
-
 def _validity(value: Any) -> Any:
     if isinstance(value, str) and value.casefold() in {"passed", "ahead"}:
         return value.casefold(), None
@@ -121,6 +113,15 @@ def _validity(value: Any) -> Any:
     return refuse(f"valid_until is {shown(value)}; {ADVICE['valid_until']}")
 
 
+def _when(value: Any) -> Any:
+    if not isinstance(value, str):
+        refuse(f"when is {shown(value)}; {ADVICE['when']}")
+    try:
+        return expression_of(value.strip())
+    except GrammarError as error:
+        return refuse(f"when: {error}")
+
+
 Level = Annotated[Tlp, BeforeValidator(level_of)]
 Duration = Annotated[int, BeforeValidator(micros_of)]
 Plain = Annotated[str, BeforeValidator(plain)]
@@ -129,6 +130,7 @@ Plains = Annotated[tuple[Plain, ...], _Listed]
 _Identity = Annotated[str, BeforeValidator(identity_id)]
 _Marking = Annotated[str, BeforeValidator(marking_id)]
 _Partner = Annotated[str, BeforeValidator(partner_name)]
+_Concern = Annotated[str, BeforeValidator(concern_word)]
 FileName = Annotated[str, BeforeValidator(companion_name)]
 FileNames = Annotated[tuple[FileName, ...], BeforeValidator(_files)]
 
@@ -184,7 +186,11 @@ class MatchForm(_Form):
     marking: Annotated[tuple[_Marking, ...], _Listed] = ()
     origin: Annotated[tuple[_Partner, ...], _Listed] = ()
     collection: Plains = ()
+    concerns: Annotated[tuple[_Concern, ...], _Listed] = ()
+    concerns_only: Annotated[tuple[_Concern, ...], _Listed] = ()
+    listed: Plains = ()
     absent: Annotated[tuple[Annotated[str, BeforeValidator(property_name)], ...], _Listed] = ()
+    when: Annotated[Expression, PlainValidator(_when)] | None = None
 
     @model_validator(mode="after")
     def _can_match(self) -> MatchForm:
@@ -211,7 +217,13 @@ class MatchForm(_Form):
             markings=_given(self.marking),
             origins=_given(self.origin),
             collections=_given(self.collection),
+            concerns=Concerns(frozenset(self.concerns)) if self.concerns else None,
+            concerns_only=Concerns(frozenset(self.concerns_only), only=True)
+            if self.concerns_only
+            else None,
+            listed=Listed(frozenset(self.listed)) if self.listed else None,
             absent=self.absent,
+            when=self.when,
         )
 
 
@@ -222,7 +234,7 @@ class RuleForm(_Form):
     match: MatchForm
     allow: StrictBool | None = None
     deny: StrictBool | None = None
-    hold: Annotated[HoldTerms | None, BeforeValidator(_hold)] = None
+    hold: Annotated[HoldForm | None, BeforeValidator(hold_value)] = None
     reason: Annotated[str, BeforeValidator(_reason)] | None = None
     withdraw: StrictBool = False
 
@@ -234,7 +246,7 @@ class RuleForm(_Form):
             match=self.match.to_match(),
             verb=verb,
             reason=self.reason or f"by rule {self.name}",
-            hold=self.hold,
+            hold=self.hold.to_terms() if self.hold is not None else None,
             withdraw=self.withdraw,
         )
 
@@ -246,19 +258,26 @@ class StatementForm(_Form):
     counts_as: Level | None = None
 
 
+Statements = tuple[Annotated[StatementForm, BeforeValidator(_statement)], ...]
+
+
 class CeilingForm(_Form):
     """`ceiling:` what stands above every rule."""
 
     tlp: Level
     unmarked: Annotated[Tlp | None, BeforeValidator(_unmarked)] = Tlp.RED
-    statements: tuple[Annotated[StatementForm, BeforeValidator(_statement)], ...] = ()
+    statements: Statements = ()
 
-    def to_ceiling(self) -> Ceiling:
-        """Return the same as a plain value."""
+    def to_ceiling(self, shared: Iterable[Statements] = ()) -> Ceiling:
+        """Return the same as a plain value, with the statements that included files accept."""
         return Ceiling(
             tlp=self.tlp,
             unmarked=self.unmarked,
-            statements={entry.id: entry.counts_as for entry in self.statements},
+            statements={
+                entry.id: entry.counts_as
+                for statements in (self.statements, *shared)
+                for entry in statements
+            },
         )
 
 
@@ -271,10 +290,31 @@ class PolicyForm(_Form):
     collections: tuple[Plain, ...]
     ceiling: CeilingForm
     unresolved: Literal["wait", "allow"] = "wait"
+    include: FileNames = ()
     territories: FileNames = ()
     lists: FileNames = ()
     agreement: FileName | None = None
     rules: tuple[RuleForm, ...] = Field(max_length=RULE_LIMIT)
+
+
+class AcceptedForm(_Form):
+    """`ceiling:` of a file that policies include: what is understood, never how much is shared."""
+
+    statements: Statements
+
+
+class BaseForm(_Form):
+    """A file that policies include: rules and accepted statements, for nobody in particular."""
+
+    description: StrictStr | None = None
+    include: FileNames = ()
+    ceiling: AcceptedForm | None = None
+    rules: tuple[RuleForm, ...] = Field(default=(), max_length=RULE_LIMIT)
+
+    @property
+    def accepted(self) -> Statements:
+        """The statements that it accepts."""
+        return self.ceiling.statements if self.ceiling is not None else ()
 
 
 def _given(values: tuple[Item, ...]) -> frozenset[Item] | None:

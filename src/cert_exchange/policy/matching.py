@@ -3,7 +3,8 @@
 1. A rule is asked only about types and origins that it can be about: the plans are laid out by type, for own and for
    foreign objects, so that deciding costs little with many rules.
 2. A test gets the subject, the instant that time keys use (micros) and the collection; it touches nothing else.
-3. `keys_of` serves reports and `plans_of` serves deciding, both from the same tests.
+3. An allowing rule with a `when` that gives no answer denies, whichever other rule allows: so all of them are asked.
+4. `keys_of` serves reports and `plans_of` serves deciding, both from the same tests.
 """
 # ruff: noqa: ARG001, ARG005 - every test has one signature; most look at the subject only
 
@@ -12,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from cert_exchange.policy.expressions import PROPERTIES, Expression, ExpressionFailed
+from cert_exchange.policy.lists import Listed
 from cert_exchange.policy.rules import (
     ANY_ORIGIN,
     PARTNERS_ORIGIN,
@@ -23,6 +26,7 @@ from cert_exchange.policy.rules import (
     Verb,
 )
 from cert_exchange.policy.subject import OWN_NAME, Subject
+from cert_exchange.policy.territories import Concerns
 
 Test = Callable[[Subject, int, str], bool]
 Denial = tuple[Test, bool, Deny]
@@ -36,6 +40,7 @@ class Plan:
 
     denials: tuple[Denial, ...]
     holds: tuple[Holding, ...]
+    asked: tuple[Allowing, ...]  # that allow with a `when`: all are asked, whatever else allows
     allows: tuple[Allowing, ...]
 
 
@@ -87,17 +92,20 @@ def properties_of(match: Match) -> Iterator[str]:
         yield from ("modified", "created")
     if match.valid_until is not None or match.valid_within is not None:
         yield "valid_until"
+    if match.when is not None:
+        yield from (PROPERTIES[name] for name in match.when.names if name in PROPERTIES)
 
 
 def _plan(rules: Iterable[Rule], kind: str | None, *, own: bool) -> Plan:
     denials: list[Denial] = []
     holds: list[Holding] = []
+    asked: list[Allowing] = []
     allows: list[Allowing] = []
     for rule in rules:
         types, origins = rule.match.types, rule.match.origins or {OWN_NAME}
         if types is not None and kind not in types:
             continue
-        tests = [test for _, test in _other_keys(rule.match)]
+        tests = [test for _, test in _other_keys(rule.match, rule.name)]
         if own and not origins & {OWN_NAME, ANY_ORIGIN}:
             continue
         if not own and not origins & {PARTNERS_ORIGIN, ANY_ORIGIN}:
@@ -111,8 +119,9 @@ def _plan(rules: Iterable[Rule], kind: str | None, *, own: bool) -> Plan:
             case Verb.HOLD:
                 holds.append((test, rule.withdraw, rule))
             case Verb.ALLOW:
-                allows.append((test, rule.withdraw, Allow(rule.name, rule.reason)))
-    return Plan(tuple(denials), tuple(holds), tuple(allows))
+                allowing = asked if rule.match.when is not None else allows
+                allowing.append((test, rule.withdraw, Allow(rule.name, rule.reason)))
+    return Plan(tuple(denials), tuple(holds), tuple(asked), tuple(allows))
 
 
 def _carried(rules: Iterable[Rule]) -> Iterator[Denial]:
@@ -121,7 +130,10 @@ def _carried(rules: Iterable[Rule]) -> Iterator[Denial]:
     for rule in rules:
         if rule.verb is Verb.DENY:
             origins = rule.match.origins or {ANY_ORIGIN}
-            tests = [_origin_test(origins), *(test for _, test in _other_keys(rule.match))]
+            tests = [
+                _origin_test(origins),
+                *(test for _, test in _other_keys(rule.match, rule.name)),
+            ]
             if rule.match.types is not None:
                 tests.insert(0, _type_test(rule.match.types))
             yield _all_of(tests), rule.withdraw, _denial(rule)
@@ -169,7 +181,7 @@ def _origin_test(origins: Iterable[str]) -> Test:
     return came_from
 
 
-def _other_keys(match: Match) -> Iterator[tuple[str, Test]]:
+def _other_keys(match: Match, rule: str = "") -> Iterator[tuple[str, Test]]:
     if (collections := match.collections) is not None:
         yield "collection", lambda subject, at, collection: collection in collections
     if (tlp := match.tlp) is not None:
@@ -196,8 +208,28 @@ def _other_keys(match: Match) -> Iterator[tuple[str, Test]]:
         yield "age", _age_test(match.age_over, match.age_under)
     if match.valid_until is not None or match.valid_within is not None:
         yield "valid_until", _validity_test(match.valid_until, match.valid_within)
+    for looked_up in (match.concerns, match.concerns_only, match.listed):
+        if looked_up is not None:
+            yield looked_up.key, _looked_up(looked_up)
     if names := match.absent:
         yield "absent", lambda subject, at, collection: all(map(subject.lacks, names))
+    if (when := match.when) is not None:  # the last: it costs more than all the others
+        yield "when", _when_test(when, rule)
+
+
+def _looked_up(key: Concerns | Listed) -> Test:
+    matches = key.matches
+    return lambda subject, at, collection: matches(subject)
+
+
+def _when_test(when: Expression, rule: str) -> Test:
+    def holds(subject: Subject, at: int, collection: str) -> bool:
+        try:
+            return when.holds(subject, collection)
+        except ExpressionFailed as failed:
+            raise ExpressionFailed(failed.said, rule) from None
+
+    return holds
 
 
 def _confidence_test(least: int, most: int) -> Test:

@@ -24,6 +24,8 @@ from cert_exchange.errors import PolicyInvalid, Problem
 
 Path = tuple[str | int, ...]
 Place = tuple[int, int]
+Spot = tuple[str, int, int]
+"""file, line, column"""
 Form = TypeVar("Form", bound=BaseModel)
 
 TEXT_LIMIT: Final = 256 * 1024
@@ -52,22 +54,30 @@ class Document:
             return self.keys[path]
         return place_in(self.places, path)
 
+    def spot(self, path: Path) -> Spot:
+        """File, line and column, as `place_of`."""
+        return (self.file, *self.place_of(path))
+
     def complain(self, path: Path, message: str, *, key: bool = False) -> None:
         """Note a mistake at a path."""
         line, column = self.place_of(path, key=key)
         self.problems.append(Problem(self.file, line, column, message))
 
     def refuse(self) -> PolicyInvalid:
-        """All mistakes in the file's order, each once."""
-        unique = sorted(set(self.problems), key=lambda p: (p.line, p.column, p.message))
+        """All mistakes, each once: this file's in its order, then those of files that it names."""
+
+        def order(one: Problem) -> tuple[bool, str, int, int, str]:
+            return one.file != self.file, one.file, one.line, one.column, one.message
+
+        unique = sorted(set(self.problems), key=order)
         return PolicyInvalid(tuple(unique))
 
 
-def read_document(text: str, *, file: str) -> Document:
+def read_document(text: str, *, file: str, limit: int = TEXT_LIMIT) -> Document:
     """Read one YAML document. Raises PolicyInvalid when it is no YAML or breaks a limit."""
     document = Document(file)
-    if len(text) > TEXT_LIMIT:
-        document.complain((), f"{len(text)} characters; a file may have {TEXT_LIMIT}: split it")
+    if len(text) > limit:
+        document.complain((), f"{len(text)} characters; a file may have {limit}: split it")
         raise document.refuse()
     try:
         _check_depth(text, document)

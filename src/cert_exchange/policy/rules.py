@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal
 
+from cert_exchange.policy.expressions import Expression
+from cert_exchange.policy.lists import Listed
+from cert_exchange.policy.territories import Concerns
 from cert_exchange.stix.markings import Tlp
 
 ANY_ORIGIN: Final = "any"
@@ -20,7 +23,7 @@ PARTNERS_ORIGIN: Final = "partners"
 RESERVED_ORIGINS: Final = frozenset({"own", ANY_ORIGIN, PARTNERS_ORIGIN})
 """Words of `origin:`; no partner may bear one of these names."""
 
-RESERVED_RULES: Final = frozenset({"ceiling", "origin", "default", "error", "carried"})
+RESERVED_RULES: Final = frozenset({"ceiling", "agreement", "origin", "default", "error", "carried"})
 """Where no rule of the document decided, these stand in its place; no rule may bear one of these names."""
 
 
@@ -34,11 +37,16 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HoldTerms:
-    """How long a hold lasts: exactly one of the three."""
+    """How long a hold lasts: exactly one of duration, until and approval; the rest says how persons end it."""
 
-    duration: int | None = None  # since the object was stored
+    duration: int | None = None  # since the event of `after`
     until: int | None = None  # an instant
-    approval: bool = False  # until a person releases it
+    approval: bool = False  # until persons release it
+    after: Literal["stored", "modified"] = "stored"  # `modified`, else `created`, else stored
+    owner: str = ""  # who looks after it
+    approvals: int = 1  # how many persons must release it
+    expires: int | None = None  # so long after the hold began, whatever persons did
+    then: Literal["deny", "release"] = "deny"  # what happens when it expires
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,11 @@ class Match:
     markings: frozenset[str] | None = None
     origins: frozenset[str] | None = None
     collections: frozenset[str] | None = None
+    concerns: Concerns | None = None
+    concerns_only: Concerns | None = None
+    listed: Listed | None = None
     absent: tuple[str, ...] = ()
+    when: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +98,10 @@ class Ceiling:
 
 
 class DenyKind(StrEnum):
-    """What denied: the ceiling, a named rule, nothing that allowed, the object's own origin, or a failure."""
+    """What denied: the ceiling, the agreement, a named rule, nothing that allowed, the object's own origin, or a failure."""
 
     CEILING = "ceiling"
+    AGREEMENT = "agreement"
     RULE = "rule"
     DEFAULT = "default"
     ORIGIN = "origin"
@@ -119,6 +132,7 @@ class Hold:
     rule: str
     reason: str
     due: int | None
+    terms: HoldTerms | None = field(default=None, compare=False)  # of the rule, where it has any
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,12 @@ ADVICE: Final[Mapping[str, str]] = {
     "allow": "write true, or leave the key out",
     "deny": "write true, or leave the key out",
     "hold": "write {for: 3 days}, {until: 2026-11-25T16:00:00Z} or approval",
+    "after": "write stored or modified",
+    "approval": "write true",
+    "owner": "write a name on one line",
+    "approvals": "write how many persons must release it, 1 to 5",
+    "expires": "write a duration such as 72h, after which nobody waits any longer",
+    "then": "write deny or release",
     "reason": "write a text that says why, for your own people",
     "withdraw": "write true or false",
     "confidence": "write {at_least: 50}, {at_most: 80} or both",
@@ -81,7 +87,11 @@ ADVICE: Final[Mapping[str, str]] = {
     "labels": "write one text or a list of texts, numbers in quotes",
     "origin": "write own, partners, any or names of partners",
     "collection": "write one alias or UUID of a collection, or a list of them",
+    "concerns": "write own, partner, third, protected, unknown or a list of them",
+    "concerns_only": "write own, partner, third, protected, unknown or a list of them",
+    "listed": "write any or names of lists, which are their files' names without the ending",
     "absent": "write one property or a list of properties",
+    "when": "write an expression in quotes, such as 'object.name.startsWith(\"APT\")'",
 }
 """What may stand at a key: the next step of a message about it."""
 
