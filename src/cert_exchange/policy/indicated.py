@@ -63,8 +63,15 @@ class Indicated:
     elsewhere: bool = False  # it states nothing itself and refers to what does
 
 
+_NOTHING: Final = Indicated()
+_ELSEWHERE: Final = Indicated(elsewhere=True)
+_SILENT: Final = _OTHERS - {"indicator", "location", "observed-data"}
+
+
 def indicated_by(content: Mapping[str, Any]) -> Indicated:
     """Read what a validated object is about. Never raises: what is odd is unread."""
+    if content.get("type") in _SILENT:
+        return _ELSEWHERE if _refers(content) else _NOTHING
     reading = _Reading()
     try:
         reading.object(content)

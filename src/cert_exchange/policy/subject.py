@@ -8,10 +8,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from cert_exchange.policy.indicated import Indicated, indicated_by
 from cert_exchange.stix.instants import parse_micros
 from cert_exchange.stix.markings import Tlp, read_markings
 
@@ -43,12 +44,25 @@ class Subject:
     stored_at: int  # micros
     malformed: frozenset[str]
     content: Mapping[str, Any] = field(repr=False)
+    _noted: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def lacks(self, name: str) -> bool:
         """Tell whether the object has no such property; `tlp` asks for a TLP marking in any form."""
         if name == "tlp":
             return self.tlp is None
         return self.content.get(name) is None
+
+    @property
+    def indicated(self) -> Indicated:
+        """The values that it states, read when a rule first asks for them."""
+        found: Indicated = self.noted("indicated", lambda: indicated_by(self.content))
+        return found
+
+    def noted(self, key: object, find: Callable[[], Any]) -> Any:
+        """What was found out about this object once, for all rules and audiences that ask under the same key."""
+        if key not in self._noted:
+            self._noted[key] = find()
+        return self._noted[key]
 
 
 def subject_of(content: Mapping[str, Any], *, origin: str, stored_at: int) -> Subject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from cert_exchange.policy.decide import Context, Decision, Subject, decide, subject_of
@@ -41,11 +42,14 @@ def policy(
     ceiling: str = f"{{tlp: red, unmarked: clear, statements: [{MITRE}]}}",
     partners: str = "[cert-b]",
     collections: str = "[indicators, reports]",
+    more: str = "",
+    companions: Mapping[str, str] | None = None,
 ) -> Policy:
-    """A policy of cert-b; `rules` is YAML, a list indented by two."""
+    """A policy of cert-b; `rules` is YAML, a list indented by two, `more` further keys, a line each."""
     text = f"partners: {partners}\ncollections: {collections}\nceiling: {ceiling}\n"
+    text += more
     text += f"rules:\n{rules}" if rules else "rules: []\n"
-    return parse_policy(text, file="policies/cert-b.yaml")
+    return parse_policy(text, file="policies/cert-b.yaml", companions=companions or {})
 
 
 def subject(

@@ -25,7 +25,7 @@ def examples() -> list[tuple[str, str, str]]:
     for language, word, text in BLOCKS:
         if (language, word) == ("yaml", "rule"):
             rule = text
-        elif language == "json":
+        elif language == "json" and word in {"yes", "no"}:
             found.append((rule, word, text.strip()))
     return found
 
@@ -34,13 +34,20 @@ def blocks(word: str) -> list[str]:
     return [text for _, what, text in BLOCKS if what == word]
 
 
+COMPANIONS = {
+    f"territories/{text.split('kind: ')[1].split()[0]}.yaml": text for text in blocks("territory")
+} | {"lists/shorteners.json": blocks("list")[0]}
+NAMED = f"territories: [{', '.join(list(COMPANIONS)[:-1])}]\nlists: [lists/shorteners.json]\n"
+
+
 @pytest.mark.parametrize(("rule", "answer", "example"), examples())
 def test_an_example(rule: str, answer: str, example: str):
     """The rule is about the object (yes) or not (no)."""
     content = json.loads(example)
     what = subject(content.pop("type"), origin=content.pop("from", "own"), **content)
     indented = "".join(f"    {line}\n" for line in rule.splitlines())
-    decision = decide(policy("  -\n" + indented), what, context())
+    found = policy("  -\n" + indented, more=NAMED, companions=COMPANIONS)
+    decision = decide(found, what, context())
     if answer == "yes":
         assert isinstance(decision, Allow)
     else:

@@ -30,7 +30,11 @@ POLICIES = [path for node in NODES for path in sorted(node.glob("[pl]*/*.yaml"))
 
 
 def read(path: Path) -> Policy:
-    return parse_policy(path.read_text(encoding="utf-8"), file=str(path))
+    beside = {
+        str(file.relative_to(path.parent)): file.read_text("utf-8")
+        for file in path.parent.glob("*/*")
+    }
+    return parse_policy(path.read_text(encoding="utf-8"), file=str(path), companions=beside)
 
 
 def collections_of(node: Path) -> tuple[CollectionFile, ...]:
@@ -126,7 +130,17 @@ def test_the_shipped_policy_of_two_national_certs():
         return decide(found, subject(what.pop("kind", "indicator"), **what), context()).rule
 
     assert said() == "Our indicators"
-    assert said(kind="ipv4-addr") == "Our observables"
+    assert said(kind="file", name="x") == "Our observables"
+    assert said(kind="ipv4-addr", value="203.0.113.9") == "Hosts of theirs"
+    assert said(kind="ipv4-addr", value="198.51.100.7") == "Hosts of neither side"
+    assert said(kind="ipv4-addr", value="192.0.2.7") == "default"
+    assert said(kind="ipv4-addr", value="192.0.2.200") == "Protected hosts stay at home"
+    assert said(kind="url", value="https://x.gov.a.example/") == "Protected hosts stay at home"
+    stix = {"pattern_type": "stix", "pattern": "[ipv4-addr:value = '192.0.2.200']"}
+    assert said(**stix) == "Protected hosts in patterns"
+    assert said(**{**stix, "pattern": "[ipv4-addr:value = '10.1.2.3']"}) == "No indicator at all"
+    assert said(**{**stix, "pattern": "[ipv4-addr:value = '192.0.2.7']"}) == "Our indicators"
+    assert said(pattern_type="yara", pattern="rule x {}") == "Our indicators"
     assert said(object_marking_refs=[]) == "ceiling"
     assert said(object_marking_refs=[TLP2["amber+strict"]]) == "ceiling"
     assert said(valid_until="2026-01-01T00:00:00Z") == "Expired indicators"

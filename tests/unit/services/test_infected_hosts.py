@@ -1,0 +1,106 @@
+"""Scene: 5,000 infected hosts over three territories in one bundle, of which each partner gets exactly its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.scenes import TLP, Scene, at, uid
+
+from cert_exchange.node import Node
+from cert_exchange.services import policies
+from cert_exchange.stix.observables import observable_id
+
+HOSTS = 5_000
+NETWORKS = ("10.1", "10.2", "10.3")  # ours, of CERT B, of CERT C
+TERRITORIES = {
+    "territories/own.yaml": "{name: Our constituency, kind: own, networks: [10.1.0.0/16]}",
+    "territories/b.yaml": "{name: CERT B, kind: partner, partner: b, networks: [10.2.0.0/16]}",
+    "territories/c.yaml": "{name: CERT C, kind: partner, partner: c, networks: [10.3.0.0/16]}",
+    "territories/protected.yaml": "{name: Our embassies, kind: protected, networks: [10.2.0.0/28]}",
+}
+POLICY = f"""\
+partners: [{{partner}}]
+collections: [indicators]
+ceiling: {{{{tlp: amber}}}}
+territories: [{", ".join(TERRITORIES)}]
+rules:
+  - name: Hosts of theirs
+    match: {{{{type: ipv4-addr, concerns: partner}}}}
+    allow: true
+  - name: What was seen on them
+    match: {{{{type: [network-traffic, observed-data]}}}}
+    allow: true
+  - name: Protected hosts stay at home
+    match: {{{{concerns: protected}}}}
+    deny: true
+"""
+
+
+def address(number: int) -> str:
+    return f"{NETWORKS[number % 3]}.{number // 3 // 256}.{number // 3 % 256}"
+
+
+def seen_on(number: int) -> Iterator[dict[str, Any]]:
+    """What a sinkhole saw of one host: its address, the connection with its source port, and when, to the second."""
+    second = at(number)
+    host = {"type": "ipv4-addr", "spec_version": "2.1", "value": address(number)}
+    host["id"] = observable_id(host)
+    traffic: dict[str, Any] = {
+        "type": "network-traffic", "spec_version": "2.1", "start": second, "src_ref": host["id"],
+        "src_port": 1_024 + number, "dst_port": 443, "protocols": ["ipv4", "tcp"],
+    }  # fmt: skip
+    traffic["id"] = observable_id(traffic)
+    observed = {
+        "type": "observed-data", "spec_version": "2.1", "id": f"observed-data--{uid(address(number))}",
+        "created": at(0), "modified": at(0), "first_observed": second, "last_observed": second, "number_observed": 1,
+        "object_refs": [host["id"], traffic["id"]],
+    }  # fmt: skip
+    for one in (host, traffic, observed):
+        yield {**one, "object_marking_refs": [TLP["green"]]}
+
+
+def test_each_partner_gets_exactly_its_hosts(node: Node):
+    """B sees B's hosts with seconds and source ports, nobody sees ours or what is protected; once more brings nothing."""
+    scene = Scene.set_up(node, policies_for=())
+    for partner in ("b", "c"):
+        policies.apply(
+            node, POLICY.format(partner=partner), file=f"{partner}.yaml", author="test", companions=TERRITORIES,
+        )  # fmt: skip
+    bundle = [one for number in range(HOSTS) for one in seen_on(number)]
+    first = scene.publish(*bundle)
+    assert len(first) == 3 * HOSTS
+
+    theirs = {address(number) for number in range(HOSTS) if number % 3 == 1}
+    protected = {f"10.2.0.{last}" for last in range(16)}
+    sight = scene.sees("b")
+    assert {one["value"] for one in sight if one["type"] == "ipv4-addr"} == theirs - protected
+    assert {
+        (one["start"], one["src_port"]) for one in sight if one["type"] == "network-traffic"
+    } == {
+        (at(number), 1_024 + number)
+        for number in range(HOSTS)
+        if number % 3 == 1 and address(number) not in protected
+    }
+    assert {one["id"] for one in sight} == {TLP["green"]} | {
+        one["id"]
+        for number in range(HOSTS)
+        if address(number) in theirs - protected
+        for one in seen_on(number)
+    }
+    assert {one["value"] for one in scene.sees("c") if one["type"] == "ipv4-addr"} == {
+        address(number) for number in range(HOSTS) if number % 3 == 2
+    }
+
+    before = scene.log("b")
+    again = scene.publish(*bundle)
+    assert {outcome.result for outcome in again} == {"duplicate"}
+    assert scene.log("b") == before
+
+    explained = policies.explain(node, bundle[0]["id"], partner="b")
+    assert "10.1.0.0 lies in 10.1.0.0/16 of own territory (Our constituency)" in repr(explained)
+
+
+def first_kind_of_a_repetition(scene: Scene, item: dict[str, Any]) -> Any:
+    (outcome,) = scene.publish(item)
+    return outcome.kind
