@@ -90,6 +90,10 @@ ADVICE: Final[Mapping[str, str]] = {
     "concerns": "write own, partner, third, protected, unknown or a list of them",
     "concerns_only": "write own, partner, third, protected, unknown or a list of them",
     "listed": "write any or names of lists, which are their files' names without the ending",
+    "indicator_types": "write one text or a list of texts, as STIX has them, such as malicious-activity",
+    "created_by_ref": "write identity-- and a UUID, or a list of them",
+    "pattern_type": "write one text or a list of texts, such as stix or sigma",
+    "marking": "write marking-definition-- and a UUID, or a list of them; for TLP use the key tlp",
     "absent": "write one property or a list of properties",
     "when": "write an expression in quotes, such as 'object.name.startsWith(\"APT\")'",
 }
