@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import update
 from tests.scenes import (
     B_IDENTITY,
     OWN_IDENTITY,
@@ -21,8 +22,9 @@ from tests.scenes import (
 
 from cert_exchange.errors import NotFound, PolicyInvalid
 from cert_exchange.node import Node
-from cert_exchange.services import doctoring, holding, holdings, ledger, policies
+from cert_exchange.services import doctoring, freezing, holding, holdings, ledger, policies
 from cert_exchange.services.policies import Step
+from cert_exchange.store.tables import policies as policies_table
 
 TEXT = """\
 partners: [{partner}]
@@ -143,6 +145,21 @@ def test_a_hold_by_two_persons_says_who_looks_and_what_comes_then(scene: Scene) 
     said = step(tree(scene, one["id"]), "hold ask").found
     assert "owner desk; 1 of 2 persons let it go" in said
     assert "; deny at 20" in said or "; denied at 20" in said
+
+
+def test_what_stands_above_every_version_is_said(scene: Scene) -> None:
+    """A freeze, and a policy that cannot be read any more."""
+    one = indicator("one")
+    scene.publish(one)
+    assert policies.explain(scene.node, one["id"], partner="b").remark == ""
+    freezing.freeze(scene.node, "b", by="officer", reason="wrong release")
+    assert "is frozen" in policies.explain(scene.node, one["id"], partner="b").remark
+    assert policies.explain(scene.node, one["id"], partner="c").remark == ""
+    spoil = update(policies_table).values(text="no: policy")
+    scene.node.database.transact(lambda tx: tx.execute(spoil))
+    remark = policies.explain(scene.node, one["id"], partner="c").remark
+    assert remark == "its policy c cannot be read any more: it sees nothing"
+    assert policies.withheld(scene.node, partner="c")[0].reason == remark
 
 
 def test_a_chain_of_references_is_followed_to_what_stands_in_the_way(scene: Scene) -> None:

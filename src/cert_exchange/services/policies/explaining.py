@@ -16,7 +16,7 @@ from cert_exchange.policy.tracing import Step
 from cert_exchange.services.policies.looking import Answer, Look
 from cert_exchange.services.releasing.evaluating import plans_for
 from cert_exchange.stix.instants import format_micros
-from cert_exchange.store import objects, releases, sights
+from cert_exchange.store import freezes, objects, releases, sights
 from cert_exchange.store import policies as policy_rows
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
@@ -67,15 +67,13 @@ def explain(node: Node, stix_id: str, *, partner: str) -> Explanation:
         look = look_of(conn, partner, now=node.now())
         ident = ident_of(conn, stix_id)
         if look is None:
-            return Explanation(
-                stix_id, partner, None, None, None, (),
-                "no policy that can be read names this partner: it sees nothing",
-            )  # fmt: skip
+            return Explanation(stix_id, partner, None, None, None, (), ungoverned(conn, partner))
         audience = look.plan.audience
         found = explained(look, ident)
         sent = version_rows.sent_by(conn, [ident], audience.members.keys())
         blocked = objects.blocked(conn, ident)
         active = policy_rows.active(conn, audience.policy)
+        frozen = freezes.frozen(conn, policy_rows.partner_ids(conn)[partner])
     remark = ""
     if sent:
         remark = "it sent us this object itself; its own versions never go back to it"
@@ -83,6 +81,8 @@ def explain(node: Node, stix_id: str, *, partner: str) -> Explanation:
         remark = "our desk blocked this cyber-observable in every view"
     elif not found:
         remark = "no version of it stands in a collection that the policy shares"
+    if frozen:
+        remark += f"{'; ' if remark else ''}what goes out to it is frozen: it gets nothing until that is lifted"
     number = active.version if active is not None else None
     return Explanation(stix_id, partner, audience.name, audience.policy, number, found, remark)
 
@@ -96,6 +96,14 @@ def look_of(conn: Transaction, partner: str, *, now: int) -> Look | None:
         if partner in plan.audience.members.values() and plan.policy is not None:
             return Look(conn, sharing, plan, now)
     return None
+
+
+def ungoverned(conn: Transaction, partner: str) -> str:
+    """Say why nothing can be asked about a partner for which `look_of` gives nothing."""
+    for audience in releases.read_sharing(conn).audiences:
+        if partner in audience.members.values() and audience.policy_text is not None:
+            return f"its policy {audience.policy} cannot be read any more: it sees nothing"
+    return "no policy names this partner: it sees nothing"
 
 
 def ident_of(conn: Transaction, stix_id: str) -> int:

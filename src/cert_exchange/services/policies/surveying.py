@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cert_exchange.node import Node
-from cert_exchange.services.policies.explaining import ident_of, look_of
+from cert_exchange.services.policies.explaining import ident_of, look_of, ungoverned
 from cert_exchange.services.policies.looking import Answer, Look
 from cert_exchange.services.releasing.evaluating import plans_for
 from cert_exchange.stix.instants import format_micros
@@ -185,7 +185,7 @@ def withheld(
     with node.database.reading() as conn:
         total = version_rows.count_after(conn, 0)
         if look_of(conn, partner, now=node.now()) is None:
-            reason = "no policy that can be read names this partner"
+            reason = ungoverned(conn, partner)
             return [WithheldCount("all", "no policy", reason, "denied", total, "")]
     after: int | None = 0
     done = 0
