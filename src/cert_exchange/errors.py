@@ -17,9 +17,11 @@
     │   ├── DeleteRefused           403
     │   ├── NotFound                404  unknown and hidden alike
     │   ├── MethodRefused           405
-    │   └── TooManyRequests         429
+    │   ├── TooManyRequests         429
+    │   └── SharingFrozen           503  our people stopped what goes out
     ├── ConfigurationInvalid        -    settings, collections, the node's own files
-    │   └── PolicyInvalid           -    every problem with file, line and column
+    │   ├── PolicyInvalid           -    every problem with file, line and column
+    │   └── PolicyWidens            -    it would newly show more than a person confirmed
     ├── StoreError                  503
     │   ├── StoreUnavailable        503  disk full, database down
     │   ├── CursorMoved             503  somebody else moved it first
@@ -186,6 +188,18 @@ class TooManyRequests(AccessRefused):
         super().__init__(public, detail=detail)
 
 
+class SharingFrozen(AccessRefused):
+    """Our people froze what goes out to the caller; nothing is lost by waiting. `retry_after` is in seconds."""
+
+    status = 503
+    title = "Service unavailable"
+    public = (
+        "This server gives out nothing at the moment. What you send is taken as always;"
+        " ask again later, from where you are."
+    )
+    retry_after = 60
+
+
 class ConfigurationInvalid(CertExchangeError):
     """Settings, a collection file or the node's own files are wrong. `public` says what to do next."""
 
@@ -211,6 +225,16 @@ class PolicyInvalid(ConfigurationInvalid):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         self.problems = problems
         super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class PolicyWidens(ConfigurationInvalid):
+    """A policy would newly show more objects than a person confirmed; nothing was changed. `gained` is how many."""
+
+    title = "Policy widens"
+
+    def __init__(self, public: str, *, gained: int = 0) -> None:
+        self.gained = gained
+        super().__init__(public)
 
 
 class StoreError(CertExchangeError):

@@ -25,9 +25,9 @@ import structlog
 from cert_exchange import errors, logs
 from cert_exchange.node import Node, open_node
 from cert_exchange.services import ledger, syncing
+from cert_exchange.services.holding import release_due
 from cert_exchange.services.policies import continue_gains
 from cert_exchange.services.publishing import forget_submissions
-from cert_exchange.services.releasing import release_due
 from cert_exchange.services.timekeeping import accept_clock
 from cert_exchange.store.channels import Channel, Direction
 

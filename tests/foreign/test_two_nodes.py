@@ -27,7 +27,7 @@ from tests.scenes import (
 from tests.unit.syncing.conftest import row, sync
 
 from cert_exchange.node import Node
-from cert_exchange.services import ledger, partners, publishing, releasing, syncing
+from cert_exchange.services import holding, ledger, partners, publishing, syncing
 from cert_exchange.store.tables import ledger_lines, objects, targets
 
 
@@ -386,6 +386,6 @@ def test_one_failing_step_stops_no_other(sqlite_node: Node, monkeypatch):
     made.tick(1)
     assert unsealed(sqlite_node) == 0
     assert "holds" in made._troubles
-    monkeypatch.setattr(worker, "release_due", releasing.release_due)
+    monkeypatch.setattr(worker, "release_due", holding.release_due)
     made.tick(2)
     assert made._troubles == {}

@@ -34,7 +34,7 @@ from tests.scenes import (
 
 from cert_exchange.errors import DeleteRefused, NotFound
 from cert_exchange.node import open_node
-from cert_exchange.services import ledger, polling, releasing
+from cert_exchange.services import holding, ledger, polling, releasing
 from cert_exchange.services.partners import Caller
 from cert_exchange.stix.markings import TLP_DEFINITIONS
 from cert_exchange.store.tables import (
@@ -258,9 +258,9 @@ class SmallWorld:
         self.world.settle()
 
     def let_go(self) -> None:
-        held = sorted({one.stix_id for one in releasing.list_holds(self.node)})
+        held = sorted({one.stix_id for one in holding.list_holds(self.node)})
         if held:
-            releasing.release_hold(self.node, held, audience=None, by="test", reason="test")
+            holding.release_hold(self.node, held, audience=None, by="test", reason="test")
         self.world.let_go()
         self.world.settle()
 

@@ -26,7 +26,7 @@ from tests.scenes import B_IDENTITY, Scene, identity, indicator, malware, relati
 
 from cert_exchange.errors import NotFound
 from cert_exchange.node import Node
-from cert_exchange.services import ledger, policies, publishing, releasing
+from cert_exchange.services import holding, ledger, policies, publishing, releasing
 from cert_exchange.store.tables import metadata, submissions
 
 ANY_ORIGIN = """\
@@ -87,7 +87,7 @@ def _submitted_again(scene: Scene) -> None:
 
 def _let_go(scene: Scene) -> None:
     try:
-        releasing.release_hold(
+        holding.release_hold(
             scene.node, [indicator("asked")["id"]], audience=None, by="duty", reason="fine"
         )
     except NotFound:
@@ -240,12 +240,12 @@ def test_killed_while_a_hold_passes(node: Node, wall: Wall, after: bool) -> None
     scene.apply("b", WIDE.format(partner="b"))
     scene.publish(indicator("later", labels=["embargo"]))
     wall.forward(timedelta(hours=2))
-    killed(node, lambda: releasing.release_due(node), commit=1, after=after)
+    killed(node, lambda: holding.release_due(node), commit=1, after=after)
     fresh = reopen(node, wall)
     try:
         again = Scene(fresh)
         assert _names(again, "later") == after
-        while releasing.release_due(fresh):
+        while holding.release_due(fresh):
             pass
         assert _names(again, "later")
         assert [kind for _, kind, i in again.log("b") if i == indicator("later")["id"]] == [

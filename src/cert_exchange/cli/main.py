@@ -19,6 +19,7 @@ from cert_exchange.cli import (
     exchanging,
     exits,
     explaining,
+    holds,
     keeping,
     ledger,
     partners,
@@ -26,6 +27,7 @@ from cert_exchange.cli import (
     printing,
     publishing,
     reading,
+    recall,
     running,
 )
 from cert_exchange.errors import CertExchangeError
@@ -62,6 +64,8 @@ def _program(
 
 running.register(app)
 publishing.register(app)
+app.add_typer(holds.app, name="hold")
+recall.register(app)
 reading.register(app)
 app.add_typer(collections.app, name="collection")
 app.add_typer(partners.app, name="partner")

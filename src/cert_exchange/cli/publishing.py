@@ -1,4 +1,4 @@
-"""Commands of the desk: publish, withdraw, and what rules hold back for a person to release."""
+"""Commands of the desk: publish, withdraw, free."""
 
 from __future__ import annotations
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from cert_exchange.services.publishing import Outcome, PublishPreview
     from cert_exchange.services.releasing import Withdrawal
 
-hold_app = typer.Typer(
-    help="What a rule holds back until its time or a person comes.", no_args_is_help=True
-)
 
 _GOOD: Final = ("accepted", "duplicate")
 CollectionOption = Annotated[
@@ -39,7 +36,6 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
     for command in (publish, withdraw, free):
         app.command()(command)
-    app.add_typer(hold_app, name="hold")
 
 
 def publish(
@@ -140,64 +136,6 @@ def free(
         done = releasing.free(node, stix_id, by=operator(), reason=reason)
     _print_withdrawal(done, as_json=as_json)
     printing.verdict(f"free again: {printing.count(len(done.lines), 'line')} written")
-
-
-@hold_app.command("list")
-def hold_list(*, as_json: AsJson = False, home: Home = None) -> None:
-    """List what waits before whom, by which rule, until when."""
-    from cert_exchange.services import releasing
-
-    with opened(home) as node:
-        held = releasing.list_holds(node)
-    if as_json:
-        printing.document(
-            [
-                asdict(row)
-                | {
-                    "held_at": printing.instant(row.held_at),
-                    "due_at": printing.instant(row.due_at) or None,
-                }
-                for row in held
-            ]
-        )
-        return
-    printing.table(
-        ["id", "version", "audience", "collection", "rule", "until", "reason"],
-        [
-            (
-                row.stix_id,
-                row.version,
-                row.audience,
-                row.collection,
-                row.rule,
-                printing.instant(row.due_at) or "a person releases it",
-                row.reason,
-            )
-            for row in held
-        ],
-    )
-
-
-@hold_app.command("release")
-def hold_release(
-    stix_ids: Annotated[
-        list[str], typer.Argument(metavar="ID...", help="STIX ids of held objects.")
-    ],
-    *,
-    audience: Annotated[
-        str | None, typer.Option("--audience", help="Only before this audience; all if not given.")
-    ] = None,
-    reason: Reason,
-    home: Home = None,
-) -> None:
-    """Let held objects go. The ceiling and every denial still stand."""
-    from cert_exchange.services import releasing
-
-    with opened(home) as node:
-        done = releasing.release_hold(
-            node, stix_ids, audience=audience, by=operator(), reason=reason
-        )
-    printing.verdict(f"{printing.count(done, 'hold')} released")
 
 
 def _nothing_to_take_back(stix_id: str, stories: Iterable[Story], collection: str | None) -> str:

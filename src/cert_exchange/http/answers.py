@@ -14,6 +14,7 @@ from cert_exchange.errors import (
     CertExchangeError,
     MethodRefused,
     NotAuthenticated,
+    SharingFrozen,
     StoreError,
     TooManyRequests,
 )
@@ -44,7 +45,7 @@ def refused(error: CertExchangeError, noted: Noted) -> Answer:
     match error:
         case NotAuthenticated():
             extra.extend(CHALLENGES)
-        case TooManyRequests():
+        case TooManyRequests() | SharingFrozen():
             extra.append((b"retry-after", str(error.retry_after).encode("ascii")))
         case MethodRefused():
             extra.append((b"allow", ", ".join(error.allow).encode("ascii")))
@@ -55,7 +56,8 @@ def refused(error: CertExchangeError, noted: Noted) -> Answer:
     # Of what is neither the client's doing nor the store's, the words are for our operator: they may name a file.
     ours = error.status >= _REFUSAL and not extra
     shown = CertExchangeError if ours else error
-    say = log.error if error.status >= _REFUSAL else log.info
+    meant = error.status < _REFUSAL or isinstance(error, SharingFrozen)
+    say = log.info if meant else log.error
     say(
         "refused",
         error_id=error_id,

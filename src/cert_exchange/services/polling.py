@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
-from cert_exchange.errors import NotFound, QueryInvalid, ReadRefused
+from cert_exchange.errors import NotFound, QueryInvalid, ReadRefused, SharingFrozen
 from cert_exchange.node import Node
 from cert_exchange.services import cursors, ledger
 from cert_exchange.services.cursors import Cursor, Scope
@@ -133,11 +133,13 @@ def poll(
 ) -> Page:
     """Read one page of the caller's view of a collection.
 
-    Raises ReadRefused, NotFound (no version of the object is in the view), QueryInvalid (`next`), StoreUnavailable,
-    and NeedsThread when `inline`.
+    Raises ReadRefused, SharingFrozen, NotFound (no version of the object is in the view), QueryInvalid (`next`),
+    StoreUnavailable, and NeedsThread when `inline`.
     """
     if not grant.can_read:
         raise ReadRefused
+    if caller.frozen:
+        raise SharingFrozen(detail=f"what goes out to partner {caller.partner} is frozen")
     reader = _Reader(node, connection, caller, grant, query, inline)
     start = _start(reader)
     page = None

@@ -47,3 +47,8 @@ def move_member(tx: Transaction, partner: int, audience: int | None, *, at: int)
     )
     if audience is not None:
         tx.execute(insert(audience_members).values(audience=audience, partner=partner, since=at))
+
+
+def number_of(tx: Transaction, name: str) -> int | None:
+    """The number of the audience of this name."""
+    return tx.execute(select(audiences.c.id).where(audiences.c.name == name)).scalar()

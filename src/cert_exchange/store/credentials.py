@@ -2,7 +2,7 @@
 
 1. The statement always finds one row, with the same joins, whether the credential exists or not: what it costs tells
    nothing.
-2. It reads credential, partner, audience and lock-out in one snapshot; nothing of it is kept (DECISIONS 26).
+2. It reads credential, partner, audience, lock-out and freezes in one snapshot; nothing of it is kept (DECISIONS 26).
 3. Lock-outs count per partner and network; failures that name no credential count for partner 0.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Integer, and_, bindparam, delete, func, insert, literal, or_, select, update
 
 from cert_exchange.store.database import Dialect, Transaction
+from cert_exchange.store.freezes import is_frozen
 from cert_exchange.store.raw import Prepared, prepare
 from cert_exchange.store.tables import (
     Exact,
@@ -43,6 +44,8 @@ class Presented:
     audience: int | None
     failures: int
     locked_until: int
+    frozen: bool
+    """whether a freeze keeps everything that goes out from the partner"""
 
 
 def presented(dialect: Dialect, connection: Any, credential_id: str, network: str) -> Presented:
@@ -52,7 +55,7 @@ def presented(dialect: Dialect, connection: Any, credential_id: str, network: st
         raise AssertionError("a statement over one constant row found none")
     return Presented(
         row[0], None if row[1] is None else bytes(row[1]), row[2], row[3], row[4], row[5],
-        bool(row[6]), row[7] or 0, row[8], row[9] or 0, row[10] or 0,
+        bool(row[6]), row[7] or 0, row[8], row[9] or 0, row[10] or 0, bool(row[11]),
     )  # fmt: skip
 
 
@@ -74,6 +77,7 @@ def _presented(dialect: Dialect) -> Prepared:
             audience_members.c.audience,
             lockouts.c.failures,
             lockouts.c.locked_until,
+            is_frozen(credentials.c.partner),
         )
         .select_from(given)
         .outerjoin(credentials, credentials.c.id == bindparam("credential", type_=Exact))

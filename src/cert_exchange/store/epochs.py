@@ -39,6 +39,11 @@ def safe_position(tx: Transaction, view: int, epoch: int, position: int) -> int:
     return min([position, *later])
 
 
+def last_safe(tx: Transaction, view: int) -> int:
+    """The greatest head that a restore left of this log: lines up to it are older than that restore. 0: there was none."""
+    return max((int(value) for value in facts_like(tx, f"{_SAFE}{view}.").values()), default=0)
+
+
 def below(tx: Transaction, seen: Mapping[int, int]) -> bool:
     """Whether any log's head is below what was handed out, by view."""
     rows = tx.execute(select(views.c.id, views.c.head))

@@ -120,14 +120,14 @@ def batch_after(
         after,
         to,
         tuple(Ready(*row) for row in rows),
-        _recalls(tx, view, after=after, to=to, partner=partner),
+        recalls_after(tx, view, after=after, to=to, sent=after, partner=partner),
     )
 
 
-def _recalls(
-    tx: Transaction, view: int, *, after: int, to: int, partner: int
+def recalls_after(
+    tx: Transaction, view: int, *, after: int, to: int, sent: int, partner: int
 ) -> tuple[Recall, ...]:
-    """Find what was withdrawn in (after, to], is not in force again, and had been released up to `after`."""
+    """Find what was withdrawn in (after, to], is not in force again, and had been released up to `sent`."""
     gone = (
         select(release_log.c.object)
         .where(
@@ -143,11 +143,11 @@ def _recalls(
     in_force = exists().where(
         live.c.view == view, live.c.ident == objects.c.ident, live.c.object == objects.c.id
     )
-    sent = (
+    gone_out = (
         select(release_log.c.object)
         .where(
             release_log.c.view == view,
-            release_log.c.position <= after,
+            release_log.c.position <= sent,
             release_log.c.kind == LineKind.RELEASE.value,
             release_log.c.object.in_(gone),
         )
@@ -156,7 +156,7 @@ def _recalls(
     rows = tx.execute(
         select(identifiers.c.stix_id, objects.c.version, objects.c.observable)
         .join(identifiers, identifiers.c.num == objects.c.ident)
-        .where(objects.c.id.in_(sent), objects.c.origin != partner, ~in_force)
+        .where(objects.c.id.in_(gone_out), objects.c.origin != partner, ~in_force)
         .order_by(objects.c.id)
     )
     return tuple(Recall(*row) for row in rows)

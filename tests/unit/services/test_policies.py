@@ -20,7 +20,7 @@ from tests.scenes import (
 
 from cert_exchange.errors import NotFound, PolicyInvalid
 from cert_exchange.node import Node
-from cert_exchange.services import ledger, policies, releasing
+from cert_exchange.services import holding, ledger, policies, releasing
 from cert_exchange.services.policies import applying
 
 TEXT = """\
@@ -147,10 +147,10 @@ def test_holds_end_with_the_policy_that_held(scene: Scene) -> None:
         ),
     )
     scene.publish(malware("held"))
-    assert [one.rule for one in releasing.list_holds(scene.node)] == ["embargo"]
+    assert [one.rule for one in holding.list_holds(scene.node)] == ["embargo"]
     scene.apply("b", text(types="indicator"))
-    assert releasing.list_holds(scene.node) == []
-    assert releasing.release_due(scene.node) == 0
+    assert holding.list_holds(scene.node) == []
+    assert holding.release_due(scene.node) == 0
 
 
 def test_gains_come_in_parts_and_go_on_after_a_break(

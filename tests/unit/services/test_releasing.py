@@ -19,7 +19,7 @@ from tests.scenes import (
 )
 
 from cert_exchange.node import Node
-from cert_exchange.services import ledger, releasing
+from cert_exchange.services import holding, ledger, releasing
 
 
 @pytest.fixture
@@ -229,22 +229,20 @@ def test_a_hold_passes_with_time_or_by_a_person(scene: Scene, wall) -> None:
         indicator("free"),
     )
     assert scene.names("b") == ["free"]
-    assert {(h.rule, h.due_at is None) for h in releasing.list_holds(scene.node)} == {
+    assert {(h.rule, h.due_at is None) for h in holding.list_holds(scene.node)} == {
         ("embargo", False),
         ("ask", True),
     }
-    assert releasing.release_due(scene.node) == 0
+    assert holding.release_due(scene.node) == 0
     wall.forward(timedelta(hours=2))
-    assert releasing.release_due(scene.node) == 1
+    assert holding.release_due(scene.node) == 1
     assert scene.names("b") == ["free", "timed"]
-    assert (
-        releasing.release_hold(
-            scene.node, [indicator("asked")["id"]], audience=None, by="duty", reason="fine"
-        )
-        == 1
+    done = holding.release_hold(
+        scene.node, [indicator("asked")["id"]], audience=None, by="duty", reason="fine"
     )
+    assert done == holding.Released(released=1, waiting=0)
     assert scene.names("b") == ["free", "timed", "asked"]
-    assert releasing.list_holds(scene.node) == []
+    assert holding.list_holds(scene.node) == []
     ledger.verify(scene.node)
 
 

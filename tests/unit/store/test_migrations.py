@@ -40,7 +40,7 @@ def wanted(dialect: str) -> MetaData:
 def test_the_migrated_schema_is_that_of_tables(empty_url: str) -> None:
     """Alembic finds no difference: no table, column, type, nullability, index or constraint."""
     database = Database.open(empty_url)
-    assert database.migrate() == [migrations.HEAD]
+    assert database.migrate()[-1] == migrations.HEAD
     with database.reading() as tx:
         context = MigrationContext.configure(tx, opts={"compare_type": True})
         assert compare_metadata(context, wanted(database.dialect)) == []
@@ -88,7 +88,9 @@ def test_starts_at_once_migrate_once(empty_url: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(outcomes) == [[], [], [], [migrations.HEAD]]
+    done = sorted(outcomes)
+    assert done[:3] == [[], [], []]
+    assert done[3][-1] == migrations.HEAD
 
 
 def test_a_newer_database_is_refused(empty_url: str) -> None:

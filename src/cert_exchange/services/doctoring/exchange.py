@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from cert_exchange.errors import NotFound
-from cert_exchange.services import partners
+from cert_exchange.services import freezing, partners, policies
 from cert_exchange.services.doctoring.findings import Finding
 from cert_exchange.stix.instants import format_micros
-from cert_exchange.store import checkups, figures
+from cert_exchange.store import checkups, figures, freezes
 from cert_exchange.store import policies as policy_rows
 
 if TYPE_CHECKING:
@@ -28,7 +28,12 @@ REFUSED_WINDOW: Final = 7 * DAY
 def examine(node: Node) -> list[Finding]:
     """Look at all partners, policies, sources and targets."""
     listed = partners.listing(node)
-    found = [*_policies(node), *_about_partners(node, listed), *_channels(node)]
+    found = [
+        *_freezes(node),
+        *_policies(node),
+        *_about_partners(node, listed),
+        *_channels(node),
+    ]
     return found or [
         Finding("note", "partners", "there is no partner yet", "cert-exchange partner add")
     ]
@@ -59,6 +64,11 @@ def _about_partners(node: Node, listed: list[Listed]) -> Iterator[Finding]:
         noted = checkups.noted(tx)
         refused = checkups.refused_since(tx, node.now() - REFUSED_WINDOW)
         proposed = checkups.proposals(tx)
+        stopped = [row.partner.name for row in listed if freezes.frozen(tx, row.partner.id)]
+    for partner in stopped:
+        yield _note(
+            partner, "what goes out to it is frozen", "cert-exchange frozen says since when and why"
+        )
     governed = {partner for partner, _ in shared}
     for right in rights:
         if (
@@ -89,6 +99,12 @@ def _about_partners(node: Node, listed: list[Listed]) -> Iterator[Finding]:
             yield _note(
                 partner, f"{number:,} versions are kept as proposals: it may not speak for their creators",
                 f"cert-exchange search --proposals --from {partner}; if it may, partner amend --relays",
+            )  # fmt: skip
+    for agreed in policies.agreements(node):
+        if agreed.overdue and agreed.partner in names:
+            yield _note(
+                agreed.partner, agreed.warning,
+                f"review it together, write the next day into {agreed.file}, then policy apply",
             )  # fmt: skip
 
 
@@ -126,6 +142,16 @@ def _access(row: Listed, *, now: int) -> Iterator[Finding]:
             )  # fmt: skip
     if row.audience is not None and before and row.partner.suspended_at is None:
         yield Finding("ok", about, "can log in, and a policy names it", f"policy withheld {name}")
+
+
+def _freezes(node: Node) -> Iterator[Finding]:
+    for one in freezing.frozen(node):
+        name = one.audience or "everyone"
+        yield Finding(
+            "wrong", f"freeze of {name}",
+            f"what goes out is frozen since {format_micros(one.frozen_at)}, by {one.frozen_by}",
+            f"cert-exchange unfreeze {one.audience or '--all'} --reason ..., when the cause is gone",
+        )  # fmt: skip
 
 
 def _policies(node: Node) -> Iterator[Finding]:

@@ -50,6 +50,8 @@ class Caller:
     """None: no policy names the partner, so it may see nothing"""
     empty_objects_list: bool
     requests_per_minute: int
+    frozen: bool = False
+    """whether a freeze keeps everything that goes out from it for now"""
 
 
 def split_token(token: str) -> tuple[str, str]:
@@ -99,6 +101,7 @@ def recognise(node: Node, conn: Any, credential_id: str, secret: str, *, network
         found.audience,
         found.empty_objects_list,
         found.requests_per_minute,
+        found.frozen,
     )
 
 

@@ -4,23 +4,15 @@ from cert_exchange.services.releasing.appending import Line, Releasing
 from cert_exchange.services.releasing.orders import (
     Withdrawal,
     free,
-    list_holds,
-    release_due,
-    release_hold,
     withdraw,
     withdraw_submitted,
 )
-from cert_exchange.store.holds import HeldObject
 
 __all__ = [
-    "HeldObject",
     "Line",
     "Releasing",
     "Withdrawal",
     "free",
-    "list_holds",
-    "release_due",
-    "release_hold",
     "withdraw",
     "withdraw_submitted",
 ]

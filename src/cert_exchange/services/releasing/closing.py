@@ -17,13 +17,12 @@ from dataclasses import dataclass, field
 from cert_exchange.policy.decide import Allow, Hold
 from cert_exchange.services.releasing.evaluating import Plan, Pool
 from cert_exchange.services.releasing.judging import Judge
-from cert_exchange.services.releasing.settlement import Gain, Key, Settlement, Sight
+from cert_exchange.services.releasing.settlement import Gain, Key, Settlement, Sight, hold_line
 from cert_exchange.stix.references import Role, is_observable_id
 from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import references as reference_rows
 from cert_exchange.store import releases
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.holds import HoldLine
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live
 
@@ -80,7 +79,7 @@ class Closing:
         self.sight.load_live(idents)
         known = [v.id for ident in idents - pool.fresh for v in pool.by_ident[ident]]
         if plan.holding and known:
-            self.judge.approved = hold_rows.approved_rules(self.tx, plan.audience.id, known)
+            self.judge.ended = hold_rows.ended_rules(self.tx, plan.audience.id, known)
         result.considered.update(known)
         for ident in sorted(idents):
             lines = {(line.view, line.object): line for line in self.sight.live[ident]}
@@ -101,12 +100,11 @@ class Closing:
                         result.carried_now[key] = False
                 elif isinstance(decision, Hold):
                     where = (verdict.version.id, verdict.collection)
-                    result.holds.append(
-                        HoldLine(*where, decision.rule, decision.reason, decision.due)
-                    )
+                    result.holds.append(hold_line(*where, decision))
                     denied[verdict.view] = decision.rule
                 else:
                     denied[verdict.view] = decision.rule
+                    self.sight.note_binding(verdict.version)
             if lines:
                 self._lose_what_is_not_allowed(ident, lines, allowed, denied)
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from cert_exchange.policy.decide import Allow, Context, Decision, Deny, DenyKind, decide
 from cert_exchange.services.releasing.evaluating import Plan, Pool
+from cert_exchange.store.holds import Ended
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live
 from cert_exchange.store.tables import OWN
@@ -26,6 +27,7 @@ _BLOCKED = Deny("blocked", "our desk blocked this id", DenyKind.RULE)
 _REVOKED = Deny("revoked", "a later version revokes this object", DenyKind.RULE)
 _NO_POLICY = Deny("no policy", "no active policy decides for this audience", DenyKind.DEFAULT)
 _NOT_NAMED = Deny("collection", "the policy does not name this collection", DenyKind.DEFAULT)
+_REACHING = (DenyKind.CEILING, DenyKind.AGREEMENT, DenyKind.RULE, DenyKind.ERROR)
 
 Lines = Mapping[tuple[int, int], Live]
 """the lines in force of one id, by (view, object)"""
@@ -42,12 +44,12 @@ class Verdict(NamedTuple):
 
 @dataclass(slots=True)
 class Judge:
-    """Policy's answers for one audience at one instant. `approved` are the holds that a person released."""
+    """Policy's answers for one audience at one instant. `ended` are the holds that ended for good."""
 
     plan: Plan
     pool: Pool
     now: int
-    approved: Mapping[tuple[int, int], frozenset[str]] = field(default_factory=dict)
+    ended: Mapping[tuple[int, int], Ended] = field(default_factory=dict)
     _contexts: dict[int, Context] = field(default_factory=dict)
 
     def verdicts(self, ident: int, lines: Lines) -> Iterator[Verdict]:
@@ -171,8 +173,8 @@ class Judge:
         if label not in policy.collections:
             return _NOT_NAMED
         released_at = line.position if line is not None and not line.carried else None
-        approved = self.approved.get((version.id, collection))
-        if released_at is None and approved is None and not carried:
+        ended = self.ended.get((version.id, collection))
+        if released_at is None and ended is None and not carried:
             context = self._contexts.get(collection)
             if context is None:
                 context = self._contexts[collection] = Context(
@@ -184,7 +186,8 @@ class Judge:
                 collection=label,
                 now=self.now,
                 released_at=released_at,
-                approved=approved or frozenset(),
+                approved=ended.released if ended is not None else frozenset(),
+                expired=ended.denied if ended is not None else frozenset(),
                 carried=carried,
             )
         return decide(policy, self.pool.subject(version), context)
@@ -208,7 +211,7 @@ def _governed(older: Version, governing: Sequence[tuple[Version, Decision]]) -> 
     """
     for version, decision in governing:
         if isinstance(decision, Deny) and (
-            decision.kind in (DenyKind.CEILING, DenyKind.RULE, DenyKind.ERROR)
+            decision.kind in _REACHING
             or version.origin == older.origin
         ):
             return Deny(

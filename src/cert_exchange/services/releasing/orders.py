@@ -1,4 +1,4 @@
-"""Orders of people, partners and clocks: withdraw, take back, free, release a hold.
+"""Orders of people and partners: withdraw, take back, free.
 
 1. Each sentence is one transaction with one ledger line; nothing is half-done.
 2. What is taken back stays so: "taken-back" stands on (version, collection) and no reconsidering revives it.
@@ -8,9 +8,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from cert_exchange.errors import ConfigurationInvalid, DeleteRefused, NotFound
 from cert_exchange.messages.evidence import Line as LedgerLine
@@ -20,16 +20,13 @@ from cert_exchange.services import ledger
 from cert_exchange.services.releasing.appending import Line, Releasing
 from cert_exchange.stix.instants import order_key
 from cert_exchange.store import collections as collection_rows
-from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import ledger as ledger_rows
 from cert_exchange.store import objects, releases
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.holds import HeldObject
 from cert_exchange.store.objects import Version
 from cert_exchange.store.tables import OWN, LineKind, ObjectStatus
 
-DUE_PART: Final = 500
 T = TypeVar("T")
 
 
@@ -224,57 +221,6 @@ def _sees(tx: Transaction, caller: Submitter, collection: int, ident: int) -> bo
         if head.audience == caller.audience and head.collection == collection
     ]
     return bool(releases.visible_idents(tx, views, [ident]))
-
-
-def release_due(node: Node, *, limit: int = DUE_PART) -> int:
-    """Decide again what was held until now; how many holds were looked at. Repeat until it is 0."""
-
-    def work(tx: Transaction) -> int:
-        now = node.clock.releasing_now()
-        idents = hold_rows.due(tx, now=now, limit=limit)
-        if not idents:
-            return 0
-        in_one_line(
-            tx, node, "holds-passed", "clock", lambda releasing: releasing.reconsider(idents)
-        )
-        return len(idents)
-
-    with node.database.reading() as conn:
-        if not hold_rows.due(conn, now=node.now(), limit=1):
-            return 0
-    return node.database.transact(work)
-
-
-def list_holds(node: Node, *, audience: str | None = None) -> list[HeldObject]:
-    """What is held back, from whom, by which rule, since and until when; the oldest first."""
-    with node.database.reading() as conn:
-        return hold_rows.standing(conn, audience=audience)
-
-
-def release_hold(
-    node: Node, stix_ids: Iterable[str], *, audience: str | None, by: str, reason: str
-) -> int:
-    """A person lets held objects go, for one audience or all; how many holds. Raises NotFound when none stands."""
-    wanted = list(stix_ids)
-
-    def work(tx: Transaction) -> int:
-        idents = objects.idents_of(tx, wanted)
-
-        def order(releasing: Releasing) -> int:
-            count = hold_rows.let_go(
-                tx, list(idents.values()), audience=audience, at=releasing.now, by=by
-            )
-            releasing.reconsider(sorted(idents.values()))
-            return count
-
-        count, _ = in_one_line(
-            tx, node, "hold-released", by, order, ids=wanted, audience=audience or "", reason=reason
-        )
-        if not count:
-            raise NotFound("no hold stands on these objects; see `hold list`")
-        return count
-
-    return node.database.transact(work)
 
 
 def _accepted(tx: Transaction, stix_id: str) -> list[Version]:

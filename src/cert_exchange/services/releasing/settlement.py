@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from cert_exchange.policy.rules import Hold, HoldTerms
 from cert_exchange.services.releasing.evaluating import Plan, Pool
 from cert_exchange.services.releasing.judging import Verdict
-from cert_exchange.stix.references import is_observable_id
-from cert_exchange.store.holds import HoldLine
+from cert_exchange.services.releasing.marked import TRANSLATION
+from cert_exchange.stix.references import Role, is_observable_id
+from cert_exchange.store.holds import HoldLine, Outcome
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live
+
+_OUTCOMES: Final = {"release": Outcome.RELEASED, "deny": Outcome.DENIED}
 
 Key = tuple[int, int]
 """(view, object)"""
@@ -65,6 +69,12 @@ class Sight:
         """What a version refers to: (target ident, role)."""
         return self.pool.references.get(number, [])
 
+    def note_binding(self, denied: Version) -> None:
+        """A denied translation is bound by its target's markings: it is asked again when the target becomes visible."""
+        if denied.type == TRANSLATION:
+            needed = {target for target, role in self.refs(denied.id) if role == Role.REQUIRED}
+            self.result.waits.setdefault(denied.id, set()).update(needed)
+
     def learn(self, targets: Collection[int]) -> None:
         """Read at once what the references to these ids need to be resolved."""
         self.pool.learn(targets)
@@ -112,3 +122,20 @@ class Sight:
         ) or any(
             (view, version.id) in self.result.gains for version in self.pool.by_ident.get(ident, ())
         )
+
+
+def hold_line(number: int, collection: int, hold: Hold) -> HoldLine:
+    """What is written down of a hold on a version in a collection."""
+    terms = hold.terms or HoldTerms()
+    expires = terms.expires if terms.approval else None
+    return HoldLine(
+        number,
+        collection,
+        hold.rule,
+        hold.reason,
+        hold.due,
+        owner=terms.owner,
+        expires=expires,
+        on_expiry=None if expires is None else _OUTCOMES[terms.then],
+        approvals=terms.approvals,
+    )

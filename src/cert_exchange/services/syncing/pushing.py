@@ -7,6 +7,7 @@ it is complete, or keep it as pending  (5) in one transaction: cursor, quarantin
 3. A batch is sent again when its answer was lost; what the remote then calls a failure but holds counts as confirmed.
 4. What a remote refuses is quarantined as `refused_by_target` with its words; the cursor goes on.
 5. What was withdrawn is taken back by DELETE where the option allows, else counted as not recalled (DECISIONS 21).
+6. While what goes out to the partner is frozen, no batch is begun; what was withdrawn is taken back all the same.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from cert_exchange.services.syncing.statuses import (
     PushStatus,
     read_status,
 )
-from cert_exchange.store import outgoing
+from cert_exchange.store import freezes, outgoing
 from cert_exchange.store.channels import Channel
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.outgoing import Batch, Ready, Recall
@@ -39,6 +40,10 @@ _WRAPPING: Final = len('{"objects":[]}')
 _REFUSED_IN_A_ROW: Final = 20
 _WHOLE_REFUSED: Final = frozenset({400, 413, 422})
 _CANNOT_RECALL: Final = frozenset({400, 403, 405, 406, 501})
+_ASKED_BACK: Final = "asked_back_to"
+"""In the counters: the head up to which withdrawals were taken back during a freeze, without moving the cursor."""
+
+FROZEN: Final = "What goes out to this partner is frozen: nothing is pushed until `unfreeze`."
 
 
 def push(run: Run) -> Ending:
@@ -57,6 +62,8 @@ def push(run: Run) -> Ending:
     drained = False
     while not drained and not run.stop.is_set() and run.node.clock.monotonic() < ends:
         drained = pusher.step()
+        if pusher.frozen:
+            return Ending(pusher.take_back_alone())
         if run.channel.pending is not None:
             return Ending(
                 _sentence(run) + " The remote has not finished; its status is asked again.",
@@ -99,12 +106,13 @@ class _Pusher:
         self._content_length = content_length
         self._room = run.options.batch_objects
         self._refused_in_a_row = 0
+        self.frozen = False
         self._url = (
             f"{connection.root}collections/{quote(run.channel.remote_collection, safe='')}/objects/"
         )
 
     def step(self) -> bool:
-        """Send one batch; True when there was nothing left."""
+        """Send one batch; True when there was nothing left, or nothing may go (`frozen`)."""
         run = self._run
         batch = self._read()
         if batch is None or (batch.to <= run.channel.position and not batch.ready):
@@ -122,6 +130,33 @@ class _Pusher:
         run.progress(len(batch.ready), None)
         return False
 
+    def take_back_alone(self) -> str:
+        """Ask back what was withdrawn while nothing goes out; the cursor stays, so it is asked once more after that."""
+        run = self._run
+        if not run.options.delete:
+            return FROZEN
+        position = run.channel.position
+        asked = int(run.channel.counters.get(_ASKED_BACK) or 0)
+        with run.node.database.reading() as tx:
+            found = outgoing.view_of(
+                tx, partner=run.channel.partner, collection=run.channel.collection
+            )
+            if found is None or found[0] != self._view:
+                return FROZEN
+            recalls = outgoing.recalls_after(
+                tx,
+                self._view,
+                after=max(position, asked),
+                to=found[1],
+                sent=position,
+                partner=run.channel.partner,
+            )
+        done, kept = self._recall(recalls)
+        run.memory[_ASKED_BACK] = found[1]
+        for one in kept:
+            run.refuse(one.stix_id, one.version, "withdrawn, but cannot be recalled there")
+        return f"{FROZEN} {plural(done, 'object')} taken back meanwhile." if done else FROZEN
+
     def _read(self) -> Batch | None:
         run = self._run
         with run.node.database.reading() as tx:
@@ -130,6 +165,9 @@ class _Pusher:
             )
             if found is None or found[0] != self._view:
                 return None  # policy moved the partner meanwhile; the next run begins with the new view
+            if freezes.frozen(tx, run.channel.partner):
+                self.frozen = True
+                return None
             return outgoing.batch_after(
                 tx,
                 self._view,

@@ -148,6 +148,7 @@ hold_endings = Table(
     Column("collection", ForeignKey("collections.id"), primary_key=True),
     Column("rule", Text, primary_key=True),
     Column("outcome", Exact, nullable=False),  # released | denied
+    Column("held_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger, nullable=False),
     Column("ended_by", Text, nullable=False),
     sqlite_with_rowid=False,

@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("collection", number, nullable=False),
         sa.Column("rule", sa.Text(), nullable=False),
         sa.Column("outcome", exact, nullable=False),
+        sa.Column("held_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_by", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -76,4 +77,11 @@ def upgrade() -> None:
         unique=True,
         sqlite_where=sa.text("lifted_at IS NULL"),
         postgresql_where=sa.text("lifted_at IS NULL"),
+    )
+    # What persons released before stays released, also when another rule's hold takes the row.
+    op.execute(
+        "INSERT INTO hold_endings"
+        " (audience, object, collection, rule, outcome, held_at, ended_at, ended_by)"
+        " SELECT audience, object, collection, rule, 'released', held_at, released_at,"
+        " coalesce(released_by, '') FROM holds WHERE released_at IS NOT NULL"
     )

@@ -1,0 +1,262 @@
+"""Commands of a bad night: recall what went out by mistake, see who fetched it, freeze and unfreeze what goes out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cert_exchange.cli import printing
+from cert_exchange.cli.exits import ExitCode
+from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator
+from cert_exchange.errors import ConfigurationInvalid
+
+if TYPE_CHECKING:
+    from cert_exchange.services.freezing import Frozen
+    from cert_exchange.services.recalling import Holder, Recalled
+
+StixId = Annotated[str, typer.Argument(metavar="ID", help="The object's STIX id.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="NAME...", help="Audiences, policies or partners."),
+]
+Everyone = Annotated[bool, typer.Option("--all", help="Everyone, in place of names.")]
+
+
+class Reach(StrEnum):
+    """Whose outbound a recall freezes."""
+
+    AUDIENCE = "audience"
+    ALL = "all"
+    NONE = "none"
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    for command in (recall, fetched, freeze, unfreeze, frozen):
+        app.command()(command)
+
+
+def recall(
+    stix_id: StixId,
+    *,
+    reason: Reason,
+    partner: Annotated[
+        str | None,
+        typer.Option(
+            "--partner", help="Freeze and tell about this partner only; it is taken back from all."
+        ),
+    ] = None,
+    freeze: Annotated[
+        Reach,
+        typer.Option(
+            "--freeze",
+            help="Stop what goes out to the audiences that could see it, to all, or none.",
+        ),
+    ] = Reach.AUDIENCE,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Something went out by mistake: say who has it, stop what goes out, take it back from everyone.
+
+    Receiving goes on. What a partner fetched cannot be recalled; the answer says who has which bytes since when, and what
+    to do next. Exit code 1 when it could not be taken back (what goes out is frozen all the same).
+    """
+    from cert_exchange.services import recalling
+
+    def tell(holders: tuple[Holder, ...]) -> None:
+        counts = Counter(str(one.has) for one in holders)
+        told = ", ".join(f"{number:,} {has}" for has, number in sorted(counts.items()))
+        printing.verdict(f"before: {told or 'nobody could see it'}")
+
+    with opened(home) as node:
+        done = recalling.recall(
+            node,
+            stix_id,
+            by=operator(),
+            reason=reason,
+            partner=partner,
+            freeze=freeze.value,
+            tell=tell,
+        )
+    if as_json:
+        printing.document(
+            {
+                "holders": [_as_document(one) for one in done.holders],
+                "frozen": done.frozen,
+                "withdrawn_from": [] if done.withdrawal is None else done.withdrawal.audiences,
+                "versions": 0 if done.withdrawal is None else done.withdrawal.versions,
+                "trouble": done.trouble,
+            }
+        )
+    else:
+        _print_holders(done.holders)
+    _print_recall(stix_id, done)
+    if done.trouble:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def fetched(
+    stix_id: StixId,
+    *,
+    partner: Annotated[
+        str | None, typer.Option("--partner", help="Only this partner; all if not given.")
+    ] = None,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Tell who could fetch an object, who did, and which bytes, also where it was taken back.
+
+    `not fetched` is certain. `fetched` counts a page that broke off as well, and one of which a filter left the object out.
+    `maybe` is what neither marks nor ledger can place before or after the taking back.
+    """
+    from cert_exchange.services import recalling
+
+    with opened(home) as node:
+        holders = recalling.fetched(node, stix_id, partner=partner)
+    if as_json:
+        printing.document([_as_document(one) for one in holders])
+        return
+    _print_holders(holders)
+
+
+def freeze(
+    names: Names = None,
+    *,
+    everyone: Everyone = False,
+    reason: Reason,
+    home: Home = None,
+) -> None:
+    """Stop what goes out: their polls answer 503, nothing is pushed to them. Receiving goes on, and nothing is lost."""
+    from cert_exchange.services import freezing
+
+    with opened(home) as node:
+        _check_names(names, everyone=everyone)
+        done = (
+            freezing.freeze_everyone(node, by=operator(), reason=reason)
+            if everyone
+            else freezing.freeze(node, *(names or ()), by=operator(), reason=reason)
+        )
+    _print_frozen(done, "frozen", "was frozen already")
+
+
+def unfreeze(
+    names: Names = None,
+    *,
+    everyone: Everyone = False,
+    reason: Reason,
+    home: Home = None,
+) -> None:
+    """Lift a freeze: what became visible meanwhile is there now. A freeze of everyone is lifted with --all."""
+    from cert_exchange.services import freezing
+
+    with opened(home) as node:
+        _check_names(names, everyone=everyone)
+        done = freezing.unfreeze(node, *(names or ()), by=operator(), reason=reason)
+        left = freezing.frozen(node)
+    _print_frozen(done, "goes out again", "was not frozen")
+    if left:
+        still = ", ".join(one.audience or "everyone" for one in left)
+        printing.verdict(f"still frozen: {still}")
+
+
+def frozen(*, as_json: AsJson = False, home: Home = None) -> None:
+    """List what is frozen: whose outbound, since when, by whom and why."""
+    from cert_exchange.services import freezing
+
+    with opened(home) as node:
+        found = freezing.frozen(node)
+    if as_json:
+        printing.document(
+            [asdict(one) | {"frozen_at": printing.instant(one.frozen_at)} for one in found]
+        )
+        return
+    printing.table(
+        ["audience", "since", "by", "reason"],
+        [
+            (
+                one.audience or "everyone",
+                printing.instant(one.frozen_at),
+                one.frozen_by,
+                one.reason,
+            )
+            for one in found
+        ],
+    )
+
+
+def _check_names(names: list[str] | None, *, everyone: bool) -> None:
+    if bool(names) == everyone:
+        raise ConfigurationInvalid("Whom? Give names of audiences, policies or partners, or --all.")
+
+
+def _print_frozen(done: Frozen, changed: str, unchanged: str) -> None:
+    for name in done.changed:
+        printing.verdict(f"{name}: {changed}")
+    for name in done.unchanged:
+        printing.verdict(f"{name}: {unchanged}")
+
+
+def _as_document(one: Holder) -> dict[str, Any]:
+    instants = {
+        name: printing.instant(getattr(one, name)) or None
+        for name in ("since", "until", "noted_at")
+    }
+    return asdict(one) | {"has": str(one.has)} | instants
+
+
+def _print_holders(holders: tuple[Holder, ...]) -> None:
+    printing.table(
+        [
+            "partner", "has it", "collection", "version", "visible since", "taken back",
+            "fetched before", "bytes", "sha-256", "why",
+        ],
+        [
+            (
+                one.partner,
+                str(one.has),
+                one.collection,
+                one.version,
+                printing.instant(one.since),
+                printing.instant(one.until),
+                printing.instant(one.noted_at),
+                one.size,
+                one.digest,
+                f"pushed by {one.target}" if one.target else one.why,
+            )
+            for one in holders
+        ],
+    )  # fmt: skip
+
+
+def _print_recall(stix_id: str, done: Recalled) -> None:
+    """Say how it stands and what to do next, the worst first."""
+    if done.trouble:
+        printing.verdict(f"NOT TAKEN BACK: {done.trouble}")
+    having = {one.partner for one in done.holders if one.has == "fetched"}
+    maybe = {one.partner for one in done.holders if one.has == "maybe"} - having
+    for name in sorted(having):
+        printing.verdict(f"{name}: already fetched, cannot be recalled")
+    for name in sorted(maybe):
+        printing.verdict(f"{name}: may have fetched it, cannot be recalled")
+    if not having | maybe:
+        printing.verdict("nobody fetched it")
+    if done.withdrawal is not None:
+        seen = ", ".join(done.withdrawal.audiences) or "nobody: no audience saw it"
+        printing.verdict(f"taken back from {seen}")
+    printing.verdict(f"frozen: {', '.join(done.frozen) or 'nothing'}; receiving goes on")
+    steps = [f"call {name} and ask it to delete {stix_id}" for name in sorted(having | maybe)]
+    steps += [f"watch who has it: cert-exchange fetched {stix_id}"]
+    if done.trouble:
+        steps.insert(0, f"mend that, then cert-exchange withdraw {stix_id} --reason ...")
+    if done.frozen:
+        named = "--all" if "everyone" in done.frozen else " ".join(done.frozen)
+        steps.append(
+            "find out which rule let it out: cert-exchange policy explain; mend the policy"
+        )
+        steps.append(f"then cert-exchange unfreeze {named} --reason ...")
+    for step in steps:
+        printing.verdict(f"next: {step}")

@@ -1,0 +1,175 @@
+"""To whom one object went out: its lines in all logs, who reads those, and what the ledger says of fetches.
+
+1. Reading only, and nothing decides here; a line that was taken back still tells that it was there.
+2. The log has no index by object. An object has no line from before it was stored, so each log is read from there on;
+   MARGIN allows for a clock that was set back (node.HOUR is what passes without a doubt).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sqlalchemy import func, or_, select
+
+from cert_exchange.messages.evidence import Line, decode_line
+from cert_exchange.store.database import Transaction, streamed
+from cert_exchange.store.statements import parts
+from cert_exchange.store.tables import (
+    LineKind,
+    audience_members,
+    audiences,
+    collections,
+    ledger_lines,
+    objects,
+    partners,
+    release_log,
+    renditions,
+    targets,
+    views,
+)
+
+MARGIN: Final = 2 * 3_600_000_000
+FETCH_KINDS: Final = ("fetched", "marks.rebuilt", "recall")
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosed:
+    """One object version that became visible in a view. Instants are micros."""
+
+    view: int
+    audience: str
+    collection: str
+    object: int
+    version: str
+    rule: str
+    digest: bytes
+    """SHA-256 of the bytes that were served"""
+    size: int
+    since: int
+    """its position in the log, and when it became visible"""
+    until: int | None
+    """when it was taken back; None: it is in force"""
+    ledger_line: int
+    """of the transaction that released it"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A partner who reads a view, or read it until it left the audience. Instants are micros."""
+
+    view: int
+    partner: int
+    name: str
+    since: int
+    until: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A target that pushes a view, up to a position."""
+
+    view: int
+    name: str
+    position: int
+
+
+def lines_of(tx: Transaction, ident: int) -> list[Disclosed]:
+    """Each time a version of this id became visible in a view, the oldest first."""
+    stored = dict(
+        tx.execute(select(objects.c.id, objects.c.stored_at).where(objects.c.ident == ident)).all()
+    )
+    if not stored:
+        return []
+    start = min(stored.values()) - MARGIN
+    rows: list[Any] = []
+    for view in tx.execute(select(views.c.id).order_by(views.c.id)).scalars().all():
+        for part in parts(sorted(stored)):
+            rows += tx.execute(
+                select(
+                    release_log.c.view,
+                    release_log.c.position,
+                    release_log.c.kind,
+                    release_log.c.object,
+                    release_log.c.rule,
+                    release_log.c.ledger_line,
+                    objects.c.version,
+                    renditions.c.digest,
+                    renditions.c.size,
+                    audiences.c.name,
+                    func.coalesce(collections.c.alias, collections.c.uuid).label("collection"),
+                )
+                .join(objects, objects.c.id == release_log.c.object)
+                .join(renditions, renditions.c.id == release_log.c.rendition)
+                .join(views, views.c.id == release_log.c.view)
+                .join(audiences, audiences.c.id == views.c.audience)
+                .join(collections, collections.c.id == views.c.collection)
+                .where(
+                    release_log.c.view == view,
+                    release_log.c.position >= start,
+                    release_log.c.object.in_(part),
+                )
+            ).all()
+    rows.sort(key=lambda row: (row.position, row.view))
+    standing: dict[tuple[int, int], int] = {}
+    found: list[Disclosed] = []
+    for row in rows:
+        key = (row.view, row.object)
+        if row.kind == LineKind.RELEASE.value:
+            if key in standing:
+                continue  # it returned as the last one: a new line of what was visible all the time
+            standing[key] = len(found)
+            found.append(
+                Disclosed(
+                    row.view, row.name, row.collection, row.object, row.version, row.rule,
+                    bytes(row.digest), row.size, row.position, None, row.ledger_line,
+                )
+            )  # fmt: skip
+        elif key in standing:
+            index = standing.pop(key)
+            found[index] = replace(found[index], until=row.position)
+    return found
+
+
+def readers_of(tx: Transaction, views_: Collection[int]) -> list[Reader]:
+    """Who reads these views, or did."""
+    rows = tx.execute(
+        select(
+            views.c.id,
+            partners.c.id,
+            partners.c.name,
+            audience_members.c.since,
+            audience_members.c.until,
+        )
+        .join(audience_members, audience_members.c.audience == views.c.audience)
+        .join(partners, partners.c.id == audience_members.c.partner)
+        .where(views.c.id.in_(views_))
+        .order_by(partners.c.name, views.c.id)
+    )
+    return [Reader(*row) for row in rows]
+
+
+def pushed_by(tx: Transaction, views_: Collection[int]) -> list[Pushed]:
+    """The targets whose cursor belongs to one of these views."""
+    rows = tx.execute(
+        select(targets.c.view, targets.c.name, targets.c.cursor)
+        .where(targets.c.view.in_(views_))
+        .order_by(targets.c.name)
+    )
+    return [Pushed(*row) for row in rows]
+
+
+def fetch_lines(tx: Transaction, *, after: int) -> Generator[Line, None, None]:
+    """The lines of FETCH_KINDS from this ledger line on, in order; close the iterator when it is left early."""
+    kinds = [ledger_lines.c.body.like(f'%"kind":"{kind}"%') for kind in FETCH_KINDS]
+    statement = (
+        select(ledger_lines.c.body)
+        .where(ledger_lines.c.id >= after, or_(*kinds))
+        .order_by(ledger_lines.c.id)
+    )
+    with streamed(tx, statement) as rows:
+        for row in rows:
+            line = decode_line(row[0])
+            if line.kind in FETCH_KINDS:
+                yield line
