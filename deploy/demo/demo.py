@@ -194,7 +194,14 @@ def tell_the_story(a: DemoNode, b: DemoNode, report: Report) -> None:
 
     report.step("the ministries agree: CERT A drops the rule on attribution")
     later = str(HERE / "node-a" / "later" / "cert-b.yaml")
-    applied = json.loads(a.cli("policy", "apply", later, "--reason", "agreed", "--json"))[0]
+    foreseen = json.loads(a.cli("policy", "preview", later, "--json"))[0]
+    report.say(f"the preview says: {foreseen['gained']:,} gained, {foreseen['lost']} lost")
+    applied = json.loads(
+        a.cli(
+            "policy", "apply", later, "--reason", "agreed", "--confirm", str(foreseen["gained"]),
+            "--json",
+        )
+    )[0]  # fmt: skip
     report.check(
         f"policy {applied['name']}, version {applied['version']}: {applied['gained']} released, {applied['lost']} taken back",
         agreed=applied["gained"] > 0 and applied["lost"] == 0,
@@ -204,6 +211,11 @@ def tell_the_story(a: DemoNode, b: DemoNode, report: Report) -> None:
     report.check(
         f"a poll with added_after={cursor} brings exactly the {len(late)} objects that became visible",
         agreed=bool(late) and keys(late) == gained,
+    )
+    told = sum(one["gained"] for one in foreseen["prospects"] if one["collection"] == "indicators")
+    report.check(
+        "the preview had said so: as many objects, and none lost",
+        agreed=told == len({key[0] for key in gained}) and foreseen["lost"] == 0,
     )
     oldest = min(
         (item for item in late if "created" in item), key=lambda item: item["created"], default={}

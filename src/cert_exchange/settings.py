@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     """The share of a partner that is added without one of its own."""
     collections_directory: Path = Path("collections")
     policies_directory: Path = Path("policies")
+    policy_widening: int = Field(default=100, ge=0)
+    """How many objects a policy may newly show without a person naming the number."""
     secrets_directory: Path = Path("secrets")
 
     @classmethod

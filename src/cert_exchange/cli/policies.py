@@ -1,21 +1,32 @@
-"""Commands about sharing policies: check and apply."""
+"""Commands that change a policy, and what to look at before: check, test, preview and apply."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cert_exchange.cli import printing
+from cert_exchange.cli import printing, versions
 from cert_exchange.cli.exits import ExitCode, report
 from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator
+from cert_exchange.cli.versions import Confirm
 from cert_exchange.errors import CertExchangeError, InputRefused, NotFound, PolicyInvalid, Problem
+
+if TYPE_CHECKING:
+    from cert_exchange.node import Node
+    from cert_exchange.services.policies import Checked, Preview
 
 app = typer.Typer(help="Who may see what, and why.", no_args_is_help=True)
 
-Files = Annotated[list[Path], typer.Argument(help="Policy files (YAML).")]
+
+def _policies(files: list[Path] | None) -> list[Path] | None:
+    """Leave out the expectations that a pattern such as `policies/*.yaml` takes along."""
+    return files and [one for one in files if not one.name.endswith(".expect.yaml")]
+
+
+Files = Annotated[list[Path], typer.Argument(help="Policy files (YAML).", callback=_policies)]
 
 
 @app.command()
@@ -34,9 +45,7 @@ def check(files: Files, *, as_json: AsJson = False, home: Home = None) -> None:
         for file in files:
             try:
                 warnings.extend(
-                    policies.check(
-                        node, _read(file), file=str(file), folder=file.parent
-                    ).warnings
+                    policies.check(node, _read(file), file=str(file), folder=file.parent).warnings
                 )
             except PolicyInvalid as error:
                 mistakes.extend(error.problems)
@@ -60,34 +69,151 @@ def check(files: Files, *, as_json: AsJson = False, home: Home = None) -> None:
 
 
 @app.command()
-def apply(files: Files, *, reason: Reason, as_json: AsJson = False, home: Home = None) -> None:
-    """Bring policies into force. All are checked before the first is applied.
+def schema() -> None:
+    """Print the JSON Schema of policy files, for an editor that marks mistakes while you write.
 
-    When it ends, no request gets an object any more that the new version withholds, and what it allows is visible.
+    It needs no node. The same is in docs/policy.schema.json.
+    """
+    from cert_exchange.services import policies
+
+    printing.document(policies.policy_schema())
+
+
+@app.command("test")
+def try_(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Policy files; all of the node's folder if not given.", callback=_policies
+        ),
+    ] = None,
+    *,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Ask policies what their expectations ask, and change nothing.
+
+    Expectations lie beside a policy: NAME.expect.yaml beside NAME.yaml. Exit code 1 when one is broken.
     """
     from cert_exchange.services import policies
 
     with opened(home) as node:
-        texts: dict[Path, str] = {}
-        wrong: list[CertExchangeError] = []
+        chosen = files or policies.policy_files(
+            node.settings.path(node.settings.policies_directory)
+        )
+        tried = []
+        for file in chosen:
+            policy = policies.check(node, _read(file), file=str(file), folder=file.parent).policy
+            tried.append(policies.try_policy(policy, file, now=node.now()))
+    broken = [problem for one in tried for problem in one.broken]
+    if as_json:
+        printing.document([asdict(one) for one in tried])
+    else:
+        for problem in broken:
+            printing.result(str(problem))
+    total = sum(one.expectations for one in tried)
+    asked = f"{printing.count(total, 'expectation')} of {printing.count(len(tried), 'file')}"
+    if broken:
+        printing.verdict(f"{asked}: {len(broken)} broken")
+        raise typer.Exit(ExitCode.REFUSED)
+    printing.verdict(f"{asked}: all are met")
+
+
+@app.command()
+def preview(
+    files: Files,
+    *,
+    samples: Annotated[
+        int, typer.Option("--samples", min=0, max=1_000, help="Name so many objects of each rule.")
+    ] = 5,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Show what policies would change, before anything happens: what is gained, lost and changed, and by which rule.
+
+    For each audience and collection, with the ids of some objects. It reads only, and it is what `policy apply` does. In a
+    rule's place: `carried` is what something visible needs, `reference` what refers to something hidden.
+    """
+    from cert_exchange.services import policies
+
+    found = []
+    with opened(home) as node:
         for file in files:
-            try:
-                texts[file] = _read(file)
-                policies.check(node, texts[file], file=str(file), folder=file.parent)
-            except (PolicyInvalid, InputRefused, NotFound) as error:
-                wrong.append(error)
-        if wrong:
-            codes = {report(error) for error in wrong}
-            raise typer.Exit(codes.pop() if len(codes) == 1 else ExitCode.REFUSED)
+            checked = policies.check(node, _read(file), file=str(file), folder=file.parent)
+            with printing.progress(f"looking at {file.name}") as progress:
+                found.append(
+                    policies.preview(node, checked.policy, samples=samples, progress=progress)
+                )
+    if as_json:
+        printing.document([asdict(one) for one in found])
+    for one, file in zip(found, files, strict=True):
+        if not as_json:
+            _show(one)
+        now = f"version {one.in_force} in force" if one.in_force is not None else "not in force"
+        printing.verdict(
+            f"{one.name} ({now}): {one.gained:,} gained, {one.lost:,} lost, {one.changed:,} changed;"
+            f" next: cert-exchange policy apply {file} --reason ... --confirm {one.gained}"
+        )
+
+
+def _show(one: Preview) -> None:
+    printing.table(
+        ["audience", "collection", "gained", "lost", "changed", "kept", "waiting", "held"],
+        [
+            (p.audience, p.collection, p.gained, p.lost, p.changed, p.kept, p.waiting, p.held)
+            for p in one.prospects
+        ],
+        title=one.name,
+        empty="the policy names no collection",
+    )
+    rows = [
+        (p.audience, p.collection, c.kind, c.rule, c.objects, " ".join(c.samples))
+        for p in one.prospects
+        for c in p.changes
+    ]
+    if rows:
+        printing.table(["audience", "collection", "change", "rule", "objects", "example"], rows)
+
+
+@app.command()
+def apply(
+    files: Files,
+    *,
+    reason: Reason,
+    confirm: Confirm = None,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Bring policies into force. All are checked, tested and looked at before the first is applied.
+
+    A policy that would show its partners many objects more (setting `policy_widening`, 100) is refused until --confirm
+    says how many, as `policy preview` showed. When it ends, no request gets an object any more that the new version
+    withholds, and what it allows is visible.
+    """
+    from cert_exchange.services import policies
+
+    if confirm is not None and len(files) != 1:
+        raise typer.BadParameter("--confirm belongs to one policy; apply them one by one")
+    with opened(home) as node:
+        checked = _tested(node, files)
+        for file, one in checked.items():
+            with printing.progress(f"looking at {file.name}") as progress:
+                policies.weigh(
+                    node,
+                    one,
+                    most=node.settings.policy_widening,
+                    confirmed=confirm,
+                    progress=progress,
+                )
         done = []
-        for file, text in texts.items():
+        for file, one in checked.items():
             with printing.progress(f"applying {file.name}") as progress:
                 done.append(
                     policies.apply(
                         node,
-                        text,
+                        one.policy.text,
                         file=str(file),
-                        folder=file.parent,
+                        companions=one.companions,
                         author=operator(),
                         reason=reason,
                         progress=progress,
@@ -103,6 +229,26 @@ def apply(files: Files, *, reason: Reason, as_json: AsJson = False, home: Home =
         )
 
 
+def _tested(node: Node, files: list[Path]) -> dict[Path, Checked]:
+    """All files checked and asked what is expected of them; ends the command where one is wrong."""
+    from cert_exchange.services import policies
+
+    checked: dict[Path, Checked] = {}
+    wrong: list[CertExchangeError] = []
+    for file in files:
+        try:
+            checked[file] = policies.check(node, _read(file), file=str(file), folder=file.parent)
+            tried = policies.try_policy(checked[file].policy, file, now=node.now())
+            if tried.broken:
+                wrong.append(PolicyInvalid(tried.broken))
+        except (PolicyInvalid, InputRefused, NotFound) as error:
+            wrong.append(error)
+    if wrong:
+        codes = {report(error) for error in wrong}
+        raise typer.Exit(codes.pop() if len(codes) == 1 else ExitCode.REFUSED)
+    return checked
+
+
 def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
@@ -116,3 +262,6 @@ def _read(file: Path) -> str:
         raise InputRefused(
             f"The file {file} cannot be read: {error.strerror}. Name a file that you may read."
         ) from error
+
+
+versions.register(app)

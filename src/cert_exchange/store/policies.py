@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import Select, and_, delete, func, insert, select, update
 
 from cert_exchange.policy.companions import NO_COMPANIONS, Companions, digest_of
 from cert_exchange.store import companions as companion_rows
@@ -36,6 +37,7 @@ class PolicyVersion:
     reason: str
     applied_at: int
     gains_after: int | None
+    replaced_at: int | None
     companions: bytes | None
     """digest over the files that it names; None: it names none"""
 
@@ -49,9 +51,10 @@ class StagedLoss:
     rule: str
 
 
-_POLICY = select(
+_POLICY: Select[Any] = select(
     policies.c.id, policies.c.name, policies.c.version, policies.c.text, policies.c.author,
-    policies.c.reason, policies.c.applied_at, policies.c.gains_after, policies.c.companions,
+    policies.c.reason, policies.c.applied_at, policies.c.gains_after, policies.c.replaced_at,
+    policies.c.companions,
 )  # fmt: skip
 
 
@@ -66,6 +69,12 @@ def active(conn: Transaction, name: str) -> PolicyVersion | None:
 def in_force(conn: Transaction) -> list[PolicyVersion]:
     """All policies in force, by name."""
     rows = conn.execute(_POLICY.where(policies.c.replaced_at.is_(None)).order_by(policies.c.name))
+    return [PolicyVersion(*row) for row in rows]
+
+
+def versions_of(conn: Transaction, name: str) -> list[PolicyVersion]:
+    """All versions of a policy, the oldest first."""
+    rows = conn.execute(_POLICY.where(policies.c.name == name).order_by(policies.c.version))
     return [PolicyVersion(*row) for row in rows]
 
 

@@ -177,6 +177,18 @@ def idents_between(tx: Transaction, *, after: int, limit: int) -> tuple[list[int
     return list(dict.fromkeys(row[1] for row in rows)), int(rows[-1][0])
 
 
+def idents_after(tx: Transaction, *, after: int, limit: int) -> list[int]:
+    """The next ids, in number order, of which we hold any version."""
+    rows = tx.execute(
+        select(objects.c.ident)
+        .where(objects.c.ident > after)
+        .distinct()
+        .order_by(objects.c.ident)
+        .limit(limit)
+    )
+    return [row[0] for row in rows]
+
+
 def count_after(tx: Transaction, after: int) -> int:
     """How many versions have a greater number."""
     return int(tx.execute(select(func.count()).where(objects.c.id > after)).scalar_one())

@@ -1,23 +1,73 @@
 """Policies come into force, and explain themselves."""
 
-from cert_exchange.services.policies.applying import Applied, Checked, apply, check, continue_gains
-from cert_exchange.services.policies.explaining import (
-    Explained,
-    Explanation,
+from cert_exchange.policy.schema import policy_schema
+from cert_exchange.policy.tracing import Step
+from cert_exchange.services.policies.agreeing import Agreed, agreements
+from cert_exchange.services.policies.applying import (
+    Applied,
+    Checked,
+    apply,
+    check,
+    continue_gains,
+    weigh,
+)
+from cert_exchange.services.policies.expecting import Tried, policy_files, try_policy
+from cert_exchange.services.policies.explaining import Explained, Explanation, explain
+from cert_exchange.services.policies.history import (
+    Drift,
+    PastVersion,
+    difference,
+    drift,
+    history,
+    restore,
+    text_of,
+)
+from cert_exchange.services.policies.previewing import Change, Preview, Prospect, preview
+from cert_exchange.services.policies.surveying import (
+    Around,
+    SeenCount,
+    Seer,
     WithheldCount,
-    explain,
+    sees,
+    sees_around,
+    who,
     withheld,
 )
 
 __all__ = [
+    "Agreed",
     "Applied",
+    "Around",
+    "Change",
     "Checked",
+    "Drift",
     "Explained",
     "Explanation",
+    "PastVersion",
+    "Preview",
+    "Prospect",
+    "SeenCount",
+    "Seer",
+    "Step",
+    "Tried",
     "WithheldCount",
+    "agreements",
     "apply",
     "check",
     "continue_gains",
+    "difference",
+    "drift",
     "explain",
+    "history",
+    "policy_files",
+    "policy_schema",
+    "preview",
+    "restore",
+    "sees",
+    "sees_around",
+    "text_of",
+    "try_policy",
+    "weigh",
+    "who",
     "withheld",
 ]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from cert_exchange.errors import PolicyInvalid, Problem
+from cert_exchange.errors import PolicyInvalid, PolicyWidens, Problem
 from cert_exchange.node import Node
 from cert_exchange.policy.companions import Companions, digest_of
 from cert_exchange.policy.document import (
@@ -29,6 +29,8 @@ from cert_exchange.policy.document import (
     warnings_of_policy,
 )
 from cert_exchange.services.policies.companions import read_companions
+from cert_exchange.services.policies.expecting import try_policy
+from cert_exchange.services.policies.previewing import preview
 from cert_exchange.services.policies.staging import stage, unsettled
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.orders import in_one_line
@@ -110,6 +112,47 @@ def check(
     return Checked(policy, warnings_of_policy(policy, file), companions)
 
 
+def weigh(
+    node: Node,
+    checked: Checked,
+    *,
+    most: int,
+    confirmed: int | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Refuse a policy that would newly show more than `most` objects, unless so many were `confirmed`.
+
+    What was confirmed may be off by a tenth: others publish between a preview and this. What is in force already is not
+    looked at. Raises PolicyWidens, StoreError.
+    """
+    with node.database.reading() as conn:
+        if _is_in_force(policy_rows.active(conn, checked.policy.name), checked):
+            return
+    gained = preview(node, checked.policy, samples=0, progress=progress).gained
+    if gained <= most or (confirmed is not None and 10 * abs(gained - confirmed) <= confirmed):
+        return
+    told = f"policy {checked.policy.name} would newly show {gained:,} objects"
+    if confirmed is not None:
+        raise PolicyWidens(
+            f"{told}, and {confirmed:,} were confirmed. Something changed since; look at"
+            f" `policy preview` again, then apply with --confirm {gained}.",
+            gained=gained,
+        )
+    raise PolicyWidens(
+        f"{told}; more than {most:,} need a word. Look at `policy preview`, then apply with"
+        f" --confirm {gained}.",
+        gained=gained,
+    )
+
+
+def _is_in_force(active: policy_rows.PolicyVersion | None, checked: Checked) -> bool:
+    return (
+        active is not None
+        and active.text == checked.policy.text
+        and active.companions == digest_of(checked.companions)
+    )
+
+
 def apply(
     node: Node,
     text: str,
@@ -119,18 +162,26 @@ def apply(
     companions: Companions | None = None,
     author: str,
     reason: str = "",
+    widening: int | None = None,
+    confirmed: int | None = None,
     progress: Progress | None = None,
 ) -> Applied:
     """Bring a policy into force and wait until all it gains is visible; `folder` and `companions` as for `check`.
 
-    Raises PolicyInvalid, InputRefused, StoreError, ClockDoubtful. When it returns, no request gets a lost object any more.
+    With `folder`, what is expected of the policy there is asked first. With `widening`, more than so many objects are not
+    newly shown unless `confirmed` says how many (`weigh`).
+    Raises PolicyInvalid, PolicyWidens, InputRefused, StoreError, ClockDoubtful. When it returns, no request gets a lost
+    object any more.
     """
     checked = check(node, text, file=file, folder=folder, companions=companions)
     policy = checked.policy
+    if folder is not None:
+        tried = try_policy(policy, folder / Path(file).name, now=node.now())
+        if tried.broken:
+            raise PolicyInvalid(tried.broken)
     with node.database.reading() as conn:
         active = policy_rows.active(conn, policy.name)
-    same = active is not None and active.companions == digest_of(checked.companions)
-    if active is not None and same and active.text == text:
+    if active is not None and _is_in_force(active, checked):
         return Applied(
             policy.name,
             active.version,
@@ -138,6 +189,8 @@ def apply(
             lost=0,
             gained=continue_gains(node, progress=progress),
         )
+    if widening is not None:
+        weigh(node, checked, most=widening, confirmed=confirmed, progress=progress)
     run = str(uuid4())
     seen = stage(node, policy, run, progress)
     version, lost = node.database.transact(

@@ -1,0 +1,95 @@
+"""How each version of an id stands in an audience's views under a policy that is only looked at.
+
+1. The answers are `releasing.judging`'s; what is in force and what could be carried along is added to them.
+2. It says of one id what `releasing.closing` would find before it looks at references; `outlook` goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from cert_exchange.policy.decide import Allow, Decision
+from cert_exchange.services.policies.outlook import About, Standing
+from cert_exchange.services.releasing.evaluating import Plan, Pool
+from cert_exchange.services.releasing.judging import Judge
+from cert_exchange.stix.references import is_observable_id
+from cert_exchange.store.objects import Version
+from cert_exchange.store.releases import Live
+
+
+def known(plan: Plan, pool: Pool, targets: Collection[int]) -> Iterator[tuple[int, About]]:
+    """What the audience's transaction would know of these ids: (number, what)."""
+    members = set(plan.audience.members)
+    for target, origins in pool.origins_of(targets).items():
+        observable = is_observable_id(pool.texts[target])
+        about = About.OBSERVABLE if observable else About(0)
+        if pool.held[target]:
+            about |= About.HELD
+        if pool.is_carried_type(target):
+            about |= About.CARRIED_TYPE
+        # Whoever posts a guess of a cyber-observable's id learns nothing from it (DECISIONS 17).
+        if not origins.isdisjoint(members) and not (observable and origins - members):
+            about |= About.SENT
+        yield target, about
+
+
+def standings(
+    judge: Judge,
+    ident: int,
+    decisions: Mapping[tuple[int, int], Decision],
+    live: Mapping[tuple[int, int], Live],
+    *,
+    carried: bool,
+) -> dict[int, list[tuple[int, Standing, str]]]:
+    """By version: how it stands in which view, by the view's place, and the rule that says so."""
+    found: dict[int, list[tuple[int, Standing, str]]] = {}
+    for place, (collection, view) in enumerate(judge.plan.views.items()):
+        as_carried = _as_carried(judge, ident, collection, view, decisions, live) if carried else {}
+        for version in judge.pool.by_ident[ident]:
+            key = (view, version.id)
+            decision, line = decisions.get(key), live.get(key)
+            standing = as_carried.get(version.id, Standing(0))
+            if line is not None:
+                standing |= Standing.LIVE | (Standing.LAST if line.is_last else Standing(0))
+            if isinstance(decision, Allow):
+                standing |= Standing.ALLOWED | Standing.SUPPORTS
+            if standing:
+                rule = decision.rule if decision is not None else "withdrawn"
+                found.setdefault(version.id, []).append((place, standing, rule))
+    return found
+
+
+def _as_carried(
+    judge: Judge,
+    ident: int,
+    collection: int,
+    view: int,
+    decisions: Mapping[tuple[int, int], Decision],
+    live: Mapping[tuple[int, int], Live],
+) -> dict[int, Standing]:
+    """Which versions of an identity or marking definition may be carried into the view, or stay so.
+
+    As `Closing._lose_what_is_not_allowed` has it: the newest is carried; an older one stays while the newest can be.
+    """
+    pool, members = judge.pool, judge.plan.audience.members
+
+    def may(version: Version) -> bool:
+        return isinstance(judge.decided(version, collection, carried=True), Allow)
+
+    usable = [one for one in pool.by_ident[ident] if pool.in_use(one)]
+    ours = [one for one in usable if one.origin not in members]
+    if not ours or not may(ours[-1]):
+        return {}
+    newest = ours[-1]
+    by_rule = any(
+        v == view and isinstance(decision, Allow) for (v, _), decision in decisions.items()
+    )
+    line = live.get((view, newest.id))
+    found = {newest.id: Standing.NEWEST}
+    if line is not None and (line.carried or not by_rule):
+        found[newest.id] |= Standing.SUPPORTS
+    for version in usable:
+        line = live.get((view, version.id))
+        if version is not newest and line is not None and line.carried and may(version):
+            found[version.id] = Standing.STAYS | Standing.SUPPORTS
+    return found

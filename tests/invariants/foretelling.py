@@ -1,0 +1,75 @@
+"""Words for tests of previews: what an audience's views hold, and what a preview said would change in them."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from cert_exchange.node import Node
+from cert_exchange.services import policies
+from cert_exchange.store.tables import audiences, collections, identifiers, live, views
+
+Stands = dict[tuple[str, str, str], tuple[frozenset[int], int]]
+"""(audience, collection, id) -> (versions in force, the last one)"""
+
+
+def stands(node: Node, policy: str) -> Stands:
+    """What the audiences of a policy see."""
+    with node.database.reading() as conn:
+        rows = conn.execute(
+            select(
+                audiences.c.name, collections.c.alias, identifiers.c.stix_id, live.c.object,
+                live.c.is_last,
+            )
+            .join(views, views.c.id == live.c.view)
+            .join(audiences, audiences.c.id == views.c.audience)
+            .join(collections, collections.c.id == views.c.collection)
+            .join(identifiers, identifiers.c.num == live.c.ident)
+            .where(audiences.c.policy == policy)
+        ).all()  # fmt: skip
+    found: Stands = {}
+    for audience, collection, stix_id, number, last in rows:
+        key = (audience, collection, stix_id)
+        versions, newest = found.get(key, (frozenset(), 0))
+        found[key] = (versions | {number}, number if last else newest)
+    return found
+
+
+def changes(before: Stands, after: Stands) -> set[tuple[str, str, str, str]]:
+    """(kind, audience, collection, id) of everything that changed."""
+    found = set()
+    for key in before.keys() | after.keys():
+        if key not in before:
+            found.add(("gained", *key))
+        elif key not in after:
+            found.add(("lost", *key))
+        elif before[key] != after[key]:
+            found.add(("changed", *key))
+    return found
+
+
+def foretold(told: policies.Preview) -> set[tuple[str, str, str, str]]:
+    """The same of a preview that names every id, whose counts must fit what it names."""
+    found = set()
+    for prospect in told.prospects:
+        for change in prospect.changes:
+            assert len(change.samples) == change.objects
+            found |= {
+                (change.kind, prospect.audience, prospect.collection, one) for one in change.samples
+            }
+        counts = {kind: getattr(prospect, kind) for kind in ("gained", "lost", "changed")}
+        for kind, count in counts.items():
+            assert count == sum(c.objects for c in prospect.changes if c.kind == kind)
+    assert told.gained == sum(one[0] == "gained" for one in found)
+    return found
+
+
+def assert_as_foretold(node: Node, name: str, text: str) -> set[tuple[str, str, str, str]]:
+    """Preview a policy, apply it, compare."""
+    before = stands(node, name)
+    policy = policies.check(node, text, file=f"{name}.yaml").policy
+    told = foretold(policies.preview(node, policy, samples=100_000))
+    assert stands(node, name) == before
+    policies.apply(node, text, file=f"{name}.yaml", author="test")
+    done = changes(before, stands(node, name))
+    assert told == done, told ^ done
+    return done

@@ -1,0 +1,137 @@
+"""Expectations beside a policy: what they ask, and what is said when one is broken."""
+
+from __future__ import annotations
+
+import pytest
+
+from cert_exchange.errors import PolicyInvalid
+from cert_exchange.policy.document import Policy, parse_policy
+from cert_exchange.policy.expectations import broken, parse_expectations
+
+NOW = 1_764_072_000_000_000  # 2025-11-25T12:00:00Z
+POLICY = """\
+name: cert-b
+partners: [cert-b]
+collections: [indicators, reports]
+ceiling: {tlp: green, unmarked: green}
+rules:
+  - name: Not yet
+    match: {type: indicator, labels: [draft]}
+    hold: approval
+    reason: The desk looks first
+  - name: Fresh
+    match: {type: indicator, age: {under: 30 days}}
+    allow: true
+"""
+
+
+def policy() -> Policy:
+    return parse_policy(POLICY, file="cert-b.yaml")
+
+
+def told(text: str, **files: list[dict[str, object]]) -> list[str]:
+    expectations = parse_expectations(text, file="cert-b.expect.yaml")
+    named = {f"{name}.json": objects for name, objects in files.items()}
+    return [str(one) for one in broken(policy(), expectations, named, now=NOW)]
+
+
+def test_what_holds_is_silent() -> None:
+    """Each answer, by its rule, for what is written beside it."""
+    assert not told(
+        """\
+expectations:
+  - name: our indicators
+    object: {type: indicator, modified: "2025-11-20T00:00:00Z"}
+    collection: indicators
+    expect: allow
+    rule: Fresh
+  - object: {type: indicator, labels: [Draft]}
+    partner: cert-b
+    collection: reports
+    expect: hold
+    rule: Not yet
+  - object: {type: indicator, labels: ["TLP:AMBER"]}
+    collection: indicators
+    expect: deny
+    rule: ceiling
+  - object: {type: indicator}
+    origin: cert-c
+    collection: indicators
+    expect: deny
+    rule: default
+  - object: {type: indicator, modified: "2025-11-20T00:00:00Z"}
+    collection: indicators
+    at: 2026-11-25T12:00:00Z
+    expect: deny
+"""
+    )
+
+
+def test_what_is_broken_names_place_answer_and_rule() -> None:
+    """The line of `expect`, what was expected, and which rule says otherwise and why."""
+    assert told(
+        """\
+expectations:
+  - name: drafts stay here
+    object: {type: indicator, labels: [draft]}
+    collection: indicators
+    expect: deny
+  - object: {type: indicator}
+    collection: indicators
+    expect: allow
+    rule: Not yet
+"""
+    ) == [
+        'cert-b.expect.yaml:5:13: drafts stay here: expected deny, and the policy holds it (rule "Not yet": The desk looks first)',
+        'cert-b.expect.yaml:8:13: expectation 2: the policy allows it as expected, but by another rule (rule "Fresh")',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("partner: cert-c", 'the policy has no partner "cert-c"; did you mean cert-b?'),
+        ("rule: Frehs", 'the policy has no rule "Frehs"; '),
+    ],
+)
+def test_what_cannot_be_asked_is_broken(line: str, message: str) -> None:
+    """A name that the policy does not know is never passed over."""
+    (one,) = told(
+        f"expectations:\n  - object: {{type: indicator}}\n    collection: indicators\n    {line}\n    expect: allow\n"
+    )
+    assert f"cert-b.expect.yaml:4:{len(line.split(maxsplit=1)[0]) + 6}: " in one
+    assert message in one
+
+
+def test_a_collection_must_be_said_where_there_are_several() -> None:
+    (one,) = told("expectations:\n  - object: {type: indicator}\n    expect: allow\n")
+    assert "say for which collection" in one
+
+
+def test_each_object_of_a_file_is_asked() -> None:
+    """A file may be a bundle: the id tells which object broke it; an empty or missing file is broken too."""
+    text = "expectations:\n  - file: all.json\n    collection: indicators\n    expect: allow\n"
+    fresh = {"type": "indicator", "id": "indicator--1"}
+    (one,) = told(text, all=[fresh, {"type": "malware", "id": "malware--2"}])
+    assert "malware--2: expected allow, and the policy denies it" in one
+    assert not told(text, all=[fresh])
+    assert "is not there" in told(text)[0]
+    assert "is not there" in told(text, all=[])[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("expectations: [{expect: allow}]", "exactly one of them"),
+        ("expectations: [{object: {type: indicator}, file: a.json, expect: allow}]", "exactly one"),
+        ("expectations: [{object: {name: x}, expect: allow}]", "is no STIX object"),
+        ("expectations: [{object: {type: indicator}, expect: maybe}]", "allow, deny or hold"),
+        ("expectations: [{object: {type: indicator}, expekt: allow}]", "did you mean expect?"),
+        ("expectations: [{file: ../a.json, expect: allow}]", "names no file beside this one"),
+        ("- a", "no mapping"),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(PolicyInvalid, match=r"cert-b\.expect\.yaml:1:\d+: ") as refused:
+        parse_expectations(text + "\n", file="cert-b.expect.yaml")
+    assert message in str(refused.value)

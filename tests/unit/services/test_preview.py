@@ -1,0 +1,205 @@
+"""Safe editing: previews by example on both engines, and the word that widening needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from tests.invariants.foretelling import assert_as_foretold
+from tests.scenes import (
+    ALLOW_ALL,
+    OWN_IDENTITY,
+    TLP,
+    Scene,
+    identity,
+    indicator,
+    malware,
+    relationship,
+    report,
+)
+
+from cert_exchange.errors import PolicyWidens
+from cert_exchange.node import Node
+from cert_exchange.services import policies
+from cert_exchange.store.tables import holds, ledger_lines, staged_losses
+from cert_exchange.store.tables import policies as policy_table
+
+GREEN = """\
+partners: [{partners}]
+collections: [{collections}]
+ceiling: {{tlp: {tlp}, unmarked: green}}
+rules:
+  - name: indicators
+    match: {{type: [indicator, relationship, report]}}
+    allow: true
+"""
+
+
+def green(partners: str = "b", collections: str = "indicators", tlp: str = "green") -> str:
+    return GREEN.format(partners=partners, collections=collections, tlp=tlp)
+
+
+def look(node: Node, text: str, name: str = "b") -> policies.Preview:
+    return policies.preview(node, policies.check(node, text, file=f"{name}.yaml").policy)
+
+
+def test_it_shows_counts_rules_and_samples_and_changes_nothing(node: Node) -> None:
+    """Per audience and collection: gained, lost, kept, by the rule that is responsible."""
+    scene = Scene.set_up(node, policies_for=())
+    amber = indicator("amber", tlp="amber")
+    scene.publish(indicator("one"), indicator("two"), amber, malware("three"))
+    scene.apply("b", ALLOW_ALL.format(partner="b"))
+    tables = (policy_table, staged_losses, holds, ledger_lines)
+
+    def sizes() -> list[Any]:
+        with node.database.reading() as conn:
+            return [
+                conn.execute(select(func.count()).select_from(one)).scalar_one() for one in tables
+            ]
+
+    before = sizes()
+    told = look(node, green())
+    assert sizes() == before
+    assert told.in_force == 1
+    (first, second) = sorted(told.prospects, key=lambda one: one.collection)
+    assert (first.collection, first.audience, first.members) == ("indicators", "b", ("b",))
+    lost = {(c.rule, c.objects): c.samples for c in first.changes if c.kind == "lost"}
+    assert lost["ceiling", 1] == (amber["id"],)
+    assert lost["default", 1] == (malware("three")["id"],)
+    assert (second.collection, second.gained, second.lost, second.kept) == ("reports", 0, 0, 0)
+    assert_as_foretold(node, "b", green())
+
+
+def test_a_first_version_counts_whole(node: Node) -> None:
+    """A policy that was never in force shows everything that its audience gains, identities it needs included."""
+    scene = Scene.set_up(node, policies_for=())
+    scene.publish(identity(OWN_IDENTITY, "CERT A"), indicator("one"), indicator("two"))
+    told = look(node, green())
+    assert told.in_force is None
+    rules = {c.rule: c.objects for p in told.prospects for c in p.changes}
+    assert rules["indicators"] == 2
+    assert rules["carried"] >= 1
+    done = assert_as_foretold(node, "b", green())
+    assert ("gained", "b", "indicators", OWN_IDENTITY) in done
+
+
+def test_what_refers_to_something_hidden_goes_or_waits(node: Node) -> None:
+    """A loss takes along what requires it; what is allowed and cannot come is counted as waiting."""
+    scene = Scene.set_up(node, policies_for=())
+    one, two = indicator("one"), malware("two")
+    link = relationship(one, two)
+    scene.publish(one, two, link, report("all", [link["id"]]))
+    scene.apply("b", ALLOW_ALL.format(partner="b"))
+    told = look(node, green(collections="indicators, reports"))
+    (prospect,) = (p for p in told.prospects if p.collection == "indicators")
+    lost = {c.rule: c.objects for c in prospect.changes if c.kind == "lost"}
+    assert (lost["default"], lost["reference"]) == (1, 2)
+    assert prospect.waiting == 2
+    done = assert_as_foretold(node, "b", green(collections="indicators, reports"))
+    assert ("lost", "b", "indicators", link["id"]) in done
+    back = assert_as_foretold(node, "b", ALLOW_ALL.format(partner="b"))
+    assert ("gained", "b", "indicators", link["id"]) in back
+
+
+def test_another_last_version_is_a_change(node: Node) -> None:
+    """When the newest version is held the one before it returns: changed, not lost."""
+    scene = Scene.set_up(node, policies_for=())
+    scene.publish(indicator("one"))
+    scene.publish(indicator("one", version=1, labels=["look"]))
+    scene.apply("b", ALLOW_ALL.format(partner="b"))
+    text = ALLOW_ALL.format(partner="b") + (
+        "  - {name: look first, match: {origin: own, labels: [look]}, hold: approval}\n"
+    )
+    told = look(node, text)
+    (prospect,) = (p for p in told.prospects if p.collection == "indicators")
+    assert (prospect.gained, prospect.lost, prospect.changed, prospect.held) == (0, 0, 1, 1)
+    assert assert_as_foretold(node, "b", text) == {
+        ("changed", "b", "indicators", indicator("one")["id"])
+    }
+
+
+def test_partners_that_join_and_leave(node: Node) -> None:
+    """Who joins gets an audience of its own and gains all of it; who leaves loses all of it."""
+    scene = Scene.set_up(node, policies_for=())
+    scene.publish(indicator("one"))
+    scene.post("c", indicator("theirs", by="identity--c0000000-0000-4000-8000-00000000000c"))
+    scene.apply("b", green())
+    done = assert_as_foretold(node, "b", green(partners="b, c"))
+    assert ("gained", "b.c", "indicators", indicator("one")["id"]) in done
+    done = assert_as_foretold(node, "b", green(partners="c"))
+    assert ("lost", "b", "indicators", indicator("one")["id"]) in done
+    assert assert_as_foretold(node, "b", green(partners="b, c"))
+
+
+def test_a_collection_more_and_one_less(node: Node) -> None:
+    """A collection that is newly named is gained, one that is not named any more is lost."""
+    scene = Scene.set_up(node, policies_for=())
+    scene.publish(indicator("one"))
+    scene.publish(indicator("two"), to="reports")
+    scene.apply("b", green())
+    done = assert_as_foretold(node, "b", green(collections="reports"))
+    assert {
+        ("gained", "b", "reports", indicator("two")["id"]),
+        ("lost", "b", "indicators", indicator("one")["id"]),
+    } <= done
+    marking = {one for one in done if one[3] == TLP["green"]}
+    assert len(marking) == 2
+
+
+# -- widening ----------------------------------------------------------------------------------------------------------
+
+
+def many(scene: Scene, number: int) -> None:
+    scene.publish(*(indicator(f"many {index}") for index in range(number)))
+
+
+def weigh(node: Node, text: str, *, most: int, confirmed: int | None = None) -> None:
+    policies.weigh(node, policies.check(node, text, file="b.yaml"), most=most, confirmed=confirmed)
+
+
+def test_widening_needs_the_number_that_the_preview_showed(sqlite_node: Node) -> None:
+    """More than the threshold is refused with a sentence that says what to run; the right number lets it pass."""
+    scene = Scene.set_up(sqlite_node, policies_for=())
+    many(scene, 12)
+    gained = look(sqlite_node, green()).gained
+    assert gained >= 12
+    with pytest.raises(PolicyWidens, match=rf"--confirm {gained}") as refused:
+        weigh(sqlite_node, green(), most=10)
+    assert refused.value.gained == gained
+    assert "preview" in refused.value.public
+    weigh(sqlite_node, green(), most=10, confirmed=gained)
+    weigh(sqlite_node, green(), most=gained)
+    with pytest.raises(PolicyWidens):
+        policies.apply(sqlite_node, green(), file="b.yaml", author="test", widening=10)
+    assert look(sqlite_node, green()).in_force is None
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "passes"),
+    [(20, True), (19, True), (21, True), (16, False), (26, False), (0, False)],
+)
+def test_a_confirmation_that_is_far_off_is_refused(
+    sqlite_node: Node, confirmed: int, *, passes: bool
+) -> None:
+    """It may differ by a tenth of what was confirmed: others publish between preview and apply."""
+    scene = Scene.set_up(sqlite_node, policies_for=())
+    scene.apply("b", green(collections="reports"))
+    many(scene, 20)
+    text = green()
+    gained = look(sqlite_node, text).gained
+    offset = gained - 20  # markings and identities that are carried
+    if passes:
+        weigh(sqlite_node, text, most=5, confirmed=confirmed + offset)
+    else:
+        with pytest.raises(PolicyWidens, match=f"--confirm {gained}"):
+            weigh(sqlite_node, text, most=5, confirmed=max(confirmed + offset, 0))
+
+
+def test_what_narrows_or_is_in_force_needs_no_word(sqlite_node: Node) -> None:
+    """Losing never waits for a number, and the same text again is not looked at."""
+    scene = Scene.set_up(sqlite_node, policies_for=())
+    many(scene, 12)
+    scene.apply("b", ALLOW_ALL.format(partner="b"))
+    weigh(sqlite_node, ALLOW_ALL.format(partner="b"), most=0)
+    weigh(sqlite_node, green(tlp="clear"), most=0)
