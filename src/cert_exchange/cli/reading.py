@@ -223,6 +223,7 @@ def _story_document(story: Story) -> dict[str, Any]:
             }
             for m in story.memberships
         ],
+        "markings": list(story.markings),
         "visible_to": [
             {
                 "audience": line.audience,
@@ -253,6 +254,8 @@ def _print_story(story: Story) -> None:
     printing.result(f"{hit.stix_id}  version {hit.version}")
     printing.result(f"  from {hit.origin}, {hit.status}{', revoked' if hit.revoked else ''}")
     printing.result(f"  stored {printing.instant(hit.stored_at)}")
+    for said in story.markings:
+        printing.result(f"  marked: {said}")
     for member in story.memberships:
         gone = (
             f", taken back {printing.instant(member.taken_back_at)}" if member.taken_back_at else ""

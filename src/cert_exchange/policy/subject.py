@@ -4,15 +4,24 @@
    "no value".
 2. A property of the wrong kind is not absent: its name stands in `malformed`, and a policy that looks at it denies.
 3. Instants are micros: whole microseconds since 1970 UTC.
+4. What its marking definitions say is given to it by who reads the store; a definition that is not given is unknown,
+   and so are the markings of a translation whose target is not given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cert_exchange.policy.indicated import Indicated, indicated_by
+from cert_exchange.stix.handling import (
+    Definition,
+    Handling,
+    Lookup,
+    needs_more,
+    read_handling,
+)
 from cert_exchange.stix.instants import parse_micros
 from cert_exchange.stix.markings import Tlp, read_markings
 
@@ -44,6 +53,7 @@ class Subject:
     stored_at: int  # micros
     malformed: frozenset[str]
     content: Mapping[str, Any] = field(repr=False)
+    handling: Handling | None = None  # what its markings say beyond a TLP; None: nothing
     _noted: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def lacks(self, name: str) -> bool:
@@ -65,15 +75,34 @@ class Subject:
         return self._noted[key]
 
 
-def subject_of(content: Mapping[str, Any], *, origin: str, stored_at: int) -> Subject:
+def _no_definitions(_stix_id: str) -> Sequence[Definition]:
+    return ()
+
+
+def subject_of(
+    content: Mapping[str, Any],
+    *,
+    origin: str,
+    stored_at: int,
+    definitions: Lookup = _no_definitions,
+    target: Sequence[Mapping[str, Any]] = (),
+) -> Subject:
     """Read the facts of a validated object once; never raises for odd custom properties, see `Subject.malformed`.
 
-    `origin` is "own" or the partner's name; `stored_at` is in micros.
+    `origin` is "own" or the partner's name; `stored_at` is in micros. `definitions` gives the marking definitions
+    that we hold under an id; `target` are the versions of what a language-content translates.
     """
     malformed: list[str] = []
+    handling: Handling | None = None
     try:
         marks = read_markings(content)
         tlp, ids = marks.tlp, marks.ids
+        if needs_more(content, marks):
+            translated = target if content.get("type") == "language-content" else None
+            handling = read_handling(content, marks, definitions, translated)
+            ids |= handling.ids
+            if handling.tlp is not None and (tlp is None or handling.tlp > tlp):
+                tlp = handling.tlp
     except Exception:  # noqa: BLE001 - whatever is wrong with its markings: unread means denied, and its batch goes on
         malformed.append(MARKINGS)
         tlp, ids = Tlp.RED, _NOTHING
@@ -103,6 +132,7 @@ def subject_of(content: Mapping[str, Any], *, origin: str, stored_at: int) -> Su
         stored_at=stored_at,
         malformed=frozenset(malformed) if malformed else _NOTHING,
         content=content,
+        handling=handling,
     )
 
 

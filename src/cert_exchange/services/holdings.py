@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from cert_exchange.errors import NotFound
+from cert_exchange.services import markings
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import figures, objects
 from cert_exchange.store import holdings as rows
@@ -67,6 +68,8 @@ class Story:
     pending: tuple[Pending, ...]
     blocked: bool
     """our desk keeps this cyber-observable out of every view until it is freed"""
+    markings: tuple[str, ...]
+    """what its markings say, a line each: the level that governs, PAP, the terms of an IEP"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,7 @@ def show(node: Node, stix_id: str) -> tuple[Story, ...]:
         visible = rows.visible(tx, ids)
         pending = rows.pending(tx, ids)
         blocked = any(objects.blocked(tx, num) for num in objects.idents_of(tx, [stix_id]).values())
+        said = [markings.told(tx, json.loads(one.body), origin=one.origin) for one in found]
     return tuple(
         Story(
             *_hit(held, names),
@@ -168,8 +172,9 @@ def show(node: Node, stix_id: str) -> tuple[Story, ...]:
             visible=tuple(row for row in visible if row.object == held.object),
             pending=tuple(row for row in pending if row.object == held.object),
             blocked=blocked,
+            markings=lines,
         )
-        for held in found
+        for held, lines in zip(found, said, strict=True)
     )
 
 

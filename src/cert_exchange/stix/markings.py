@@ -1,24 +1,29 @@
 """Markings: what an object says about who may see it.
 
 1. One ladder for TLP 1 and TLP 2: clear (white) < green < amber < amber+strict < red. The strictest that is found
-   anywhere in the object counts: object markings, granular markings, labels, OpenCTI's fields (CASES M27).
-2. A TLP is recognised by the id of its definition, never by a name, which may lie (policy-facts 1). An id that is no
-   definition we know is returned among `ids`, and it is for the policy to be closed to it.
+   anywhere in the object counts, at any depth: object markings, granular markings, markings of embedded objects, labels
+   and tags, properties named after TLP, OpenCTI's fields, a title that begins with `TLP:` and a level (CASES M27).
+2. A TLP is recognised by the id of its definition, never by the definition's name, which may lie (policy-facts 1). An
+   id that is no definition we know is returned among `ids`, and it is for the policy to be closed to it.
 3. Text is compared case-folded and without separators: `tlp:amber+strict`, `TLP:AMBER-STRICT` and `tlp_amber_strict`
-   are one.
+   are one. All of this only ever restricts: where a text could mean two levels, it means the stricter.
 4. `lang` in a granular marking says a language and restricts nothing.
+5. An id under `object_refs` or `object_ref` names a definition that is talked about, and marks nothing.
+6. The cost is linear in the size of the object.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from cert_exchange.stix.references import marking_ids
+from cert_exchange.stix.references import is_identifier, marking_ids
 
 
 class Tlp(IntEnum):
@@ -33,10 +38,14 @@ class Tlp(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Markings:
-    """What was read: the strictest TLP (None: no TLP at all) and the ids of all other marking definitions."""
+    """What was read: the strictest TLP (None: no TLP at all), the ids of all other marking definitions, and tags.
+
+    `tags` are labels that say more than a TLP, as they were written, for `handling`.
+    """
 
     tlp: Tlp | None
     ids: frozenset[str]
+    tags: tuple[str, ...] = ()
 
 
 _TLP1: Final = (
@@ -104,8 +113,55 @@ _BY_TEXT: Final = {
     # MISP: nobody decided yet (policy-facts 1).
     "unclear": Tlp.RED,
 }
-_TLP_TEXT: Final = re.compile(r"\s*tlp\s*[:=_\-. ]\s*(.*)", re.IGNORECASE)
+FOREIGN_SCHEMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "extension-definition--3a65884d-005a-4290-8335-cb2d778a83ce": "ACS",
+        "extension-definition--dff17fb3-edcb-4f99-ad1b-4b751c95738a": "CUI",
+    }
+)
+"""Marking schemes that nobody here understands; as an extension of an object itself they restrict it all the same."""
+
+_MARKING: Final = "marking-definition--"
+# "tlp" as a word, perhaps with the version of the protocol, or run together with its level.
+_TLP_WORD: Final = re.compile(
+    r"(?<![a-z0-9])tlp(?:(?![a-z0-9])|v?[12](?:[._]?0)?(?![a-z0-9])|(?=white|clear|green|amber|red))"
+)
+_VERSION: Final = re.compile(r"[\s_.:-]*v?[12](?:[._]?0)?(?![a-z0-9])")
 _SEPARATORS: Final = re.compile(r"[^a-z0-9]+")
+_TITLE: Final = re.compile(
+    r"[^a-z0-9]*tlp\s*[:=]\s*(white|clear|green|amber[^a-z0-9]{0,3}strict|amber|red)(?![a-z0-9])"
+)
+_TITLES: Final = frozenset({"name", "description", "abstract", "content"})
+_TITLE_LENGTH: Final = 40
+_LONGEST_TAG: Final = 250
+_HANDLING: Final = re.compile(r"(?<![a-z0-9])(?:pap|iep2?)(?![a-z0-9])|chr")
+
+
+class _Kind(IntEnum):
+    """What the texts under a property may be; what stands below takes the greater of its own and its parent's."""
+
+    OTHER = 0
+    TAG = 1  # one of many, and it marks when it says so
+    MARKING = 2  # as a tag, and a bare level marks too
+    LEVEL = 3  # it names a level, or it means a restriction that we do not know
+    SKIPPED = 4
+
+
+_LEVEL_KEY: Final = re.compile(r"(?:^|[^a-z])tlp|traffic_?light")
+_MARKING_KEY: Final = re.compile(r"marking|^x_opencti_definition$")
+_TAG_KEY: Final = re.compile(r"(?:labels?|tags?)$")
+
+
+@lru_cache(maxsize=4096)
+def _kind_of(key: str) -> _Kind:
+    name = key.casefold()
+    if name in ("selectors", "lang", "object_refs", "object_ref"):
+        return _Kind.SKIPPED
+    if _LEVEL_KEY.search(name):
+        return _Kind.LEVEL
+    if _MARKING_KEY.search(name):
+        return _Kind.MARKING
+    return _Kind.TAG if _TAG_KEY.search(name) else _Kind.OTHER
 
 
 def fixed_definition(stix_id: str) -> Mapping[str, Any] | None:
@@ -113,47 +169,127 @@ def fixed_definition(stix_id: str) -> Mapping[str, Any] | None:
     return _DEFINITION_BY_ID.get(stix_id)
 
 
-def tlp_of_text(text: str) -> Tlp | None:
-    """The TLP that a label such as `tlp:amber+strict` names; None when the text does not begin with `tlp`.
+def folded(text: str) -> str:
+    """A tag as it is compared: compatibility forms and letter case folded, invisible characters gone."""
+    if text.isascii():
+        return text.lower()
+    normal = unicodedata.normalize("NFKC", text)
+    return "".join(c for c in normal if unicodedata.category(c) != "Cf").casefold()
 
-    What begins so and names no level we know (`tlp:purple`) is RED: somebody meant a restriction. `tlp:ex:chr` is a
-    rule beside a colour and no colour (policy-facts 1).
+
+def squeezed(text: str) -> str:
+    """What is left of a folded text without separators: small letters and digits."""
+    return _SEPARATORS.sub("", text)
+
+
+def tlp_of_text(text: str) -> Tlp | None:
+    """The TLP that a label such as `tlp:amber+strict` names; None when `tlp` is no word of it.
+
+    What has the word and no level we know (`tlp:purple`) is RED: somebody meant a restriction. `tlp:ex:chr` is a
+    rule beside a colour and no colour (policy-facts 1); see `hides_source`.
     """
-    found = _TLP_TEXT.fullmatch(text)
+    said = _after_tlp(text)
+    if said is None or said == "exchr":
+        return None
+    return _BY_TEXT.get(said.replace("exchr", ""), Tlp.RED)
+
+
+def hides_source(text: str) -> bool:
+    """Whether a label is MISP's `tlp:ex:chr`: the source must not be disclosed."""
+    return "exchr" in (_after_tlp(text) or "")
+
+
+def _after_tlp(text: str) -> str | None:
+    """What stands after the word `tlp`, squeezed; None when there is no such word."""
+    lower = folded(text)
+    if "tlp" not in lower:
+        return None
+    found = _TLP_WORD.search(lower)
     if found is None:
         return None
-    level = _SEPARATORS.sub("", found[1].strip().casefold().strip('"'))
-    if level == "exchr":
-        return None
-    return _BY_TEXT.get(level, Tlp.RED)
+    return squeezed(_VERSION.sub("", lower[found.end() :], count=1))
 
 
 def read_markings(content: Mapping[str, Any]) -> Markings:
     """The strictest TLP anywhere in the object, and the ids of marking definitions that are no TLP.
 
-    Of a marking definition that OpenCTI wrote, `x_opencti_definition` counts as a label does. Ids match exactly: one in
-    other letter case is an id that we do not know.
+    Ids match exactly: one in other letter case is an id that we do not know. What a marking definition defines does
+    not mark itself: of one, only its markings, labels and OpenCTI's `x_opencti_definition` count.
     """
-    strictest: Tlp | None = None
-    others: set[str] = set()
+    found = _Found()
     for stix_id in marking_ids(content):
+        found.marking(stix_id)
+    defines = content.get("type") == "marking-definition"
+    for key, value in content.items():
+        if key in ("id", "object_marking_refs", "granular_markings"):
+            continue
+        if defines and key not in ("labels", "x_opencti_definition"):
+            continue
+        if type(value) is str:
+            found.text(value, _kind_of(key))
+            if key in _TITLES:
+                found.title(value)
+        elif isinstance(value, dict | list) or _kind_of(key) is _Kind.LEVEL:
+            found.walk(value, _kind_of(key))
+    extensions = content.get("extensions")
+    if isinstance(extensions, dict) and not defines:
+        found.ids.update(extensions.keys() & FOREIGN_SCHEMES.keys())
+    return Markings(found.tlp, frozenset(found.ids), tuple(found.tags))
+
+
+class _Found:
+    """What has been found so far in one object."""
+
+    __slots__ = ("ids", "tags", "tlp")
+
+    def __init__(self) -> None:
+        self.tlp: Tlp | None = None
+        self.ids: set[str] = set()
+        self.tags: list[str] = []
+
+    def level(self, tlp: Tlp | None) -> None:
+        if tlp is not None and (self.tlp is None or tlp > self.tlp):
+            self.tlp = tlp
+
+    def marking(self, stix_id: str) -> None:
         tlp = TLP_BY_ID.get(stix_id)
         if tlp is None:
-            others.add(stix_id)
-        elif strictest is None or tlp > strictest:
-            strictest = tlp
-    for text in _texts(content):
-        tlp = tlp_of_text(text)
-        if tlp is not None and (strictest is None or tlp > strictest):
-            strictest = tlp
-    return Markings(strictest, frozenset(others))
+            self.ids.add(stix_id)
+        else:
+            self.level(tlp)
 
+    def title(self, text: str) -> None:
+        """Read a title that begins with a level; what else stands in prose is for people."""
+        start = folded(text[:_TITLE_LENGTH])
+        if "tlp" in start and (named := _TITLE.match(start)) is not None:
+            self.level(_BY_TEXT[squeezed(named[1])])
 
-def _texts(content: Mapping[str, Any]) -> Iterator[str]:
-    labels = content.get("labels")
-    if isinstance(labels, list):
-        for label in labels:
-            if isinstance(label, str):
-                yield label
-    if isinstance(content.get("x_opencti_definition"), str):
-        yield content["x_opencti_definition"]
+    def text(self, text: str, kind: _Kind) -> None:
+        if text.startswith(_MARKING):
+            if kind is not _Kind.SKIPPED and is_identifier(text):
+                self.marking(text)
+        elif kind is not _Kind.OTHER and kind is not _Kind.SKIPPED:
+            # What is too long for a tag is read as far as a tag goes: work stays linear, whatever a sender writes.
+            tag = text[:_LONGEST_TAG]
+            named = tlp_of_text(tag)
+            if named is None and kind is not _Kind.TAG:
+                bare = _BY_TEXT.get(squeezed(folded(tag)))
+                named = Tlp.RED if bare is None and kind is _Kind.LEVEL else bare
+            self.level(named)
+            if _HANDLING.search(folded(tag)) is not None:
+                self.tags.append(tag)
+
+    def walk(self, value: Any, kind: _Kind) -> None:
+        """Read everything below; what stands under a tag or a level is one, however deep."""
+        pending: list[tuple[Any, _Kind]] = [(value, kind)]
+        while pending:
+            node, kind = pending.pop()
+            if isinstance(node, str):
+                self.text(node, kind)
+            elif isinstance(node, dict):
+                pending.extend((child, max(kind, _kind_of(key))) for key, child in node.items())
+            elif isinstance(node, list):
+                if kind is not _Kind.SKIPPED:
+                    pending.extend((child, kind) for child in node)
+            elif kind is _Kind.LEVEL and node is not None:
+                self.level(Tlp.RED)

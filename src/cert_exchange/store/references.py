@@ -71,6 +71,17 @@ _DEPENDANT_VIEWS: Final = Kept(
     "targets",
     "views",
 )
+_SOURCES: Final = Kept(
+    select(objects.c.ident)
+    .join(references, references.c.source == objects.c.id)
+    .where(
+        among(references.c.target, "targets"),
+        among(references.c.role, "roles"),
+    )
+    .distinct(),
+    "targets",
+    "roles",
+)
 _WAITING_ON: Final = Kept(
     select(waiting.c.target, waiting.c.audience, objects.c.ident)
     .join(objects, objects.c.id == waiting.c.object)
@@ -116,6 +127,12 @@ def views_with_dependants(
     if not views:
         return []
     return sorted(_DEPENDANT_VIEWS.among(tx, "targets", targets, views=views))
+
+
+def sources_of(tx: Transaction, targets: Iterable[int]) -> set[int]:
+    """The ids of versions, of any state, that name one of the targets as a marking or need it."""
+    roles = (Role.MARKING.value, Role.REQUIRED.value)
+    return {row[0] for row in _SOURCES.among(tx, "targets", targets, roles=roles)}
 
 
 def waiting_of(tx: Transaction, audiences: Collection[int], idents: Iterable[int]) -> set[int]:

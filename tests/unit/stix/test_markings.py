@@ -87,6 +87,78 @@ def test_unknown_ids_are_handed_on() -> None:
     assert found == Markings(Tlp.GREEN, frozenset({OTHER, mistyped}))
 
 
+ANYWHERE = [
+    ("embedded object's marking", {"objects": {"0": {"type": "file", "object_marking_refs": [RED]}}}, Tlp.RED),
+    ("embedded granular marking", {"objects": {"0": {"granular_markings": [{"marking_ref": STRICT, "selectors": ["x"]}]}}}, Tlp.AMBER_STRICT),
+    ("custom reference", {"x_marking_refs": [RED]}, Tlp.RED),
+    ("custom reference of any name", {"x_handle_as": RED}, Tlp.RED),
+    ("inside an extension", {"extensions": {"x": {"object_marking_ref": RED}}}, Tlp.RED),
+    ("OpenCTI's labels", {"x_opencti_labels": ["tlp:red"]}, Tlp.RED),
+    ("labels in OpenCTI's extension", {"extensions": {"extension-definition--f93e2c80-4231-4f9a-af8b-95c9bd566a82": {"labels": ["TLP:AMBER"]}}}, Tlp.AMBER),
+    ("labels that are one text", {"labels": "tlp:red"}, Tlp.RED),
+    ("MISP's tags", {"x_misp_tags": [{"name": "tlp:red", "colour": "#ff0000"}]}, Tlp.RED),
+    ("a tag", {"x_tag": "tlp:amber"}, Tlp.AMBER),
+    ("TLP 2 extension on the object", {"extensions": {"extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d": {"tlp_2_0": "amber+strict"}}}, Tlp.AMBER_STRICT),
+    ("TLP 2 property on the object", {"tlp_2_0": "red"}, Tlp.RED),
+    ("bare level", {"x_tlp": "Amber"}, Tlp.AMBER),
+    ("full level", {"x_misp_tlp": "TLP:RED"}, Tlp.RED),
+    ("level of no name", {"x_tlp": "restricted"}, Tlp.RED),
+    ("level that is a number", {"x_tlp": 2}, Tlp.RED),
+    ("levels in a mapping", {"x_tlp": {"level": "amber", "since": None}}, Tlp.AMBER),
+    ("marking by word", {"x_marking": "amber"}, Tlp.AMBER),
+    ("markings by word", {"x_markings": [{"definition": "TLP:RED"}]}, Tlp.RED),
+    ("traffic light", {"traffic_light_protocol": "red"}, Tlp.RED),
+    ("title", {"name": "[TLP:AMBER+STRICT] Operation Nightfall"}, Tlp.AMBER_STRICT),
+    ("description", {"description": "TLP: RED. Do not pass on."}, Tlp.RED),
+    # What marks nothing.
+    ("prose", {"description": "Earlier versions were TLP:RED."}, None),
+    ("title about TLP", {"name": "TLP for beginners"}, None),
+    ("reference to a definition", {"object_refs": [RED]}, None),
+    ("selector of a tag", {"objects": {"0": {"granular_markings": [{"lang": "de", "selectors": ["x_tlp.[0]"]}]}}}, None),
+    ("a domain", {"value": "tlp.example"}, None),
+    ("null", {"x_tlp": None}, None),
+]  # fmt: skip
+
+
+@pytest.mark.case("M27")
+@pytest.mark.parametrize(
+    ("properties", "tlp"), [pytest.param(p, tlp, id=name) for name, p, tlp in ANYWHERE]
+)
+def test_every_way_to_write_a_level(properties: dict[str, Any], tlp: Tlp | None) -> None:
+    """Wherever it stands it restricts, also beside a looser object marking."""
+    assert read_markings({"type": "x-any", **properties}).tlp is tlp
+    beside = read_markings({"type": "x-any", "object_marking_refs": [GREEN1], **properties})
+    assert beside.tlp is max(Tlp.GREEN, tlp or Tlp.CLEAR)
+
+
+def test_foreign_schemes_on_an_object_are_not_understood() -> None:
+    """ACS and CUI as an extension of the object itself: a restriction that nobody here can read."""
+    cui = "extension-definition--dff17fb3-edcb-4f99-ad1b-4b751c95738a"
+    assert read(extensions={cui: {"control": "CUI"}}).ids == {cui}
+
+
+def test_what_a_definition_defines_does_not_mark_it() -> None:
+    """A RED definition may be seen by who gets something that bears it; its own markings count."""
+    for definition in TLP_DEFINITIONS:
+        assert read_markings(definition) == Markings(None, frozenset())
+    own = {"type": "marking-definition", "name": "TLP:RED", "object_marking_refs": [GREEN1]}
+    assert read_markings(own).tlp is Tlp.GREEN
+
+
+def test_unknown_ids_anywhere_are_handed_on() -> None:
+    """A marking that nobody knows denies where it stands on an embedded object too."""
+    assert read_markings({"type": "x-any", "x": [{"marking_ref": OTHER}]}).ids == {OTHER}
+
+
+def test_reading_is_linear() -> None:
+    """Deep and long content is read without recursion, and a tag of a million characters as far as a tag goes."""
+    deep: Any = "tlp:red"
+    for _ in range(20_000):
+        deep = [deep]
+    assert read_markings({"type": "x-any", "x_tags": deep}).tlp is Tlp.RED
+    assert read_markings({"type": "x-any", "x_tags": ["tlp" * 400_000]}).tlp is None
+
+
 @pytest.mark.parametrize(
     ("text", "tlp"),
     [
@@ -101,8 +173,26 @@ def test_unknown_ids_are_handed_on() -> None:
         ("tlp:purple", Tlp.RED),
         ("tlp:", Tlp.RED),
         ("tlp:ex:chr", None),
+        ("tlp:amber+ex:chr", Tlp.AMBER),
+        ("TLPv2:RED", Tlp.RED),
+        ("TLP 2.0: AMBER+STRICT", Tlp.AMBER_STRICT),
+        ("tlp_2_0:green", Tlp.GREEN),
+        ("TLPRED", Tlp.RED),
+        ("TLP", Tlp.RED),
+        ("tlp amber", Tlp.AMBER),
+        ("[TLP:GREEN]", Tlp.GREEN),
+        ("#tlp:red", Tlp.RED),
+        ('misp:tlp="amber"', Tlp.AMBER),
+        ('iep2-policy:tlp="white"', Tlp.CLEAR),
+        ("\uff34\uff2c\uff30\uff1a\uff32\uff25\uff24", Tlp.RED),
+        ("T\u200bLP:\u00adAMBER", Tlp.AMBER),
+        ("tlp\u00a0:\u00a0amber", Tlp.AMBER),
+        ("TLP:GREEN or AMBER", Tlp.RED),
         ("ransomware", None),
         ("red", None),
+        ("stlp:red", None),
+        ("tlpa", None),
+        ("outlpost", None),
     ],
 )
 def test_labels(text: str, tlp: Tlp | None) -> None:

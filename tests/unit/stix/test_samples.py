@@ -29,6 +29,8 @@ REFUSED = {
     # file: objects that STIX 2.1 forbids, as docs/public-data.md explains
     "attack-flow-matrix-flow.json": 2,
     "elevator-Mandiant_APT1_Report.json": 1,
+    "elevator-ais-marking-a-e-t.json": 1,
+    "elevator-ais-marking-w-n-f.json": 1,
     "elevator-custom-object.json": 1,
     "elevator-incident-malware.json": 1,
     "elevator-network-connection-with-object-reference.json": 2,

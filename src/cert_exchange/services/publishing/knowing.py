@@ -9,12 +9,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cert_exchange.node import Node
+from cert_exchange.policy.agreements import Agreement
 from cert_exchange.services.publishing.admitting import (
     Identities,
     Known,
     Sender,
 )
 from cert_exchange.services.releasing import Releasing
+from cert_exchange.services.releasing.marked import bearers
 from cert_exchange.stix.envelopes import Examined
 from cert_exchange.store import objects, releases, statements
 from cert_exchange.store import partners as partner_rows
@@ -52,8 +54,22 @@ class Intake:
     changed: dict[int, None] = field(default_factory=dict)
     sent: set[int] = field(default_factory=set)
     contents: dict[int, Mapping[str, object]] = field(default_factory=dict)
+    agreed: Agreement | None = None
+    """the agreement with the sender, whose content profile counts on receipt too"""
     fed: list[tuple[Version, list[tuple[int, int]]]] = field(default_factory=list)
     """accepted versions of ids that nobody knew before"""
+
+
+def touched(intake: Intake) -> dict[int, None]:
+    """The ids to decide again: what changed, and what bears a marking definition that came after it."""
+    definitions = [
+        new.ident
+        for new in intake.news
+        if new.type == "marking-definition"
+        and new.status is ObjectStatus.ACCEPTED
+        and new.ident not in intake.fresh
+    ]
+    return intake.changed | dict.fromkeys(sorted(bearers(intake.tx, definitions)))
 
 
 def sender_of(tx: Transaction, origin: int, by: str) -> Sender:
@@ -125,8 +141,28 @@ def read(
     seen = _seen(tx, releasing, sender, own_ids - fresh)
     identities = Identities(node.identity, dict(asked.spoken()))
     return Intake(
-        tx, sender, identities, collection, now, nums, known, seen, stored, asked.reserved[2], fresh
+        tx,
+        sender,
+        identities,
+        collection,
+        now,
+        nums,
+        known,
+        seen,
+        stored,
+        asked.reserved[2],
+        fresh,
+        agreed=_agreed(releasing, sender),
     )
+
+
+def _agreed(releasing: Releasing, sender: Sender) -> Agreement | None:
+    """The agreement with the sender that the policy in force for it names, if it names one."""
+    for plan in releasing.plans if sender.origin != OWN else ():
+        agreed = plan.policy.agreed if plan.policy is not None else None
+        if sender.origin in plan.audience.members and agreed is not None:
+            return agreed if agreed.partner == sender.name else None
+    return None
 
 
 def _known(tx: Transaction, idents: Collection[int]) -> dict[int, list[Known]]:

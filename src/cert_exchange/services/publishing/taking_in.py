@@ -16,15 +16,17 @@ from typing import Literal
 from cert_exchange.messages.evidence import Line as LedgerLine
 from cert_exchange.messages.evidence import commitments_root, object_commitment
 from cert_exchange.node import Node
+from cert_exchange.policy.agreements import breaches
 from cert_exchange.services import ledger
 from cert_exchange.services.publishing.admitting import (
     Known,
     Ruling,
     Step,
+    not_agreed,
     owner_of,
     rule_on,
 )
-from cert_exchange.services.publishing.knowing import Intake, ask, read, sender_of
+from cert_exchange.services.publishing.knowing import Intake, ask, read, sender_of, touched
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.stix.envelopes import Batch, Examined
 from cert_exchange.stix.instants import format_micros, order_key, parse_micros
@@ -115,7 +117,7 @@ def take_in_watched(
         )
         releasing.pool.feed(version, place, references, intake.contents[version.rendition])
     releasing.pool.contents.update(intake.contents)
-    releasing.reconsider(intake.changed, arrived={origin: intake.sent} if origin != OWN else None)
+    releasing.reconsider(touched(intake), arrived={origin: intake.sent} if origin != OWN else None)
     if intake.news or intake.changed or releasing.commitments:
         ledger.record(
             tx,
@@ -143,14 +145,12 @@ def _one(intake: Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
         told = item.version or item.created
         return Outcome(index, item.id, told, "duplicate", success=True, message="")
     version, key = _version(intake, item, known)
-    ruling = rule_on(
-        item,
-        key,
-        known,
-        intake.sender,
-        intake.identities,
-        collection=intake.collection,
-        seen=intake.seen,
+    broken = breaches(intake.agreed, item.content) if intake.agreed is not None else ()
+    sender, identities, collection = intake.sender, intake.identities, intake.collection
+    ruling = (
+        not_agreed(broken)
+        if broken
+        else rule_on(item, key, known, sender, identities, collection=collection, seen=intake.seen)
     )
     if item.observable and ruling.about is not None:
         version = next((one.version for one in known if one.id == ruling.about), version)
@@ -205,7 +205,7 @@ def _carry_out(
         intake.changed[ident] = None
     elif step is Step.REFUSE:
         _keep(intake, item, "rejected", ruling.message)
-    if origin != OWN:
+    if origin != OWN and step is not Step.REFUSE:
         intake.sent.add(ident)
 
 

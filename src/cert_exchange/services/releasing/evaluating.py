@@ -15,8 +15,9 @@ import orjson
 import structlog
 
 from cert_exchange.errors import PolicyInvalid
-from cert_exchange.policy.decide import Subject, subject_of
+from cert_exchange.policy.decide import Subject
 from cert_exchange.policy.document import Policy, Verb, parse_policy
+from cert_exchange.services.releasing import marked
 from cert_exchange.store import companions as companion_rows
 from cert_exchange.store import objects, releases
 from cert_exchange.store import references as reference_rows
@@ -201,9 +202,7 @@ class Pool:
         found = self.subjects.get(version.id)
         if found is None:
             origin = "own" if version.origin == OWN else self.names.get(version.origin, "?")
-            found = subject_of(
-                self.contents[version.rendition], origin=origin, stored_at=version.stored_at
-            )
+            found = marked.subject(self, version, origin=origin)
             self.subjects[version.id] = found
         return found
 

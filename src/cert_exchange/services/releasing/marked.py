@@ -1,0 +1,103 @@
+"""What else binds an object: the marking definitions that it names, and what a translation translates.
+
+1. Our desk may use anybody's definition. For a partner's object only that partner's definition and ours can make its
+   marking understood: whoever else speaks of the same id restricts and never loosens (`stix.handling`, 4).
+2. A translation (language-content) is bound by the version that it names, else by every version that we hold.
+3. What was taken back still says what it said: a definition or a target that we hold in any collection counts.
+4. When a definition arrives, what bears it is decided again (`bearers`, from `publishing`); a translation that its
+   target's markings deny waits for the target like any dependant (`closing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, Protocol
+
+from cert_exchange.policy.decide import Subject, subject_of
+from cert_exchange.stix.handling import Definition
+from cert_exchange.stix.instants import order_key
+from cert_exchange.store import objects
+from cert_exchange.store import references as reference_rows
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.objects import Version
+from cert_exchange.store.tables import OWN
+
+TRANSLATION: Final = "language-content"
+
+
+class Held(Protocol):
+    """What has been read of versions, and can be: `evaluating.Pool`, of which this room needs only this."""
+
+    tx: Transaction
+    contents: dict[int, Mapping[str, Any]]
+    by_ident: dict[int, list[Version]]
+    references: dict[int, list[tuple[int, int]]]
+    texts: dict[int, str]
+
+    def load(self, idents: Iterable[int]) -> None:
+        """Read the versions of these ids."""
+
+    def know(self, targets: Collection[int]) -> None:
+        """Read how these ids are spelled."""
+
+
+def subject(held: Held, version: Version, *, origin: str) -> Subject:
+    """The facts of one version with all that binds it. `origin` is "own" or the partner's name."""
+    content = held.contents[version.rendition]
+    target: Sequence[Mapping[str, Any]] = ()
+    if version.type == TRANSLATION:
+        target = _translated(held, version, content)
+    definitions: Callable[[str], Sequence[Definition]] = partial(_definitions, held, version)
+    return subject_of(
+        content,
+        origin=origin,
+        stored_at=version.stored_at,
+        definitions=definitions,
+        target=target,
+    )
+
+
+def bearers(tx: Transaction, definitions: Collection[int]) -> set[int]:
+    """The ids of what names these marking definitions: when one arrives, they may mean something else."""
+    return reference_rows.sources_of(tx, definitions) if definitions else set()
+
+
+def _definitions(held: Held, version: Version, stix_id: str) -> list[Definition]:
+    ident = _named(held, version, stix_id)
+    if ident is None:
+        return []
+    held.load((ident,))
+    ours = version.origin == OWN
+    return [
+        Definition(
+            held.contents[one.rendition], trusted=ours or one.origin in (version.origin, OWN)
+        )
+        for one in held.by_ident[ident]
+    ]
+
+
+def _translated(
+    held: Held, version: Version, content: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    ident = _named(held, version, str(content.get("object_ref")))
+    if ident is None:
+        return []
+    held.load((ident,))
+    named = content.get("object_modified")
+    key = order_key(named) if isinstance(named, str) else None
+    return [
+        held.contents[one.rendition]
+        for one in held.by_ident[ident]
+        if key is None or one.version_key == key
+    ]
+
+
+def _named(held: Held, version: Version, stix_id: str) -> int | None:
+    """The number of an id that a version refers to, or that what it translates does."""
+    targets = [target for target, _ in held.references.get(version.id, ())]
+    held.know([target for target in targets if target not in held.texts])
+    for target in targets:
+        if held.texts.get(target) == stix_id:
+            return target
+    return objects.idents_of(held.tx, [stix_id]).get(stix_id)
