@@ -26,7 +26,7 @@ NODE_HOME ?= demo-run/node
 KEEP ?=
 JOBS ?= 2
 
-.PHONY: help setup demo run check test soak bench bench-quick lock
+.PHONY: help setup demo run check test soak bench bench-quick bench-policy lock
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ bench: $(READY) ## the whole benchmark against the peers; writes benchmarks/resu
 
 bench-quick: $(READY) ## the page cases only, under four minutes
 	@$(CLEAN_ENV) $(PY) -m benchmarks --quick $(ARGS)
+
+bench-policy: $(READY) ## deciding, previewing and changing policies; OBJECTS=100000 makes it smaller
+	@$(CLEAN_ENV) OBJECTS=$(or $(OBJECTS),1000000) $(PY) -m benchmarks.sharing
 
 lock: $(READY) ## resolve pyproject.toml anew into requirements.lock
 	@$(VENV)/bin/uv export --quiet --no-header --no-emit-project --format requirements-txt --output-file requirements.lock >/dev/null

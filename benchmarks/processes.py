@@ -36,12 +36,12 @@ class Server:
     def anonymous_memory(self) -> int:
         """RssAnon in bytes, summed over the process and all its descendants."""
         pids = [self.process.pid, *_descendants(self.process.pid)]
-        return sum(_rss_anon(pid) for pid in pids)
+        return sum(rss_anon(pid) for pid in pids)
 
     def memory_by_process(self) -> dict[str, int]:
         """RssAnon in bytes of each process, named `pid command`."""
         pids = [self.process.pid, *_descendants(self.process.pid)]
-        return {f"{pid} {_command(pid)}": _rss_anon(pid) for pid in pids}
+        return {f"{pid} {_command(pid)}": rss_anon(pid) for pid in pids}
 
     def cpu_seconds(self) -> float:
         """Processor time used so far by the process and all its descendants."""
@@ -127,7 +127,8 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _rss_anon(pid: int) -> int:
+def rss_anon(pid: int) -> int:
+    """Bytes of anonymous memory of one process; 0 when it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
