@@ -19,7 +19,6 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -132,36 +131,45 @@ _TITLE: Final = re.compile(
     r"[^a-z0-9]*tlp\s*[:=]\s*(white|clear|green|amber[^a-z0-9]{0,3}strict|amber|red)(?![a-z0-9])"
 )
 _TITLES: Final = frozenset({"name", "description", "abstract", "content"})
+_READ_ALREADY: Final = frozenset({"id", "object_marking_refs", "granular_markings"})
 _TITLE_LENGTH: Final = 40
 _LONGEST_TAG: Final = 250
 _HANDLING: Final = re.compile(r"(?<![a-z0-9])(?:pap|iep2?)(?![a-z0-9])|chr")
 
 
-class _Kind(IntEnum):
-    """What the texts under a property may be; what stands below takes the greater of its own and its parent's."""
-
-    OTHER = 0
-    TAG = 1  # one of many, and it marks when it says so
-    MARKING = 2  # as a tag, and a bare level marks too
-    LEVEL = 3  # it names a level, or it means a restriction that we do not know
-    SKIPPED = 4
-
-
+# What the texts under a property may be; what stands below takes the greater of its own and its parent's. Plain numbers:
+# every property of every object is asked.
+_OTHER: Final = 0
+_TAG: Final = 1  # one of many, and it marks when it says so
+_IS_MARKING: Final = 2  # as a tag, and a bare level marks too
+_LEVEL: Final = 3  # it names a level, or it means a restriction that we do not know
+_SKIPPED: Final = 4
 _LEVEL_KEY: Final = re.compile(r"(?:^|[^a-z])tlp|traffic_?light")
 _MARKING_KEY: Final = re.compile(r"marking|^x_opencti_definition$")
 _TAG_KEY: Final = re.compile(r"(?:labels?|tags?)$")
 
 
-@lru_cache(maxsize=4096)
-def _kind_of(key: str) -> _Kind:
-    name = key.casefold()
+_KINDS: Final[dict[str, int]] = {}
+_MOST_KINDS: Final = 4096
+
+
+def _kind_of(key: str) -> int:
+    kind = _KINDS.get(key)
+    if kind is None:
+        kind = _kind_read(key.casefold())
+        if len(_KINDS) < _MOST_KINDS:  # a sender may make up as many names as it likes
+            _KINDS[key] = kind
+    return kind
+
+
+def _kind_read(name: str) -> int:
     if name in ("selectors", "lang", "object_refs", "object_ref"):
-        return _Kind.SKIPPED
+        return _SKIPPED
     if _LEVEL_KEY.search(name):
-        return _Kind.LEVEL
+        return _LEVEL
     if _MARKING_KEY.search(name):
-        return _Kind.MARKING
-    return _Kind.TAG if _TAG_KEY.search(name) else _Kind.OTHER
+        return _IS_MARKING
+    return _TAG if _TAG_KEY.search(name) else _OTHER
 
 
 def fixed_definition(stix_id: str) -> Mapping[str, Any] | None:
@@ -221,16 +229,16 @@ def read_markings(content: Mapping[str, Any]) -> Markings:
         found.marking(stix_id)
     defines = content.get("type") == "marking-definition"
     for key, value in content.items():
-        if key in ("id", "object_marking_refs", "granular_markings"):
+        if key in _READ_ALREADY or (defines and key not in ("labels", "x_opencti_definition")):
             continue
-        if defines and key not in ("labels", "x_opencti_definition"):
-            continue
+        kind = _kind_of(key)
         if type(value) is str:
-            found.text(value, _kind_of(key))
+            if kind or value.startswith(_MARKING):
+                found.text(value, kind)
             if key in _TITLES:
                 found.title(value)
-        elif isinstance(value, dict | list) or _kind_of(key) is _Kind.LEVEL:
-            found.walk(value, _kind_of(key))
+        elif kind == _LEVEL or isinstance(value, dict | list):
+            found.walk(value, kind)
     extensions = content.get("extensions")
     if isinstance(extensions, dict) and not defines:
         found.ids.update(extensions.keys() & FOREIGN_SCHEMES.keys())
@@ -264,32 +272,37 @@ class _Found:
         if "tlp" in start and (named := _TITLE.match(start)) is not None:
             self.level(_BY_TEXT[squeezed(named[1])])
 
-    def text(self, text: str, kind: _Kind) -> None:
+    def text(self, text: str, kind: int) -> None:
         if text.startswith(_MARKING):
-            if kind is not _Kind.SKIPPED and is_identifier(text):
+            if kind != _SKIPPED and is_identifier(text):
                 self.marking(text)
-        elif kind is not _Kind.OTHER and kind is not _Kind.SKIPPED:
+        elif kind not in (_OTHER, _SKIPPED):
             # What is too long for a tag is read as far as a tag goes: work stays linear, whatever a sender writes.
-            tag = text[:_LONGEST_TAG]
+            tag = folded(text[:_LONGEST_TAG])
             named = tlp_of_text(tag)
-            if named is None and kind is not _Kind.TAG:
-                bare = _BY_TEXT.get(squeezed(folded(tag)))
-                named = Tlp.RED if bare is None and kind is _Kind.LEVEL else bare
+            if named is None and kind != _TAG:
+                bare = _BY_TEXT.get(squeezed(tag))
+                named = Tlp.RED if bare is None and kind == _LEVEL else bare
             self.level(named)
-            if _HANDLING.search(folded(tag)) is not None:
-                self.tags.append(tag)
+            if _HANDLING.search(tag) is not None:
+                self.tags.append(text[:_LONGEST_TAG])
 
-    def walk(self, value: Any, kind: _Kind) -> None:
+    def walk(self, value: Any, kind: int) -> None:
         """Read everything below; what stands under a tag or a level is one, however deep."""
-        pending: list[tuple[Any, _Kind]] = [(value, kind)]
+        pending: list[tuple[Any, int]] = [(value, kind)]
         while pending:
             node, kind = pending.pop()
-            if isinstance(node, str):
-                self.text(node, kind)
-            elif isinstance(node, dict):
-                pending.extend((child, max(kind, _kind_of(key))) for key, child in node.items())
-            elif isinstance(node, list):
-                if kind is not _Kind.SKIPPED:
-                    pending.extend((child, kind) for child in node)
-            elif kind is _Kind.LEVEL and node is not None:
-                self.level(Tlp.RED)
+            if isinstance(node, dict):
+                children = [(child, max(kind, _kind_of(key))) for key, child in node.items()]
+            elif isinstance(node, list) and kind != _SKIPPED:
+                children = [(child, kind) for child in node]
+            else:
+                if kind == _LEVEL and node is not None:
+                    self.level(Tlp.RED)
+                continue
+            for child, own in children:
+                if type(child) is str:
+                    if own or child.startswith(_MARKING):
+                        self.text(child, own)
+                elif own == _LEVEL or isinstance(child, dict | list):
+                    pending.append((child, own))
