@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, ip_network
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.policy.making import context, subject
 
 from cert_exchange.errors import PolicyInvalid
@@ -269,3 +272,42 @@ def test_a_hundred_thousand_networks_are_read_and_looked_up():
     territories = Territories([territory], ())
     assert territories.of(subject("ipv4-addr", value="10.134.159.17")).kinds == {"own"}
     assert territories.of(subject("ipv4-addr", value="11.0.0.1")).kinds == {"third"}
+
+
+_VALUES = st.one_of(
+    st.sampled_from(["192.0.2.7", "192.0.2.200", "203.0.113.9", "100.64.0.1", "198.51.100.7"]),
+    st.integers(0, 2**32 - 1).map(lambda number: str(IPv4Address(number))),
+)
+_LAND = {
+    "own": [ip_network("192.0.2.0/24")],
+    "partner": [ip_network("203.0.113.0/24")],
+    "protected": [ip_network("192.0.2.128/25")],
+}
+
+
+def naive(value: str) -> set[str]:
+    found = {kind for kind, land in _LAND.items() if any(IPv4Address(value) in one for one in land)}
+    return found or {"third"}
+
+
+@given(
+    compared=st.lists(
+        st.tuples(st.sampled_from(["=", "IN", "ISSUBSET", "LIKE", "!=", ">", "MATCHES"]), _VALUES),
+        min_size=1,
+        max_size=5,
+    ),
+    bind=st.sampled_from([" AND ", " OR ", "] AND [", "] FOLLOWEDBY ["]),
+)
+def test_patterns_concern_what_their_values_do(compared: list[tuple[str, str]], bind: str):
+    """Whatever binds comparisons, each value counts as naively, and each that is not plain makes unknown."""
+    ending = {"IN": "('{}')", "LIKE": "'{}'", "MATCHES": "'^{}.*'"}
+    written = bind.join(
+        f"ipv4-addr:value {operator} {ending.get(operator, chr(39) + '{}' + chr(39)).format(value)}"
+        for operator, value in compared
+    )
+    found = concern(**pattern(f"[{written}]"))
+    plain = {"=", "IN", "ISSUBSET", "LIKE", "!="}
+    wanted = set().union(*(naive(value) for operator, value in compared if operator in plain))
+    if any(operator in {"!=", ">", "MATCHES"} for operator, _ in compared):
+        wanted.add("unknown")
+    assert found == wanted
