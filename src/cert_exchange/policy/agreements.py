@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final, Literal
@@ -17,7 +17,14 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
 from cert_exchange.policy.forms import Duration, Level, Plain
-from cert_exchange.policy.profiles import PERSON_TYPES, Breach, Forbidden, Profile, breaches_of
+from cert_exchange.policy.profiles import (
+    PERSON_TYPES,
+    Breach,
+    Forbidden,
+    Profile,
+    breaches_of,
+    signs_of,
+)
 from cert_exchange.policy.reading import Document, Path, fill_form, read_document, shown
 from cert_exchange.policy.spellings import (
     LEVEL_WORDS,
@@ -27,10 +34,19 @@ from cert_exchange.policy.spellings import (
     stix_type,
 )
 from cert_exchange.policy.spellings import text as one_line
+from cert_exchange.policy.subject import Subject
 from cert_exchange.stix.instants import parse_micros
 from cert_exchange.stix.markings import Tlp, read_markings
 
-__all__ = ["Agreement", "Breach", "Party", "breaches", "is_overdue", "parse_agreement"]
+__all__ = [
+    "Agreement",
+    "Breach",
+    "Party",
+    "breaches",
+    "breaches_by",
+    "is_overdue",
+    "parse_agreement",
+]
 
 Onward = Literal["never", "ask", "by marking"]
 """What the receiver may do with it towards third parties: nothing, ask first, or what the marking says."""
@@ -81,14 +97,20 @@ class Agreement:
     onward: Onward | None
 
 
-def breaches(
-    agreement: Agreement, content: Mapping[str, Any], level: Callable[[], Tlp | None] | None = None
-) -> tuple[Breach, ...]:
-    """Every clause of the content profile and the markings that a validated object breaks. Never raises.
+def breaches(agreement: Agreement, content: Mapping[str, Any]) -> tuple[Breach, ...]:
+    """Every clause of the content profile and the markings that a validated object breaks. Never raises."""
+    try:
+        level = read_markings(content).tlp
+    except Exception:  # noqa: BLE001 - whatever is wrong with its markings: unread counts as the narrowest circle
+        level = Tlp.RED
+    return breaches_of(agreement.profile, content, level=level, signs=signs_of(content))
 
-    `level` gives the TLP of the object where more is known of it than its content says.
-    """
-    return breaches_of(agreement.profile, content, level or (lambda: read_markings(content).tlp))
+
+def breaches_by(agreement: Agreement, subject: Subject) -> tuple[Breach, ...]:
+    """The same of an object whose facts were read: with what its marking definitions say, and found once for all."""
+    content = subject.content
+    signs = subject.noted(signs_of, lambda: signs_of(content))
+    return breaches_of(agreement.profile, content, level=subject.tlp, signs=signs)
 
 
 def is_overdue(agreement: Agreement, now: int) -> bool:

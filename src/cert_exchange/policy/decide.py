@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from cert_exchange.policy.agreements import Agreement, breaches
+from cert_exchange.policy.agreements import Agreement, breaches_by
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.expressions import ExpressionFailed
 from cert_exchange.policy.matching import Test, keys_of
@@ -222,7 +222,7 @@ def above_ceiling(ceiling: Ceiling, subject: Subject, *, own: bool, carried: boo
 
 def breaking(agreement: Agreement, subject: Subject) -> Deny | None:
     """The denial for what breaks the content profile of an agreement, or None."""
-    found = breaches(agreement, subject.content, lambda: subject.tlp)
+    found = breaches_by(agreement, subject)
     if not found:
         return None
     reasons = "; ".join(f"{one.clause}: {one.reason}" for one in found[:3])

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -24,6 +24,10 @@ class Forbidden(StrEnum):
     PAYLOADS = "payloads"
     PERSONS = "persons"
     UNNUMBERED = "unnumbered vulnerabilities"
+
+
+Signs = tuple[tuple[Forbidden, str], ...]
+"""What was found of what can be forbidden, each with its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Breach:
 
 PERSON_TYPES: Final = frozenset({"user-account", "email-addr"})
 _NEEDED_BY_OTHERS: Final = frozenset({"marking-definition", "identity"})
+_TELLING: Final = PERSON_TYPES | {"identity", "email-message"}
+_NESTING: Final = (dict, list)  # the union of the two takes three times as long to ask for
 _NO_PERSON: Final = frozenset({"group", "system", "organization", "class"})
 _PUBLIC_NUMBER: Final = re.compile(
     r"(?i)(?:CVE-\d{4}-\d{4,19}|EUVD-\d{4}-\d{4,19}|GHSA(?:-[0-9a-z]{4}){3}|BDU:\d{4}-\d{5}|CNVD-\d{4}-\d{4,19}"
@@ -59,22 +65,29 @@ _PERSON_WORDS: Final = re.compile(
 
 
 def breaches_of(
-    profile: Profile, content: Mapping[str, Any], level: Callable[[], Tlp | None]
+    profile: Profile, content: Mapping[str, Any], *, level: Tlp | None, signs: Signs
 ) -> tuple[Breach, ...]:
     """Every clause that a validated object breaks, in the order of the file; none: it may be exchanged.
 
-    `level` gives its TLP and is only called where the profile asks for it.
-
-    Never raises: what cannot be read is a breach.
+    `level` is its TLP, `signs` are what `signs_of` finds in it. Never raises: what cannot be read is a breach.
     """
     try:
-        return tuple(_breaches(profile, content, level))
+        return tuple(_breaches(profile, content, level, signs))
     except Exception as error:  # noqa: BLE001 - odd custom content: unread is not exchanged, and its batch goes on
         return (Breach("profile", f"it cannot be read ({type(error).__name__})"),)
 
 
+def signs_of(content: Mapping[str, Any]) -> Signs:
+    """What an object holds that a profile can forbid, whatever the profile: found once for all audiences. Never raises."""
+    try:
+        return tuple(dict.fromkeys(_signs(content)))
+    except Exception as error:  # noqa: BLE001 - as above: what cannot be read counts as all of it
+        said = f"cannot be read ({type(error).__name__})"
+        return tuple((clause, said) for clause in Forbidden)
+
+
 def _breaches(
-    profile: Profile, content: Mapping[str, Any], level: Callable[[], Tlp | None]
+    profile: Profile, content: Mapping[str, Any], level: Tlp | None, signs: Signs
 ) -> Iterator[Breach]:
     kind = str(content.get("type"))
     free = kind in _NEEDED_BY_OTHERS
@@ -84,57 +97,53 @@ def _breaches(
         for name in (profile.required or {}).get(kind, ()):
             if content.get(name) in (None, "", []) and content.get("revoked") is not True:
                 yield Breach("profile.required", f"{kind} needs {name}")
-    if profile.forbidden:
-        yield from _forbidden(profile.forbidden, kind, content)
+    for clause, found in signs:
+        if clause in profile.forbidden:
+            yield Breach(f"profile.forbidden, {clause.value}", f"{kind} {found}")
     if profile.tlp is not None or not profile.unmarked:
-        yield from _markings(profile, kind, level(), free=free)
+        yield from _markings(profile, kind, level, free=free)
 
 
-def _forbidden(
-    forbidden: frozenset[Forbidden], kind: str, content: Mapping[str, Any]
-) -> Iterator[Breach]:
-    if Forbidden.UNNUMBERED in forbidden and kind == "vulnerability" and not _is_numbered(content):
-        yield _forbidding(Forbidden.UNNUMBERED, f"{kind} has no public number, such as a CVE id")
-    if Forbidden.PAYLOADS in forbidden:
-        for found in dict.fromkeys(_payloads(content)):
-            yield _forbidding(Forbidden.PAYLOADS, f"{kind} holds {found}")
-    if Forbidden.PERSONS in forbidden:
-        for found in dict.fromkeys(_persons(content)):
-            yield _forbidding(Forbidden.PERSONS, f"{kind} {found}")
-
-
-def _forbidding(clause: Forbidden, reason: str) -> Breach:
-    return Breach(f"profile.forbidden, {clause.value}", reason)
-
-
-def _payloads(content: Mapping[str, Any]) -> Iterator[str]:
+def _signs(content: Mapping[str, Any]) -> Iterator[tuple[Forbidden, str]]:
+    if content.get("type") == "vulnerability" and not _is_numbered(content):
+        yield Forbidden.UNNUMBERED, "has no public number, such as a CVE id"
     for part in _parts(content):
         if "payload_bin" in part:
-            yield "a payload (payload_bin)"
-        if part.get("type") == "email-message":
-            multipart = part.get("body_multipart")
-            bodies = [one.get("body") for one in multipart] if multipart is not None else []
-            if part.get("body") is not None or any(one is not None for one in bodies):
-                yield "the body of a message"
-    pattern = _pattern(content)
-    message = "email-message" in pattern and _BODY_WORDS.search(pattern) is not None
-    if message or "payload_bin" in pattern:
-        yield "a pattern about payloads"
+            yield Forbidden.PAYLOADS, "holds a payload (payload_bin)"
+        inner = part.get("type")
+        if isinstance(inner, str) and inner in _TELLING and (sign := _sign(inner, part)):
+            yield sign
+    pattern = content.get("pattern")
+    if isinstance(pattern, str):
+        yield from _signs_of_pattern(pattern.casefold())
 
 
-def _persons(content: Mapping[str, Any]) -> Iterator[str]:
-    for part in _parts(content):
-        kind = part.get("type")
-        if kind in PERSON_TYPES:
-            yield "is about persons" if part is content else f"holds {kind}, which is about persons"
-        elif kind == "identity":
-            said = part.get("identity_class")
-            if said == "individual":
-                yield "is a person"
-            elif said not in _NO_PERSON:
-                yield "does not say that it is no person; give its identity_class"
-    if _PERSON_WORDS.search(_pattern(content)) is not None:
-        yield "has a pattern about persons"
+def _sign(kind: str, part: Mapping[str, Any]) -> tuple[Forbidden, str] | None:
+    """What one object, embedded or not, holds of what can be forbidden."""
+    if kind == "email-message":
+        multipart = part.get("body_multipart")
+        bodies = [one.get("body") for one in multipart] if multipart is not None else []
+        if part.get("body") is not None or any(one is not None for one in bodies):
+            return Forbidden.PAYLOADS, "holds the body of a message"
+        return None
+    if kind != "identity":
+        return Forbidden.PERSONS, f"is about persons ({kind})"
+    said = part.get("identity_class")
+    if said == "individual":
+        return Forbidden.PERSONS, "is about a person (identity)"
+    if said not in _NO_PERSON:
+        return Forbidden.PERSONS, "does not say that it is no person; give its identity_class"
+    return None
+
+
+def _signs_of_pattern(pattern: str) -> Iterator[tuple[Forbidden, str]]:
+    if "payload_bin" in pattern or (
+        "email-message" in pattern and _BODY_WORDS.search(pattern) is not None
+    ):
+        yield Forbidden.PAYLOADS, "has a pattern about payloads"
+    named = "_ref" in pattern or "user-account" in pattern or "email-addr" in pattern
+    if named and _PERSON_WORDS.search(pattern) is not None:
+        yield Forbidden.PERSONS, "has a pattern about persons"
 
 
 def _is_numbered(content: Mapping[str, Any]) -> bool:
@@ -153,22 +162,17 @@ def _markings(profile: Profile, kind: str, level: Tlp | None, *, free: bool) -> 
         )
 
 
-def _parts(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _parts(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The object and every mapping inside it."""
-    yield content
-    left: list[Any] = [value for value in content.values() if isinstance(value, dict | list)]
+    found: list[Mapping[str, Any]] = [content]
+    left: list[Any] = [value for value in content.values() if isinstance(value, _NESTING)]
     while left:
         value = left.pop()
         if isinstance(value, dict):
-            yield value
-            left.extend(inner for inner in value.values() if isinstance(inner, dict | list))
-        else:
-            left.extend(inner for inner in value if isinstance(inner, dict | list))
-
-
-def _pattern(content: Mapping[str, Any]) -> str:
-    pattern = content.get("pattern")
-    return pattern.casefold() if isinstance(pattern, str) else ""
+            found.append(value)
+            value = value.values()
+        left += [inner for inner in value if isinstance(inner, _NESTING)]
+    return found
 
 
 def _spelled(level: Tlp) -> str:

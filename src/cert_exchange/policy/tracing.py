@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cert_exchange.policy.agreements import breaches
+from cert_exchange.policy.agreements import breaches_by
 from cert_exchange.policy.decide import (
     Context,
     above_ceiling,
@@ -162,7 +162,7 @@ def _agreement(policy: Policy, subject: Subject) -> Iterator[Step]:
     agreed = policy.agreed
     if agreed is None:
         return
-    found_ = breaches(agreed, subject.content, lambda: subject.tlp)
+    found_ = breaches_by(agreed, subject)
     broken = tuple(Step(one.clause, "broken", one.reason) for one in found_)
     found = "it keeps to the content profile" if not broken else "it breaks the content profile"
     asked = f"agreement with {agreed.partner}"

@@ -143,6 +143,19 @@ def test_persons_are_found_wherever_they_are(kind: str, content: dict[str, Any])
     assert broken("{forbidden: [persons]}", kind, **content) != []
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "[ipv4-addr:value = '198.51.100.7']",
+        "[domain-name:resolves_to_refs[*].value = '198.51.100.7']",
+        "[ipv4-addr:belongs_to_refs[*].number = 64500]",
+        "[network-traffic:src_ref.value = '198.51.100.7']",
+    ],
+)
+def test_hosts_are_no_persons(pattern: str):
+    assert broken("{forbidden: persons}", "indicator", pattern=pattern) == []
+
+
 def test_organizations_are_no_persons():
     assert broken("{forbidden: persons}", "identity", identity_class="organization") == []
     assert (
