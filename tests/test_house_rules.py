@@ -22,6 +22,7 @@ SMALL = {
     "cli/keeping.py": "two commands",
     "cli/ledger.py": "one command",
     "logs.py": "one set-up",
+    "policy/expressions/patterns.py": "the door to one engine",
     "services/doctoring/findings.py": "one value that two rooms make",
     "services/policies/companions.py": "one sentence: the files that a policy names are read",
     "services/ledger/recording.py": "write and seal, which every service needs; verifying has its own room",

@@ -133,7 +133,7 @@ class _Generator(GenerateJsonSchema):
     def handle_invalid_for_json_schema(
         self,
         schema: CoreSchema,  # noqa: ARG002 - pydantic's own signature
-        error_info: str,  # noqa: ARG002 - as above
+        error_info: str,  # noqa: ARG002 - pydantic's own signature
     ) -> JsonSchemaValue:
         """Anything may stand here, as far as pydantic knows."""
         return {}

@@ -98,7 +98,9 @@ def test_what_holds(when: str, content: dict[str, Any]):
         ("object.a.exists(type, true)", "type has a meaning already"),
         ("object.a.exists(x, x.y)", "exists needs truth values"),
         ("object.name.matches(object.description)", "matches takes a pattern in quotes"),
-        ("object.name.matches('(')", "the pattern '(' cannot be read"),
+        ("object.name.matches('(')", "the pattern '(' cannot be read, or is too large"),
+        ("object.name.matches('(?=x)')", "the pattern '(?=x)' cannot be read"),
+        ("object.name.matches('(a{1000}){1000}')", "or is too large"),
         ("has(object)", "has asks for a property"),
         ("has('x')", "has asks for a property"),
         ("object.name.startsWith('a', 'b')", "startsWith takes one text"),
@@ -169,6 +171,26 @@ def test_reasons_hold_no_values_of_the_object():
         with pytest.raises(ExpressionFailed) as caught:
             asked(when, name="SECRET-VALUE")
         assert "SECRET" not in str(caught.value), when
+
+
+def test_no_text_makes_a_pattern_slow():
+    """Patterns that engines with backtracking hang on take milliseconds for a text of a megabyte."""
+    what = subject(name="a" * 1_000_000, description="x" * 1_000_000)
+    for pattern in ("^(a+)+b$", "(a|aa)+$y", "(.*)*z", r"^(\\w+\\s?)*$!"):
+        start = time.perf_counter()
+        assert not Expression(f"object.name.matches('{pattern}')").holds(what, "indicators")
+        assert time.perf_counter() - start < 1
+
+
+def test_a_pattern_is_looked_for_anywhere_and_only_in_texts(caplog: pytest.LogCaptureFixture):
+    """As CEL says; two patterns in one expression, quotes and escapes as written."""
+    both = r"""object.name.matches("b\\.c") && !object.name.matches('^b')"""
+    assert asked(both, name="ab.cd")
+    assert not asked(both, name="abxcd")
+    assert not asked(both, name="b.c")
+    with pytest.raises(ExpressionFailed, match="does not take this value"):
+        asked(both, name=["ab.cd"])
+    assert caplog.records == []  # the evaluator would log each failure; explain and the decision say it
 
 
 def said(rules: str, **content: Any) -> Decision:

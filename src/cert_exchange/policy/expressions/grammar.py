@@ -38,8 +38,8 @@ class Reading:
     """properties of `object` that it names"""
     whole: bool = False
     """whether it looks at `object` otherwise than by naming a property"""
-    patterns: list[str] = field(default_factory=list)
-    """the literals of `matches`, as written"""
+    patterns: list[tuple[Token, Token]] = field(default_factory=list)
+    """each `matches` and the literal that it takes"""
 
 
 def read_expression(text: str, names: Mapping[str, Kind]) -> Reading:
@@ -191,7 +191,7 @@ class _Reader:
         if name.text == "matches":
             if literal.sort != "text" or self._tokens[self._at - 2] is not literal:
                 self._refuse("matches takes a pattern in quotes, so that it can be checked", name)
-            self.reading.patterns.append(literal.text)
+            self.reading.patterns.append((name, literal))
         return METHODS[name.text]
 
     def _macro(self, name: Token, of: Kind) -> Kind:
