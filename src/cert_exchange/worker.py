@@ -26,7 +26,7 @@ from cert_exchange import errors, logs
 from cert_exchange.node import Node, open_node
 from cert_exchange.services import ledger, syncing
 from cert_exchange.services.holding import release_due
-from cert_exchange.services.policies import continue_gains
+from cert_exchange.services.policies import continue_gains, remind
 from cert_exchange.services.publishing import forget_submissions
 from cert_exchange.services.timekeeping import accept_clock
 from cert_exchange.store.channels import Channel, Direction
@@ -37,6 +37,7 @@ TICK_SECONDS: Final = 1.0
 GRACE_SECONDS: Final = 10.0
 GAIN_PARTS_A_TICK: Final = 4
 _TIDY_TICKS: Final = 600
+_DAILY_TICKS: Final = 86_400
 _LEDGER_TICKS: Final = 3
 
 Key = tuple[Direction, int]
@@ -78,6 +79,8 @@ class Worker:
             self._step("seal", lambda: ledger.seal(self._node))
         if number % _TIDY_TICKS == 0:
             self._step("submissions", lambda: forget_submissions(self._node))
+        if number % _DAILY_TICKS == 0:
+            self._step("agreements", lambda: remind(self._node))
 
     def _step(self, name: str, work: Callable[[], object]) -> None:
         """Run a step; say once what keeps it from working, and once when it works again."""

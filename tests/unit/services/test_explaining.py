@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from sqlalchemy import update
 from tests.scenes import (
     B_IDENTITY,
@@ -389,5 +390,16 @@ def test_an_overdue_review_is_told(scene: Scene) -> None:
     found = [one for one in doctoring.examine(scene.node) if "agreement" in one.finding]
     assert [(one.grade, one.about) for one in found] == [("note", "partner b")]
     assert "reviewed by 2020-01-01" in found[0].finding
+    with structlog.testing.capture_logs() as lines:
+        assert policies.remind(scene.node) == 1
+    assert [(one["event"], one["partner"]) for one in lines] == [("agreement-overdue", "b")]
     scene.publish(indicator("unsure"))
     assert scene.names("b") == []
+
+
+def test_check_warns_of_an_overdue_review(scene: Scene) -> None:
+    """At the line that names the agreement, and it can be applied all the same."""
+    text = TEXT.format(partner="b", more="agreement: agreements/b.yaml\n")
+    beside = {"agreements/b.yaml": AGREEMENT % "2020-01-01"}
+    warning = policies.check(scene.node, text, file="b.yaml", companions=beside).warnings[-1]
+    assert str(warning).startswith("b.yaml:4:12: its agreement was to be reviewed by 2020-01-01")

@@ -2,7 +2,7 @@
 
 from cert_exchange.policy.schema import policy_schema
 from cert_exchange.policy.tracing import Step
-from cert_exchange.services.policies.agreeing import Agreed, agreements
+from cert_exchange.services.policies.agreeing import Agreed, agreements, remind
 from cert_exchange.services.policies.applying import (
     Applied,
     Checked,
@@ -62,6 +62,7 @@ __all__ = [
     "policy_files",
     "policy_schema",
     "preview",
+    "remind",
     "restore",
     "sees",
     "sees_around",

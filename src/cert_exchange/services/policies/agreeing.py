@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from cert_exchange.node import Node
 from cert_exchange.policy.agreements import Agreement, is_overdue
 from cert_exchange.services.releasing.evaluating import plans_for
 from cert_exchange.store import releases
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,14 @@ def agreements(node: Node) -> list[Agreed]:
             key = (policy.agreed.partner, policy.name)
             found[key] = _agreed(policy.agreed, policy.name, policy.agreement, now=now)
     return [found[key] for key in sorted(found)]
+
+
+def remind(node: Node) -> int:
+    """Write a warning into the log for each agreement whose review is overdue; how many. The worker does so daily."""
+    overdue = [one for one in agreements(node) if one.overdue]
+    for one in overdue:
+        _log.warning("agreement-overdue", partner=one.partner, policy=one.policy, review=one.review)
+    return len(overdue)
 
 
 def _agreed(agreement: Agreement, policy: str, file: str, *, now: int) -> Agreed:

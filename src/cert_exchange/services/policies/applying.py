@@ -21,6 +21,7 @@ from uuid import uuid4
 
 from cert_exchange.errors import PolicyInvalid, PolicyWidens, Problem
 from cert_exchange.node import Node
+from cert_exchange.policy.agreements import is_overdue
 from cert_exchange.policy.companions import Companions, digest_of
 from cert_exchange.policy.document import (
     Policy,
@@ -109,7 +110,12 @@ def check(
             )
     if problems:
         raise PolicyInvalid(tuple(problems))
-    return Checked(policy, warnings_of_policy(policy, file), companions)
+    warnings = warnings_of_policy(policy, file)
+    if policy.agreed is not None and is_overdue(policy.agreed, node.now()):
+        place = policy.places.get(("agreement",), (0, 0))
+        said = f"its agreement was to be reviewed by {policy.agreed.review}: it binds all the same"
+        warnings += (Problem(file, *place, said),)
+    return Checked(policy, warnings, companions)
 
 
 def weigh(
