@@ -162,6 +162,25 @@ def test_no_answer_denies_and_says_why(when: str, content: dict[str, Any]):
             assert told.missed[0].startswith("when (no answer: ")
 
 
+class PanicError(BaseException):
+    """As PyO3 has it: a panic in Rust is no Exception."""
+
+
+class Panicking:
+    """The evaluator as it fails when its own code is wrong: what it raises is no Exception."""
+
+    def execute(self, context: object) -> object:
+        raise PanicError("SECRET-VALUE")
+
+
+def test_a_panic_of_the_evaluator_denies():
+    """It ends neither the decision nor the batch."""
+    broken = Expression("has(object.x)")
+    broken._program = Panicking()
+    with pytest.raises(ExpressionFailed, match="does not take this value"):
+        broken.holds(subject(), "indicators")
+
+
 def test_reasons_hold_no_values_of_the_object():
     """They go to the log; a secret in the object does not."""
     for when in ("object.name + 1 == 2", "object.name.size() + object.name == 2", "int(object.name) == 1",
@@ -190,7 +209,9 @@ def test_a_pattern_is_looked_for_anywhere_and_only_in_texts(caplog: pytest.LogCa
     assert not asked(both, name="b.c")
     with pytest.raises(ExpressionFailed, match="does not take this value"):
         asked(both, name=["ab.cd"])
-    assert caplog.records == []  # the evaluator would log each failure; explain and the decision say it
+    assert (
+        caplog.records == []
+    )  # the evaluator would log each failure; explain and the decision say it
 
 
 def said(rules: str, **content: Any) -> Decision:

@@ -100,7 +100,9 @@ class Expression:
         try:
             given: _Given = subject.noted(_Given, _Given)
             answer = self._program.execute(self._told(given, subject, collection))
-        except Exception as error:  # noqa: BLE001 - a foreign evaluator: whatever it lets out means that there is no answer
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a foreign evaluator, whose panics are no Exception: there is no answer
             raise ExpressionFailed(_said(error, self.text)) from None
         if answer is True or answer is False:
             return answer
@@ -193,7 +195,7 @@ def _first(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)[:200]
 
 
-def _said(error: Exception, text: str = "") -> str:
+def _said(error: BaseException, text: str = "") -> str:
     """The reason in words of ours where the evaluator's could hold a value of the object."""
     match error:
         case KeyError():
