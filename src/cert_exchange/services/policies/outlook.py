@@ -5,7 +5,7 @@
 2. The end is the one that `releasing.closing` reaches part by part: the greatest fixed point of "all allowed, less those
    with a required reference outside", then the identities and marking definitions that the rest needs.
 3. Rows come in the order of their ids, an id's versions from the oldest to the newest, as `Pool` has them.
-4. It knows numbers only: who fills it judges, who reads it gives names.
+4. It knows numbers only, in four bytes each: who fills it judges, who reads it gives names.
 """
 
 from __future__ import annotations
@@ -58,14 +58,6 @@ class Kind(IntEnum):
     CHANGED = 3
 
 
-class Row(NamedTuple):
-    """One version in one view: by the view's place in the plan, and the number of the rule that answers."""
-
-    view: int
-    standing: Standing
-    rule: int
-
-
 class Fate(NamedTuple):
     """What happens to an id in a view, and the number of the rule that does it."""
 
@@ -96,21 +88,21 @@ class Outlook:
     by_need: int
     about: bytearray = field(default_factory=bytearray)
     """by number of the id: About"""
-    _idents: array[int] = field(default_factory=lambda: array("q"))
-    _numbers: array[int] = field(default_factory=lambda: array("q"))
-    _origins: array[int] = field(default_factory=lambda: array("q"))
+    _idents: array[int] = field(default_factory=lambda: array("I"))
+    _numbers: array[int] = field(default_factory=lambda: array("I"))
+    _origins: array[int] = field(default_factory=lambda: array("I"))
     _traits: bytearray = field(default_factory=bytearray)
     """of a version: 1 a cyber-observable, 2 the same version as the one before, of another origin"""
-    _refs: array[int] = field(default_factory=lambda: array("q", [0]))
-    _rows: array[int] = field(default_factory=lambda: array("q", [0]))
+    _refs: array[int] = field(default_factory=lambda: array("I", [0]))
+    _rows: array[int] = field(default_factory=lambda: array("I", [0]))
     """where a version's references and rows begin; the next one's beginning is their end"""
-    _targets: array[int] = field(default_factory=lambda: array("q"))
+    _targets: array[int] = field(default_factory=lambda: array("I"))
     _roles: bytearray = field(default_factory=bytearray)
-    _version: array[int] = field(default_factory=lambda: array("q"))
+    _version: array[int] = field(default_factory=lambda: array("I"))
     _view: array[int] = field(default_factory=lambda: array("H"))
     _standing: bytearray = field(default_factory=bytearray)
     _rule: array[int] = field(default_factory=lambda: array("H"))
-    _first: array[int] = field(default_factory=lambda: array("q"))
+    _first: array[int] = field(default_factory=lambda: array("I"))
     """by number of the id: its first version's place + 1, 0 where there is none"""
     _support: array[int] = field(default_factory=lambda: array("I"))
     """by number of the id: how many rows make it visible"""
@@ -119,16 +111,22 @@ class Outlook:
     _key: str = ""
     """of the version that was added last"""
 
-    def tell(self, ident: int, about: About) -> None:
-        """Say what is known of an id: of every one that a row or a reference names."""
+    def tell(self, ident: int, about: int) -> None:
+        """Say what is known of an id (About): of every one that a row or a reference names."""
         if ident >= len(self.about):
             self.about.extend(bytes(ident + 1 - len(self.about)))
         self.about[ident] = about
 
     def add(
-        self, version: Version, references: Iterable[tuple[int, int]], rows: Sequence[Row]
+        self,
+        version: Version,
+        references: Iterable[tuple[int, int]],
+        rows: Iterable[tuple[int, int, int]],
     ) -> None:
-        """A version with what it refers to, and how it stands in each view that it may have to do with."""
+        """A version with what it refers to, and how it stands in each view that it may have to do with.
+
+        A row is the view's place in the plan, Standing, and the number of the rule that answers.
+        """
         place = len(self._idents)
         again = 0
         if place and self._idents[-1] == version.ident and self._key == version.version_key:
@@ -154,7 +152,7 @@ class Outlook:
         """Find what stays when every reference has been followed."""
         size = max(len(self.about), max(self._targets, default=0) + 1)
         self.about.extend(bytes(size - len(self.about)))
-        self._first = array("q", bytes(8 * size))
+        self._first = array("I", bytes(4 * size))
         for place in range(len(self._idents) - 1, -1, -1):
             self._first[self._idents[place]] = place + 1
         self._support = array("I", bytes(4 * size))
@@ -219,12 +217,12 @@ class Outlook:
 
     def _turned(self) -> tuple[array[int], array[int]]:
         """By target: the versions that refer to it, and where each target's begin."""
-        counts = array("q", bytes(8 * (len(self.about) + 1)))
+        counts = array("I", bytes(4 * (len(self.about) + 1)))
         for target in self._targets:
             counts[target + 1] += 1
-        heads = array("q", accumulate(counts))
-        places = array("q", heads)
-        sources = array("q", bytes(8 * len(self._targets)))
+        heads = array("I", accumulate(counts))
+        places = array("I", heads)
+        sources = array("I", bytes(4 * len(self._targets)))
         for place in range(len(self._idents)):
             for at in range(self._refs[place], self._refs[place + 1]):
                 target = self._targets[at]

@@ -9,14 +9,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from cert_exchange.node import Node
 from cert_exchange.policy.decide import Hold
 from cert_exchange.policy.document import Policy
-from cert_exchange.services.policies.outlook import Kind, Outlook, Row
+from cert_exchange.services.policies.outlook import Kind, Outlook
 from cert_exchange.services.policies.standing import known, standings
 from cert_exchange.services.releasing.evaluating import Plan, Pool, plan_of
 from cert_exchange.services.releasing.judging import Judge
@@ -24,10 +24,11 @@ from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import policies as policy_rows
 from cert_exchange.store import releases
 from cert_exchange.store import versions as version_rows
-from cert_exchange.store.database import Transaction
-from cert_exchange.store.releases import Audience, Head, Sharing
+from cert_exchange.store.releases import Audience, Head, Live, Sharing
 
 PART: Final = 800
+GROUP: Final = 3
+"""So many policies are looked at in one reading: their rows are in memory together."""
 SAMPLES: Final = 5
 Progress = Callable[[int, int | None], None]
 ChangeKind = Literal["gained", "lost", "changed"]
@@ -102,32 +103,69 @@ def preview(
 
     `samples` is how many ids are named for each rule. Raises StoreError.
     """
+    return previews(node, [policy], samples=samples, progress=progress)[0]
+
+
+def previews(
+    node: Node,
+    policies: Sequence[Policy],
+    *,
+    samples: int = SAMPLES,
+    progress: Progress | None = None,
+) -> tuple[Preview, ...]:
+    """The same of several policies, each by itself; every object is read once for GROUP of them."""
+    told: list[Preview] = []
+    for start in range(0, len(policies), GROUP):
+        told += _together(node, policies[start : start + GROUP], samples, progress)
+    return tuple(told)
+
+
+def _together(
+    node: Node, policies: Sequence[Policy], samples: int, progress: Progress | None
+) -> list[Preview]:
     with node.database.reading() as conn:
-        active = policy_rows.active(conn, policy.name)
-        sharing = _seated(releases.read_sharing(conn), policy)
+        present = releases.read_sharing(conn)
+        in_force = {one.name: one.version for one in policy_rows.in_force(conn)}
         total = version_rows.count_after(conn, 0)
-    audiences = [one for one in sharing.audiences if one.policy == policy.name]
-    prospects: list[Prospect] = []
-    for index, audience in enumerate(audiences):
-
-        def moved(done: int, start: int = index * total) -> None:
-            if progress is not None:
-                progress(start + done, len(audiences) * total)
-
-        plan = plan_of(audience, policy, sharing)
-        if plan.views:
-            prospects += _prospects(node, plan, sharing, samples=samples, moved=moved)
-    return Preview(
-        policy.name,
-        None if active is None else active.version,
-        tuple(prospects),
-        gained=sum(one.gained for one in prospects),
-        lost=sum(one.lost for one in prospects),
-        changed=sum(one.changed for one in prospects),
-    )
+    sides = [[_Side(plan) for plan in _plans(present, policy)] for policy in policies]
+    every = [side for those in sides for side in those]
+    views = tuple(view for side in every for view in side.plan.view_ids)
+    now = node.now()
+    after, done = 0, 0
+    while True:
+        with node.database.reading() as conn:
+            idents = version_rows.idents_after(conn, after=after, limit=PART)
+            if not idents:
+                break
+            pool = Pool(conn, present.partners, views)
+            done += _look(pool, every, idents, now=now)
+        after = idents[-1]
+        if progress is not None:
+            progress(done, total)
+    told = []
+    for policy, those in zip(policies, sides, strict=True):
+        prospects = [one for side in those for one in side.prospects(node, samples)]
+        told.append(
+            Preview(
+                policy.name,
+                in_force.get(policy.name),
+                tuple(prospects),
+                gained=sum(one.gained for one in prospects),
+                lost=sum(one.lost for one in prospects),
+                changed=sum(one.changed for one in prospects),
+            )
+        )
+    return told
 
 
 # -- who will be there -------------------------------------------------------------------------------------------------
+
+
+def _plans(present: Sharing, policy: Policy) -> list[Plan]:
+    """The policy's audiences as they will be, those without any collection aside."""
+    seated = _seated(present, policy)
+    plans = [plan_of(audience, policy, seated) for audience in seated.audiences]
+    return [plan for plan in plans if plan.views]
 
 
 def _seated(sharing: Sharing, policy: Policy) -> Sharing:
@@ -168,83 +206,107 @@ def _newcomers(number: int, name: str, policy: str, members: Mapping[int, str]) 
 # -- one audience ------------------------------------------------------------------------------------------------------
 
 
-def _prospects(
-    node: Node, plan: Plan, sharing: Sharing, *, samples: int, moved: Callable[[int], None]
-) -> list[Prospect]:
-    rules = _Names()
-    outlook = Outlook(
-        dangling=plan.policy is not None and plan.policy.unresolved == "allow",
-        by_reference=rules.number("reference"),
-        by_need=rules.number("carried"),
-    )
-    collections = list(plan.views)
-    tallies = [_Tally() for _ in collections]
-    now = node.now()
-    after, done = 0, 0
-    while True:
+class _Side:
+    """One audience: what is found of it, part by part, and what is told of it in the end."""
+
+    __slots__ = ("outlook", "plan", "rules", "tallies")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.rules = _Names()
+        self.outlook = Outlook(
+            dangling=plan.policy is not None and plan.policy.unresolved == "allow",
+            by_reference=self.rules.number("reference"),
+            by_need=self.rules.number("carried"),
+        )
+        self.tallies = [_Tally() for _ in plan.views]
+
+    def take(self, judge: Judge, idents: Sequence[int], lines: Mapping[int, list[Live]]) -> None:
+        """Judge a part of the ids, and keep of it what the end depends on."""
+        pool, rules, outlook = judge.pool, self.rules, self.outlook
+        places = {view: place for place, view in enumerate(self.plan.view_ids)}
+        for ident in idents:
+            live = {(line.view, line.object): line for line in lines[ident] if line.view in places}
+            decisions = {}
+            held = set()
+            for version, _, view, decision in judge.verdicts(ident, live):
+                decisions[view, version.id] = decision
+                if isinstance(decision, Hold):
+                    held.add(view)
+            for view in held:
+                self.tallies[places[view]].held += 1
+            carried = pool.is_carried_type(ident)
+            if not decisions and not live and not carried:
+                continue
+            rows = standings(judge, ident, decisions, live, carried=carried)
+            for version in pool.by_ident[ident]:
+                mine = rows.get(version.id)
+                if mine:
+                    outlook.add(
+                        version,
+                        pool.references.get(version.id, ()),
+                        [(place, standing, rules.number(rule)) for place, standing, rule in mine],
+                    )
+
+    def prospects(self, node: Node, samples: int) -> list[Prospect]:
+        """Follow references to the end, and count."""
+        self.outlook.settle()
+        for ident, view, kind, rule in self.outlook.fates():
+            tally = self.tallies[view]
+            tally.objects[kind] += 1
+            if kind is not Kind.KEPT:
+                tally.by_rule[kind, rule] = tally.by_rule.get((kind, rule), 0) + 1
+                named = tally.samples.setdefault((kind, rule), [])
+                if len(named) < samples:
+                    named.append(ident)
+        for _, view in set(self.outlook.waiting()):
+            self.tallies[view].waiting += 1
+        named = [one for tally in self.tallies for those in tally.samples.values() for one in those]
         with node.database.reading() as conn:
-            idents = version_rows.idents_after(conn, after=after, limit=PART)
-            if not idents:
-                break
-            done += _look(conn, plan, sharing, outlook, rules, tallies, idents, now=now)
-        after = idents[-1]
-        moved(done)
-    outlook.settle()
-    for ident, view, kind, rule in outlook.fates():
-        tally = tallies[view]
-        tally.objects[kind] += 1
-        if kind is not Kind.KEPT:
-            tally.by_rule[kind, rule] = tally.by_rule.get((kind, rule), 0) + 1
-            named = tally.samples.setdefault((kind, rule), [])
-            if len(named) < samples:
-                named.append(ident)
-    for _, view in set(outlook.waiting()):
-        tallies[view].waiting += 1
-    wanted = {ident for tally in tallies for named in tally.samples.values() for ident in named}
-    with node.database.reading() as conn:
-        texts = version_rows.stix_ids(conn, wanted)
-    return [
-        _told(plan, collection, tally, rules, texts)
-        for collection, tally in zip(collections, tallies, strict=True)
-    ]
+            texts = version_rows.stix_ids(conn, named)
+        return [
+            self._told(collection, tally, texts)
+            for collection, tally in zip(self.plan.views, self.tallies, strict=True)
+        ]
 
-
-def _told(
-    plan: Plan, collection: int, tally: _Tally, rules: _Names, texts: Mapping[int, str]
-) -> Prospect:
-    changes = [
-        Change(
-            _KINDS[kind],
-            rules.names[rule],
-            count,
-            tuple(texts[ident] for ident in tally.samples[kind, rule]),
+    def _told(self, collection: int, tally: _Tally, texts: Mapping[int, str]) -> Prospect:
+        names = self.rules.names
+        changes = [
+            Change(
+                _KINDS[kind],
+                names[rule],
+                count,
+                tuple(texts[ident] for ident in tally.samples[kind, rule]),
+            )
+            for (kind, rule), count in sorted(
+                tally.by_rule.items(), key=lambda item: (item[0][0], -item[1], names[item[0][1]])
+            )
+        ]
+        return Prospect(
+            self.plan.audience.name,
+            tuple(sorted(self.plan.audience.members.values())),
+            self.plan.labels[collection],
+            gained=tally.objects[Kind.GAINED],
+            lost=tally.objects[Kind.LOST],
+            changed=tally.objects[Kind.CHANGED],
+            kept=tally.objects[Kind.KEPT],
+            waiting=tally.waiting,
+            held=tally.held,
+            changes=tuple(changes),
         )
-        for (kind, rule), count in sorted(
-            tally.by_rule.items(), key=lambda item: (item[0][0], -item[1], rules.names[item[0][1]])
-        )
-    ]
-    return Prospect(
-        plan.audience.name,
-        tuple(sorted(plan.audience.members.values())),
-        plan.labels[collection],
-        gained=tally.objects[Kind.GAINED],
-        lost=tally.objects[Kind.LOST],
-        changed=tally.objects[Kind.CHANGED],
-        kept=tally.objects[Kind.KEPT],
-        waiting=tally.waiting,
-        held=tally.held,
-        changes=tuple(changes),
-    )
 
 
-@dataclass(slots=True)
 class _Names:
     """Names of rules by number."""
 
-    names: list[str] = field(default_factory=list)
-    _numbers: dict[str, int] = field(default_factory=dict)
+    __slots__ = ("_numbers", "names")
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._numbers: dict[str, int] = {}
 
     def number(self, name: str) -> int:
+        """The number of a name, the next free one for a new name."""
         found = self._numbers.get(name)
         if found is None:
             found = self._numbers[name] = len(self.names)
@@ -252,50 +314,18 @@ class _Names:
         return found
 
 
-def _look(
-    conn: Transaction,
-    plan: Plan,
-    sharing: Sharing,
-    outlook: Outlook,
-    rules: _Names,
-    tallies: list[_Tally],
-    idents: list[int],
-    *,
-    now: int,
-) -> int:
-    """Judge a part of the ids and keep of it what the end depends on; how many versions there were."""
-    pool = Pool(conn, sharing.partners, plan.view_ids)
+def _look(pool: Pool, sides: Sequence[_Side], idents: Sequence[int], *, now: int) -> int:
+    """Judge a part of the ids for all audiences; how many versions there were."""
     pool.load(idents)
-    versions = [version for ident in idents for version in pool.by_ident[ident]]
-    numbers = [version.id for version in versions]
+    numbers = [version.id for ident in idents for version in pool.by_ident[ident]]
     targets = {target for n in numbers for target, _ in pool.references.get(n, ())}
     targets.update(idents)
     pool.know(targets)
     lines = pool.lines_of(idents)
-    approved = hold_rows.ended_rules(conn, plan.audience.id, numbers) if plan.holding else {}
-    judge = Judge(plan, pool, now, approved)
-    for target, about in known(plan, pool, targets):
-        outlook.tell(target, about)
-    views = list(plan.views.items())
-    for ident in idents:
-        live = {(line.view, line.object): line for line in lines[ident]}
-        decisions = {
-            (verdict.view, verdict.version.id): verdict.decision
-            for verdict in judge.verdicts(ident, live)
-        }
-        carried = pool.is_carried_type(ident)
-        if not decisions and not live and not carried:
-            continue
-        for place, (_, view) in enumerate(views):
-            tallies[place].held += any(
-                isinstance(decision, Hold) for (v, _), decision in decisions.items() if v == view
-            )
-        rows = standings(judge, ident, decisions, live, carried=carried)
-        for version in pool.by_ident[ident]:
-            mine = [
-                Row(place, standing, rules.number(rule))
-                for place, standing, rule in rows.get(version.id, ())
-            ]
-            if mine:
-                outlook.add(version, pool.references.get(version.id, ()), mine)
-    return len(versions)
+    for side in sides:
+        plan = side.plan
+        ended = hold_rows.ended_rules(pool.tx, plan.audience.id, numbers) if plan.holding else {}
+        for target, about in known(plan, pool, targets):
+            side.outlook.tell(target, about)
+        side.take(Judge(plan, pool, now, ended), idents, lines)
+    return len(numbers)

@@ -16,20 +16,27 @@ from cert_exchange.stix.references import is_observable_id
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live
 
+_LIVE, _LAST = int(Standing.LIVE), int(Standing.LAST)
+_ALLOWED = int(Standing.ALLOWED | Standing.SUPPORTS)
+_NEWEST, _SUPPORTS = int(Standing.NEWEST), int(Standing.SUPPORTS)
+_STAYS = int(Standing.STAYS | Standing.SUPPORTS)
+_HELD, _SENT = int(About.HELD), int(About.SENT)
+_CARRIED_TYPE, _OBSERVABLE = int(About.CARRIED_TYPE), int(About.OBSERVABLE)
 
-def known(plan: Plan, pool: Pool, targets: Collection[int]) -> Iterator[tuple[int, About]]:
-    """What the audience's transaction would know of these ids: (number, what)."""
+
+def known(plan: Plan, pool: Pool, targets: Collection[int]) -> Iterator[tuple[int, int]]:
+    """What the audience's transaction would know of these ids: (number, About)."""
     members = set(plan.audience.members)
     for target, origins in pool.origins_of(targets).items():
         observable = is_observable_id(pool.texts[target])
-        about = About.OBSERVABLE if observable else About(0)
+        about = _OBSERVABLE if observable else 0
         if pool.held[target]:
-            about |= About.HELD
+            about |= _HELD
         if pool.is_carried_type(target):
-            about |= About.CARRIED_TYPE
+            about |= _CARRIED_TYPE
         # Whoever posts a guess of a cyber-observable's id learns nothing from it (DECISIONS 17).
         if not origins.isdisjoint(members) and not (observable and origins - members):
-            about |= About.SENT
+            about |= _SENT
         yield target, about
 
 
@@ -40,19 +47,19 @@ def standings(
     live: Mapping[tuple[int, int], Live],
     *,
     carried: bool,
-) -> dict[int, list[tuple[int, Standing, str]]]:
-    """By version: how it stands in which view, by the view's place, and the rule that says so."""
-    found: dict[int, list[tuple[int, Standing, str]]] = {}
+) -> dict[int, list[tuple[int, int, str]]]:
+    """By version: the place of a view, how it stands there (Standing), and the rule that says so."""
+    found: dict[int, list[tuple[int, int, str]]] = {}
     for place, (collection, view) in enumerate(judge.plan.views.items()):
         as_carried = _as_carried(judge, ident, collection, view, decisions, live) if carried else {}
         for version in judge.pool.by_ident[ident]:
             key = (view, version.id)
             decision, line = decisions.get(key), live.get(key)
-            standing = as_carried.get(version.id, Standing(0))
+            standing = as_carried.get(version.id, 0)
             if line is not None:
-                standing |= Standing.LIVE | (Standing.LAST if line.is_last else Standing(0))
+                standing |= _LIVE | _LAST if line.is_last else _LIVE
             if isinstance(decision, Allow):
-                standing |= Standing.ALLOWED | Standing.SUPPORTS
+                standing |= _ALLOWED
             if standing:
                 rule = decision.rule if decision is not None else "withdrawn"
                 found.setdefault(version.id, []).append((place, standing, rule))
@@ -66,7 +73,7 @@ def _as_carried(
     view: int,
     decisions: Mapping[tuple[int, int], Decision],
     live: Mapping[tuple[int, int], Live],
-) -> dict[int, Standing]:
+) -> dict[int, int]:
     """Which versions of an identity or marking definition may be carried into the view, or stay so.
 
     As `Closing._lose_what_is_not_allowed` has it: the newest is carried; an older one stays while the newest can be.
@@ -85,11 +92,11 @@ def _as_carried(
         v == view and isinstance(decision, Allow) for (v, _), decision in decisions.items()
     )
     line = live.get((view, newest.id))
-    found = {newest.id: Standing.NEWEST}
+    found = {newest.id: _NEWEST}
     if line is not None and (line.carried or not by_rule):
-        found[newest.id] |= Standing.SUPPORTS
+        found[newest.id] |= _SUPPORTS
     for version in usable:
         line = live.get((view, version.id))
         if version is not newest and line is not None and line.carried and may(version):
-            found[version.id] = Standing.STAYS | Standing.SUPPORTS
+            found[version.id] = _STAYS
     return found
