@@ -192,11 +192,11 @@ def project() -> dict[str, object]:
 
 
 def test_the_checks_are_as_strict_as_we_say() -> None:
-    """mypy is strict over all of src, ruff has every rule on, warnings fail tests."""
+    """mypy is strict over all of src and the benchmark, ruff has every rule on, warnings fail tests."""
     tool = project()["tool"]
     assert isinstance(tool, dict)
     assert tool["mypy"]["strict"] is True
-    assert tool["mypy"]["files"] == ["src"]
+    assert tool["mypy"]["files"] == ["src", "benchmarks"]
     assert tool["ruff"]["lint"]["select"] == ["ALL"]
     assert tool["ruff"]["line-length"] == 100
     assert tool["pytest"]["ini_options"]["filterwarnings"][0] == "error"
