@@ -25,6 +25,7 @@ from pydantic import (
 from cert_exchange.policy.companions import companion_name
 from cert_exchange.policy.expressions import Expression, GrammarError, expression_of
 from cert_exchange.policy.lists import Listed
+from cert_exchange.policy.mentions import Mentions
 from cert_exchange.policy.reading import shown
 from cert_exchange.policy.rules import (
     RESERVED_RULES,
@@ -49,7 +50,7 @@ from cert_exchange.policy.spellings import (
     tlp_named,
 )
 from cert_exchange.policy.terms import HoldForm, hold_value
-from cert_exchange.policy.territories import Concerns, concern_word
+from cert_exchange.policy.territories import Concerns, concern_word, territory_kind
 from cert_exchange.stix.markings import Tlp
 
 RULE_LIMIT: Final = 500
@@ -131,6 +132,7 @@ _Identity = Annotated[str, BeforeValidator(identity_id)]
 _Marking = Annotated[str, BeforeValidator(marking_id)]
 _Partner = Annotated[str, BeforeValidator(partner_name)]
 _Concern = Annotated[str, BeforeValidator(concern_word)]
+_Kind = Annotated[str, BeforeValidator(territory_kind)]
 FileName = Annotated[str, BeforeValidator(companion_name)]
 FileNames = Annotated[tuple[FileName, ...], BeforeValidator(_files)]
 
@@ -189,6 +191,7 @@ class MatchForm(_Form):
     concerns: Annotated[tuple[_Concern, ...], _Listed] = ()
     concerns_only: Annotated[tuple[_Concern, ...], _Listed] = ()
     listed: Plains = ()
+    mentions: Annotated[tuple[_Kind, ...], _Listed] = ()
     absent: Annotated[tuple[Annotated[str, BeforeValidator(property_name)], ...], _Listed] = ()
     when: Annotated[Expression, PlainValidator(_when)] | None = None
 
@@ -222,6 +225,7 @@ class MatchForm(_Form):
             if self.concerns_only
             else None,
             listed=Listed(frozenset(self.listed)) if self.listed else None,
+            mentions=Mentions(frozenset(self.mentions)) if self.mentions else None,
             absent=self.absent,
             when=self.when,
         )

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from cert_exchange.policy.expressions import PROPERTIES, Expression, ExpressionFailed
 from cert_exchange.policy.lists import Listed
+from cert_exchange.policy.mentions import Mentions
 from cert_exchange.policy.rules import (
     ANY_ORIGIN,
     PARTNERS_ORIGIN,
@@ -208,7 +209,7 @@ def _other_keys(match: Match, rule: str = "") -> Iterator[tuple[str, Test]]:
         yield "age", _age_test(match.age_over, match.age_under)
     if match.valid_until is not None or match.valid_within is not None:
         yield "valid_until", _validity_test(match.valid_until, match.valid_within)
-    for looked_up in (match.concerns, match.concerns_only, match.listed):
+    for looked_up in (match.concerns, match.concerns_only, match.listed, match.mentions):
         if looked_up is not None:
             yield looked_up.key, _looked_up(looked_up)
     if names := match.absent:
@@ -217,7 +218,7 @@ def _other_keys(match: Match, rule: str = "") -> Iterator[tuple[str, Test]]:
         yield "when", _when_test(when, rule)
 
 
-def _looked_up(key: Concerns | Listed) -> Test:
+def _looked_up(key: Concerns | Listed | Mentions) -> Test:
     matches = key.matches
     return lambda subject, at, collection: matches(subject)
 

@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from cert_exchange.policy.expressions import Expression
 from cert_exchange.policy.lists import Listed
+from cert_exchange.policy.mentions import Mentions
 from cert_exchange.policy.territories import Concerns
 from cert_exchange.stix.markings import Tlp
 
@@ -70,6 +71,7 @@ class Match:
     concerns: Concerns | None = None
     concerns_only: Concerns | None = None
     listed: Listed | None = None
+    mentions: Mentions | None = None
     absent: tuple[str, ...] = ()
     when: Expression | None = None
 

@@ -18,7 +18,7 @@ from cert_exchange.policy.companions import FILE_LIMIT
 from cert_exchange.policy.expressions import LENGTH_LIMIT
 from cert_exchange.policy.forms import RULE_LIMIT, BaseForm, PolicyForm
 from cert_exchange.policy.spellings import ADVICE
-from cert_exchange.policy.territories import CONCERNS
+from cert_exchange.policy.territories import CONCERNS, KINDS
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 Shape = dict[str, Any]
@@ -97,6 +97,7 @@ _SHAPES: Final[Mapping[str, Shape]] = {
     "MatchForm.tlp": _either(_one_or_more(_LEVEL), _mapping(at_least=_LEVEL, at_most=_LEVEL)),
     "MatchForm.concerns": _one_or_more({"enum": list(CONCERNS)}),
     "MatchForm.concerns_only": _one_or_more({"enum": list(CONCERNS)}),
+    "MatchForm.mentions": _one_or_more({"enum": list(KINDS)}),
     "MatchForm.created_by_ref": _one_or_more({"type": "string", "pattern": f"^identity--{_UUID}$"}),
     "MatchForm.marking": _one_or_more(_MARKING),
     "MatchForm.origin": _one_or_more(_PARTNER),

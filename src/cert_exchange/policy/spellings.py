@@ -94,6 +94,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "created_by_ref": "write identity-- and a UUID, or a list of them",
     "pattern_type": "write one text or a list of texts, such as stix or sigma",
     "marking": "write marking-definition-- and a UUID, or a list of them; for TLP use the key tlp",
+    "mentions": "write own, partner, third, protected or a list of them",
     "absent": "write one property or a list of properties",
     "when": "write an expression in quotes, such as 'object.name.startsWith(\"APT\")'",
 }

@@ -38,7 +38,7 @@ class Surroundings:
     def bind(self, rule: Rule, *, unresolved: str) -> Rule:
         """The rule, its keys tied to these territories and lists. `unresolved` is the policy's."""
         match = rule.match
-        if match.concerns is None and match.concerns_only is None and match.listed is None:
+        if not any(getattr(match, key) for key in (*_KEYS, "listed", "mentions")):
             return rule
         doubt = rule.verb is not Verb.ALLOW
         elsewhere = unresolved == "allow"
@@ -50,15 +50,17 @@ class Surroundings:
                 )
         if match.listed is not None:
             given["listed"] = match.listed.bound(self.lists, doubt=doubt, doubt_elsewhere=elsewhere)
+        if match.mentions is not None:
+            given["mentions"] = match.mentions.bound(self.territories)
         return replace(rule, match=replace(match, **given))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _territory(text: str, file: str) -> Territory:
     return parse_territory(text, file=file)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _list(text: str, file: str) -> NamedList:
     return parse_list(text, file=file)
 
@@ -97,11 +99,12 @@ def read_surroundings(
         for source in documents:
             _check_kinds(source, found.territories.kinds())
             _check_lists(source, known.keys())
+            _check_mentions(source)
     return found
 
 
 def _check_kinds(document: Document, kinds: frozenset[str]) -> None:
-    for key in _KEYS:
+    for key in (*_KEYS, "mentions"):
         for path, word in _asked(document, key):
             if word in CONCERNS and word not in kinds:
                 whose = "a partner of this policy" if word == PARTNER else f"kind {word}"
@@ -117,6 +120,17 @@ def _check_lists(document: Document, names: Collection[str]) -> None:
             document.complain(path, "no list is named under lists, so nothing can match")
         elif word != ANY_LIST and word not in names:
             document.complain(path, f"unknown list {shown(word)}; {nearest(word, names)}")
+
+
+def _check_mentions(document: Document) -> None:
+    rules = _words(document, "rules")
+    for path, _ in _asked(document, "mentions"):
+        index = path[1]
+        if isinstance(index, int) and rules[index].get("allow") is True:
+            document.complain(
+                path[:4],
+                "nobody can read text wholly: only rules that deny or hold ask for mentions",
+            )
 
 
 def _asked(document: Document, key: str) -> Iterator[tuple[Path, str]]:

@@ -149,6 +149,16 @@ class Territories:
             kinds.add(UNKNOWN)
         return Concern(frozenset(kinds), hits, about.unread, about.elsewhere)
 
+    def holding(self, value: AddressRange | Name) -> Iterator[tuple[str, Hit]]:
+        """Each territory that holds a part of one value, with its kind."""
+        if isinstance(value, Name):
+            hits = self._hits((value,), lambda one, name: one.domains.find(name))
+        else:
+            hits = self._hits((value,), lambda one, network: one.networks.find(network))
+        for hit in hits:
+            if hit.territory is not None:
+                yield self._kind_of(hit.territory), hit
+
     def _kind_of(self, territory: Territory) -> str:
         if territory.kind == PARTNER and territory.partner not in self._partners:
             return THIRD
@@ -173,7 +183,7 @@ def _whole(within: str, found: bool) -> tuple[str, bool] | None:  # noqa: FBT001
     return (within, True) if found else None
 
 
-_NO_TERRITORIES: Final = Territories((), ())
+NO_TERRITORIES: Final = Territories((), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +192,7 @@ class Concerns:
 
     kinds: frozenset[str]
     only: bool = False
-    territories: Territories = _NO_TERRITORIES
+    territories: Territories = NO_TERRITORIES
     doubt: bool = False  # whether what cannot be read matches: in rules that deny or hold
     doubt_elsewhere: bool = False  # whether what stands in other objects counts as unread
 
@@ -213,6 +223,13 @@ def concern_word(value: Any) -> str:
     """Check a word of `concerns`; for pydantic."""
     if value not in CONCERNS:
         refuse(f"{shown(value)} is no kind of territory; write one of: {', '.join(CONCERNS)}")
+    return str(value)
+
+
+def territory_kind(value: Any) -> str:
+    """Check a word of `mentions`; for pydantic."""
+    if value not in KINDS:
+        refuse(f"{shown(value)} is no kind of territory; write one of: {', '.join(KINDS)}")
     return str(value)
 
 

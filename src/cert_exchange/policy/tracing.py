@@ -247,6 +247,9 @@ _FINDERS: Final[Mapping[str, Callable[[Subject, int, Match], str]]] = {
     "listed": lambda subject, _at, match: (
         "" if match.listed is None else "; ".join(match.listed.said(subject))
     ),
+    "mentions": lambda subject, _at, match: (
+        "" if match.mentions is None else "; ".join(match.mentions.said(subject))
+    ),
     "absent": lambda subject, _at, match: _there(match, subject),
     "when": lambda _subject, _at, match: "" if match.when is None else match.when.text,
 }

@@ -25,7 +25,7 @@ def examples() -> list[tuple[str, str, str]]:
     for language, word, text in BLOCKS:
         if (language, word) == ("yaml", "rule"):
             rule = text
-        elif language == "json" and word in {"yes", "no"}:
+        elif language == "json" and word in {"yes", "no", "denied"}:
             found.append((rule, word, text.strip()))
     return found
 
@@ -50,6 +50,9 @@ def test_an_example(rule: str, answer: str, example: str):
     decision = decide(found, what, context())
     if answer == "yes":
         assert isinstance(decision, Allow)
+    elif answer == "denied":
+        assert isinstance(decision, Deny)
+        assert decision.kind is DenyKind.RULE
     else:
         assert isinstance(decision, Deny)
         assert decision.kind is DenyKind.DEFAULT
@@ -61,7 +64,7 @@ def test_every_match_key_has_a_section_with_a_yes_and_a_no():
     assert set(MatchForm.model_fields) == keys - {"Holds", "Time and what is already released"}
     for key in MatchForm.model_fields:
         section = GUIDE.split(f"### {key}\n", 1)[1].split("\n### ", 1)[0].split("\n## ", 1)[0]
-        assert "```json yes" in section, key
+        assert "```json yes" in section or "```json denied" in section, key
         assert "```json no" in section, key
 
 

