@@ -247,6 +247,9 @@ def _print_recall(stix_id: str, done: Recalled) -> None:
     if done.withdrawal is not None:
         seen = ", ".join(done.withdrawal.audiences) or "nobody: no audience saw it"
         printing.verdict(f"taken back from {seen}")
+        others = {line.stix_id for line in done.withdrawal.lines if line.kind == "withdrawal"}
+        if others - {stix_id}:
+            printing.verdict(f"with it went what needs it: {', '.join(sorted(others - {stix_id}))}")
     printing.verdict(f"frozen: {', '.join(done.frozen) or 'nothing'}; receiving goes on")
     steps = [f"call {name} and ask it to delete {stix_id}" for name in sorted(having | maybe)]
     steps += [f"watch who has it: cert-exchange fetched {stix_id}"]

@@ -277,3 +277,20 @@ def test_a_released_hold_of_an_older_program_counts(scene: Scene) -> None:
     scene.node.database.transact(lambda tx: tx.execute(delete(hold_endings)))
     scene.apply("b", text + "# again\n")
     assert scene.names("b") == ["ask"]
+
+
+def test_two_persons_at_the_same_moment_are_two(scene: Scene) -> None:
+    """Neither overlooks the other: the heads' locks put one behind the other."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    scene.apply("b", policy("ask: {approval: true, approvals: 2}"))
+    many = [indicator(f"m{n}", labels=["ask"]) for n in range(5)]
+    scene.publish(*many)
+    with ThreadPoolExecutor(2) as pool:
+        for one in many:
+            done = list(
+                pool.map(lambda who, one=one: release(scene, one, by=who), ["anna", "boris"])
+            )
+            assert sorted(done, key=lambda each: each.released) == [Released(0, 1), Released(1, 0)]
+    assert sorted(scene.names("b")) == [f"m{n}" for n in range(5)]
+    ledger.verify(scene.node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, create_engine, text
+from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from cert_exchange.errors import ConfigurationInvalid
@@ -121,3 +122,38 @@ def test_every_table_compiles_for_both_engines() -> None:
             assert str(CreateTable(table).compile(dialect=dialect))
             for index in table.indexes:
                 assert str(CreateIndex(index).compile(dialect=dialect))
+
+
+def test_what_persons_released_before_stays_released(tmp_path: Path) -> None:
+    """A hold that was released under the second revision stands among the endings; an open one does not."""
+    from alembic import command
+
+    path = tmp_path / "old.db"
+    database = Database.open(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+
+    def to_second(tx: Connection) -> None:
+        config.attributes["connection"] = tx
+        command.upgrade(config, "0002")
+
+    database.transact(to_second)
+    database.dispose()
+    with sqlite3.connect(path) as plain:  # without foreign keys: only the holds matter here
+        plain.executescript("""
+            INSERT INTO audiences (id, name, policy, made_at) VALUES (1, 'b', 'b', 1), (2, 'c', 'c', 1);
+            INSERT INTO collections (id, uuid, title, file_digest) VALUES (1, 'u', 't', x'00');
+            INSERT INTO objects VALUES
+                (7, 1, 'tool', 'v', 'v', 0, 1, x'00', NULL, 0, 0, 'accepted', 1, NULL, NULL, 1);
+        """)
+        plain.executemany(
+            "INSERT INTO holds (audience, object, collection, rule, reason, held_at, released_at,"
+            " released_by) VALUES (?, ?, 1, 'ask', 'r', 5, ?, ?)",
+            [(1, 7, 9, "anna"), (2, 7, None, None)],
+        )
+    plain.close()
+    assert database.migrate()[0] == "0003"
+    with database.reading() as tx:
+        rows = tx.execute(text("SELECT audience, object, rule, outcome, held_at FROM hold_endings"))
+        assert rows.all() == [(1, 7, "ask", "released", 5)]
+    database.dispose()
