@@ -80,6 +80,8 @@ def sees(
             ],
         )
         shown = sum(row.answer == "visible" for row in rows)
+        if len(rows) > policies.NEIGHBOURS:
+            printing.verdict(f"of each relation only the first {policies.NEIGHBOURS:,} are shown")
         printing.verdict(f"{partner} sees {shown:,} of {printing.count(len(rows), 'object')}")
         return
     with opened(home) as node:

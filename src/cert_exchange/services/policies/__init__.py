@@ -24,6 +24,7 @@ from cert_exchange.services.policies.history import (
 )
 from cert_exchange.services.policies.previewing import Change, Preview, Prospect, preview
 from cert_exchange.services.policies.surveying import (
+    NEIGHBOURS,
     Around,
     SeenCount,
     Seer,
@@ -35,6 +36,7 @@ from cert_exchange.services.policies.surveying import (
 )
 
 __all__ = [
+    "NEIGHBOURS",
     "Agreed",
     "Applied",
     "Around",

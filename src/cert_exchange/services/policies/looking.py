@@ -89,10 +89,12 @@ class Look:
     def load(self, idents: Iterable[int]) -> None:
         """Read what judging these ids needs."""
         fresh = [ident for ident in idents if ident not in self.pool.by_ident]
+        if not fresh:
+            return
         self.pool.load(fresh)
         self.pool.know(fresh)
         self.sight.load_live(fresh)
-        if self.plan.holding and fresh:
+        if self.plan.holding:
             numbers = [version.id for ident in fresh for version in self.pool.by_ident[ident]]
             approved = hold_rows.ended_rules(self.conn, self.plan.audience.id, numbers)
             self.judge.ended = {**self.judge.ended, **approved}
@@ -170,8 +172,8 @@ class Look:
     def _follow(self, version: Version, collection: int, depth: int) -> tuple[Step, ...]:
         named = self.sight.refs(version.id)
         targets = {target for target, _ in named} - {version.ident}
-        self.load(targets)
         self.sight.learn(targets)
+        self.load(target for target in targets if not self.sight.live[target])
         steps = [
             self._reference(target, role, collection, depth)
             for target, role in named
@@ -187,9 +189,8 @@ class Look:
         asked = f"{_NAMES[role]} {self.pool.texts[target]}"
         if role == Role.EXTENSION:
             return Step(asked, "may be missing", "a key of extensions is never required")
-        shown = [one for one in self.answers(target) if one.answer == "visible"]
-        if shown:
-            return Step(asked, "visible", _places(shown))
+        if lines := self.sight.live[target]:
+            return Step(asked, "visible", self._places(lines))
         if self.sight.sent_it(target):
             return Step(asked, "visible", "they sent it to us themselves")
         if not self.pool.held[target]:
@@ -216,6 +217,11 @@ class Look:
             for one in found
         )  # fmt: skip
         return Step(asked, "waits", "it is not visible", below)
+
+    def _places(self, lines: Iterable[Live]) -> str:
+        labels = {view: self.plan.labels[number] for number, view in self.plan.views.items()}
+        found = {labels[line.view]: format_micros(line.position) for line in reversed([*lines])}
+        return ", ".join(f"in {label} since {since}" for label, since in sorted(found.items()))
 
     def _missing(self, asked: str, target: int, role: int) -> Step:
         if role == Role.CREATOR:
@@ -259,11 +265,3 @@ def _worded(decision: Decision, *, visible: bool) -> tuple[str, str, str]:
             return "denied", rule, reason
         case _:
             assert_never(decision)
-
-
-def _places(shown: list[Answer]) -> str:
-    found = []
-    for one in shown:
-        assert one.line is not None
-        found.append(f"in {one.label} since {format_micros(one.line.position)}")
-    return ", ".join(dict.fromkeys(found))
