@@ -19,10 +19,14 @@ from tests.scenes import (
     indicator,
     uid,
 )
+from tests.taxii.conftest import served
+from tests.unit.stix.placements import ANYWHERE
 from tests.unit.stix.samples import SAMPLES
 
+from cert_exchange.node import Node
 from cert_exchange.services import ledger, policies
 from cert_exchange.stix.handling import IEP_EXTENSION
+from cert_exchange.stix.markings import Tlp
 
 TLP1 = {
     "green": "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da",
@@ -108,6 +112,28 @@ def test_what_would_need_redaction_is_withheld_whole(scene: Scene) -> None:
     assert scene.names("b") == []
     assert [one for one in scene.sees("c") if one["id"] == secret["id"]] == [secret]
     ledger.verify(scene.node)
+
+
+@pytest.mark.case("M27")
+def test_no_way_to_write_a_level_leads_past_the_ceiling(node: Node, wall: Wall) -> None:
+    """Every placement that we know, GREEN by its object marking: over HTTP only those come that mean AMBER or less."""
+    with served(node, wall) as server:
+        server.scene.apply("b", everything("b", unmarked="deny"))
+        passes, stays = set(), set()
+        for what, properties, level in ANYWHERE:
+            made = {
+                "type": "x-any-thing", "spec_version": "2.1", "id": f"x-any-thing--{uid(what)}",
+                "created": "2026-01-01T00:00:00.000Z", "modified": "2026-01-01T00:00:00.000Z",
+                "object_marking_refs": [TLP["green"]], "x_canary": f"canary of {what}.", **properties,
+            }  # fmt: skip
+            (told,) = server.scene.publish(made)
+            if told.result == "accepted":
+                (stays if level is not None and level > Tlp.AMBER else passes).add(made["x_canary"])
+        body = b"".join(page.raw for page in server.client("b").drain(limit=5)).decode()
+        assert {one for one in stays if one in body} == set()
+        assert {one for one in passes if one not in body} == set()
+        assert len(stays) > 12
+        assert len(passes) > 6
 
 
 def definition(called: str, **more: Any) -> dict[str, Any]:

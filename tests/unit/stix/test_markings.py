@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import stix2
+from tests.unit.stix.placements import ANYWHERE
 from tests.unit.stix.samples import SAMPLES, indicator
 
 from cert_exchange.stix.canonical import Limits, parse_json
@@ -85,39 +86,6 @@ def test_unknown_ids_are_handed_on() -> None:
         granular_markings=[{"selectors": ["name"], "marking_ref": OTHER}],
     )
     assert found == Markings(Tlp.GREEN, frozenset({OTHER, mistyped}))
-
-
-ANYWHERE = [
-    ("embedded object's marking", {"objects": {"0": {"type": "file", "object_marking_refs": [RED]}}}, Tlp.RED),
-    ("embedded granular marking", {"objects": {"0": {"granular_markings": [{"marking_ref": STRICT, "selectors": ["x"]}]}}}, Tlp.AMBER_STRICT),
-    ("custom reference", {"x_marking_refs": [RED]}, Tlp.RED),
-    ("custom reference of any name", {"x_handle_as": RED}, Tlp.RED),
-    ("inside an extension", {"extensions": {"x": {"object_marking_ref": RED}}}, Tlp.RED),
-    ("OpenCTI's labels", {"x_opencti_labels": ["tlp:red"]}, Tlp.RED),
-    ("labels in OpenCTI's extension", {"extensions": {"extension-definition--f93e2c80-4231-4f9a-af8b-95c9bd566a82": {"labels": ["TLP:AMBER"]}}}, Tlp.AMBER),
-    ("labels that are one text", {"labels": "tlp:red"}, Tlp.RED),
-    ("MISP's tags", {"x_misp_tags": [{"name": "tlp:red", "colour": "#ff0000"}]}, Tlp.RED),
-    ("a tag", {"x_tag": "tlp:amber"}, Tlp.AMBER),
-    ("TLP 2 extension on the object", {"extensions": {"extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d": {"tlp_2_0": "amber+strict"}}}, Tlp.AMBER_STRICT),
-    ("TLP 2 property on the object", {"tlp_2_0": "red"}, Tlp.RED),
-    ("bare level", {"x_tlp": "Amber"}, Tlp.AMBER),
-    ("full level", {"x_misp_tlp": "TLP:RED"}, Tlp.RED),
-    ("level of no name", {"x_tlp": "restricted"}, Tlp.RED),
-    ("level that is a number", {"x_tlp": 2}, Tlp.RED),
-    ("levels in a mapping", {"x_tlp": {"level": "amber", "since": None}}, Tlp.AMBER),
-    ("marking by word", {"x_marking": "amber"}, Tlp.AMBER),
-    ("markings by word", {"x_markings": [{"definition": "TLP:RED"}]}, Tlp.RED),
-    ("traffic light", {"traffic_light_protocol": "red"}, Tlp.RED),
-    ("title", {"name": "[TLP:AMBER+STRICT] Operation Nightfall"}, Tlp.AMBER_STRICT),
-    ("description", {"description": "TLP: RED. Do not pass on."}, Tlp.RED),
-    # What marks nothing.
-    ("prose", {"description": "Earlier versions were TLP:RED."}, None),
-    ("title about TLP", {"name": "TLP for beginners"}, None),
-    ("reference to a definition", {"object_refs": [RED]}, None),
-    ("selector of a tag", {"objects": {"0": {"granular_markings": [{"lang": "de", "selectors": ["x_tlp.[0]"]}]}}}, None),
-    ("a domain", {"value": "tlp.example"}, None),
-    ("null", {"x_tlp": None}, None),
-]  # fmt: skip
 
 
 @pytest.mark.case("M27")
