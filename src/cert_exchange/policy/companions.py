@@ -78,7 +78,9 @@ def gather(text: str, read: Callable[[str], str | None]) -> dict[str, str]:
     It never complains: `parse_policy` says what is wrong with the names, and that a file is missing.
     """
     found: dict[str, str] = {}
-    asked: deque[tuple[str, int]] = deque((name, 1) for name in _names(text, KEYS))
+    # Only what is included may include: territories and lists are long, and reading them here would cost as much again.
+    asked: deque[tuple[str, int]] = deque((name, 1) for name in _names(text, (INCLUDE,)))
+    asked.extend((name, INCLUDE_DEPTH) for name in _names(text, KEYS[1:]))
     seen: set[str] = set()
     while asked and len(seen) <= FILE_LIMIT:
         name, depth = asked.popleft()

@@ -104,3 +104,29 @@ def test_each_partner_gets_exactly_its_hosts(node: Node):
 def first_kind_of_a_repetition(scene: Scene, item: dict[str, Any]) -> Any:
     (outcome,) = scene.publish(item)
     return outcome.kind
+
+
+def test_a_network_that_changes_hands_takes_its_hosts_along(node: Node):
+    """A changed territory counts with the next `apply`, and not before: what B lost is gone, what it gained is there."""
+    scene = Scene.set_up(node, policies_for=())
+
+    def apply(networks: str) -> policies.Applied:
+        lands = TERRITORIES | {
+            "territories/b.yaml": f"{{name: CERT B, kind: partner, partner: b, networks: {networks}}}"
+        }
+        return policies.apply(
+            node, POLICY.format(partner="b"), file="b.yaml", author="test", companions=lands
+        )
+
+    def hosts() -> set[str]:
+        return {one["value"] for one in scene.sees("b") if one["type"] == "ipv4-addr"}
+
+    apply("[10.2.0.0/17]")
+    scene.publish(*(one for number in range(300, 330) for one in seen_on(number)))
+    assert hosts() == {address(number) for number in range(300, 330) if number % 3 == 1}
+
+    changed = apply("[10.3.0.0/16]")
+    # Ten hosts with what was seen on them, and the marking that nothing else needed until the gains bring it back.
+    assert (changed.changed, changed.lost) == (True, 31)
+    assert hosts() == {address(number) for number in range(300, 330) if number % 3 == 2}
+    assert not apply("[10.3.0.0/16]").changed
