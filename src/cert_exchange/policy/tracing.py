@@ -23,7 +23,9 @@ from cert_exchange.policy.decide import (
 )
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.expressions import ExpressionFailed
+from cert_exchange.policy.lists import Listed
 from cert_exchange.policy.matching import keys_of
+from cert_exchange.policy.mentions import Mentions
 from cert_exchange.policy.rules import HoldTerms, Match, Rule
 from cert_exchange.policy.subject import OWN_NAME, Subject
 from cert_exchange.policy.territories import Concerns
@@ -224,8 +226,8 @@ def _there(match: Match, subject: Subject) -> str:
     return f"it has {', '.join(there)}" if there else "it has none of them"
 
 
-def _concern(concerns: Concerns | None, subject: Subject) -> str:
-    return "" if concerns is None else "; ".join(concerns.territories.of(subject).said())
+def _said(key: Concerns | Listed | Mentions | None, subject: Subject) -> str:
+    return "" if key is None else "; ".join(key.said(subject))
 
 
 _FINDERS: Final[Mapping[str, Callable[[Subject, int, Match], str]]] = {
@@ -242,14 +244,10 @@ _FINDERS: Final[Mapping[str, Callable[[Subject, int, Match], str]]] = {
     "marking": lambda subject, _at, _match: _listed(subject.markings),
     "age": lambda subject, at, _match: f"{lasting(at - subject.changed_at)} old",
     "valid_until": lambda subject, _at, _match: _instant(subject.valid_until),
-    "concerns": lambda subject, _at, match: _concern(match.concerns, subject),
-    "concerns_only": lambda subject, _at, match: _concern(match.concerns_only, subject),
-    "listed": lambda subject, _at, match: (
-        "" if match.listed is None else "; ".join(match.listed.said(subject))
-    ),
-    "mentions": lambda subject, _at, match: (
-        "" if match.mentions is None else "; ".join(match.mentions.said(subject))
-    ),
+    "concerns": lambda subject, _at, match: _said(match.concerns, subject),
+    "concerns_only": lambda subject, _at, match: _said(match.concerns_only, subject),
+    "listed": lambda subject, _at, match: _said(match.listed, subject),
+    "mentions": lambda subject, _at, match: _said(match.mentions, subject),
     "absent": lambda subject, _at, match: _there(match, subject),
     "when": lambda _subject, _at, match: "" if match.when is None else match.when.text,
 }

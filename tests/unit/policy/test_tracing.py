@@ -24,8 +24,10 @@ from tests.unit.policy.making import (
     subject,
 )
 
+from cert_exchange.policy import tracing
 from cert_exchange.policy.decide import Allow, Deny, DenyKind, Hold, Subject, decide
 from cert_exchange.policy.document import Policy, parse_policy
+from cert_exchange.policy.forms import MatchForm
 from cert_exchange.policy.tracing import Step, lasting, trace
 
 RULES = """\
@@ -120,6 +122,11 @@ def test_every_key_has_words(key: str, match: str, content: dict[str, Any], said
     (rule,) = trace(policy(rules), subject(**content), context())[-1].steps
     (step,) = [one for one in rule.steps if one.asked == key]
     assert (step.answer, step.found) == ("misses", said)
+
+
+def test_no_key_is_left_without_words():
+    """Whoever adds a key says what it found; `collection` is said at the top of every answer."""
+    assert set(MatchForm.model_fields) - tracing._FINDERS.keys() == {"collection"}
 
 
 def test_an_expression_without_an_answer_is_shown():
