@@ -55,14 +55,15 @@ class Surroundings:
         return replace(rule, match=replace(match, **given))
 
 
+# Long files take a second or two; one text is read once in a process, wherever its file is seen from.
 @lru_cache(maxsize=32)
-def _territory(text: str, file: str) -> Territory:
-    return parse_territory(text, file=file)
+def _territory(text: str) -> Territory:
+    return parse_territory(text, file="")
 
 
 @lru_cache(maxsize=32)
-def _list(text: str, file: str) -> NamedList:
-    return parse_list(text, file=file)
+def _list(text: str, name: str) -> NamedList:
+    return parse_list(text, file=name)
 
 
 def read_surroundings(
@@ -79,20 +80,20 @@ def read_surroundings(
     whole = True
     for one in territories:
         try:
-            lands.append(_territory(one.text, one.file))
+            lands.append(_territory(one.text))
         except PolicyInvalid as error:
-            document.problems.extend(error.problems)
+            document.problems.extend(replace(said, file=one.file) for said in error.problems)
             whole = False
     for one in lists:
         name = list_name(one.name)
         if name in known or name == ANY_LIST:
-            said = "means all of them" if name == ANY_LIST else "is the name of another one, too"
-            document.complain(one.path, f"{shown(name)} {said}; name the list's file otherwise")
+            why = "means all of them" if name == ANY_LIST else "is the name of another one, too"
+            document.complain(one.path, f"{shown(name)} {why}; name the list's file otherwise")
             continue
         try:
-            known[name] = _list(one.text, one.file)
+            known[name] = _list(one.text, f"{name}.list")
         except PolicyInvalid as error:
-            document.problems.extend(error.problems)
+            document.problems.extend(replace(said, file=one.file) for said in error.problems)
             whole = False
     found = Surroundings(Territories(lands, partners), Lists(known.values()))
     if whole:
