@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from cert_exchange.errors import PolicyInvalid
@@ -117,6 +120,18 @@ def test_each_object_of_a_file_is_asked() -> None:
     assert not told(text, all=[fresh])
     assert "is not there" in told(text)[0]
     assert "is not there" in told(text, all=[])[0]
+
+
+def test_the_example_of_the_guide_is_met_by_its_policy() -> None:
+    """docs/policy.md shows a policy and what is expected of it."""
+    guide = (Path(__file__).parents[3] / "docs" / "policy.md").read_text(encoding="utf-8")
+    blocks = dict(
+        re.findall(r"^```yaml (policy|expectations)\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    )
+    shown = parse_policy(blocks["policy"], file="cert-b.yaml")
+    expectations = parse_expectations(blocks["expectations"], file="cert-b.expect.yaml")
+    assert len(expectations.items) == 3
+    assert broken(shown, expectations, {}, now=NOW) == ()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from tests.invariants.foretelling import assert_as_foretold
 from tests.scenes import (
     ALLOW_ALL,
     OWN_IDENTITY,
+    THIRD_IDENTITY,
     TLP,
     Scene,
     identity,
@@ -17,6 +18,7 @@ from tests.scenes import (
     malware,
     relationship,
     report,
+    uid,
 )
 
 from cert_exchange.errors import PolicyWidens
@@ -145,6 +147,54 @@ def test_a_collection_more_and_one_less(node: Node) -> None:
     } <= done
     marking = {one for one in done if one[3] == TLP["green"]}
     assert len(marking) == 2
+
+
+MALWARE = """\
+partners: [b]
+collections: [indicators]
+ceiling: {tlp: green, unmarked: green}
+rules:
+  - name: look first
+    match: {labels: [hold]}
+    hold: approval
+  - name: malware
+    match: {type: malware}
+    allow: true
+"""
+ALSO_IDENTITIES = MALWARE.replace("{type: malware}", "{type: [malware, identity]}")
+FOURTH = f"identity--{uid('fourth')}"
+
+
+def test_an_older_version_that_is_carried_stays(node: Node) -> None:
+    """An edit that changes nothing shows nothing: what is carried stays, in all its versions."""
+    scene = Scene.set_up(node, policies_for=())
+    scene.apply("b", MALWARE)
+    scene.publish(identity(THIRD_IDENTITY, "third"), malware("two", by=THIRD_IDENTITY))
+    scene.publish(identity(THIRD_IDENTITY, "third", version=1))
+    assert len([one for one in scene.ids("b", last=False) if one == THIRD_IDENTITY]) == 2
+    assert not assert_as_foretold(node, "b", MALWARE + "# edited\n")
+
+
+def test_what_stands_by_a_rule_is_not_carried_beside_it(node: Node) -> None:
+    """The newest version of an identity is held, the one before it is allowed: it alone is seen, before and after."""
+    scene = Scene.set_up(node, policies_for=())
+    scene.apply("b", ALSO_IDENTITIES)
+    scene.publish(identity(THIRD_IDENTITY, "third"), malware("two", by=THIRD_IDENTITY))
+    scene.publish(identity(THIRD_IDENTITY, "third", version=1, labels=["hold"]))
+    assert not assert_as_foretold(node, "b", ALSO_IDENTITIES + "# edited\n")
+
+
+def test_an_identity_that_needs_a_hidden_one_cannot_be_carried(node: Node) -> None:
+    """What needs it waits, through as many steps as there are."""
+    scene = Scene.set_up(node, policies_for=())
+    scene.publish(
+        identity(FOURTH, "fourth", tlp="red"),
+        identity(THIRD_IDENTITY, "third", by=FOURTH),
+        malware("two", by=THIRD_IDENTITY),
+    )
+    (prospect,) = look(node, MALWARE).prospects
+    assert (prospect.gained, prospect.waiting) == (0, 1)
+    assert not assert_as_foretold(node, "b", MALWARE)
 
 
 # -- widening ----------------------------------------------------------------------------------------------------------
