@@ -197,6 +197,19 @@ def test_an_identity_that_needs_a_hidden_one_cannot_be_carried(node: Node) -> No
     assert not assert_as_foretold(node, "b", MALWARE)
 
 
+def test_what_is_carried_into_one_collection_is_visible_in_all(node: Node) -> None:
+    """A reference is met where the audience sees its target anywhere; nothing changes by an edit that says the same."""
+    text = MALWARE.replace("[indicators]", "[indicators, reports]") + (
+        "  - {name: no identities, match: {type: identity, collection: reports}, deny: true}\n"
+    )
+    scene = Scene.set_up(node, policies_for=())
+    scene.publish(identity(THIRD_IDENTITY, "third"), malware("one", by=THIRD_IDENTITY))
+    scene.apply("b", text)
+    scene.publish(malware("two", by=THIRD_IDENTITY), to="reports")
+    assert scene.names("b", "reports") == ["two"]
+    assert not assert_as_foretold(node, "b", text + "# edited\n")
+
+
 # -- widening ----------------------------------------------------------------------------------------------------------
 
 
