@@ -403,3 +403,32 @@ def test_check_warns_of_an_overdue_review(scene: Scene) -> None:
     beside = {"agreements/b.yaml": AGREEMENT % "2020-01-01"}
     warning = policies.check(scene.node, text, file="b.yaml", companions=beside).warnings[-1]
     assert str(warning).startswith("b.yaml:4:12: its agreement was to be reviewed by 2020-01-01")
+
+
+def test_check_warns_of_what_goes_on_against_an_agreement(scene: Scene) -> None:
+    """Both ways: the rule that passes it on, and the agreement that comes into force beside such a rule."""
+    wide = (
+        TEXT.format(partner="c", more="")
+        + "  - {name: theirs, match: {origin: partners}, allow: true}\n"
+    )
+    narrow = TEXT.format(partner="c", more="")
+    text = TEXT.format(partner="b", more="agreement: agreements/b.yaml\n")
+    never = {"agreements/b.yaml": (AGREEMENT % "2099-01-01") + "onward: never\n"}
+
+    def said(text: str, file: str, **beside: dict[str, str]) -> list[str]:
+        found = policies.check(scene.node, text, file=file, **beside).warnings
+        return [str(one) for one in found if "onward" in str(one)]
+
+    assert said(wide, "c.yaml") == []
+    assert said(text, "b.yaml", companions=never) == []
+    policies.apply(scene.node, text, file="b.yaml", author="test", companions=never)
+    (warning,) = said(wide, "c.yaml")
+    assert warning.startswith("c.yaml:8:5: the agreement with b says onward: never")
+    assert said(narrow, "c.yaml") == []
+    scene.apply("c", wide)
+    (warning,) = said(text, "b.yaml", companions=never)
+    assert warning.startswith(
+        "b.yaml:4:12: it says onward: never, and policy c lets what came from b go on"
+    )
+    free = {"agreements/b.yaml": never["agreements/b.yaml"].replace("never", "by marking")}
+    assert said(text, "b.yaml", companions=free) == []

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 import structlog
 
+from cert_exchange.errors import Problem
 from cert_exchange.node import Node
 from cert_exchange.policy.agreements import Agreement, is_overdue
+from cert_exchange.policy.document import Policy
+from cert_exchange.policy.rules import ANY_ORIGIN, PARTNERS_ORIGIN, Rule, Verb
 from cert_exchange.services.releasing.evaluating import plans_for
 from cert_exchange.store import releases
 
@@ -62,6 +65,63 @@ def agreements(node: Node) -> list[Agreed]:
             key = (policy.agreed.partner, policy.name)
             found[key] = _agreed(policy.agreed, policy.name, policy.agreement, now=now)
     return [found[key] for key in sorted(found)]
+
+
+def warnings_of_agreements(node: Node, policy: Policy, file: str) -> tuple[Problem, ...]:
+    """What of a policy goes against an agreement: its own that is overdue, and objects that others keep to themselves.
+
+    Nothing stops a rule that passes on what came from a partner whose agreement says otherwise: so it is said here.
+    """
+    now = node.now()
+    with node.database.reading() as conn:
+        plans = plans_for(conn, releases.read_sharing(conn))
+    others = [
+        plan.policy
+        for plan in plans
+        if plan.policy is not None and plan.audience.members and plan.policy.name != policy.name
+    ]
+    found: list[Problem] = []
+    place = policy.places.get(("agreement",), (0, 0))
+    mine = policy.agreed
+    if mine is not None and is_overdue(mine, now):
+        said = f"its agreement was to be reviewed by {mine.review}: it binds all the same"
+        found.append(Problem(file, *place, said))
+    for other in others:
+        if mine is not None and _keeps(mine) and _passes_on(other, mine.partner):
+            found.append(
+                Problem(
+                    file, *place,
+                    f"it says onward: {mine.onward}, and policy {other.name} lets what came from {mine.partner} go on;"
+                    " change that one as well",
+                )
+            )  # fmt: skip
+        theirs = other.agreed
+        if theirs is not None and _keeps(theirs):
+            found.extend(
+                Problem(
+                    *spot,
+                    f"the agreement with {theirs.partner} says onward: {theirs.onward}, and this rule lets what came"
+                    " from there go on; name the partners that it means",
+                )
+                for spot, rule in zip(policy.spots, policy.rules, strict=True)
+                if _lets_pass(rule, theirs.partner) and theirs.partner not in policy.partners
+            )
+    return tuple(dict.fromkeys(found))
+
+
+def _keeps(agreement: Agreement) -> bool:
+    return agreement.onward in ("never", "ask")
+
+
+def _passes_on(policy: Policy, partner: str) -> bool:
+    return partner not in policy.partners and any(
+        _lets_pass(rule, partner) for rule in policy.rules
+    )
+
+
+def _lets_pass(rule: Rule, partner: str) -> bool:
+    named = {ANY_ORIGIN, PARTNERS_ORIGIN, partner}
+    return rule.verb is Verb.ALLOW and not named.isdisjoint(rule.match.origins or ())
 
 
 def remind(node: Node) -> int:

@@ -21,7 +21,6 @@ from uuid import uuid4
 
 from cert_exchange.errors import PolicyInvalid, PolicyWidens, Problem
 from cert_exchange.node import Node
-from cert_exchange.policy.agreements import is_overdue
 from cert_exchange.policy.companions import Companions, digest_of
 from cert_exchange.policy.document import (
     Policy,
@@ -29,6 +28,7 @@ from cert_exchange.policy.document import (
     problems_of_names,
     warnings_of_policy,
 )
+from cert_exchange.services.policies.agreeing import warnings_of_agreements
 from cert_exchange.services.policies.companions import read_companions
 from cert_exchange.services.policies.expecting import try_policy
 from cert_exchange.services.policies.previewing import preview
@@ -110,11 +110,7 @@ def check(
             )
     if problems:
         raise PolicyInvalid(tuple(problems))
-    warnings = warnings_of_policy(policy, file)
-    if policy.agreed is not None and is_overdue(policy.agreed, node.now()):
-        place = policy.places.get(("agreement",), (0, 0))
-        said = f"its agreement was to be reviewed by {policy.agreed.review}: it binds all the same"
-        warnings += (Problem(file, *place, said),)
+    warnings = warnings_of_policy(policy, file) + warnings_of_agreements(node, policy, file)
     return Checked(policy, warnings, companions)
 
 
