@@ -204,9 +204,9 @@ def test_one_object_in_two_groups_and_on_to_another(scene: Scene, wall: Wall) ->
     assert "c green" in scene.names("b")
     assert "c amber" not in scene.names("b")
     ledger.verify(scene.node)
-    with scene.node.database.reading() as conn:
-        released = conn.execute(text("SELECT count(*) FROM release_log WHERE kind = 'release'"))
-        assert released.scalar_one() == len(scene.log("b")) + len(scene.log("c"))
+    found = policies.explain(scene.node, green["id"], partner="b").versions[0]
+    assert (found.answer, found.rule) == ("visible", "everything")
+    assert policies.explain(scene.node, amber["id"], partner="b").versions[0].rule == "ceiling"
 
 
 @pytest.mark.case("M04")

@@ -13,6 +13,7 @@ from tests.conftest import Wall
 from tests.scenes import (
     B_IDENTITY,
     OWN_IDENTITY,
+    THIRD_IDENTITY,
     TLP,
     Scene,
     identity,
@@ -24,7 +25,7 @@ from tests.unit.stix.placements import ANYWHERE
 from tests.unit.stix.samples import SAMPLES
 
 from cert_exchange.node import Node
-from cert_exchange.services import ledger, policies
+from cert_exchange.services import ledger, partners, policies
 from cert_exchange.stix.handling import IEP_EXTENSION
 from cert_exchange.stix.markings import Tlp
 
@@ -237,6 +238,19 @@ class TestIep:
         assert scene.names("b") == []
         ledger.verify(scene.node)
 
+    def test_a_proposed_definition_counts_from_when_it_is_accepted(self, scene: Scene) -> None:
+        """B relays a definition before it may: nothing is understood by it until B may and sends it again."""
+        scene.apply("c", everything("c"))
+        mark = {**iep("proposed"), "created_by_ref": THIRD_IDENTITY}
+        (told,) = scene.post("b", mark)
+        assert told.result == "proposal"
+        scene.post("b", identity(B_IDENTITY, "CERT B"), bearing("bears it", mark, by=B_IDENTITY))
+        assert scene.names("c") == []
+        partners.amend(scene.node, "b", speaks_for=[B_IDENTITY], relays=[THIRD_IDENTITY])
+        (told,) = scene.post("b", mark)
+        assert told.result == "accepted"
+        assert scene.names("c") == ["bears it"]
+
     def test_another_partner_does_not_loosen_what_a_partners_marking_means(
         self, scene: Scene
     ) -> None:
@@ -246,8 +260,6 @@ class TestIep:
         scene.post("c", mark)
         scene.post("b", identity(B_IDENTITY, "CERT B"), bearing("of b", mark, by=B_IDENTITY))
         assert scene.names("c") == []
-        from cert_exchange.services import partners
-
         partners.add(scene.node, "z", title="CERT Z", speaks_for=[f"identity--{uid('z')}"])
         directory = scene.node.settings.home / "collections"
         for path in directory.glob("*.yaml"):

@@ -52,6 +52,8 @@ class Intake:
     barred: list[int] = field(default_factory=list)
     """of those that join: what our desk took back, which stays so"""
     changed: dict[int, None] = field(default_factory=dict)
+    promoted: dict[int, str] = field(default_factory=dict)
+    """proposals that count from now on, with their type"""
     sent: set[int] = field(default_factory=set)
     contents: dict[int, Mapping[str, object]] = field(default_factory=dict)
     agreed: Agreement | None = None
@@ -62,13 +64,12 @@ class Intake:
 
 def touched(intake: Intake) -> dict[int, None]:
     """The ids to decide again: what changed, and what bears a marking definition that came after it."""
-    definitions = [
-        new.ident
+    accepted = intake.promoted | {
+        new.ident: new.type
         for new in intake.news
-        if new.type == "marking-definition"
-        and new.status is ObjectStatus.ACCEPTED
-        and new.ident not in intake.fresh
-    ]
+        if new.status is ObjectStatus.ACCEPTED and new.ident not in intake.fresh
+    }
+    definitions = [ident for ident, kind in accepted.items() if kind == "marking-definition"]
     return intake.changed | dict.fromkeys(sorted(bearers(intake.tx, definitions)))
 
 

@@ -199,6 +199,7 @@ def _carry_out(
         assert ruling.about is not None
         if step is Step.PROMOTE:
             objects.promote(intake.tx, ruling.about)
+            intake.promoted[ident] = item.type
         _place(intake, ident, ruling.about, barred=ruling.barred)
         place = OWN if ruling.barred else None
         _note(intake, ident, ruling.about, item, version, key, not ruling.aside, placed=(place,))
