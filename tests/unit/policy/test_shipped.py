@@ -22,11 +22,14 @@ from cert_exchange.policy.document import (
     problems_of_names,
     warnings_of_policy,
 )
+from cert_exchange.policy.expectations import SUFFIX, broken, parse_expectations
 from cert_exchange.policy.subject import subject_of
 
 ROOT = Path(__file__).parents[3]
 NODES = [ROOT, ROOT / "deploy/demo/node-a", ROOT / "deploy/demo/node-b"]
-POLICIES = [path for node in NODES for path in sorted(node.glob("[pl]*/*.yaml"))]
+FILES = [path for node in NODES for path in sorted(node.glob("[pl]*/*.yaml"))]
+POLICIES = [path for path in FILES if not path.name.endswith(SUFFIX)]
+EXPECTATIONS = [path for path in FILES if path.name.endswith(SUFFIX)]
 
 
 def read(path: Path) -> Policy:
@@ -35,6 +38,15 @@ def read(path: Path) -> Policy:
         for file in path.parent.glob("*/*")
     }
     return parse_policy(path.read_text(encoding="utf-8"), file=str(path), companions=beside)
+
+
+@pytest.mark.parametrize("path", EXPECTATIONS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_expectations(path: Path):
+    """They lie beside their policy, and it meets them."""
+    policy = path.with_name(path.name.removesuffix(SUFFIX) + ".yaml")
+    expectations = parse_expectations(path.read_text("utf-8"), file=str(path))
+    assert expectations.items
+    assert broken(read(policy), expectations, {}, now=NOW) == ()
 
 
 def collections_of(node: Path) -> tuple[CollectionFile, ...]:
