@@ -148,3 +148,14 @@ def test_files_of_expectations_among_policies_are_passed_over(cli: Cli, node_wit
     assert len(files) == 2
     for command in (("check",), ("test",), ("preview",), ("apply", "--reason", "x")):
         assert cli("policy", command[0], *files, *command[1:]).code == 0
+
+
+def test_doctor_notes_a_file_that_has_drifted(cli: Cli, node_with_b: Path) -> None:
+    """What is edited and not applied is told; expectations are no policy."""
+    folder = node_with_b / "policies"
+    (folder / "cert-b.expect.yaml").write_text(EXPECTED)
+    assert "is not what is in force" not in cli("doctor").out
+    (folder / "cert-b.yaml").write_text(WIDER)
+    told = cli("doctor").out
+    assert "cert-b.yaml is not what is in force: the file has 1 lines that are not in force" in told
+    assert "expect.yaml" not in told

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cert_exchange.errors import NotFound
@@ -165,15 +166,14 @@ def _policies(node: Node) -> Iterator[Finding]:
             )  # fmt: skip
         else:
             yield Finding("ok", f"policy {policy.name}", f"version {policy.version} is in force")
-    texts = {policy.text for policy in active}
     folder = node.settings.path(node.settings.policies_directory)
-    for file in sorted(folder.glob("*.y*ml")):
-        if file.read_text(encoding="utf-8", errors="replace") not in texts:
+    for one in policies.drift(node, folder):
+        if one.state not in ("same", "no file"):
             yield Finding(
                 "note",
                 "policies",
-                f"{file.name} is not what is in force",
-                f"policy check {file}, then apply",
+                f"{Path(one.file).name} is not what is in force: {one.remark}",
+                f"policy check {one.file}, policy preview, then apply; policy drift shows all",
             )
 
 

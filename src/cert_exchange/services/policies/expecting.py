@@ -86,4 +86,4 @@ def _read(path: Path) -> list[Mapping[str, Any]]:
 
 def policy_files(folder: Path) -> list[Path]:
     """The policy files of a folder, expectations aside, by name."""
-    return [one for one in sorted(folder.glob("*.yaml")) if not one.name.endswith(SUFFIX)]
+    return [one for one in sorted(folder.glob("*.y*ml")) if not one.name.endswith(SUFFIX)]
