@@ -84,7 +84,7 @@ def unsettled(
     found = reference_rows.waiting_of(conn, audiences, idents)
     found |= hold_rows.held_in(conn, audiences, idents)
     for plan in plans:
-        approved = hold_rows.approved_rules(conn, plan.audience.id, ids) if plan.holding else {}
+        approved = hold_rows.ended_rules(conn, plan.audience.id, ids) if plan.holding else {}
         judge = Judge(plan, pool, now, approved)
         mine = set(plan.view_ids)
         for ident in idents:
@@ -115,7 +115,7 @@ def _losses(conn: Transaction, plan: Plan, idents: list[int], *, now: int) -> li
     for line in releases.live_rows(conn, plan.view_ids, idents):
         lines.setdefault(line.ident, []).append(line)
     ids = [version.id for ident in idents for version in pool.by_ident[ident]]
-    approved = hold_rows.approved_rules(conn, plan.audience.id, ids) if plan.holding else {}
+    approved = hold_rows.ended_rules(conn, plan.audience.id, ids) if plan.holding else {}
     judge = Judge(plan, pool, now, approved)
     dangling = _dangling(plan, pool, ids)
     losses: list[StagedLoss] = []
