@@ -9,6 +9,7 @@
     │   ├── MediaTypeRefused        415
     │   ├── NotAcceptable           406
     │   ├── BodyTooLarge            413
+    │   ├── HeadTooLarge            431
     │   └── BodyTooSlow             408
     ├── AccessRefused
     │   ├── NotAuthenticated        401
@@ -111,6 +112,14 @@ class BodyTooLarge(InputRefused):
 
     status = 413
     title = "Content too large"
+
+
+class HeadTooLarge(InputRefused):
+    """Path, query and headers are larger than we read."""
+
+    status = 431
+    title = "Request header fields too large"
+    public = "Path, query and headers together are larger than 64 KiB; ask for less at once."
 
 
 class BodyTooSlow(InputRefused):

@@ -199,7 +199,7 @@ def test_a_withdrawal_of_nothing_says_what_is_the_case(
     ran = cli("withdraw", indicator(1)["id"], "--reason", "x")
     assert (ran.code, "withdrawn already" in ran.err, ran.out) == (1, True, "")
     ran = cli("free", indicator(1)["id"], "--reason", "x")
-    assert (ran.code, "no cyber-observable" in ran.err) == (1, True)
+    assert (ran.code, "is not blocked" in ran.err) == (1, True)
     ran = cli("free", address["id"], "--reason", "x")
     assert (ran.code, "is not blocked" in ran.err) == (1, True)
     assert cli("withdraw", address["id"], "--reason", "x").code == 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 OWN = "own"
@@ -311,7 +311,30 @@ class World:
         return True
 
     def _sent(self, audience: str, stix_id: str) -> bool:
-        return any(c.id == stix_id and c.origin == audience for c in self.copies)
+        """A member's accepted copy; of a cyber-observable only where nobody else's is there and policy keeps none back."""
+        known = [c for c in self.copies if c.id == stix_id]
+        mine = [c for c in known if c.origin == audience and c.accepted]
+        if not mine or not stix_id.startswith(OBSERVABLE):
+            return bool(mine)
+        return (
+            len(mine) == sum(c.accepted for c in known)
+            and not any(c.origin != audience for c in known)
+            and not any(self._kept_back(audience, c) for c in mine)
+        )
+
+    def _kept_back(self, audience: str, copy: Copy) -> bool:
+        """Whether the ceiling or a rule would deny or hold it, were it ours."""
+        terms, labels = self.terms[audience], copy.content.get("labels", [])
+        ours = replace(copy, origin=OWN, number=-1)
+        open_ = replace(terms, types=None, origin="any")
+        self.terms[audience] = open_
+        try:
+            below = any(
+                self._decide(audience, ours, where) == "allowed" for where in terms.collections
+            )
+        finally:
+            self.terms[audience] = terms
+        return not below or (terms.hold and "hold" in labels)
 
     def _carriable(self, audience: str, stix_id: str, collection: str) -> Copy | None:
         if not stix_id.startswith(CARRIED):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -136,14 +137,18 @@ def preview(
     """
     from cert_exchange.services import policies
 
-    found = []
     with opened(home) as node:
-        for file in files:
-            checked = policies.check(node, _read(file), file=str(file), folder=file.parent)
-            with printing.progress(f"looking at {file.name}") as progress:
-                found.append(
-                    policies.preview(node, checked.policy, samples=samples, progress=progress)
-                )
+        checked = [
+            policies.check(node, _read(file), file=str(file), folder=file.parent) for file in files
+        ]
+        with printing.progress("looking at all objects") as progress:
+            found = policies.previews(
+                node,
+                [(one.policy, one.companions) for one in checked],
+                samples=samples,
+                processes=_processes(),
+                progress=progress,
+            )
     if as_json:
         printing.document([asdict(one) for one in found])
     for one, file in zip(found, files, strict=True):
@@ -203,6 +208,7 @@ def apply(
                     one,
                     most=node.settings.policy_widening,
                     confirmed=confirm,
+                    processes=_processes(),
                     progress=progress,
                 )
         done = []
@@ -247,6 +253,11 @@ def _tested(node: Node, files: list[Path]) -> dict[Path, Checked]:
         codes = {report(error) for error in wrong}
         raise typer.Exit(codes.pop() if len(codes) == 1 else ExitCode.REFUSED)
     return checked
+
+
+def _processes() -> int:
+    """How many processes may look through a large store: one a core, and few, since each reads all the time."""
+    return min(os.cpu_count() or 1, 4)
 
 
 def _read(file: Path) -> str:

@@ -115,13 +115,16 @@ def withdraw(
 
 
 def free(
-    stix_id: Annotated[str, typer.Argument(metavar="ID", help="A cyber-observable's STIX id.")],
+    stix_id: Annotated[str, typer.Argument(metavar="ID", help="The object's STIX id.")],
     *,
     reason: Reason,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Lift the block that `withdraw` put on a cyber-observable. Exit code 1 when there is none."""
+    """Lift the block that `recall`, or `withdraw` of a cyber-observable, put on an id. Exit code 1 when there is none.
+
+    Publish it again to release what was taken back as well.
+    """
     from cert_exchange.services import holdings, releasing
     from cert_exchange.stix.references import is_observable_id
 
@@ -130,8 +133,8 @@ def free(
             raise InputRefused(
                 f"{stix_id} is not blocked; nothing was changed. `cert-exchange show {stix_id}` says who sees it."
                 if is_observable_id(stix_id)
-                else f"{stix_id} is no cyber-observable, and only those are blocked; nothing was changed. What was"
-                " withdrawn comes back by publishing a newer version of it."
+                else f"{stix_id} is not blocked; nothing was changed. What was withdrawn comes back by publishing it"
+                " again, or a newer version of it."
             )
         done = releasing.free(node, stix_id, by=operator(), reason=reason)
     _print_withdrawal(done, as_json=as_json)

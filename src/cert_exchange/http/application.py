@@ -13,7 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any, Final
 
-from cert_exchange.errors import CertExchangeError, MethodRefused, NotFound, StoreUnavailable
+from cert_exchange.errors import (
+    CertExchangeError,
+    HeadTooLarge,
+    MethodRefused,
+    NotFound,
+    StoreUnavailable,
+)
 from cert_exchange.http.access_log import AccessLog
 from cert_exchange.http.answers import (
     WORTH_PACKING,
@@ -37,14 +43,6 @@ HEAD_BYTES: Final = 64 * 1024
 """Path, query and headers together; `match[id]` with 200 ids needs about 12 KiB."""
 _PACK_INLINE: Final = 16 * 1024
 _JSON: Final = b"application/json"
-
-
-class HeadTooLarge(CertExchangeError):
-    """Path, query and headers are larger than we read."""
-
-    status = 431
-    title = "Request header fields too large"
-    public = f"Path, query and headers together are larger than {HEAD_BYTES} bytes."
 
 
 class Application:

@@ -107,7 +107,7 @@ def recall(
     taken, trouble = None, ""
     try:
         ledger.note_fetches(node)  # what was fetched until now was fetched before it was taken back
-        taken = withdraw(node, stix_id, by=by, reason=reason)
+        taken = withdraw(node, stix_id, by=by, reason=reason, block=True)
     except CertExchangeError as error:
         trouble = f"{error.public} {error.detail}".strip()
     # Commit. The marks are read after it (DECISIONS 19): no page that is read from now on has the object.

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import and_, delete, exists, insert, literal, select, union_all, update
+from sqlalchemy import and_, bindparam, delete, exists, insert, literal, select, union_all, update
 
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.statements import parts
+from cert_exchange.store.statements import Kept, among, parts
 from cert_exchange.store.tables import hold_approvals, hold_endings, holds, objects
 
 _NONE: Final[frozenset[str]] = frozenset()
@@ -193,32 +193,41 @@ def reopen(tx: Transaction, idents: Collection[int], *, audience: int | None = N
     return count
 
 
+# An older program over the same database writes releases into the hold's own row only.
+_ENDED: Final = Kept(
+    union_all(
+        select(
+            holds.c.object, holds.c.collection, holds.c.rule, literal(Outcome.RELEASED.value)
+        ).where(
+            holds.c.audience == bindparam("audience"),
+            among(holds.c.object, "objects"),
+            holds.c.released_at.is_not(None),
+        ),
+        select(
+            hold_endings.c.object,
+            hold_endings.c.collection,
+            hold_endings.c.rule,
+            hold_endings.c.outcome,
+        ).where(
+            hold_endings.c.audience == bindparam("audience"),
+            among(hold_endings.c.object, "objects"),
+        ),
+    ),
+    "objects",
+)
+
+
 def ended_rules(
     tx: Transaction, audience: int, object_ids: Iterable[int]
 ) -> dict[tuple[int, int], Ended]:
     """(object, collection) -> the rules whose hold ended for good for this audience."""
     released: dict[tuple[int, int], set[str]] = {}
     denied: dict[tuple[int, int], set[str]] = {}
-    for part in parts(object_ids):
-        # An older program over the same database writes releases into the hold's own row only.
-        both = union_all(
-            select(
-                holds.c.object, holds.c.collection, holds.c.rule, literal(Outcome.RELEASED.value)
-            ).where(
-                holds.c.audience == audience,
-                holds.c.object.in_(part),
-                holds.c.released_at.is_not(None),
-            ),
-            select(
-                hold_endings.c.object,
-                hold_endings.c.collection,
-                hold_endings.c.rule,
-                hold_endings.c.outcome,
-            ).where(hold_endings.c.audience == audience, hold_endings.c.object.in_(part)),
-        )
-        for number, collection, rule, outcome in tx.execute(both):
-            into = released if outcome == Outcome.RELEASED else denied
-            into.setdefault((number, collection), set()).add(rule)
+    for number, collection, rule, outcome in _ENDED.among(
+        tx, "objects", object_ids, audience=audience
+    ):
+        into = released if outcome == Outcome.RELEASED else denied
+        into.setdefault((number, collection), set()).add(rule)
     return {
         key: Ended(frozenset(released.get(key, ())), frozenset(denied.get(key, ())))
         for key in released.keys() | denied.keys()

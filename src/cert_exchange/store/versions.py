@@ -82,7 +82,9 @@ _HELD: Final = Kept(
 )
 
 _ORIGINS: Final = Kept(
-    select(objects.c.ident, objects.c.origin).where(among(objects.c.ident, "idents")).distinct(),
+    select(objects.c.ident, objects.c.origin)
+    .where(among(objects.c.ident, "idents"), objects.c.status == ObjectStatus.ACCEPTED.value)
+    .distinct(),
     "idents",
 )
 
@@ -148,7 +150,7 @@ def held(tx: Transaction, idents: Iterable[int]) -> set[int]:
 
 
 def origins_of(tx: Transaction, idents: Iterable[int]) -> dict[int, set[int]]:
-    """Who sent each of these ids, in whatever state we keep it."""
+    """Whose version of each of these ids we accepted."""
     found: dict[int, set[int]] = {}
     for ident, origin in _ORIGINS.among(tx, "idents", idents):
         found.setdefault(ident, set()).add(origin)
@@ -156,7 +158,7 @@ def origins_of(tx: Transaction, idents: Iterable[int]) -> dict[int, set[int]]:
 
 
 def sent_by(tx: Transaction, idents: Iterable[int], origins: Collection[int]) -> set[int]:
-    """Which of these ids one of the origins sent us, in whatever state we keep it."""
+    """Of which of these ids one of the origins sent us a version that we accepted."""
     if not origins:
         return set()
     return {
@@ -187,6 +189,11 @@ def idents_after(tx: Transaction, *, after: int, limit: int) -> list[int]:
         .limit(limit)
     )
     return [row[0] for row in rows]
+
+
+def highest_ident(tx: Transaction) -> int:
+    """The greatest number of an id of which we hold any version; 0 where there is none."""
+    return int(tx.execute(select(func.max(objects.c.ident))).scalar() or 0)
 
 
 def count_after(tx: Transaction, after: int) -> int:

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from tests.invariants.foretelling import assert_as_foretold
 from tests.scenes import (
     ALLOW_ALL,
+    C_IDENTITY,
     OWN_IDENTITY,
     THIRD_IDENTITY,
     TLP,
@@ -24,6 +25,7 @@ from tests.scenes import (
 from cert_exchange.errors import PolicyWidens
 from cert_exchange.node import Node
 from cert_exchange.services import policies
+from cert_exchange.services.policies import dividing
 from cert_exchange.store.tables import holds, ledger_lines, staged_losses
 from cert_exchange.store.tables import policies as policy_table
 
@@ -125,7 +127,7 @@ def test_partners_that_join_and_leave(node: Node) -> None:
     """Who joins gets an audience of its own and gains all of it; who leaves loses all of it."""
     scene = Scene.set_up(node, policies_for=())
     scene.publish(indicator("one"))
-    scene.post("c", indicator("theirs", by="identity--c0000000-0000-4000-8000-00000000000c"))
+    scene.post("c", indicator("theirs", by=C_IDENTITY))
     scene.apply("b", green())
     done = assert_as_foretold(node, "b", green(partners="b, c"))
     assert ("gained", "b.c", "indicators", indicator("one")["id"]) in done
@@ -208,6 +210,38 @@ def test_what_is_carried_into_one_collection_is_visible_in_all(node: Node) -> No
     scene.publish(malware("two", by=THIRD_IDENTITY), to="reports")
     assert scene.names("b", "reports") == ["two"]
     assert not assert_as_foretold(node, "b", text + "# edited\n")
+
+
+@pytest.mark.parametrize("processes", [2, 5])
+def test_several_processes_see_what_one_sees(
+    node: Node, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    """A store that is divided among processes, references across the spans included, gives the same previews."""
+    scene = Scene.set_up(node, policies_for=())
+    for number in range(6):
+        one, two = (
+            indicator(f"one {number}"),
+            malware(f"two {number}", tlp=("green", "red")[number % 2]),
+        )
+        scene.publish(one, two, relationship(one, two), labelled(number))
+    scene.publish(report("all", [indicator("one 0")["id"], malware("two 4")["id"]]))
+    scene.publish(indicator("one 3", version=1, tlp="red"), identity(THIRD_IDENTITY, "third"))
+    scene.post("c", indicator("theirs", by=C_IDENTITY, tlp="clear"))
+    scene.apply("b", ALLOW_ALL.format(partner="b"))
+    scene.apply("c", green(partners="c"))
+    texts = {"b": green(collections="indicators, reports"), "c": MALWARE.replace("[b]", "[c]")}
+    wanted = [
+        (policies.check(node, text, file=f"{name}.yaml").policy, {}) for name, text in texts.items()
+    ]
+    alone = [policies.preview(node, policy, samples=1_000) for policy, _ in wanted]
+    monkeypatch.setattr(dividing, "WORTH_DIVIDING", 0)
+    assert policies.previews(node, wanted, samples=1_000, processes=processes) == tuple(alone)
+    assert sum(one.lost for one in alone) > 10
+
+
+def labelled(number: int) -> dict[str, Any]:
+    """Indicators that another rule holds."""
+    return indicator(f"held {number}", labels=["hold"])
 
 
 # -- widening ----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 from tests.conftest import Wall, reopen
-from tests.scenes import Scene, address, indicator
+from tests.scenes import Scene, address, indicator, relationship
 
 from cert_exchange.errors import NotFound
 from cert_exchange.node import Node
@@ -206,3 +206,18 @@ def test_lost_marks_make_fetched_a_maybe(sqlite_node: Node, wall: Wall) -> None:
         assert {one.has for one in found} == {Has.MAYBE}
     finally:
         again.close()
+
+
+def test_publishing_it_once_more_does_not_undo_a_recall(scene: Scene) -> None:
+    """A feed that runs at night brings the same file again; only `free` and then publishing lets it out."""
+    tie = relationship(ONE, indicator("other"), name="tie")
+    scene.publish(ONE, indicator("other"), tie)
+    recalling.recall(scene.node, ONE["id"], by="night", reason="wrong", freeze="none")
+    assert ONE["id"] not in scene.ids("b")
+    scene.publish(ONE, indicator("other"), tie)
+    scene.publish(indicator("one", version=5))
+    assert ONE["id"] not in scene.ids("b")
+    assert tie["id"] not in scene.ids("b")
+    releasing.free(scene.node, ONE["id"], by="day", reason="it was right")
+    scene.publish(indicator("one", version=5))
+    assert {ONE["id"], tie["id"]} <= set(scene.ids("b"))

@@ -22,7 +22,13 @@ from cert_exchange.services.policies.history import (
     restore,
     text_of,
 )
-from cert_exchange.services.policies.previewing import Change, Preview, Prospect, preview
+from cert_exchange.services.policies.previewing import (
+    Change,
+    Preview,
+    Prospect,
+    preview,
+    previews,
+)
 from cert_exchange.services.policies.surveying import (
     NEIGHBOURS,
     Around,
@@ -64,6 +70,7 @@ __all__ = [
     "policy_files",
     "policy_schema",
     "preview",
+    "previews",
     "remind",
     "restore",
     "sees",

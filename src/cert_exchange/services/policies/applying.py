@@ -31,7 +31,7 @@ from cert_exchange.policy.document import (
 from cert_exchange.services.policies.agreeing import warnings_of_agreements
 from cert_exchange.services.policies.companions import read_companions
 from cert_exchange.services.policies.expecting import try_policy
-from cert_exchange.services.policies.previewing import preview
+from cert_exchange.services.policies.previewing import previews
 from cert_exchange.services.policies.staging import stage, unsettled
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.orders import in_one_line
@@ -120,17 +120,20 @@ def weigh(
     *,
     most: int,
     confirmed: int | None = None,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> None:
     """Refuse a policy that would newly show more than `most` objects, unless so many were `confirmed`.
 
     What was confirmed may be off by a tenth: others publish between a preview and this. What is in force already is not
-    looked at. Raises PolicyWidens, StoreError.
+    looked at. `processes` as for `previews`. Raises PolicyWidens, StoreError.
     """
     with node.database.reading() as conn:
         if _is_in_force(policy_rows.active(conn, checked.policy.name), checked):
             return
-    gained = preview(node, checked.policy, samples=0, progress=progress).gained
+    wanted = [(checked.policy, checked.companions)]
+    (found,) = previews(node, wanted, samples=0, processes=processes, progress=progress)
+    gained = found.gained
     if gained <= most or (confirmed is not None and 10 * abs(gained - confirmed) <= confirmed):
         return
     told = f"policy {checked.policy.name} would newly show {gained:,} objects"

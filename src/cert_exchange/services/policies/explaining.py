@@ -78,7 +78,7 @@ def explain(node: Node, stix_id: str, *, partner: str) -> Explanation:
     if sent:
         remark = "it sent us this object itself; its own versions never go back to it"
     elif blocked:
-        remark = "our desk blocked this cyber-observable in every view"
+        remark = "our desk blocked this id in every view, until `free`"
     elif not found:
         remark = "no version of it stands in a collection that the policy shares"
     if frozen:

@@ -83,8 +83,8 @@ class Look:
     def __post_init__(self) -> None:
         """Begin with nothing read."""
         self.pool = Pool(self.conn, self.sharing.partners, self.plan.view_ids)
-        self.sight = Sight(self.pool, Settlement(self.plan), arrived=())
         self.judge = Judge(self.plan, self.pool, self.now)
+        self.sight = Sight(self.pool, Settlement(self.plan), self.judge, arrived=())
 
     def load(self, idents: Iterable[int]) -> None:
         """Read what judging these ids needs."""

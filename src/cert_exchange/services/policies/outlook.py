@@ -1,36 +1,22 @@
 """What one audience would see when all is settled, as numbers and flags: a million objects fit into memory.
 
-1. One row for each (view, version) that policy allows, that is in force, or that could be carried along; contents are
-   never kept.
+1. One row for each (view, version) that policy allows, that is in force, or that could be carried along; what is the
+   same for all audiences is in the catalogue.
 2. The end is the one that `releasing.closing` reaches part by part: the greatest fixed point of "all allowed, less those
    with a required reference outside", then the identities and marking definitions that the rest needs.
-3. Rows come in the order of their ids, an id's versions from the oldest to the newest, as `Pool` has them.
-4. It knows numbers only, in four bytes each: who fills it judges, who reads it gives names.
+3. It knows numbers only: who fills it judges, who reads it gives names.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
-from itertools import accumulate
 from typing import Final, NamedTuple
 
+from cert_exchange.services.policies.catalogue import About, Catalogue
 from cert_exchange.stix.references import Role
-from cert_exchange.store.objects import Version
 from cert_exchange.store.tables import OWN
-
-
-class About(IntFlag):
-    """What is known of an id, as `releasing.settlement.Sight` would say it."""
-
-    HELD = 1
-    SENT = 2
-    """a member of the audience sent it to us: it sees it already"""
-    CARRIED_TYPE = 4
-    OBSERVABLE = 8
-    """in the cyber-observable namespace: it never may dangle"""
 
 
 class Standing(IntFlag):
@@ -70,77 +56,51 @@ class Fate(NamedTuple):
 _COUNTS: Final = int(Standing.ALLOWED | Standing.NEWEST | Standing.STAYS)
 _ALLOWED, _LIVE, _LAST = int(Standing.ALLOWED), int(Standing.LIVE), int(Standing.LAST)
 _NEWEST, _STAYS, _SUPPORTS = int(Standing.NEWEST), int(Standing.STAYS), int(Standing.SUPPORTS)
-_HELD, _SENT, _TYPE = int(About.HELD), int(About.SENT), int(About.CARRIED_TYPE)
-_OBSERVABLE = int(About.OBSERVABLE)
+_HELD, _TYPE, _OBSERVABLE = int(About.HELD), int(About.CARRIED_TYPE), int(About.OBSERVABLE)
 
 
-@dataclass(slots=True)
 class Outlook:
-    """Rows of one audience. `add` them, `settle`, then read `fates`.
+    """One audience's rows over a catalogue. `add` them, `settle`, then read `fates`."""
 
-    `by_reference` and `by_need` are the numbers of what stands in a rule's place where a reference is hidden, and where a
-    carried object is not needed any more.
-    """
+    __slots__ = (
+        "_after", "_alive", "_by_need", "_by_reference", "_catalogue", "_dangling", "_rows",
+        "_rule", "_sent", "_standing", "_support", "_version", "_view",
+    )  # fmt: skip
 
-    dangling: bool
-    """whether the policy lets references dangle (`unresolved: allow`)"""
-    by_reference: int
-    by_need: int
-    about: bytearray = field(default_factory=bytearray)
-    """by number of the id: About"""
-    _idents: array[int] = field(default_factory=lambda: array("I"))
-    _numbers: array[int] = field(default_factory=lambda: array("I"))
-    _origins: array[int] = field(default_factory=lambda: array("I"))
-    _traits: bytearray = field(default_factory=bytearray)
-    """of a version: 1 a cyber-observable, 2 the same version as the one before, of another origin"""
-    _refs: array[int] = field(default_factory=lambda: array("I", [0]))
-    _rows: array[int] = field(default_factory=lambda: array("I", [0]))
-    """where a version's references and rows begin; the next one's beginning is their end"""
-    _targets: array[int] = field(default_factory=lambda: array("I"))
-    _roles: bytearray = field(default_factory=bytearray)
-    _version: array[int] = field(default_factory=lambda: array("I"))
-    _view: array[int] = field(default_factory=lambda: array("H"))
-    _standing: bytearray = field(default_factory=bytearray)
-    _rule: array[int] = field(default_factory=lambda: array("H"))
-    _first: array[int] = field(default_factory=lambda: array("I"))
-    """by number of the id: its first version's place + 1, 0 where there is none"""
-    _support: array[int] = field(default_factory=lambda: array("I"))
-    """by number of the id: how many rows make it visible"""
-    _alive: bytearray = field(default_factory=bytearray)
-    _after: bytearray = field(default_factory=bytearray)
-    _key: str = ""
-    """of the version that was added last"""
-
-    def tell(self, ident: int, about: int) -> None:
-        """Say what is known of an id (About): of every one that a row or a reference names."""
-        if ident >= len(self.about):
-            self.about.extend(bytes(ident + 1 - len(self.about)))
-        self.about[ident] = about
-
-    def add(
-        self,
-        version: Version,
-        references: Iterable[tuple[int, int]],
-        rows: Iterable[tuple[int, int, int]],
+    def __init__(
+        self, catalogue: Catalogue, *, dangling: bool, by_reference: int, by_need: int
     ) -> None:
-        """A version with what it refers to, and how it stands in each view that it may have to do with.
+        """`dangling`: the policy lets references dangle (`unresolved: allow`).
+
+        The numbers are of what stands in a rule's place where a reference is hidden, and where a carried object is not
+        needed any more.
+        """
+        self._catalogue = catalogue
+        self._dangling = dangling
+        self._by_reference = by_reference
+        self._by_need = by_need
+        self._sent: set[int] = set()
+        self._rows = array("I", [0])
+        """where the rows of a place in the catalogue begin"""
+        self._version = array("I")
+        self._view = array("H")
+        self._standing = bytearray()
+        self._rule = array("H")
+        self._support = array("I")
+        """by number of the id: how many rows make it visible"""
+        self._alive = bytearray()
+        self._after = bytearray()
+
+    def note_sent(self, ident: int) -> None:
+        """A member of the audience sent us the id: it sees it already."""
+        self._sent.add(ident)
+
+    def add(self, rows: Iterable[tuple[int, int, int]]) -> None:
+        """How the version that the catalogue got last stands in each view that it may have to do with.
 
         A row is the view's place in the plan, Standing, and the number of the rule that answers.
         """
-        place = len(self._idents)
-        again = 0
-        if place and self._idents[-1] == version.ident and self._key == version.version_key:
-            again = 2
-        self._key = version.version_key
-        self._idents.append(version.ident)
-        self._numbers.append(version.id)
-        self._origins.append(version.origin)
-        self._traits.append(int(version.observable) | again)
-        for target, role in references:
-            if role != Role.EXTENSION and target != version.ident:
-                self._targets.append(target)
-                self._roles.append(role)
-        self._refs.append(len(self._targets))
+        place = len(self._rows) - 1
         for view, standing, rule in rows:
             self._version.append(place)
             self._view.append(view)
@@ -148,30 +108,37 @@ class Outlook:
             self._rule.append(rule)
         self._rows.append(len(self._version))
 
+    def join(self, later: Outlook, rules: Sequence[int]) -> None:
+        """Append the rows of an outlook on the ids that come next; `rules` gives its rules' numbers here."""
+        places, rows = len(self._rows) - 1, len(self._version)
+        self._version.extend(place + places for place in later._version)
+        self._view.extend(later._view)
+        self._standing.extend(later._standing)
+        self._rule.extend(rules[rule] for rule in later._rule)
+        self._rows.extend(row + rows for row in later._rows[1:])
+        self._sent |= later._sent
+
     def settle(self) -> None:
-        """Find what stays when every reference has been followed."""
-        size = max(len(self.about), max(self._targets, default=0) + 1)
-        self.about.extend(bytes(size - len(self.about)))
-        self._first = array("I", bytes(4 * size))
-        for place in range(len(self._idents) - 1, -1, -1):
-            self._first[self._idents[place]] = place + 1
-        self._support = array("I", bytes(4 * size))
+        """Find what stays when every reference has been followed; the catalogue is closed by then."""
+        idents = self._catalogue.idents
+        self._support = array("I", bytes(4 * len(self._catalogue.about)))
         self._alive = bytearray(len(self._standing))
         for row, standing in enumerate(self._standing):
             if standing & _COUNTS:
                 self._alive[row] = 1
                 if standing & _SUPPORTS:
-                    self._support[self._idents[self._version[row]]] += 1
+                    self._support[idents[self._version[row]]] += 1
         self._shrink()
         self._carry()
 
     def fates(self) -> Iterator[Fate]:
         """What happens to each id in each view, in the order of ids."""
-        start, count = 0, len(self._idents)
-        while start < count:
-            ident = self._idents[start]
+        idents = self._catalogue.idents
+        start = 0
+        while start < len(idents):
+            ident = idents[start]
             end = start + 1
-            while end < count and self._idents[end] == ident:
+            while end < len(idents) and idents[end] == ident:
                 end += 1
             by_view: dict[int, list[int]] = {}
             for row in range(self._rows[start], self._rows[end]):
@@ -186,64 +153,47 @@ class Outlook:
         """(id, view) of what policy allows and a reference keeps out."""
         for row, standing in enumerate(self._standing):
             if standing & _ALLOWED and not self._alive[row]:
-                yield self._idents[self._version[row]], self._view[row]
+                yield self._catalogue.idents[self._version[row]], self._view[row]
 
     # -- following references --------------------------------------------------------------------------------------
 
     def _shrink(self) -> None:
         queue = [row for row, alive in enumerate(self._alive) if alive and self._lacks(row)]
-        if not queue:
-            return
-        heads, sources = self._turned()
+        catalogue = self._catalogue
         while queue:
             row = queue.pop()
             if not self._alive[row]:
                 continue
             self._alive[row] = 0
-            ident = self._idents[self._version[row]]
+            ident = catalogue.idents[self._version[row]]
             gone = False
             if self._standing[row] & _SUPPORTS:
                 self._support[ident] -= 1
                 gone = not self._support[ident]
             if not gone and not self._standing[row] & _NEWEST:
                 continue
-            for at in range(heads[ident], heads[ident + 1]):
-                place = sources[at]
+            for place in catalogue.needing(ident):
                 queue += [
                     other
                     for other in range(self._rows[place], self._rows[place + 1])
                     if self._alive[other] and self._lacks(other)
                 ]
 
-    def _turned(self) -> tuple[array[int], array[int]]:
-        """By target: the versions that refer to it, and where each target's begin."""
-        counts = array("I", bytes(4 * (len(self.about) + 1)))
-        for target in self._targets:
-            counts[target + 1] += 1
-        heads = array("I", accumulate(counts))
-        places = array("I", heads)
-        sources = array("I", bytes(4 * len(self._targets)))
-        for place in range(len(self._idents)):
-            for at in range(self._refs[place], self._refs[place + 1]):
-                target = self._targets[at]
-                sources[places[target]] = place
-                places[target] += 1
-        return heads, sources
-
     def _lacks(self, row: int) -> bool:
         """Whether something that the version requires is hidden from the audience (`Closing._missing`)."""
-        place = self._version[row]
-        about, support = self.about, self._support
-        for at in range(self._refs[place], self._refs[place + 1]):
-            target = self._targets[at]
-            known = about[target]
-            if support[target] or known & _SENT:
+        catalogue, place = self._catalogue, self._version[row]
+        for at in range(catalogue.refs[place], catalogue.refs[place + 1]):
+            target = catalogue.targets[at]
+            if self._support[target] or target in self._sent:
                 continue
+            known = catalogue.about[target]
             if known & _HELD:
                 if known & _TYPE and self._can_carry(target, self._view[row]):
                     continue
                 return True
-            if self._roles[at] != Role.CREATOR and not (self.dangling and not known & _OBSERVABLE):
+            if catalogue.roles[at] != Role.CREATOR and not (
+                self._dangling and not known & _OBSERVABLE
+            ):
                 return True
         return False
 
@@ -254,14 +204,10 @@ class Outlook:
 
     def _of(self, ident: int, view: int) -> Iterator[int]:
         """The rows of an id in a view."""
-        place = self._first[ident] - 1
-        if place < 0:
-            return
-        while place < len(self._idents) and self._idents[place] == ident:
+        for place in self._catalogue.places(ident):
             for row in range(self._rows[place], self._rows[place + 1]):
                 if self._view[row] == view:
                     yield row
-            place += 1
 
     def _carry(self) -> None:
         """What is allowed is seen; identities and marking definitions join each view that needs them."""
@@ -269,6 +215,7 @@ class Outlook:
             int(bool(alive and standing & _ALLOWED))
             for alive, standing in zip(self._alive, self._standing, strict=True)
         )
+        catalogue = self._catalogue
         done: dict[int, bytearray] = {}
         for start, seen in enumerate(bytes(self._after)):
             if not seen:
@@ -277,13 +224,13 @@ class Outlook:
             while stack:
                 row = stack.pop()
                 place, view = self._version[row], self._view[row]
-                looked = done.setdefault(view, bytearray(len(self.about)))
-                for at in range(self._refs[place], self._refs[place + 1]):
-                    target = self._targets[at]
+                looked = done.setdefault(view, bytearray(len(catalogue.about)))
+                for at in range(catalogue.refs[place], catalogue.refs[place + 1]):
+                    target = catalogue.targets[at]
                     if looked[target]:
                         continue
                     looked[target] = 1
-                    if self.about[target] & _TYPE and self.about[target] & _HELD:
+                    if catalogue.about[target] & _TYPE and catalogue.about[target] & _HELD:
                         stack += self._joining(target, view)
 
     def _joining(self, ident: int, view: int) -> list[int]:
@@ -307,7 +254,7 @@ class Outlook:
         if not after:
             return (Kind.LOST, self._loser(before)) if before else None
         last = self._last(after)
-        rule = self._rule[last] if self._standing[last] & _ALLOWED else self.by_need
+        rule = self._rule[last] if self._standing[last] & _ALLOWED else self._by_need
         if not before:
             return Kind.GAINED, rule
         same = before == after and self._standing[last] & _LAST
@@ -318,23 +265,21 @@ class Outlook:
         standing = self._standing[last]
         if not standing & _COUNTS:
             return self._rule[last]
-        return self.by_need if self._alive[last] else self.by_reference
+        return self._by_need if self._alive[last] else self._by_reference
 
     def _last(self, rows: Sequence[int]) -> int:
         """Which of an id's rows in a view will be the last one (`arranging.ends`)."""
+        catalogue = self._catalogue
         places = [self._version[row] for row in rows]
-        if self._traits[places[0]] & 1:
-            own = [row for row in rows if self._origins[self._version[row]] == OWN]
-            if not own:
-                oldest = min(places, key=lambda place: self._numbers[place])
-                origin = self._origins[oldest]
-                own = [row for row in rows if self._origins[self._version[row]] == origin]
-            return own[-1]
+        if catalogue.is_observable(places[0]):
+            origins = [catalogue.origins[place] for place in places]
+            whose = OWN
+            if OWN not in origins:
+                oldest = min(range(len(rows)), key=lambda at: catalogue.numbers[places[at]])
+                whose = origins[oldest]
+            return [row for row, origin in zip(rows, origins, strict=True) if origin == whose][-1]
         # Of two origins' copies of the newest version the one that was stored first.
         index = len(rows) - 1
-        while index and self._same_version(places[index - 1], places[index]):
+        while index and catalogue.is_same_version(places[index - 1], places[index]):
             index -= 1
         return rows[index]
-
-    def _same_version(self, one: int, other: int) -> bool:
-        return all(self._traits[place] & 2 for place in range(one + 1, other + 1))

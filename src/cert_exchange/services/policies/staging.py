@@ -76,9 +76,7 @@ def unsettled(
     ids = [version.id for ident in idents for version in pool.by_ident[ident]]
     lines = pool.lines_of(idents)
     plans = [
-        plan
-        for plan in plans_for(conn, sharing)
-        if plan.audience.policy == name and plan.views
+        plan for plan in plans_for(conn, sharing) if plan.audience.policy == name and plan.views
     ]
     audiences = frozenset(plan.audience.id for plan in plans)
     found = reference_rows.waiting_of(conn, audiences, idents)

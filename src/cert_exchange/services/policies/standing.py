@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from cert_exchange.policy.decide import Allow, Decision
-from cert_exchange.services.policies.outlook import About, Standing
-from cert_exchange.services.releasing.evaluating import Plan, Pool
+from cert_exchange.services.policies.catalogue import About
+from cert_exchange.services.policies.outlook import Standing
+from cert_exchange.services.releasing.evaluating import Pool
 from cert_exchange.services.releasing.judging import Judge
 from cert_exchange.stix.references import is_observable_id
 from cert_exchange.store.objects import Version
@@ -20,23 +21,21 @@ _LIVE, _LAST = int(Standing.LIVE), int(Standing.LAST)
 _ALLOWED = int(Standing.ALLOWED | Standing.SUPPORTS)
 _NEWEST, _SUPPORTS = int(Standing.NEWEST), int(Standing.SUPPORTS)
 _STAYS = int(Standing.STAYS | Standing.SUPPORTS)
-_HELD, _SENT = int(About.HELD), int(About.SENT)
-_CARRIED_TYPE, _OBSERVABLE = int(About.CARRIED_TYPE), int(About.OBSERVABLE)
+_HELD, _CARRIED_TYPE, _OBSERVABLE = (
+    int(About.HELD),
+    int(About.CARRIED_TYPE),
+    int(About.OBSERVABLE),
+)
 
 
-def known(plan: Plan, pool: Pool, targets: Collection[int]) -> Iterator[tuple[int, int]]:
-    """What the audience's transaction would know of these ids: (number, About)."""
-    members = set(plan.audience.members)
-    for target, origins in pool.origins_of(targets).items():
-        observable = is_observable_id(pool.texts[target])
-        about = _OBSERVABLE if observable else 0
+def known(pool: Pool, targets: Collection[int]) -> Iterator[tuple[int, int]]:
+    """What is known of these ids: (number, About)."""
+    for target in targets:
+        about = _OBSERVABLE if is_observable_id(pool.texts[target]) else 0
         if pool.held[target]:
             about |= _HELD
         if pool.is_carried_type(target):
             about |= _CARRIED_TYPE
-        # Whoever posts a guess of a cyber-observable's id learns nothing from it (DECISIONS 17).
-        if not origins.isdisjoint(members) and not (observable and origins - members):
-            about |= _SENT
         yield target, about
 
 

@@ -37,6 +37,8 @@ from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Membership, NewVersion, Version
 from cert_exchange.store.tables import OWN, ObjectStatus
 
+_ACCEPTING = (Step.STORE, Step.COPY, Step.JOIN, Step.REPOST, Step.PROMOTE)
+"""After these an id is one that its sender may know: what refers to it is no secret to it (DECISIONS 4)."""
 _PREDEFINED = frozenset(str(definition["id"]) for definition in TLP_DEFINITIONS)
 
 Result = Literal["accepted", "duplicate", "proposal", "conflict", "rejected"]
@@ -206,7 +208,7 @@ def _carry_out(
         intake.changed[ident] = None
     elif step is Step.REFUSE:
         _keep(intake, item, "rejected", ruling.message)
-    if origin != OWN and step is not Step.REFUSE:
+    if origin != OWN and step in _ACCEPTING and not ruling.aside:
         intake.sent.add(ident)
 
 

@@ -53,8 +53,8 @@ class Closing:
     def settle(self, idents: Iterable[int]) -> Settlement:
         """Consider these ids and all that hangs on them."""
         self.result = Settlement(self.plan)
-        self.sight = Sight(self.pool, self.result, self.arrived)
         self.judge = Judge(self.plan, self.pool, self.now)
+        self.sight = Sight(self.pool, self.result, self.judge, self.arrived)
         queue = set(idents)
         done: set[int] = set()
         while fresh := queue - done:

@@ -87,9 +87,7 @@ class Plan:
 
 def plans_for(conn: Transaction, sharing: Sharing) -> list[Plan]:
     """A plan for every audience, whatever its policy; one whose policy cannot be read shows nothing."""
-    return [
-        plan_of(audience, _parsed(conn, audience), sharing) for audience in sharing.audiences
-    ]
+    return [plan_of(audience, _parsed(conn, audience), sharing) for audience in sharing.audiences]
 
 
 def plan_of(audience: Audience, policy: Policy | None, sharing: Sharing) -> Plan:
@@ -126,6 +124,8 @@ class Pool:
     subjects: dict[int, Subject] = field(default_factory=dict)
     origins: dict[int, set[int]] = field(default_factory=dict)
     """ident -> who sent it, in whatever state it is kept"""
+    givers: dict[int, set[int]] = field(default_factory=dict)
+    """ident -> whose version of it is accepted; only those who have one stand here"""
     lines: dict[int, list[Live]] = field(default_factory=dict)
     """ident -> its lines in force in any view; forgotten when a new round begins"""
     waiting: dict[tuple[int, int], set[int]] = field(default_factory=dict)
@@ -181,10 +181,9 @@ class Pool:
                 fresh.append(version)
         for ident in missing:
             self.held[ident] = bool(self.by_ident[ident])
-        observed = {version.ident for version in fresh if version.observable}
         wanted = {v.rendition for v in fresh if v.rendition not in self.contents}
         ids = [version.id for version in fresh]
-        blocked = objects.ask_blocked(self.tx, observed)
+        blocked = objects.ask_blocked(self.tx, {version.ident for version in fresh})
         places = version_rows.ask_memberships(self.tx, ids)
         references = reference_rows.ask_references(self.tx, ids)
         bodies = version_rows.ask_bodies(self.tx, wanted)
@@ -285,6 +284,7 @@ class Pool:
                     self.origins[target].add(origin)
                 if status == ObjectStatus.ACCEPTED.value:
                     self.held[target] = True
+                    self.givers.setdefault(target, set()).add(origin)
 
         return note
 

@@ -13,11 +13,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
 
-from cert_exchange.policy.decide import Allow, Context, Decision, Deny, DenyKind, decide
+from cert_exchange.policy.decide import Allow, Context, Decision, Deny, DenyKind, Hold, decide
+from cert_exchange.policy.subject import OWN_NAME
 from cert_exchange.services.releasing.evaluating import Plan, Pool
+from cert_exchange.stix.references import is_observable_id
 from cert_exchange.store.holds import Ended
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live
@@ -28,6 +30,7 @@ _REVOKED = Deny("revoked", "a later version revokes this object", DenyKind.RULE)
 _NO_POLICY = Deny("no policy", "no active policy decides for this audience", DenyKind.DEFAULT)
 _NOT_NAMED = Deny("collection", "the policy does not name this collection", DenyKind.DEFAULT)
 _REACHING = (DenyKind.CEILING, DenyKind.AGREEMENT, DenyKind.RULE, DenyKind.ERROR)
+_NOBODY: Final[frozenset[int]] = frozenset()
 
 Lines = Mapping[tuple[int, int], Live]
 """the lines in force of one id, by (view, object)"""
@@ -85,16 +88,48 @@ class Judge:
                     placed = [version for version in placed if version not in gone]
                 if not placed:
                     continue
-                if placed[0].observable and ident in pool.blocked:
+                if ident in pool.blocked:
                     yield from (Verdict(v, collection, view, _BLOCKED) for v in placed)
                 else:
                     yield from self._among(versions, placed, collection, view, lines)
+
+    def sent_here(self, ident: int, *, arrived: bool = False) -> bool:
+        """Whether a member's own copy makes an id visible to the audience (DECISIONS 4); `arrived`: taken in just now.
+
+        A proposal does not count: who may not bring an object would open what refers to a hidden one by naming it.
+        """
+        pool, members = self.pool, self.plan.audience.members
+        origins = pool.origins_of((ident,))[ident]
+        if not arrived and pool.givers.get(ident, _NOBODY).isdisjoint(members):
+            return False
+        if not is_observable_id(pool.texts[ident]):
+            return True
+        # The id of a cyber-observable is a guessable hash of its value (DECISIONS 17): who posts a guess must not learn
+        # from what then appears that somebody else's hidden copy was there, or what we say of a host that policy keeps.
+        return not origins - members.keys() and not self._keeps_back(ident)
+
+    def _keeps_back(self, ident: int) -> bool:
+        """Whether policy would deny or hold a member's copy of a cyber-observable, were it our own."""
+        policy = self.plan.policy
+        if policy is None:
+            return True
+        self.pool.load((ident,))
+        for version in self.pool.by_ident[ident]:
+            subject = replace(self.pool.subject(version), origin=OWN_NAME)
+            for label in {self.plan.labels[one] for one in self.plan.views}:
+                context = Context(members=self.plan.member_names, collection=label, now=self.now)
+                decision = decide(policy, subject, context)
+                if isinstance(decision, Hold) or (
+                    isinstance(decision, Deny) and decision.kind in _REACHING
+                ):
+                    return True
+        return False
 
     def _alone(self, version: Version, lines: Lines) -> Iterator[Verdict]:
         """The only version of its id: nothing governs it, revokes it or stands beside it."""
         if version.origin in self.plan.audience.members:
             return
-        barred = version.observable and version.ident in self.pool.blocked
+        barred = version.ident in self.pool.blocked
         for collection, view in self.plan.views.items():
             if self.pool.stands_in(version, collection):
                 decision = (
@@ -169,6 +204,8 @@ class Judge:
         policy = self.plan.policy
         if policy is None:
             return _NO_POLICY
+        if carried and version.ident in self.pool.blocked:
+            return _BLOCKED
         label = self.plan.labels[collection]
         if label not in policy.collections:
             return _NOT_NAMED
@@ -211,8 +248,7 @@ def _governed(older: Version, governing: Sequence[tuple[Version, Decision]]) -> 
     """
     for version, decision in governing:
         if isinstance(decision, Deny) and (
-            decision.kind in _REACHING
-            or version.origin == older.origin
+            decision.kind in _REACHING or version.origin == older.origin
         ):
             return Deny(
                 decision.rule, f"its newest version is denied: {decision.reason}", decision.kind

@@ -106,10 +106,12 @@ def withdraw(
     reason: str,
     version: str | None = None,
     collection: str | None = None,
+    block: bool = False,
 ) -> Withdrawal:
     """Our desk takes an object back: one version or all, from one collection or all.
 
-    A cyber-observable without a version or collection named is blocked in every view until `free`.
+    A cyber-observable without a version or collection named is blocked in every view until `free`; with `block` any object
+    is, so that publishing it once more, as a feed does at night, does not undo the order.
     Raises NotFound when we hold no such object or version, ConfigurationInvalid for an unknown collection.
     """
 
@@ -128,6 +130,8 @@ def withdraw(
             else:
                 ids = [one.id for one in chosen]
                 taken = objects.take_back(tx, ids, collection=number, by=OWN, at=releasing.now)
+                if block:
+                    objects.block(tx, ident, at=releasing.now)
             releasing.reconsider([ident])
             return taken
 
@@ -140,7 +144,10 @@ def withdraw(
 
 
 def free(node: Node, stix_id: str, *, by: str, reason: str) -> Withdrawal:
-    """Lift our desk's block on a cyber-observable. Raises NotFound when we hold no such object."""
+    """Lift our desk's block on an id. What was taken back as well is released when it is published again.
+
+    Raises NotFound when we hold no such object.
+    """
 
     def work(tx: Transaction) -> Withdrawal:
         found = _accepted(tx, stix_id)

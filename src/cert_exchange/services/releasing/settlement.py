@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 from cert_exchange.policy.rules import Hold, HoldTerms
 from cert_exchange.services.releasing.evaluating import Plan, Pool
-from cert_exchange.services.releasing.judging import Verdict
+from cert_exchange.services.releasing.judging import Judge, Verdict
 from cert_exchange.services.releasing.marked import TRANSLATION
-from cert_exchange.stix.references import Role, is_observable_id
+from cert_exchange.stix.references import Role
 from cert_exchange.store.holds import HoldLine, Outcome
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live
@@ -59,6 +59,7 @@ class Sight:
 
     pool: Pool
     result: Settlement
+    judge: Judge
     arrived: Collection[int]
     """ids whose members' own copies arrived now"""
     live: dict[int, list[Live]] = field(default_factory=dict)
@@ -93,14 +94,8 @@ class Sight:
         unknown = [ident for ident in idents if ident not in self.sent]
         if unknown:
             self.pool.know(unknown)
-            members = set(self.result.plan.audience.members)
-            for ident, origins in self.pool.origins_of(unknown).items():
-                sent = ident in self.arrived or not origins.isdisjoint(members)
-                # The id of a cyber-observable is a guessable hash of its value (DECISIONS 17): who posts a guess must not
-                # learn from what then appears that somebody else's hidden copy was there.
-                if sent and origins - members and is_observable_id(self.pool.texts[ident]):
-                    sent = False
-                self.sent[ident] = sent
+            for ident in unknown:
+                self.sent[ident] = self.judge.sent_here(ident, arrived=ident in self.arrived)
 
     def sent_it(self, ident: int) -> bool:
         """Whether a member of the audience sent us the id: then it is visible to it."""
