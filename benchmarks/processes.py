@@ -24,7 +24,7 @@ class Server:
 
     def stop(self) -> None:
         """End it and everything it started: SIGTERM, after ten seconds SIGKILL."""
-        family = [self.process.pid, *_descendants(self.process.pid)]
+        family = [self.process.pid, *descendants(self.process.pid)]
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(10)
@@ -35,17 +35,17 @@ class Server:
 
     def anonymous_memory(self) -> int:
         """RssAnon in bytes, summed over the process and all its descendants."""
-        pids = [self.process.pid, *_descendants(self.process.pid)]
+        pids = [self.process.pid, *descendants(self.process.pid)]
         return sum(rss_anon(pid) for pid in pids)
 
     def memory_by_process(self) -> dict[str, int]:
         """RssAnon in bytes of each process, named `pid command`."""
-        pids = [self.process.pid, *_descendants(self.process.pid)]
+        pids = [self.process.pid, *descendants(self.process.pid)]
         return {f"{pid} {_command(pid)}": rss_anon(pid) for pid in pids}
 
     def cpu_seconds(self) -> float:
         """Processor time used so far by the process and all its descendants."""
-        pids = [self.process.pid, *_descendants(self.process.pid)]
+        pids = [self.process.pid, *descendants(self.process.pid)]
         return sum(_cpu(pid) for pid in pids)
 
 
@@ -115,7 +115,8 @@ def _answers(port: int, probe: bytes | None, *, only_success: bool) -> bool:
     return answer[9:10] in ({b"2"} if only_success else {b"2", b"3", b"4"})
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """The children of a process, and theirs."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
@@ -123,7 +124,7 @@ def _descendants(pid: int) -> list[int]:
         except OSError:
             continue
         for child in children:
-            found += [child, *_descendants(child)]
+            found += [child, *descendants(child)]
     return found
 
 

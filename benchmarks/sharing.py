@@ -1,6 +1,6 @@
 """`make bench-policy`: what deciding, previewing and changing a policy costs in a large store.
 
-    (1) fill a store, or copy the kept one   (2) decide   (3) preview all audiences' new policies, two at a time
+    (1) fill a store, or copy the kept one   (2) decide   (3) preview all audiences' new policies in two processes
     (4) serve, poll, and apply one of them meanwhile   (5) apply back, killed by -9 on its way, and let it be resumed
 
 1. The policies have twenty rules, five of them with `when:`; each new edition narrows and widens.
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import cases, corpus, load, own_node, policies
-from benchmarks.processes import rss_anon
+from benchmarks.processes import descendants, rss_anon
 
 OBJECTS: Final = int(os.environ.get("OBJECTS", "1000000"))
 SAMPLE: Final = 20_000
@@ -86,19 +86,13 @@ def decide() -> dict[str, float]:
 
 
 def preview(home: Path) -> tuple[float, float]:
-    """Seconds for previews of all audiences by two processes, and the most memory of one of them, in MB."""
-    waiting = list(range(policies.AUDIENCES))
-    running: list[Worker] = []
-    peak = 0.0
+    """Seconds for a preview of all audiences' second editions by two processes, and the memory of all, in MB."""
     began = time.perf_counter()
-    while waiting or running:
-        while waiting and len(running) < 2:
-            running.append(Worker("preview", home, waiting.pop(0), 2))
-        time.sleep(0.02)
-        for one in list(running):
-            peak = max(peak, one.memory())
-            if one.ended():
-                running.remove(one)
+    one = Worker("preview", home, 0, 2)
+    peak = 0.0
+    while not one.ended():
+        peak = max(peak, one.memory())
+        time.sleep(0.05)
     return time.perf_counter() - began, peak
 
 
@@ -174,7 +168,9 @@ class Worker:
         )  # fmt: skip
 
     def memory(self) -> float:
-        return rss_anon(self.process.pid) / 1_000_000
+        """Anonymous memory of the process and its children, in MB."""
+        pids = [self.process.pid, *descendants(self.process.pid)]
+        return sum(rss_anon(pid) for pid in pids) / 1_000_000
 
     def ended(self, *, checked: bool = True) -> bool:
         code = self.process.poll()
@@ -187,18 +183,24 @@ def work(what: str, home: Path, audience: int, edition: int) -> None:
     """What a `Worker` does."""
     from cert_exchange.node import open_node
     from cert_exchange.services import policies as service
-    from cert_exchange.services.policies.previewing import preview as preview_one
+    from cert_exchange.services.policies.previewing import previews
 
-    text, file = policy(audience, edition=edition), f"audience-{audience}.yaml"
     node = open_node(home)
     try:
         if what == "preview":
-            found: Any = preview_one(node, service.check(node, text, file=file).policy)
-            for one in found.prospects:
-                print(
-                    f"  {one.audience}: {one.gained:,} gained, {one.lost:,} lost", file=sys.stderr
-                )
+            texts = [policy(number, edition=edition) for number in range(policies.AUDIENCES)]
+            checked: list[tuple[Any, dict[str, str]]] = [
+                (service.check(node, text, file=f"audience-{number}.yaml").policy, {})
+                for number, text in enumerate(texts)
+            ]
+            for told in previews(node, checked, processes=2):
+                for one in told.prospects:
+                    print(
+                        f"  {one.audience}: {one.gained:,} gained, {one.lost:,} lost",
+                        file=sys.stderr,
+                    )
         else:
+            text, file = policy(audience, edition=edition), f"audience-{audience}.yaml"
             done = service.apply(node, text, file=file, author="benchmark", reason="benchmark")
             print(f"  {done.name}: {done.gained:,} gained, {done.lost:,} lost", file=sys.stderr)
     finally:
@@ -228,7 +230,7 @@ def main() -> None:
             time.sleep(0.05)
     print(f"first edition of all five applied in {time.perf_counter() - began:.1f} s", flush=True)
     preview_seconds, preview_peak = preview(home)
-    print(f"preview: {preview_seconds:.1f} s, at most {preview_peak:.0f} MB a process", flush=True)
+    print(f"preview: {preview_seconds:.1f} s, {preview_peak:.0f} MB in all processes", flush=True)
     active = activate(home)
     print(
         f"activation: {active['seconds']:.1f} s, {active['peak']:.0f} MB; after kill -9 resumed and done"
