@@ -224,10 +224,12 @@ def main() -> None:
     )  # fmt: skip
     home = own_node.copy(OBJECTS, "sqlite", f"policy-{OBJECTS}")
     began = time.perf_counter()
-    for number in range(policies.AUDIENCES):
-        one = Worker("apply", home, number, 1)
-        while not one.ended():
-            time.sleep(0.05)
+    waiting, running = list(range(policies.AUDIENCES)), list[Worker]()
+    while waiting or running:
+        running = [one for one in running if not one.ended()]
+        if waiting and len(running) < 2:
+            running.append(Worker("apply", home, waiting.pop(0), 1))
+        time.sleep(0.05)
     print(f"first edition of all five applied in {time.perf_counter() - began:.1f} s", flush=True)
     preview_seconds, preview_peak = preview(home)
     print(f"preview: {preview_seconds:.1f} s, {preview_peak:.0f} MB in all processes", flush=True)
