@@ -57,11 +57,14 @@ class Judge:
 
     def verdicts(self, ident: int, lines: Lines) -> Iterator[Verdict]:
         """The verdict on each member version of an id in each view; live lines are decided as of their release."""
-        members, pool = self.plan.audience.members, self.pool
-        stored = pool.by_ident.get(ident, [])
+        stored = self.pool.by_ident.get(ident, [])
         if len(stored) == 1:
-            yield from self._alone(stored[0], lines)
-            return
+            return self._alone(stored[0], lines)
+        return self._beside(ident, stored, lines)
+
+    def _beside(self, ident: int, stored: Sequence[Version], lines: Lines) -> Iterator[Verdict]:
+        """Several versions of an id, of one origin or more."""
+        members, pool = self.plan.audience.members, self.pool
         for group in _groups(stored):
             # What a member sent does not come back to it by another partner's channel either (invariant 5).
             theirs = {v.version_key for v in group if v.origin in members}

@@ -88,7 +88,7 @@ class Sight:
         if missing:
             mine = set(self.result.plan.view_ids)
             for ident, lines in self.pool.lines_of(missing).items():
-                self.live[ident] = [line for line in lines if line.view in mine]
+                self.live[ident] = [line for line in lines if line.view in mine] if lines else []
 
     def _know_sent(self, idents: Collection[int]) -> None:
         unknown = [ident for ident in idents if ident not in self.sent]
