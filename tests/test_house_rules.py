@@ -29,7 +29,6 @@ SMALL = {
     "services/timekeeping.py": "one sentence",
     "stix/objects.py": "one value",
     "stix/rules/advice.py": "the SHOULD rules, which never refuse",
-    "store/audiences.py": "two tables",
     "store/bulk.py": "one way to insert many rows",
     "store/companions.py": "two tables of one subject",
     "store/epochs.py": "one fact and its rule",

@@ -316,10 +316,8 @@ class World:
         mine = [c for c in known if c.origin == audience and c.accepted]
         if not mine or not stix_id.startswith(OBSERVABLE):
             return bool(mine)
-        return (
-            len(mine) == sum(c.accepted for c in known)
-            and not any(c.origin != audience for c in known)
-            and not any(self._kept_back(audience, c) for c in mine)
+        return all(c.origin == audience for c in known) and not any(
+            self._kept_back(audience, c) for c in mine
         )
 
     def _kept_back(self, audience: str, copy: Copy) -> bool:

@@ -8,7 +8,6 @@ compared with `live`. hypothesis looks for odd steps, the walks go on for longer
 from __future__ import annotations
 
 import random
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +31,6 @@ from tests.invariants.small_world import (
     Made,
     SmallWorld,
 )
-from tests.scenes import Scene
-
-from cert_exchange.node import open_node
 
 LEVELS = ["clear", "green", "green", "amber", "red", None]
 LABELS: list[tuple[str, ...]] = [(), (), (), ("deny",), ("hold",)]
@@ -192,18 +188,6 @@ class Walk:
     def _do(self, what: Any, *given: Any, **named: Any) -> None:
         self.told.append(f"{what.__name__} {given} {named}")
         what(*given, **named)
-
-
-@pytest.fixture(scope="module")
-def home_with_partners(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("views") / "home"
-    shutil.copytree(_sqlite_template, home)
-    node = open_node(home)
-    scene = Scene.set_up(node, policies_for=())
-    for partner in PARTNERS:
-        scene.apply(partner, Terms().text(partner))
-    node.close()
-    return home
 
 
 def test_views_are_what_the_decisions_say(home_with_partners: Path) -> None:

@@ -7,19 +7,15 @@ view and nothing else does; what waits names something that it waits for, and wh
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from tests.invariants.expectation import Terms
 from tests.invariants.small_world import PARTNERS, SmallWorld
 from tests.invariants.test_3_views_match_decisions import Walk
-from tests.scenes import Scene
 
 from cert_exchange.errors import NotFound
-from cert_exchange.node import open_node
 from cert_exchange.services import policies
 from cert_exchange.services.policies import Explained, Step
 from cert_exchange.store.tables import collections, identifiers, live, views
@@ -86,18 +82,6 @@ def check(small: SmallWorld) -> int:
                 if partner in row.partners and row.answer != "not shared":
                     assert (stix_id, row.version, row.collection, row.answer) in answers
     return waited
-
-
-@pytest.fixture(scope="module")
-def home_with_partners(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("explanations") / "home"
-    shutil.copytree(_sqlite_template, home)
-    node = open_node(home)
-    scene = Scene.set_up(node, policies_for=())
-    for partner in PARTNERS:
-        scene.apply(partner, Terms().text(partner))
-    node.close()
-    return home
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -6,7 +6,6 @@ the views are compared with it: every id that was gained, lost or stands in anot
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,7 @@ from tests.invariants.expectation import Terms
 from tests.invariants.foretelling import changes, foretold, stands
 from tests.invariants.small_world import PARTNERS, SmallWorld
 from tests.invariants.test_3_views_match_decisions import TERMS, Views, Walk
-from tests.scenes import Scene
 
-from cert_exchange.node import open_node
 from cert_exchange.services import policies
 
 
@@ -58,18 +55,6 @@ class Edits(Walk):
             return
         wanted: dict[str, Any] = {name: self.rng.choice(values) for name, values in TERMS.items()}
         self._do(self.small.apply, self.rng.choice(PARTNERS), Terms(**wanted))
-
-
-@pytest.fixture(scope="module")
-def home_with_partners(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("previews") / "home"
-    shutil.copytree(_sqlite_template, home)
-    node = open_node(home)
-    scene = Scene.set_up(node, policies_for=())
-    for partner in PARTNERS:
-        scene.apply(partner, Terms().text(partner))
-    node.close()
-    return home
 
 
 def test_a_preview_is_what_apply_does(home_with_partners: Path) -> None:

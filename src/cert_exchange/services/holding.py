@@ -19,7 +19,6 @@ from cert_exchange.node import Node
 from cert_exchange.policy.document import HoldTerms
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.orders import in_one_line
-from cert_exchange.store import audiences as audience_rows
 from cert_exchange.store import held, objects
 from cert_exchange.store import holds as rows
 from cert_exchange.store.database import Transaction
@@ -226,7 +225,7 @@ def _expiry(releasing: Releasing, one: Standing, *, now: int) -> Outcome | None:
 
 
 def _audience(tx: Transaction, name: str) -> int:
-    number = audience_rows.number_of(tx, name)
+    number = held.audience_number(tx, name)
     if number is None:
         raise NotFound(f"there is no audience {name!r}; see `hold list`")
     return number

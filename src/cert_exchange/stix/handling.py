@@ -83,10 +83,6 @@ class Handling:
     terms: tuple[str, ...] = ()  # what concerns use, for people
 
 
-NO_HANDLING: Final = Handling()
-"""Nothing beyond TLP was said."""
-
-
 @dataclass(slots=True)
 class _Reading:
     """What has been read so far; every step only restricts."""

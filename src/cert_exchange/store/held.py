@@ -83,6 +83,11 @@ class HeldDay:
     denied: int
 
 
+def audience_number(conn: Transaction, name: str) -> int | None:
+    """The number of the audience of this name."""
+    return conn.execute(select(audiences.c.id).where(audiences.c.name == name)).scalar()
+
+
 def standing(conn: Transaction, wanted: Wanted, *, limit: int) -> list[HeldObject]:
     """The holds that stand, the oldest first."""
     statement = (

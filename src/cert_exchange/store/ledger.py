@@ -12,7 +12,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from cert_exchange.errors import CursorMoved
 from cert_exchange.messages.evidence import GENESIS, chain_hash
@@ -92,13 +92,6 @@ def seal(tx: Transaction, *, limit: int = BATCH) -> int:
         sealed,
     )
     return len(sealed)
-
-
-def count_unsealed(tx: Transaction) -> int:
-    """How many lines wait for the sealer."""
-    return tx.execute(
-        select(func.count()).select_from(ledger_lines).where(ledger_lines.c.seq.is_(None))
-    ).scalar_one()
 
 
 _LINES: Final = select(

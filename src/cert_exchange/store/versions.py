@@ -134,11 +134,6 @@ def memberships_of(tx: Transaction, object_ids: Iterable[int]) -> dict[int, list
     return found
 
 
-def bodies(tx: Transaction, rendition_ids: Iterable[int]) -> dict[int, bytes]:
-    """Stored bytes by rendition id."""
-    return {row[0]: row[1].encode("utf-8") for row in _BODIES.among(tx, "ids", rendition_ids)}
-
-
 def stix_ids(tx: Transaction, idents: Iterable[int]) -> dict[int, str]:
     """The STIX ids of these numbers."""
     return dict(ask_stix_ids(tx, idents)())
