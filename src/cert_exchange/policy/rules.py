@@ -34,6 +34,30 @@ class Verb(StrEnum):
     ALLOW = "allow"
     DENY = "deny"
     HOLD = "hold"
+    REDACT = "redact"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What redact rules take away; recipes add up. An empty one takes nothing."""
+
+    remove: frozenset[str] = frozenset()  # properties, or dotted paths such as `hashes.MD5`
+    custom: bool = False  # every property and extension that STIX 2.1 does not define for the type
+    external_references: bool = False
+    above_ceiling: bool = False  # what granular markings put above the ceiling or leave unclear
+    source: bool = False  # the creator; one stable pseudonym per audience stands for it
+    cut: bool = False  # optional references to what the audience does not see go, and nothing waits
+
+    def __or__(self, other: Recipe) -> Recipe:
+        """What either of them takes away."""
+        return Recipe(
+            remove=self.remove | other.remove,
+            custom=self.custom or other.custom,
+            external_references=self.external_references or other.external_references,
+            above_ceiling=self.above_ceiling or other.above_ceiling,
+            source=self.source or other.source,
+            cut=self.cut or other.cut,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +109,7 @@ class Rule:
     verb: Verb
     reason: str
     hold: HoldTerms | None = None  # given exactly when the verb is HOLD
+    recipe: Recipe | None = None  # given exactly when the verb is REDACT
     withdraw: bool = False  # its time keys also take back what is already released (DECISIONS 9)
 
 
@@ -120,11 +145,11 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class Redact:
-    """The audience may have a derivative, made by these operations (DECISIONS 11-18)."""
+    """The audience may have a derivative, made by this recipe (DECISIONS 11-18)."""
 
-    rule: str
+    rule: str  # the first in the document of those that redact it
     reason: str
-    operations: tuple[str, ...]
+    recipe: Recipe  # of all of them together
 
 
 @dataclass(frozen=True, slots=True)
