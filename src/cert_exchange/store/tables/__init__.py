@@ -9,6 +9,7 @@ from cert_exchange.store.tables.contents import (
     renditions,
     submissions,
 )
+from cert_exchange.store.tables.derived import derivatives, derived_ids
 from cert_exchange.store.tables.parties import (
     collection_rights,
     collections,
@@ -44,6 +45,7 @@ from cert_exchange.store.tables.sharing import (
     views,
     waiting,
 )
+from cert_exchange.store.tables.terms import consents, terms
 
 __all__ = [
     "OWN",
@@ -56,7 +58,10 @@ __all__ = [
     "collection_rights",
     "collections",
     "companion_texts",
+    "consents",
     "credentials",
+    "derivatives",
+    "derived_ids",
     "freezes",
     "hold_approvals",
     "hold_endings",
@@ -85,6 +90,7 @@ __all__ = [
     "staged_losses",
     "submissions",
     "targets",
+    "terms",
     "views",
     "waiting",
 ]

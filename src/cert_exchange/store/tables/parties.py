@@ -49,6 +49,7 @@ partners = Table(
     Column("empty_objects_list", Boolean, nullable=False, default=False),
     Column("requests_per_minute", Integer, nullable=False),
     Column("added_at", BigInteger, nullable=False),
+    Column("country", Exact),  # two capital letters; NULL: unknown
 )
 
 partner_identities = Table(
