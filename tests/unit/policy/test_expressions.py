@@ -14,10 +14,12 @@ from cert_exchange.errors import PolicyInvalid
 from cert_exchange.policy.decide import Allow, Decision, Deny, DenyKind, Hold, answers, decide
 from cert_exchange.policy.expressions import (
     LENGTH_LIMIT,
+    NAMES,
     Expression,
     ExpressionFailed,
     GrammarError,
 )
+from cert_exchange.policy.expressions.grammar import read_expression
 
 
 def rule(
@@ -295,3 +297,32 @@ def _seconds(work: Any) -> float:
     for _ in range(200):
         work()
     return (time.perf_counter() - start) / 200
+
+
+@pytest.mark.parametrize("when", ["'name' in object", "object['name'] == 'x'", '"name" in object || false'])  # fmt: skip
+def test_a_property_named_in_quotes_is_handed_over_alone(when: str):
+    """Converting a whole object costs more than all rules together, and a value that cannot be taken must not spoil it."""
+    reading = read_expression(when, NAMES)
+    assert (reading.properties, reading.whole) == ({"name"}, False)
+    assert asked(when, name="x", x_other=2**80)
+    assert not asked("'name' in object", labels=["a"])
+
+
+@pytest.mark.parametrize(
+    "when", ["type in object", "'a' + 'b' in object", r"'na\x6de' in object", "object[type] == 'x'"]
+)
+def test_a_property_that_is_found_out_needs_the_whole_object(when: str):
+    assert read_expression(when, NAMES).whole
+
+
+def test_what_an_expression_said_of_an_object_is_kept_unless_it_looks_at_the_collection():
+    """Audiences share base policies; one expression's answer must never stand for another's."""
+    what = subject(name="x")
+    one, other = Expression("object.name == 'x'"), Expression("object.name == 'y'")
+    here = Expression("collection == 'indicators'")
+    for _ in range(2):
+        assert one.holds(what, "indicators")
+        assert not other.holds(what, "reports")
+        assert here.holds(what, "indicators")
+        assert not here.holds(what, "reports")
+        assert not one.holds(subject(name="y"), "indicators")

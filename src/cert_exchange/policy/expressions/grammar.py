@@ -98,11 +98,20 @@ class _Reader:
         return kind
 
     def _relation(self) -> Kind:
+        start = self._at
         kind = self._sum()
         token = self.peek()
         if token.text == "in" and token.sort == "name":
+            named = self._literal_before(start)
             self._at += 1
-            other = self._sum()
+            if named is not None and self._is_bare_object():
+                # Whether the object has a property needs that property alone.
+                self.reading.names.add(OBJECT)
+                self.reading.properties.add(named)
+                self._at += 1
+                other = Kind.ANY
+            else:
+                other = self._sum()
             if other not in {Kind.LIST, Kind.ANY}:
                 self._refuse(f"in looks into a list, and here stands {other}", token)
             kind = Kind.BOOL
@@ -164,14 +173,36 @@ class _Reader:
                         self.reading.properties.add(name.text)
                     kind = Kind.ANY
             elif self._take("["):
-                self.reading.whole |= bare
+                at = self._at
                 self.choice()
+                named = self._literal_before(at)
+                if bare and named is not None:
+                    self.reading.properties.add(named)
+                else:
+                    self.reading.whole |= bare
                 self._expect("]")
                 kind = Kind.ANY
             else:
                 self.reading.whole |= bare
                 return kind
             bare = False
+
+    def _literal_before(self, start: int) -> str | None:
+        """The text in quotes that is all there is between a word and the present one; None for anything else."""
+        token = self._tokens[start]
+        if self._at != start + 1 or token.sort != "text" or token.text[0] == "r":
+            return None
+        return None if "\\" in token.text else token.text[1:-1]
+
+    def _is_bare_object(self) -> bool:
+        """Whether `object` itself stands here, and nothing of it is asked for."""
+        token, after = self._tokens[self._at], self._tokens[self._at + 1 : self._at + 2]
+        return (
+            token.sort == "name"
+            and token.text == OBJECT
+            and OBJECT in self._names
+            and not any(one.sort == "sign" and one.text in {".", "["} for one in after)
+        )
 
     def _method(self, name: Token, of: Kind) -> Kind:
         if name.text in MACROS:

@@ -97,14 +97,18 @@ class Expression:
 
     def holds(self, subject: Subject, collection: str) -> bool:
         """Ask it of one object in one collection. Raises ExpressionFailed."""
+        given: _Given = subject.noted(_Given, _Given)
+        if (known := given.answers.get(self)) is not None:
+            return known
         try:
-            given: _Given = subject.noted(_Given, _Given)
             answer = self._program.execute(self._told(given, subject, collection))
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001 - a foreign evaluator, whose panics are no Exception: there is no answer
             raise ExpressionFailed(_said(error, self.text)) from None
         if answer is True or answer is False:
+            if not self._sees_collection:
+                given.answers[self] = answer
             return answer
         raise ExpressionFailed(f"it gives {type(answer).__name__}, no truth value")
 
@@ -133,10 +137,14 @@ class Expression:
 class _Given:
     """What the evaluator was told of one object, once for all expressions: converting costs more than asking."""
 
-    __slots__ = ("collection", "context", "matches", "names", "properties", "told", "whole")
+    __slots__ = (
+        "answers", "collection", "context", "matches", "names", "properties", "told", "whole",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.context = cel.Context()
+        self.answers: dict[Expression, bool] = {}
+        """of expressions that look at the object alone: audiences share base policies, and each would ask again"""
         self.names: set[str] = set()
         self.matches = False
         self.collection: str | None = None
