@@ -22,8 +22,6 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-import orjson
-
 from cert_exchange.stix.references import is_identifier, marking_ids
 
 
@@ -136,15 +134,6 @@ _TITLES: Final = frozenset({"name", "description", "abstract", "content"})
 _READ_ALREADY: Final = frozenset({"id", "object_marking_refs", "granular_markings"})
 _TITLE_LENGTH: Final = 40
 _LONGEST_TAG: Final = 250
-_WORDS: Final = (
-    b"tlp",
-    b"traffic_light",
-    b"trafficlight",
-    b"opencti_definition",
-    b"pap",
-    b"iep",
-    b"chr",
-)
 _HANDLING: Final = re.compile(r"(?<![a-z0-9])(?:pap|iep2?)(?![a-z0-9])|chr")
 
 
@@ -236,11 +225,8 @@ def read_markings(content: Mapping[str, Any]) -> Markings:
     not mark itself: of one, only its markings, labels and OpenCTI's `x_opencti_definition` count.
     """
     found = _Found()
-    named = marking_ids(content)
-    for stix_id in named:
+    for stix_id in marking_ids(content):
         found.marking(stix_id)
-    if _says_no_more(content, sum(one.lower().count("marking") for one in named)):
-        return Markings(found.tlp, frozenset(found.ids))
     defines = content.get("type") == "marking-definition"
     for key, value in content.items():
         if key in _READ_ALREADY or (defines and key not in ("labels", "x_opencti_definition")):
@@ -257,31 +243,6 @@ def read_markings(content: Mapping[str, Any]) -> Markings:
     if isinstance(extensions, dict) and not defines:
         found.ids.update(extensions.keys() & FOREIGN_SCHEMES.keys())
     return Markings(found.tlp, frozenset(found.ids), tuple(found.tags))
-
-
-def _says_no_more(content: Mapping[str, Any], named: int) -> bool:
-    """Whether nothing but `object_marking_refs`, whose items have the word so often, can say anything of a marking.
-
-    Most objects are like that, and a search in their bytes costs a tenth of looking at every value. Whatever the walk reads
-    has one of these words in it: a key or a tag of TLP, a marking or its definition's id, PAP, IEP, `ex:chr`.
-    """
-    if "granular_markings" in content or content.get("type") == "marking-definition":
-        return False
-    extensions = content.get("extensions")
-    if extensions is not None and (
-        not isinstance(extensions, dict) or not extensions.keys().isdisjoint(FOREIGN_SCHEMES)
-    ):
-        return False
-    try:
-        body = orjson.dumps(content)
-    except TypeError:  # a number that it does not write
-        return False
-    if not body.isascii():  # compatibility forms fold to other letters
-        return False
-    body = body.lower()
-    if body.count(b"marking") != named + ("object_marking_refs" in content):
-        return False
-    return not any(word in body for word in _WORDS)
 
 
 class _Found:

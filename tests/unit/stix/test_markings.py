@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 import stix2
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests.unit.stix.placements import ANYWHERE
 from tests.unit.stix.samples import SAMPLES, indicator
 
@@ -194,26 +192,3 @@ def test_the_nine_definitions() -> None:
                     assert dict(definition) in [dict(known) for known in TLP_DEFINITIONS]
                     published.add(definition["id"])
     assert published <= TLP_BY_ID.keys()
-
-
-_WORDS = st.sampled_from(
-    ["TLP:RED", "tlp_amber", "amber", "red", "PAP:RED", "iep2-policy", "tlp:ex:chr", "marking", OTHER, GREEN1, RED, GREEN1.upper(),
-     "paper", "Traffic light", "x", "", "identity--11111111-1111-4111-8111-111111111111"]
-)  # fmt: skip
-_KEYS = st.sampled_from(
-    ["name", "description", "labels", "x_tags", "x_tlp", "Traffic_Light", "x_trafficlight_color", "x_marking", "marking_ref", "object_refs",
-     "x_opencti_definition", "object_marking_refs", "a", "extensions"]
-)  # fmt: skip
-_VALUES = st.recursive(
-    _WORDS | st.integers(0, 2**70) | st.booleans(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS | _WORDS, inner, max_size=3),
-    max_leaves=6,
-)
-
-
-@settings(max_examples=1500)
-@given(st.dictionaries(_KEYS, _VALUES, max_size=5), st.lists(_WORDS, max_size=3))
-def test_the_short_way_reads_what_the_long_way_reads(properties: dict[str, Any], refs: list[str]):
-    """Most objects need no walk; a letter that is no ASCII sends an object on it."""
-    content = {"type": "x-any", "id": "x-any--1", **properties, "object_marking_refs": refs}
-    assert read_markings(content) == read_markings({**content, "x_other": "é"})
