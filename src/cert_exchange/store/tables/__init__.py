@@ -10,6 +10,12 @@ from cert_exchange.store.tables.contents import (
     submissions,
 )
 from cert_exchange.store.tables.derived import derivatives, derived_ids
+from cert_exchange.store.tables.notices import (
+    audience_blocks,
+    notice_subjects,
+    notices,
+    owed_notices,
+)
 from cert_exchange.store.tables.parties import (
     collection_rights,
     collections,
@@ -53,6 +59,7 @@ __all__ = [
     "LineKind",
     "Number",
     "ObjectStatus",
+    "audience_blocks",
     "audience_members",
     "audiences",
     "collection_rights",
@@ -76,7 +83,10 @@ __all__ = [
     "memberships",
     "metadata",
     "node_facts",
+    "notice_subjects",
+    "notices",
     "objects",
+    "owed_notices",
     "partner_identities",
     "partners",
     "policies",

@@ -25,10 +25,14 @@ OWN: Final = 0
 
 
 class ObjectStatus(StrEnum):
-    """`accepted` versions count; `proposal` is kept and shown to us, and never released (invariant 4)."""
+    """`accepted` versions count; `proposal` is kept and shown to us, and never released (invariant 4).
+
+    A `derivative` is what a view shows in place of an original (DECISIONS 11): no object of its own for policy.
+    """
 
     ACCEPTED = "accepted"
     PROPOSAL = "proposal"
+    DERIVATIVE = "derivative"
 
 
 class LineKind(StrEnum):
