@@ -159,3 +159,25 @@ def test_doctor_notes_a_file_that_has_drifted(cli: Cli, node_with_b: Path) -> No
     told = cli("doctor").out
     assert "cert-b.yaml is not what is in force: the file has 1 lines that are not in force" in told
     assert "expect.yaml" not in told
+
+
+def test_a_test_of_nothing_fails(cli: Cli, node_with_b: Path) -> None:
+    """No file in the folder, or nothing but expectations named: nobody is told that all are met."""
+    folder = node_with_b / "policies"
+    (folder / "cert-b.expect.yaml").write_text(EXPECTED)
+    for command in ("test", "check", "preview"):
+        told = cli("policy", command, folder / "cert-b.expect.yaml")
+        assert told.code == 2
+        assert "cert-b.yaml" in told.err
+    assert cli("policy", "test").code == 0
+    (folder / "cert-b.yaml").unlink()
+    told = cli("policy", "test")
+    assert told.code == 3
+    assert "There is no policy file in" in told.err
+
+
+def test_drift_of_a_folder_that_is_not_there_is_told(cli: Cli, node_with_b: Path) -> None:
+    """It is not that every policy lost its file."""
+    told = cli("policy", "drift", node_with_b / "nowhere")
+    assert told.code == 3
+    assert "There is no folder" in told.err

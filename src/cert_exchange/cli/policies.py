@@ -24,7 +24,13 @@ app = typer.Typer(help="Who may see what, and why.", no_args_is_help=True)
 
 def _policies(files: list[Path] | None) -> list[Path] | None:
     """Leave out the expectations that a pattern such as `policies/*.yaml` takes along."""
-    return files and [one for one in files if not one.name.endswith(".expect.yaml")]
+    chosen = files and [one for one in files if not one.name.endswith(".expect.yaml")]
+    if files and not chosen:
+        raise typer.BadParameter(
+            "these are expectations; name the policies that they lie beside, such as"
+            f" {files[0].name.removesuffix('.expect.yaml')}.yaml"
+        )
+    return chosen
 
 
 Files = Annotated[list[Path], typer.Argument(help="Policy files (YAML).", callback=_policies)]
@@ -99,9 +105,10 @@ def try_(
     from cert_exchange.services import policies
 
     with opened(home) as node:
-        chosen = files or policies.policy_files(
-            node.settings.path(node.settings.policies_directory)
-        )
+        folder = node.settings.path(node.settings.policies_directory)
+        chosen = files or policies.policy_files(folder)
+        if not chosen:  # a test of nothing that says "all are met" would be believed
+            raise NotFound(f"There is no policy file in {folder}; name the files to test.")
         tried = []
         for file in chosen:
             policy = policies.check(node, _read(file), file=str(file), folder=file.parent).policy

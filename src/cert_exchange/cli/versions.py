@@ -11,6 +11,7 @@ import typer
 from cert_exchange.cli import printing
 from cert_exchange.cli.exits import ExitCode
 from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator
+from cert_exchange.errors import NotFound
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The policy's name.")]
 Confirm = Annotated[
@@ -34,7 +35,10 @@ def register(app: typer.Typer) -> None:
 
 
 def history(name: Name, *, as_json: AsJson = False, home: Home = None) -> None:
-    """List all versions of a policy, the newest first: when, by whom, why, and how many lines changed."""
+    """List all versions of a policy, the newest first: when, by whom, why, and how many lines changed.
+
+    The lines of the files that it names count as well.
+    """
     from cert_exchange.services import policies
 
     with opened(home) as node:
@@ -157,6 +161,8 @@ def drift(
 
     with opened(home) as node:
         place = folder or node.settings.path(node.settings.policies_directory)
+        if not place.is_dir():
+            raise NotFound(f"There is no folder {place}; name the one with your policy files.")
         found = policies.drift(node, place)
     if as_json:
         printing.document([asdict(one) for one in found])

@@ -25,7 +25,7 @@ from cert_exchange.policy.profiles import (
     breaches_of,
     signs_of,
 )
-from cert_exchange.policy.reading import Document, Path, fill_form, read_document, shown
+from cert_exchange.policy.reading import Document, Path, fill_form, nearest, read_document, shown
 from cert_exchange.policy.spellings import (
     LEVEL_WORDS,
     partner_name,
@@ -37,6 +37,7 @@ from cert_exchange.policy.spellings import text as one_line
 from cert_exchange.policy.subject import Subject
 from cert_exchange.stix.instants import parse_micros
 from cert_exchange.stix.markings import Tlp, read_markings
+from cert_exchange.stix.schemas import SHARED_PROPERTIES, defined_properties
 
 __all__ = [
     "Agreement",
@@ -228,6 +229,15 @@ def _check_across(document: Document, form: _AgreementForm) -> None:
                 ("profile", "required", kind),
                 f"{kind} is not among the types, so it is never exchanged; add it there or drop it",
                 key=True,
+            )
+        known = defined_properties(kind)
+        for index, name in enumerate(properties):
+            # A property that nobody can give would refuse every object of the type. Custom ones begin with x_ (STIX 11.1).
+            if known is None or name.startswith("x_") or name in (*known, *SHARED_PROPERTIES):
+                continue
+            document.complain(
+                ("profile", "required", kind, index),
+                f"STIX 2.1 gives {kind} no property {shown(name)}; {nearest(name, known)}",
             )
     for path, words in lists:
         for index, word in enumerate(words):

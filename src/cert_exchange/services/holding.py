@@ -5,13 +5,14 @@
 3. What an expiry does is asked of the policy in force, under the heads' locks, not of what was written when the hold
    began: a policy that was changed meanwhile is obeyed.
 4. Many are released in parts, a transaction and a ledger line each. Cut off in between, the rest is still held.
+5. A person may write a rule's name in any letter case; where two rules differ in nothing else, only as it is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cert_exchange.errors import InputRefused, NotFound
@@ -57,13 +58,13 @@ class Released:
 def list_holds(node: Node, wanted: Wanted | None = None) -> list[HeldObject]:
     """What is held back, from whom, by which rule, since and until when; the oldest first, at most SHOWN."""
     with node.database.reading() as conn:
-        return held.standing(conn, wanted or Wanted(), limit=SHOWN)
+        return held.standing(conn, _meant(conn, wanted), limit=SHOWN)
 
 
 def count_by_reason(node: Node, wanted: Wanted | None = None) -> list[HeldCount]:
     """How much each rule holds back from each audience, the most first."""
     with node.database.reading() as conn:
-        return held.counts(conn, wanted or Wanted(), now=node.now())
+        return held.counts(conn, _meant(conn, wanted), now=node.now())
 
 
 def count_by_day(node: Node, *, days: int) -> list[HeldDay]:
@@ -90,6 +91,7 @@ def release_hold(
 def release_many(node: Node, wanted: Wanted, *, by: str, reason: str) -> Released:
     """A person lets everything go that a rule (or a reason) holds, in parts. Raises as `release_hold` does."""
     with node.database.reading() as conn:
+        wanted = _meant(conn, wanted)
         idents = held.idents(conn, wanted)
     done: list[Released] = []
     refused: InputRefused | None = None
@@ -222,6 +224,17 @@ def _expiry(releasing: Releasing, one: Standing, *, now: int) -> Outcome | None:
     if not terms.approval or terms.expires is None or one.held_at + terms.expires > now:
         return None
     return Outcome.RELEASED if terms.then == "release" else Outcome.DENIED
+
+
+def _meant(conn: Transaction, wanted: Wanted | None) -> Wanted:
+    """The rule as policies spell it, where a person wrote it in other letter case."""
+    wanted = wanted or Wanted()
+    if wanted.rule is None:
+        return wanted
+    alike = [one for one in held.rules(conn) if one.casefold() == wanted.rule.casefold()]
+    if wanted.rule in alike or len(alike) != 1:
+        return wanted
+    return replace(wanted, rule=alike[0])
 
 
 def _audience(tx: Transaction, name: str) -> int:

@@ -20,6 +20,10 @@ from cert_exchange.errors import ConfigurationInvalid
 
 _BASE: Final = "http://raw.githubusercontent.com/oasis-open/cti-stix2-json-schemas/stix2.1/schemas/"
 _FOLDERS: Final = ("sdos", "sros", "observables")
+SHARED_PROPERTIES: Final = (
+    "confidence", "created_by_ref", "external_references", "labels", "lang", "revoked",
+)  # fmt: skip
+"""What any object may have with its common meaning, also where STIX 2.1 gives it to others only."""
 _COMMON: Final = ("extension-definition", "language-content", "marking-definition")
 
 
@@ -34,6 +38,24 @@ def schema_name(stix_type: str, *, observable: bool) -> str:
 def is_defined(stix_type: str) -> bool:
     """Whether STIX 2.1 itself defines the type."""
     return stix_type in _names()
+
+
+@cache
+def defined_properties(stix_type: str) -> frozenset[str] | None:
+    """The names of the top-level properties that STIX 2.1 gives a type; None for a type that it does not define."""
+    name = _names().get(stix_type)
+    if name is None:
+        return None
+    found: set[str] = set()
+    waiting = [_read(name)]
+    while waiting:
+        part = waiting.pop()
+        found.update(part.get("properties", {}))
+        waiting += [inner for key in ("allOf", "anyOf", "oneOf") for inner in part.get(key, ())]
+        folder, _, file = part.get("$ref", "").removeprefix("../").partition("/")
+        if folder == "common":  # what it is built upon; "#/definitions" names no property
+            waiting.append(_read(f"{folder}/{file.partition('#')[0]}"))
+    return frozenset(found)
 
 
 @cache
@@ -56,6 +78,11 @@ def _names() -> dict[str, str]:
         for path in (_root() / folder).glob("*.json")
     }
     return found | {name: f"common/{name}.json" for name in _COMMON}
+
+
+def _read(name: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((_root() / name).read_text("utf-8"))
+    return schema
 
 
 @cache
@@ -98,15 +125,7 @@ def _share_common_properties(schema: dict[str, Any]) -> None:
     # 3.2 knows these names for other objects only, but OpenCTI and others use them everywhere: when they are there they
     # have the common meaning, so that whoever reads labels or a creator finds the type that 3.2 gives them.
     schema["properties"] = {
-        name: {"$ref": f"../common/core.json#/properties/{name}"}
-        for name in (
-            "confidence",
-            "created_by_ref",
-            "external_references",
-            "labels",
-            "lang",
-            "revoked",
-        )
+        name: {"$ref": f"../common/core.json#/properties/{name}"} for name in SHARED_PROPERTIES
     } | schema["properties"]
 
 

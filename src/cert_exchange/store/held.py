@@ -135,6 +135,13 @@ def standing(conn: Transaction, wanted: Wanted, *, limit: int) -> list[HeldObjec
     ]
 
 
+def rules(conn: Transaction) -> list[str]:
+    """The names of the rules that hold something now."""
+    return list(
+        conn.execute(select(holds.c.rule).where(holds.c.released_at.is_(None)).distinct()).scalars()
+    )
+
+
 def idents(conn: Transaction, wanted: Wanted) -> list[int]:
     """The ids that the wanted holds stand on, by number."""
     statement = (

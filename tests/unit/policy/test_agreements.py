@@ -267,12 +267,25 @@ def test_all_mistakes_are_named_with_their_place():
         ("{types: []}", "the list is empty"),
         ("{required: {Malware: [name]}}", "is no STIX type"),
         ("{required: {malware: [Name]}}", "is no property"),
+        ("{required: {indicator: [confidense]}}", "did you mean confidence?"),
+        ("{required: {ipv4-addr: [pattern]}}", 'STIX 2.1 gives ipv4-addr no property "pattern"'),
     ],
 )
 def test_what_never_could_pass_is_a_mistake(profile: str, said: str):
     found = refused(f"{HEAD}profile: {profile}\n")
     assert len(found) == 1
     assert said in found[0]
+
+
+def test_what_somebody_can_give_may_be_required():
+    """Properties of STIX, those that observables are often given too, custom ones, and all of custom types."""
+    for required in (
+        "{indicator: [confidence, valid_until]}",
+        "{ipv4-addr: [value, labels, x_seen]}",
+        "{marking-definition: [definition]}",
+        "{x-alert: [seen]}",
+    ):
+        parse_agreement(f"{HEAD}profile: {{required: {required}}}\n", file="f.yaml")
 
 
 @pytest.mark.parametrize("review", ["2026-02-30", "2026-11", "25.11.2026", "2026-11-25T00:00:00Z"])

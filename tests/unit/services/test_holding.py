@@ -294,3 +294,17 @@ def test_two_persons_at_the_same_moment_are_two(scene: Scene) -> None:
             assert sorted(done, key=lambda each: each.released) == [Released(0, 1), Released(1, 0)]
     assert sorted(scene.names("b")) == [f"m{n}" for n in range(5)]
     ledger.verify(scene.node)
+
+
+def test_a_rule_is_meant_in_any_letter_case(scene: Scene) -> None:
+    """`Weak Évidence` and `weak évidence` are one rule, unless two rules differ in nothing else."""
+    scene.apply("b", policy("Éclair: approval", "rain: approval"))
+    scene.apply("c", policy("Rain: approval").replace("[b]", "[c]"))
+    scene.publish(held("Éclair"), held("rain"))
+    assert [one.rule for one in holding.list_holds(scene.node, Wanted(rule="éCLAIR"))] == ["Éclair"]
+    assert len(holding.count_by_reason(scene.node, Wanted(rule="éclair"))) == 1
+    done = holding.release_many(scene.node, Wanted(rule="ÉCLAIR"), by="anna", reason="seen")
+    assert done.released == 1
+    with pytest.raises(NotFound):
+        holding.release_many(scene.node, Wanted(rule="RAIN"), by="anna", reason="which?")
+    assert scene.names("b") == ["Éclair"]

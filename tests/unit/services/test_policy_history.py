@@ -88,6 +88,9 @@ def test_restoring_brings_back_the_files_as_they_were(node: Node, tmp_path: Path
     policies.apply(node, text, file="b.yaml", folder=tmp_path, author="anna")
     assert sorted(scene.names("b")) == ["one", "two"]
     assert "-    match: {labels: [draft]}" in policies.difference(node, "b")
+    newest, oldest = policies.history(node, "b")
+    assert (newest.added, newest.removed) == (2, 2)
+    assert oldest.added == len(f"{text}{SHARED}".splitlines())
     policies.restore(node, "b", 1, author="anna", reason="drafts got out")
     assert scene.names("b") == ["one"]
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher, unified_diff
 from pathlib import Path
@@ -38,7 +38,7 @@ class PastVersion:
     author: str
     reason: str
     added: int
-    """lines that the version before did not have"""
+    """lines that the version before did not have, those of the files that it names included"""
     removed: int
     """lines of the version before that it lacks"""
 
@@ -56,19 +56,20 @@ class Drift:
 
 def history(node: Node, name: str) -> list[PastVersion]:
     """All versions of a policy, the newest first. Raises NotFound."""
+    told = []
+    before: Mapping[str, str] = {}
     with node.database.reading() as conn:
         found = _versions(conn, name)
-    told = []
-    before: PolicyVersion | None = None
-    for one in found:
-        added, removed = _lines(before.text if before is not None else "", one.text)
+        texts = [_texts(conn, one) for one in found]
+    for one, now in zip(found, texts, strict=True):
+        added, removed = _lines_of(before, now)
         told.append(
             PastVersion(
                 name, one.version, one.applied_at, one.replaced_at, one.author, one.reason,
                 added, removed,
             )
         )  # fmt: skip
-        before = one
+        before = now
     return told[::-1]
 
 
@@ -208,6 +209,22 @@ def _companions(conn: Transaction, version: PolicyVersion) -> dict[str, str]:
             f"the files that version {version.version} of {version.name} names cannot be read back"
         )
     return texts
+
+
+def _texts(conn: Transaction, version: PolicyVersion) -> dict[str, str]:
+    """All texts of a version; where a file cannot be read back, the history of the rest is still told."""
+    kept = companion_rows.read(conn, version.id, version.companions)
+    return {f"{version.name}.yaml": version.text, **(kept or {})}
+
+
+def _lines_of(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[int, int]:
+    """How many lines were added and removed in all files together."""
+    counted = [
+        _lines(old.get(file, ""), new.get(file, ""))
+        for file in old.keys() | new.keys()
+        if old.get(file) != new.get(file)
+    ]
+    return sum(added for added, _ in counted), sum(removed for _, removed in counted)
 
 
 def _lines(old: str, new: str) -> tuple[int, int]:
