@@ -35,6 +35,7 @@ from cert_exchange.store.tables.record import (
     node_facts,
 )
 from cert_exchange.store.tables.schema import OWN, Exact, LineKind, Number, ObjectStatus, metadata
+from cert_exchange.store.tables.screening import kept_out, screen_companions, screens
 from cert_exchange.store.tables.sharing import (
     audience_members,
     audiences,
@@ -74,6 +75,7 @@ __all__ = [
     "hold_endings",
     "holds",
     "identifiers",
+    "kept_out",
     "ledger_head",
     "ledger_lines",
     "live",
@@ -96,6 +98,8 @@ __all__ = [
     "references",
     "release_log",
     "renditions",
+    "screen_companions",
+    "screens",
     "sources",
     "staged_losses",
     "submissions",

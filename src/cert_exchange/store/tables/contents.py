@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from cert_exchange.store.tables.schema import Exact, Number, metadata
@@ -55,6 +56,8 @@ objects = Table(
     Column("salt", LargeBinary(16)),  # of its commitment in the ledger; NULL after erasure
     Column("commitment", LargeBinary(32)),  # kept in place of an erased salt
     Column("ledger_line", BigInteger, nullable=False),
+    # Held at the way in and not let in by a person: released nowhere (`kept_out` says why).
+    Column("kept_out", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("ident", "version_key", "origin"),
     Index(None, "origin", "id"),
 )
