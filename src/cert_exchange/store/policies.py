@@ -16,6 +16,7 @@ from cert_exchange.store.tables import (
     audience_members,
     audiences,
     collections,
+    derivatives,
     live,
     partners,
     policies,
@@ -284,9 +285,11 @@ def stage(tx: Transaction, *, run: str, losses: Iterable[StagedLoss], at: int) -
 
 
 def staged_idents(tx: Transaction, run: str) -> set[int]:
-    """The ids whose lines in force a run would take."""
+    """The ids for which the lines in force stand that a run would take."""
     rows = tx.execute(
-        select(live.c.ident)
+        select(func.coalesce(derivatives.c.original, live.c.ident))
+        .select_from(live)
+        .outerjoin(derivatives, derivatives.c.object == live.c.object)
         .join(
             staged_losses,
             and_(staged_losses.c.view == live.c.view, staged_losses.c.position == live.c.position),

@@ -1,6 +1,7 @@
 """What refers to what, and who waits for whom.
 
-1. A reference is stored once per (version, target), in its strictest role.
+1. A reference is stored once per (version, target), in its strictest role. Those of a derivative are the originals that
+   it needs, whatever stands for them in its bytes.
 2. `waiting` holds, per audience, allowed versions that a required reference keeps out; it is rewritten whenever they
    are considered.
 """
@@ -15,7 +16,14 @@ from sqlalchemy import and_, bindparam, delete, exists, insert, not_, select
 from cert_exchange.stix.references import Role
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import Asked, Kept, among
-from cert_exchange.store.tables import identifiers, live, objects, references, waiting
+from cert_exchange.store.tables import (
+    ObjectStatus,
+    identifiers,
+    live,
+    objects,
+    references,
+    waiting,
+)
 
 _REFERENCES_OF: Final = Kept(
     select(references.c.source, references.c.target, references.c.role).where(
@@ -77,6 +85,7 @@ _SOURCES: Final = Kept(
     .where(
         among(references.c.target, "targets"),
         among(references.c.role, "roles"),
+        objects.c.status != ObjectStatus.DERIVATIVE.value,
     )
     .distinct(),
     "targets",
@@ -130,7 +139,7 @@ def views_with_dependants(
 
 
 def sources_of(tx: Transaction, targets: Iterable[int]) -> set[int]:
-    """The ids of versions, of any state, that name one of the targets as a marking or need it."""
+    """The ids of versions, of any state, that name one of the targets as a marking or need it; no derivatives."""
     roles = (Role.MARKING.value, Role.REQUIRED.value)
     return {row[0] for row in _SOURCES.among(tx, "targets", targets, roles=roles)}
 

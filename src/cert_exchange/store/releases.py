@@ -6,11 +6,13 @@
 3. A line is never changed; taking back is a line of its own.
 4. `live` has at most one row per (view, object version); of an id's rows in a view one is last and one is first.
 5. No object is parsed and no policy asked here.
+
+`in_force` reads what is live.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
@@ -24,6 +26,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     delete,
+    exists,
     literal,
     null,
     select,
@@ -31,22 +34,50 @@ from sqlalchemy import (
     update,
 )
 
-from cert_exchange.stix.references import Role
 from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.statements import Asked, Kept, among
+from cert_exchange.store.in_force import (
+    Live,
+    ask_live,
+    idents_released_since,
+    live_dependants,
+    live_idents_after,
+    live_of,
+    live_rows,
+    visible_idents,
+)
+from cert_exchange.store.statements import Asked, Kept
 from cert_exchange.store.tables import (
     audience_members,
     audiences,
     collections,
+    derived_ids,
     live,
-    objects,
     partners,
     policies,
-    references,
     release_log,
     views,
 )
+
+__all__ = [
+    "Audience",
+    "Head",
+    "Live",
+    "LiveLine",
+    "LogLine",
+    "Sharing",
+    "append",
+    "ask_live",
+    "idents_released_since",
+    "live_dependants",
+    "live_idents_after",
+    "live_of",
+    "live_rows",
+    "lock_sharing",
+    "mark",
+    "read_sharing",
+    "visible_idents",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +103,6 @@ class Audience:
     policy_text: str | None
     companions: bytes | None
     """digest over the files that the policy names; `store.companions` gives their texts"""
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """A line in force."""
-
-    view: int
-    position: int
-    object: int
-    ident: int
-    version_key: str
-    origin: int
-    is_last: bool
-    is_first: bool
-    carried: bool
-    rendition: int
 
 
 class LogLine(NamedTuple):
@@ -134,8 +149,8 @@ _LOCKED_HEADS: Final = Kept(_HEADS.with_for_update())
 _NUMBER: Final = cast(null(), BigInteger)
 _TEXT: Final = cast(null(), Text)
 _BYTES: Final = cast(null(), LargeBinary)
-_PARTNER, _COLLECTION, _AUDIENCE, _MEMBER = range(4)
-# One statement for five tables: it runs in every transaction that publishes, behind the heads' locks.
+_PARTNER, _COLLECTION, _AUDIENCE, _MEMBER, _DERIVING = range(5)
+# One statement for six tables: it runs in every transaction that publishes, behind the heads' locks.
 _SHARING: Final = Kept(
     union_all(
         select(literal(_PARTNER), partners.c.id, _NUMBER, partners.c.name, _TEXT, _TEXT, _BYTES),
@@ -155,14 +170,11 @@ _SHARING: Final = Kept(
         )
         .join(partners, partners.c.id == audience_members.c.partner)
         .where(audience_members.c.until.is_(None)),
+        select(
+            literal(_DERIVING), audiences.c.id, _NUMBER, _TEXT, _TEXT, _TEXT, _BYTES,
+        ).where(exists(select(derived_ids.c.ident).where(derived_ids.c.audience == audiences.c.id))),
     )
 )  # fmt: skip
-_DEPENDANTS: Final = Kept(
-    select(references.c.target, references.c.source, objects.c.ident)
-    .join(objects, objects.c.id == references.c.source)
-    .where(among(references.c.target, "targets"), references.c.role != Role.EXTENSION.value),
-    "targets",
-)
 _MOVE_HEAD: Final = Kept(
     update(views).where(views.c.id == bindparam("v")).values(head=bindparam("h"))
 )
@@ -187,6 +199,8 @@ class Sharing:
     """collection id -> (uuid, alias)"""
     partners: Mapping[int, str]
     """partner id -> name, suspended ones included"""
+    deriving: frozenset[int] = frozenset()
+    """the audiences for which anything was ever derived"""
 
 
 def lock_sharing(tx: Transaction) -> Callable[[], Sharing]:
@@ -205,7 +219,7 @@ def read_sharing(conn: Transaction) -> Sharing:
 
 def _sharing(asked_heads: Asked, asked_rows: Asked) -> Sharing:
     head_rows = asked_heads()
-    kinds: tuple[list[Any], ...] = ([], [], [], [])
+    kinds: tuple[list[Any], ...] = ([], [], [], [], [])
     for kind, *row in asked_rows():
         kinds[kind].append(row)
     members: dict[int, dict[int, str]] = {}
@@ -221,97 +235,8 @@ def _sharing(asked_heads: Asked, asked_rows: Asked) -> Sharing:
         ],
         {number: (uuid, alias) for number, _, uuid, alias, *_ in kinds[_COLLECTION]},
         {number: name for number, _, name, *_ in kinds[_PARTNER]},
+        frozenset(row[0] for row in kinds[_DERIVING]),
     )
-
-
-_LIVE = select(
-    live.c.view, live.c.position, live.c.object, live.c.ident, live.c.version_key, live.c.origin,
-    live.c.is_last, live.c.is_first, live.c.carried, live.c.rendition,
-)  # fmt: skip
-_LIVE_OF: Final = Kept(
-    _LIVE.where(among(live.c.view, "views"), among(live.c.ident, "idents")), "views", "idents"
-)
-_VISIBLE: Final = Kept(
-    select(live.c.ident, live.c.view).where(
-        among(live.c.view, "views"), among(live.c.ident, "idents")
-    ),
-    "views",
-    "idents",
-)
-
-
-def live_of(row: Sequence[Any]) -> Live:
-    """A row of `_LIVE` as a value."""
-    return Live(
-        row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6]), bool(row[7]), bool(row[8]),
-        row[9],
-    )  # fmt: skip
-
-
-def live_rows(tx: Transaction, views_: Collection[int], idents: Iterable[int]) -> list[Live]:
-    """The lines in force for these ids in these views."""
-    return [live_of(row) for row in ask_live(tx, views_, idents)()]
-
-
-def ask_live(tx: Transaction, views_: Collection[int], idents: Iterable[int]) -> Asked:
-    """The rows of `live_rows`, for `live_of`, when they are called for."""
-    return _LIVE_OF.ask_among(tx, "idents", idents if views_ else (), views=views_)
-
-
-def live_idents_after(
-    tx: Transaction, views_: Collection[int], *, after: int, limit: int
-) -> list[int]:
-    """The next distinct ids, in number order, that have a line in force in one of the views."""
-    if not views_:
-        return []
-    rows = tx.execute(
-        select(live.c.ident)
-        .where(live.c.view.in_(list(views_)), live.c.ident > after)
-        .distinct()
-        .order_by(live.c.ident)
-        .limit(limit)
-    )
-    return [row[0] for row in rows]
-
-
-def idents_released_since(tx: Transaction, heads: Mapping[int, int]) -> set[int]:
-    """The ids of lines in force that are newer than these positions, by view."""
-    found: set[int] = set()
-    for view, position in heads.items():
-        rows = tx.execute(
-            select(live.c.ident).where(live.c.view == view, live.c.position > position)
-        )
-        found.update(row[0] for row in rows)
-    return found
-
-
-def live_dependants(
-    tx: Transaction, targets: Iterable[int], views_: Collection[int]
-) -> list[tuple[int, Live]]:
-    """The lines in force that need one of these ids, each with the id that it needs (extension keys aside)."""
-    # In two steps, so that no planner can choose to walk the view instead: it is long, and what refers to one object
-    # is short.
-    needs: dict[int, list[int]] = {}
-    idents: set[int] = set()
-    for target, source, ident in _DEPENDANTS.among(tx, "targets", targets):
-        needs.setdefault(source, []).append(target)
-        idents.add(ident)
-    return [
-        (target, line)
-        for line in live_rows(tx, views_, idents)
-        for target in needs.get(line.object, ())
-    ]
-
-
-def visible_idents(
-    tx: Transaction, views_: Collection[int], idents: Iterable[int]
-) -> dict[int, set[int]]:
-    """Which of these ids are in force, and in which of the views."""
-    found: dict[int, set[int]] = {}
-    if views_:
-        for ident, view in _VISIBLE.among(tx, "idents", idents, views=list(views_)):
-            found.setdefault(ident, set()).add(view)
-    return found
 
 
 def append(

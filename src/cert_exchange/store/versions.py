@@ -2,6 +2,7 @@
 
 1. Nothing here decides or changes anything; `objects` writes.
 2. Lists have any length (`statements.Kept.among`).
+3. Derivatives are no objects for policy: what walks over all objects leaves them out.
 """
 
 from __future__ import annotations
@@ -9,12 +10,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Membership, Version
 from cert_exchange.store.statements import Asked, Kept, among
-from cert_exchange.store.tables import ObjectStatus, identifiers, memberships, objects, renditions
+from cert_exchange.store.tables import (
+    ObjectStatus,
+    derivatives,
+    derived_ids,
+    identifiers,
+    memberships,
+    objects,
+    renditions,
+)
 
 _VERSION = (
     select(
@@ -66,6 +75,8 @@ _STIX_IDS: Final = Kept(
     "idents",
 )
 
+_NUMBERED: Final = Kept(_VERSION.where(among(objects.c.id, "numbers")), "numbers")
+
 _TARGETS: Final = Kept(
     select(identifiers.c.num, identifiers.c.stix_id, objects.c.origin, objects.c.status)
     .outerjoin(objects, objects.c.ident == identifiers.c.num)
@@ -101,6 +112,11 @@ def versions(tx: Transaction, idents: Iterable[int]) -> Iterator[Version]:
     """All versions of these ids, any status and origin, oldest first within an id."""
     for row in _VERSIONS_OF.among(tx, "idents", idents):
         yield version_of(row)
+
+
+def numbered(tx: Transaction, object_ids: Iterable[int]) -> dict[int, Version]:
+    """These versions, of any status, by their numbers."""
+    return {row[0]: version_of(row) for row in _NUMBERED.among(tx, "numbers", object_ids)}
 
 
 def ask_memberships(tx: Transaction, object_ids: Iterable[int]) -> Asked:
@@ -162,10 +178,10 @@ def sent_by(tx: Transaction, idents: Iterable[int], origins: Collection[int]) ->
 
 
 def idents_between(tx: Transaction, *, after: int, limit: int) -> tuple[list[int], int | None]:
-    """The ids of the next `limit` versions by number, and the number to go on from (None at the end)."""
+    """The ids of the next `limit` versions by number, derivatives aside, and the number to go on from (None at the end)."""
     rows = tx.execute(
         select(objects.c.id, objects.c.ident)
-        .where(objects.c.id > after)
+        .where(objects.c.id > after, objects.c.status != ObjectStatus.DERIVATIVE.value)
         .order_by(objects.c.id)
         .limit(limit)
     ).all()
@@ -178,7 +194,7 @@ def idents_after(tx: Transaction, *, after: int, limit: int) -> list[int]:
     """The next ids, in number order, of which we hold any version."""
     rows = tx.execute(
         select(objects.c.ident)
-        .where(objects.c.ident > after)
+        .where(objects.c.ident > after, ~exists().where(derived_ids.c.ident == objects.c.ident))
         .distinct()
         .order_by(objects.c.ident)
         .limit(limit)
@@ -192,5 +208,7 @@ def highest_ident(tx: Transaction) -> int:
 
 
 def count_after(tx: Transaction, after: int) -> int:
-    """How many versions have a greater number."""
-    return int(tx.execute(select(func.count()).where(objects.c.id > after)).scalar_one())
+    """How many versions have a greater number, derivatives aside."""
+    stored = select(func.count()).where(objects.c.id > after).scalar_subquery()
+    derived = select(func.count()).where(derivatives.c.object > after).scalar_subquery()
+    return int(tx.execute(select(stored - derived)).scalar_one())
