@@ -21,7 +21,9 @@ from cert_exchange.errors import InputRefused
 from cert_exchange.stix.instants import InstantInvalid, parse_micros
 
 if TYPE_CHECKING:
-    from cert_exchange.services.holdings import Hit, Story
+    from cert_exchange.services.derivatives import Stand
+    from cert_exchange.services.hits import Hit
+    from cert_exchange.services.holdings import Story
 
 Since = Annotated[
     str | None,
@@ -224,6 +226,11 @@ def _story_document(story: Story) -> dict[str, Any]:
             for m in story.memberships
         ],
         "markings": list(story.markings),
+        "stands_for": None if story.stands_for is None else _stand_document(story.stands_for),
+        "shown_as": [_stand_document(stand) for stand in story.shown_as],
+        "answers": [
+            _hit_document(answer.hit) | {"about": answer.about} for answer in story.answers
+        ],
         "visible_to": [
             {
                 "audience": line.audience,
@@ -247,6 +254,53 @@ def _story_document(story: Story) -> dict[str, Any]:
             for row in story.pending
         ],
     }
+
+
+def _stand_document(stand: Stand) -> dict[str, Any]:
+    document = asdict(stand)
+    document["id"] = document.pop("stix_id")
+    document["places"] = [
+        {"collection": collection, "since": printing.instant(since), "rule": rule}
+        for collection, since, rule in stand.places
+    ]
+    return document
+
+
+def _print_stands(story: Story) -> None:
+    """Tell what a derivative stands for, what is shown in an original's place, and what was said about either."""
+    hit = story.hit
+    if story.stands_for is not None:
+        stand = story.stands_for
+        printing.result(
+            f"  stands for {stand.original} before {stand.audience}{_withheld(stand)}{_places(stand)}"
+        )
+    for stand in story.shown_as:
+        printing.result(
+            f"  {stand.audience} is shown {stand.stix_id} version {stand.version} in its place"
+            f"{_withheld(stand)}{_places(stand)}"
+        )
+    for answer in story.answers:
+        said = answer.hit
+        about = "" if answer.about == hit.stix_id else f" about {answer.about}"
+        label = f": {said.label}" if said.label else ""
+        printing.result(
+            f"  {said.type} of {said.origin}{about}, {said.status}, {said.stix_id}{label}"
+        )
+
+
+def _withheld(stand: Stand) -> str:
+    if stand.revoked:
+        return ", revoked: it stands for nothing any more"
+    return f", without {', '.join(stand.withheld)}" if stand.withheld else ", references rewritten"
+
+
+def _places(stand: Stand) -> str:
+    if not stand.places:
+        return ", not in force"
+    return "".join(
+        f", in {collection} since {printing.instant(since)} by rule {rule}"
+        for collection, since, rule in stand.places
+    )
 
 
 def _print_story(story: Story) -> None:
@@ -282,6 +336,8 @@ def _print_story(story: Story) -> None:
             printing.result(
                 f"  held before {row.audience} in {row.collection} by rule {row.rule}, {until}"
             )
-    if not story.visible and not story.pending:
+    _print_stands(story)
+    in_place = any(stand.places for stand in story.shown_as)
+    if not story.visible and not story.pending and not in_place:
         printing.result("  seen by nobody; `cert-exchange policy explain` says why")
     printing.result(json.dumps(story.content, ensure_ascii=False, indent=2))

@@ -73,9 +73,11 @@ def recall(
         printing.verdict(f"before: {told or 'nobody could see it'}")
 
     with opened(home) as node:
+        about = recalling.asked_about(node, stix_id)
+        _say_what_it_stands_for(stix_id, about)
         done = recalling.recall(
             node,
-            stix_id,
+            about,
             by=operator(),
             reason=reason,
             partner=partner,
@@ -93,8 +95,8 @@ def recall(
             }
         )
     else:
-        _print_holders(done.holders)
-    _print_recall(stix_id, done)
+        _print_holders(about, done.holders)
+    _print_recall(about, done)
     if done.trouble:
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -116,11 +118,13 @@ def fetched(
     from cert_exchange.services import recalling
 
     with opened(home) as node:
-        holders = recalling.fetched(node, stix_id, partner=partner)
+        about = recalling.asked_about(node, stix_id)
+        _say_what_it_stands_for(stix_id, about)
+        holders = recalling.fetched(node, about, partner=partner)
     if as_json:
         printing.document([_as_document(one) for one in holders])
         return
-    _print_holders(holders)
+    _print_holders(about, holders)
 
 
 def freeze(
@@ -208,7 +212,12 @@ def _as_document(one: Holder) -> dict[str, Any]:
     return asdict(one) | {"has": str(one.has)} | instants
 
 
-def _print_holders(holders: tuple[Holder, ...]) -> None:
+def _say_what_it_stands_for(stix_id: str, about: str) -> None:
+    if about != stix_id:
+        printing.verdict(f"{stix_id} is what was shown in place of {about}; asking about that one")
+
+
+def _print_holders(about: str, holders: tuple[Holder, ...]) -> None:
     printing.table(
         [
             "partner", "has it", "collection", "version", "visible since", "taken back",
@@ -225,11 +234,18 @@ def _print_holders(holders: tuple[Holder, ...]) -> None:
                 printing.instant(one.noted_at),
                 one.size,
                 one.digest,
-                f"pushed by {one.target}" if one.target else one.why,
+                "; ".join(_words(about, one)),
             )
             for one in holders
         ],
     )  # fmt: skip
+
+
+def _words(about: str, one: Holder) -> list[str]:
+    words = [f"pushed by {one.target}" if one.target else one.why]
+    if one.stix_id != about:
+        words.insert(0, f"shown as {one.stix_id}")
+    return words
 
 
 def _print_recall(stix_id: str, done: Recalled) -> None:
@@ -248,10 +264,18 @@ def _print_recall(stix_id: str, done: Recalled) -> None:
         seen = ", ".join(done.withdrawal.audiences) or "nobody: no audience saw it"
         printing.verdict(f"taken back from {seen}")
         others = {line.stix_id for line in done.withdrawal.lines if line.kind == "withdrawal"}
-        if others - {stix_id}:
-            printing.verdict(f"with it went what needs it: {', '.join(sorted(others - {stix_id}))}")
+        others -= {stix_id} | {one.stix_id for one in done.holders}
+        if others:
+            printing.verdict(f"with it went what needs it: {', '.join(sorted(others))}")
     printing.verdict(f"frozen: {', '.join(done.frozen) or 'nothing'}; receiving goes on")
-    steps = [f"call {name} and ask it to delete {stix_id}" for name in sorted(having | maybe)]
+    known_as: dict[str, set[str]] = {}
+    for one in done.holders:
+        if one.has in ("fetched", "maybe"):
+            known_as.setdefault(one.partner, set()).add(one.stix_id)
+    steps = [
+        f"call {name} and ask it to delete {', '.join(sorted(ids))}"
+        for name, ids in sorted(known_as.items())
+    ]
     steps += [f"watch who has it: cert-exchange fetched {stix_id}"]
     if done.trouble:
         steps.insert(0, f"mend that, then cert-exchange withdraw {stix_id} --reason ...")

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from cert_exchange.errors import NotFound
-from cert_exchange.services import markings
+from cert_exchange.services import derivatives, markings
+from cert_exchange.services.derivatives import Answer, Stand
+from cert_exchange.services.hits import Hit, hit_of
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import figures, objects
 from cert_exchange.store import holdings as rows
@@ -28,33 +30,6 @@ if TYPE_CHECKING:
     from cert_exchange.node import Node
 
 Progress = Callable[[int, int | None], None]
-
-LABELLED_BY = (
-    "name",
-    "pattern",
-    "value",
-    "path",
-    "key",
-    "subject",
-    "abstract",
-    "opinion",
-    "definition",
-)
-"""The property that tells a person most about an object, the first that is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One object version as a list shows it. Instants are microseconds since 1970 UTC."""
-
-    stix_id: str
-    type: str
-    version: str
-    origin: str  # `own` or a partner's name
-    status: str
-    stored_at: int
-    revoked: bool
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +45,12 @@ class Story:
     """our desk keeps this cyber-observable out of every view until it is freed"""
     markings: tuple[str, ...]
     """what its markings say, a line each: the level that governs, PAP, the terms of an IEP"""
+    stands_for: Stand | None
+    """of a derivative: what it stands for"""
+    shown_as: tuple[Stand, ...]
+    """the derivatives made of this version, by audience, the oldest first"""
+    answers: tuple[Answer, ...]
+    """what partners said about the object, whichever version; the newest stored first, at most ANSWERS"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +130,7 @@ def search(
             all_versions=all_versions,
             limit=limit,
         )
-        return tuple(_hit(held, names)[0] for held in rows.find(tx, wanted))
+        return tuple(hit_of(held, names)[0] for held in rows.find(tx, wanted))
 
 
 def show(node: Node, stix_id: str) -> tuple[Story, ...]:
@@ -163,16 +144,22 @@ def show(node: Node, stix_id: str) -> tuple[Story, ...]:
         memberships = rows.memberships_of(tx, ids)
         visible = rows.visible(tx, ids)
         pending = rows.pending(tx, ids)
-        blocked = any(objects.blocked(tx, num) for num in objects.idents_of(tx, [stix_id]).values())
+        ident = objects.idents_of(tx, [stix_id])[stix_id]
+        blocked = objects.blocked(tx, ident)
+        stands, made = derivatives.stands(tx, ident, ids)
+        heard = derivatives.answers_about(tx, ident, names)
         said = [markings.told(tx, json.loads(one.body), origin=one.origin) for one in found]
     return tuple(
         Story(
-            *_hit(held, names),
+            *hit_of(held, names),
             memberships=tuple(row for row in memberships if row.object == held.object),
             visible=tuple(row for row in visible if row.object == held.object),
             pending=tuple(row for row in pending if row.object == held.object),
             blocked=blocked,
             markings=lines,
+            stands_for=stands.get(held.object),
+            shown_as=made.get(held.object, ()),
+            answers=heard,
         )
         for held, lines in zip(found, said, strict=True)
     )
@@ -189,7 +176,7 @@ def received(
         names = rows.names_of_origins(tx)
         origin = _origin(names, partner)
         wanted = Wanted(origin=origin, stored_since=stored_since, all_versions=True, limit=limit)
-        kept = tuple(_hit(held, names)[0] for held in rows.find(tx, wanted))
+        kept = tuple(hit_of(held, names)[0] for held in rows.find(tx, wanted))
         refused = rows.refusals(tx, origin=origin, stored_since=stored_since, limit=limit)
     return kept, tuple(
         Refusal(
@@ -270,38 +257,6 @@ def _reader(node: Node, tx: Connection, view: figures.ViewCount, partner: int, n
     reached = node.marks.reached(partner, view.view)
     seen = figures.count_live(tx, view.view, up_to=reached) if reached else 0
     return Reader(partner=name, fetched_to=reached or None, behind=view.live - seen)
-
-
-def _hit(held: rows.Held, names: dict[int, str]) -> tuple[Hit, dict[str, Any]]:
-    content: dict[str, Any] = json.loads(held.body)
-    hit = Hit(
-        stix_id=held.stix_id,
-        type=held.type,
-        version=held.version,
-        origin=names.get(held.origin, str(held.origin)),
-        status=held.status,
-        stored_at=held.stored_at,
-        revoked=held.revoked,
-        label=_label(content),
-    )
-    return hit, content
-
-
-def _label(content: dict[str, Any]) -> str:
-    for name in LABELLED_BY:
-        value = content.get(name)
-        if isinstance(value, str) and value:
-            return value
-    if "source_ref" in content:
-        ends = (_type_of(content["source_ref"]), _type_of(content.get("target_ref")))
-        return f"{ends[0]} {content.get('relationship_type', '')} {ends[1]}"
-    if "sighting_of_ref" in content:
-        return f"of {_type_of(content['sighting_of_ref'])}"
-    return ""
-
-
-def _type_of(stix_id: object) -> str:
-    return str(stix_id).partition("--")[0]
 
 
 def _looks_like_id(text: str) -> bool:

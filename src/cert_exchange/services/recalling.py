@@ -7,6 +7,8 @@
 3. What the ledger cannot place before or after the taking back, and what was released before a restore, is "maybe". So a
    recall writes down who had it at that instant: what partners ask for later does not blur it.
 4. What a partner fetched cannot be recalled, and this says so.
+5. A derivative is the object itself: what went out in its place is found with it, and who asks about the derivative's id
+   asks about the object.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from cert_exchange.messages.evidence import Fact, Line
 from cert_exchange.node import Node
 from cert_exchange.services import freezing, ledger
 from cert_exchange.services.releasing import Withdrawal, withdraw
-from cert_exchange.store import disclosures, epochs, objects
+from cert_exchange.store import answers, disclosures, epochs, objects
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.disclosures import Disclosed, Reader
@@ -49,6 +51,8 @@ class Holder:
     audience: str
     collection: str
     view: int
+    stix_id: str
+    """under which the partner has it: the object's own id, or that of the derivative it was shown"""
     version: str
     digest: str
     """SHA-256 of the bytes that were served, hexadecimal"""
@@ -79,9 +83,15 @@ class Recalled:
     """why nothing was taken back; empty when it was"""
 
 
+def asked_about(node: Node, stix_id: str) -> str:
+    """The id of the object that an id is about: a derivative's stands for its original, any other for itself."""
+    with node.database.reading() as tx:
+        return answers.original_of(tx, stix_id) or stix_id
+
+
 def fetched(node: Node, stix_id: str, *, partner: str | None = None) -> tuple[Holder, ...]:
     """Who could fetch each version of an object, and who did. Raises NotFound for an unknown object or partner."""
-    return _holders(node, stix_id, partner, with_ledger=True)
+    return _holders(node, asked_about(node, stix_id), partner, with_ledger=True)
 
 
 def recall(
@@ -100,6 +110,7 @@ def recall(
     with who has it as soon as that is known, before anything is changed. Raises NotFound for an object or a partner that
     we do not know, and then changes nothing.
     """
+    stix_id = asked_about(node, stix_id)
     before = _holders(node, stix_id, partner, with_ledger=False)
     if tell is not None:
         tell(before)
@@ -229,6 +240,7 @@ def _holder(reader: Reader, line: Disclosed, evidence: _Evidence) -> Holder:
         audience=line.audience,
         collection=line.collection,
         view=line.view,
+        stix_id=line.stix_id,
         version=line.version,
         digest=line.digest.hex(),
         size=line.size,

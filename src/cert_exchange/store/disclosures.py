@@ -11,7 +11,7 @@ from collections.abc import Collection, Generator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, union_all
 
 from cert_exchange.messages.evidence import Line, decode_line
 from cert_exchange.store.database import Transaction, streamed
@@ -21,6 +21,8 @@ from cert_exchange.store.tables import (
     audience_members,
     audiences,
     collections,
+    derivatives,
+    identifiers,
     ledger_lines,
     objects,
     partners,
@@ -36,11 +38,16 @@ FETCH_KINDS: Final = ("fetched", "marks.rebuilt", "recall")
 
 @dataclass(frozen=True, slots=True)
 class Disclosed:
-    """One object version that became visible in a view. Instants are micros."""
+    """One object version, or the derivative that was shown in its place, that became visible in a view.
+
+    Instants are micros.
+    """
 
     view: int
     audience: str
     collection: str
+    stix_id: str
+    """under which the audience has it: the object's own, or its derivative's"""
     object: int
     version: str
     rule: str
@@ -76,10 +83,11 @@ class Pushed:
 
 
 def lines_of(tx: Transaction, ident: int) -> list[Disclosed]:
-    """Each time a version of this id became visible in a view, the oldest first."""
-    stored = dict(
-        tx.execute(select(objects.c.id, objects.c.stored_at).where(objects.c.ident == ident)).all()
-    )
+    """Each time a version of this id, or a derivative of it, became visible in a view, the oldest first."""
+    made = select(derivatives.c.object, derivatives.c.made_at)
+    own = select(objects.c.id, objects.c.stored_at).where(objects.c.ident == ident)
+    everything = union_all(own, made.where(derivatives.c.original == ident))
+    stored: dict[int, int] = {row[0]: row[1] for row in tx.execute(everything)}
     if not stored:
         return []
     start = min(stored.values()) - MARGIN
@@ -94,6 +102,7 @@ def lines_of(tx: Transaction, ident: int) -> list[Disclosed]:
                     release_log.c.object,
                     release_log.c.rule,
                     release_log.c.ledger_line,
+                    identifiers.c.stix_id,
                     objects.c.version,
                     renditions.c.digest,
                     renditions.c.size,
@@ -101,6 +110,7 @@ def lines_of(tx: Transaction, ident: int) -> list[Disclosed]:
                     func.coalesce(collections.c.alias, collections.c.uuid).label("collection"),
                 )
                 .join(objects, objects.c.id == release_log.c.object)
+                .join(identifiers, identifiers.c.num == objects.c.ident)
                 .join(renditions, renditions.c.id == release_log.c.rendition)
                 .join(views, views.c.id == release_log.c.view)
                 .join(audiences, audiences.c.id == views.c.audience)
@@ -122,7 +132,7 @@ def lines_of(tx: Transaction, ident: int) -> list[Disclosed]:
             standing[key] = len(found)
             found.append(
                 Disclosed(
-                    row.view, row.name, row.collection, row.object, row.version, row.rule,
+                    row.view, row.name, row.collection, row.stix_id, row.object, row.version, row.rule,
                     bytes(row.digest), row.size, row.position, None, row.ledger_line,
                 )
             )  # fmt: skip

@@ -11,6 +11,8 @@
 6. What is held from a partner stays that partner's when our desk publishes the same version.
 7. Ownership compares ids, never names (CASES O08). An identity that a partner speaks for, or ours, is brought by nobody
    else, whoever its created_by_ref says made it; that a third party is our partner is told to nobody.
+8. An id that stands for an original of ours in somebody's view is brought by nobody, our own desk included (DECISIONS
+   14). Who sees it is told what it is told of any object of ours; who does not, what it is told of an id that nobody knows.
 """
 
 from __future__ import annotations
@@ -86,6 +88,8 @@ class Known:
     """the creator's STIX id; an identity without creator is its own"""
     collections: Mapping[int, int | None]
     """collection -> who took it back, None where it is in force"""
+    derived: bool = False
+    """it stands for an original of ours in an audience's view"""
 
     @property
     def in_use(self) -> bool:
@@ -145,10 +149,15 @@ def rule_on(
 ) -> Ruling:
     """What happens to one valid object. `seen`: the known versions (objects.id) that the sender may see now."""
     barred = item.type == IDENTITY and not may_bring_identity(sender, item.id, identities)
-    done = _ruled(item, version_key, known, sender, identities, collection, barred=barred)
+    if any(one.derived for one in known):
+        done = _rule_on_derived(item, version_key, known, sender, collection)
+    else:
+        done = _ruled(item, version_key, known, sender, identities, collection, barred=barred)
     if sender.origin == OWN:
         return done
     if item.observable:
+        if any(one.derived for one in known):
+            return done
         copies = [one for one in known if one.id == done.about]
         again = done.step is Step.JOIN and _taken_back_by_us(
             copies, copies[0].version_key, collection
@@ -262,6 +271,30 @@ def _rule_on_observable(
     if copies:
         return _again(item, copies[-1], sender, collection)
     return Ruling(Step.STORE, success=True)
+
+
+def _rule_on_derived(
+    item: StixObject, version_key: str, known: list[Known], sender: Sender, collection: int | None
+) -> Ruling:
+    """What is done with an object whose id is in our own map; what a partner is told of it is asked aside."""
+    if sender.origin == OWN:
+        return Ruling(
+            Step.REFUSE, success=False,
+            message="this id stands for another object in a partner's view, see `show`; publish that one, "
+            "or an object with an id of its own",
+        )  # fmt: skip
+    if item.observable:
+        done = _rule_on_observable(item, known, sender, collection)
+        return replace(
+            done, step=Step.PROPOSE if done.step is Step.STORE else done.step, aside=True
+        )
+    if any(
+        one.derived and (one.version_key, one.sameness) == (version_key, item.sameness)
+        for one in known
+    ):
+        return Ruling(Step.NOTHING, success=True)
+    mine = _with_key(known, version_key, origin=sender.origin)
+    return Ruling(Step.PROPOSE if mine is None else Step.NOTHING, success=False)
 
 
 def _continues(first: Known, owner: str | None, sender: Sender) -> bool:

@@ -190,9 +190,10 @@ def _known(tx: Transaction, idents: Collection[int]) -> dict[int, list[Known]]:
                 version.version_key,
                 version.origin,
                 version.sameness,
-                version.status == ObjectStatus.ACCEPTED.value,
+                version.status != ObjectStatus.PROPOSAL.value,
                 owner,
                 places.get(version.id, {}),
+                version.status == ObjectStatus.DERIVATIVE.value,
             )
         )
     return found
@@ -205,5 +206,7 @@ def _seen(
     seen: set[int] = set()
     for plan in releasing.plans:
         if sender.origin in plan.audience.members:
-            seen.update(line.object for line in releases.live_rows(tx, plan.view_ids, idents))
+            # Under its own name only: who sees a derivative does not see its original.
+            lines = releases.live_rows(tx, plan.view_ids, idents, deriving=False)
+            seen.update(line.object for line in lines)
     return seen

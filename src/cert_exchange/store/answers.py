@@ -1,0 +1,198 @@
+"""What views show in place of an object, and what partners say about it under either id: for our own people.
+
+1. Reading only, in the caller's transaction; nothing here is on a partner's way and nothing decides.
+2. What a partner says about a derivative keeps its bytes. It is about the original only where the derivative was made
+   for an audience that the partner belongs to, or did (DECISIONS 16): elsewhere its id says nothing.
+3. Instants are microseconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import and_, exists, func, or_, select
+
+from cert_exchange.stix.references import Role
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.statements import parts
+from cert_exchange.store.tables import (
+    OWN,
+    ObjectStatus,
+    audience_members,
+    audiences,
+    collections,
+    derivatives,
+    derived_ids,
+    identifiers,
+    live,
+    objects,
+    references,
+    release_log,
+    renditions,
+    views,
+)
+
+_newer = objects.alias("newer")
+_originals = identifiers.alias("originals")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One version of a derivative: what an audience is, or was, shown in place of an object version."""
+
+    object: int
+    source: int
+    """the version (objects.id) that it was made of"""
+    original: str
+    """the STIX id of what it stands for"""
+    audience: str
+    stix_id: str
+    version: str
+    withheld: tuple[str, ...]
+    """the kinds of what was taken away; empty where only references were rewritten"""
+    revoked: bool
+    """its last version: it stands for nothing any more"""
+    made_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line in force of a derivative."""
+
+    object: int
+    collection: str
+    since: int
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The newest version of something that a partner sent us and that refers to an object, under one of its ids."""
+
+    stix_id: str
+    type: str
+    version: str
+    origin: int
+    status: str
+    stored_at: int
+    revoked: bool
+    about: str
+    """the id that it names: the object's own, or that of a derivative"""
+    body: str
+
+
+_SHOWN = (
+    select(
+        derivatives.c.object,
+        derivatives.c.source,
+        _originals.c.stix_id.label("original"),
+        audiences.c.name,
+        identifiers.c.stix_id,
+        objects.c.version,
+        derivatives.c.withheld,
+        objects.c.revoked,
+        derivatives.c.made_at,
+    )
+    .join(objects, objects.c.id == derivatives.c.object)
+    .join(identifiers, identifiers.c.num == objects.c.ident)
+    .join(_originals, _originals.c.num == derivatives.c.original)
+    .join(audiences, audiences.c.id == derivatives.c.audience)
+    .order_by(audiences.c.name, derivatives.c.object)
+)
+
+
+def shown_for(conn: Transaction, original: int) -> list[Shown]:
+    """Every version of every derivative of an object, by audience, the oldest first."""
+    rows = conn.execute(_SHOWN.where(derivatives.c.original == original))
+    return [Shown(*row[:6], tuple(json.loads(row[6])), bool(row[7]), row[8]) for row in rows]
+
+
+def shown_by(conn: Transaction, object_ids: Iterable[int]) -> dict[int, Shown]:
+    """What these versions of derivatives stand for; other versions are left out."""
+    found: dict[int, Shown] = {}
+    for part in parts(object_ids):
+        for row in conn.execute(_SHOWN.where(derivatives.c.object.in_(part))):
+            found[row[0]] = Shown(*row[:6], tuple(json.loads(row[6])), bool(row[7]), row[8])
+    return found
+
+
+def places_of(conn: Transaction, object_ids: Iterable[int]) -> list[Place]:
+    """Where versions of derivatives are in force, and by which rule."""
+    found: list[Place] = []
+    for part in parts(object_ids):
+        rows = conn.execute(
+            select(
+                live.c.object,
+                func.coalesce(collections.c.alias, collections.c.uuid),
+                live.c.position,
+                release_log.c.rule,
+            )
+            .join(views, views.c.id == live.c.view)
+            .join(collections, collections.c.id == views.c.collection)
+            .join(
+                release_log,
+                and_(release_log.c.view == live.c.view, release_log.c.position == live.c.position),
+            )
+            .where(live.c.object.in_(part))
+            .order_by(live.c.position)
+        )
+        found.extend(Place(*row) for row in rows)
+    return found
+
+
+def original_of(conn: Transaction, stix_id: str) -> str | None:
+    """The id of what a derivative's id stands for; None for an id that is not in our map."""
+    return conn.execute(
+        select(_originals.c.stix_id)
+        .join(derived_ids, derived_ids.c.original == _originals.c.num)
+        .join(identifiers, identifiers.c.num == derived_ids.c.ident)
+        .where(identifiers.c.stix_id == stix_id)
+    ).scalar_one_or_none()
+
+
+def said_about(conn: Transaction, ident: int, *, limit: int) -> list[Said]:
+    """What partners sent that refers to an object, by its own id or a derivative's, the newest stored first.
+
+    Proposals are in it: what is said to us counts, whoever may say it.
+    """
+    a_member = exists().where(
+        audience_members.c.audience == derived_ids.c.audience,
+        audience_members.c.partner == objects.c.origin,
+    )
+    rows = conn.execute(
+        select(
+            identifiers.c.stix_id, objects.c.type, objects.c.version, objects.c.origin,
+            objects.c.status, objects.c.stored_at, objects.c.revoked, _originals.c.stix_id,
+            renditions.c.body,
+        )
+        .join(references, references.c.source == objects.c.id)
+        .join(identifiers, identifiers.c.num == objects.c.ident)
+        .join(renditions, renditions.c.id == objects.c.rendition)
+        .join(_originals, _originals.c.num == references.c.target)
+        .outerjoin(derived_ids, derived_ids.c.ident == references.c.target)
+        .where(
+            or_(
+                references.c.target == ident,
+                and_(
+                    references.c.target.in_(
+                        select(derived_ids.c.ident).where(derived_ids.c.original == ident)
+                    ),
+                    a_member,
+                ),
+            ),
+            references.c.role == Role.REQUIRED.value,
+            objects.c.ident != ident,
+            objects.c.origin != OWN,
+            objects.c.status != ObjectStatus.DERIVATIVE.value,
+            ~exists().where(
+                _newer.c.ident == objects.c.ident,
+                _newer.c.origin == objects.c.origin,
+                _newer.c.version_key > objects.c.version_key,
+            ),
+        )
+        .order_by(objects.c.id.desc())
+        .limit(limit)
+    )  # fmt: skip
+    return [Said(*row) for row in rows]
