@@ -2,8 +2,8 @@
 
 1. These checks run beside those of the forms, so that one look at the files shows every mistake: they take whatever
    stands there and are silent about values that the forms refuse.
-2. Where a rule may reach partners' objects, every denial and hold says whose objects it is about: one that is silent
-   about partners' objects would be a hole that nobody sees.
+2. Where a rule may reach partners' objects, every denial, hold and redaction says whose objects it is about: one that
+   is silent about partners' objects would be a hole that nobody sees.
 3. What is included counts as if it stood in the policy, and what is wrong with it is said where it stands.
 """
 
@@ -17,7 +17,8 @@ from cert_exchange.policy.reading import Document, Path, nearest, shown
 from cert_exchange.policy.rules import ANY_ORIGIN
 from cert_exchange.policy.subject import OWN_NAME
 
-_VERBS: Final = ("allow", "deny", "hold")
+_VERBS: Final = ("allow", "deny", "hold", "redact")
+_NARROWING: Final = frozenset({"deny", "hold", "redact"})
 _PROPERTIES: Final = (
     "tlp",
     "labels",
@@ -137,8 +138,8 @@ def _check_doubles(what: str, words: Sequence[_Word]) -> None:
 def _check_verbs(rule: _Rule) -> None:
     said = [verb for verb in _VERBS if verb in rule.value]
     if len(said) != 1:
-        words = " and ".join(said) or "neither allow, deny nor hold"
-        rule.complain(f"the rule says {words}; give exactly one of allow, deny, hold")
+        words = " and ".join(said) or "neither allow, deny, hold nor redact"
+        rule.complain(f"the rule says {words}; give exactly one of allow, deny, hold, redact")
     for verb in said:
         if rule.value[verb] is False:
             rule.complain(f"{verb} is false; write true, or another verb", verb)
@@ -154,16 +155,17 @@ def _check_absent(rule: _Rule) -> None:
 
 def _check_origins(policy: Document, members: set[str], rules: Sequence[_Rule]) -> None:
     reaches_partners = any(
-        rule.value.get("allow") is True and {word.text for word in rule.key("origin")} - {OWN_NAME}
+        (rule.value.get("allow") is True or "redact" in rule.value)
+        and {word.text for word in rule.key("origin")} - {OWN_NAME}
         for rule in rules
     )
     for rule in rules:
         match = rule.value.get("match")
         silent = isinstance(match, dict) and "origin" not in match
-        if reaches_partners and silent and ("deny" in rule.value or "hold" in rule.value):
+        if reaches_partners and silent and _NARROWING & rule.value.keys():
             rule.complain(
-                "without origin this rule is about our own objects only, while another rule allows partners'"
-                f" objects; write origin: {ANY_ORIGIN} or origin: {OWN_NAME}",
+                "without origin this rule is about our own objects only, while another rule lets partners'"
+                f" objects pass; write origin: {ANY_ORIGIN} or origin: {OWN_NAME}",
                 "match",
             )
         for word in rule.key("origin"):

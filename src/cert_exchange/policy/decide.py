@@ -6,38 +6,50 @@
     an identity that is carried along; before it, what markings of other schemes say (FIRST IEP, `tlp:ex:chr`)
 (3) what came from one partner goes to another only as TLP:CLEAR or TLP:GREEN, whatever the policy says, and what breaks
     the content profile of the policy's agreement goes to nobody
-(4) rules that deny  (5) rules that hold  (6) rules that allow  (7) else denied
+    (3a) terms, consents and the agreement with who sent it (`asking`); an embargo holds where no rule denies
+(4) rules that deny  (5) rules that hold  (6) rules that redact  (7) rules that allow  (8) else denied
 
 1. `decide` never raises: whatever goes wrong in it denies.
-2. What is carried along (DECISIONS 4) needs (0) to (4) only.
+2. What is carried along (DECISIONS 4) needs (0) to (4) only, and is redacted where a rule says so.
 3. Time keys of a live line use the instant of its release, unless their rule says withdraw (DECISIONS 9); whether a
    hold has passed is always asked of `now`.
+4. Where a rule that matches redacts what is above the ceiling, (2) and (3) are asked of the object without its granular
+   markings; where one redacts the source, markings that forbid to name it are no reason to deny. Whoever makes the
+   derivative asks `stands` of what is left: nothing that redaction forgot passes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from cert_exchange.policy.agreements import Agreement, breaches_by
+from cert_exchange.policy.asking import TERMS, Asking, holding, lifted, refusal
+from cert_exchange.policy.binding import Recipients
+from cert_exchange.policy.ceiling import (
+    barring,
+    breaking,
+    ceiling_for,
+    owed,
+    unmarked,
+    unreadable,
+)
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.expressions import ExpressionFailed
-from cert_exchange.policy.matching import Test, keys_of
+from cert_exchange.policy.matching import redaction_of
 from cert_exchange.policy.rules import (
     Allow,
-    Ceiling,
     Decision,
     Deny,
     DenyKind,
     Hold,
     HoldTerms,
     Redact,
-    Verb,
 )
-from cert_exchange.policy.subject import MARKINGS, OWN_NAME, Subject, subject_of
-from cert_exchange.stix.handling import Handling
-from cert_exchange.stix.instants import format_micros
-from cert_exchange.stix.markings import Tlp
+from cert_exchange.policy.subject import (
+    OWN_NAME,
+    Subject,
+    subject_of,
+)
 
 __all__ = [
     "Allow",
@@ -47,10 +59,10 @@ __all__ = [
     "DenyKind",
     "Hold",
     "Redact",
-    "RuleAnswer",
     "Subject",
-    "answers",
+    "ceiling_for",
     "decide",
+    "stands",
     "subject_of",
 ]
 
@@ -59,6 +71,9 @@ _CARRIED: Final = Allow("carried", "an object that is visible refers to it")
 _NOBODY_THERE: Final = Deny("default", "the audience has no members", DenyKind.DEFAULT)
 _NOT_NAMED: Final = Deny("default", "the policy names no such collection", DenyKind.DEFAULT)
 _DEFAULT: Final = Deny("default", "no rule allows it", DenyKind.DEFAULT)
+_EXERCISE: Final = Deny(
+    "default", "it is marked TEST, and no rule with test: true allows it", DenyKind.DEFAULT
+)
 _EXPIRED: Final = "nobody released it before its hold expired"
 
 
@@ -75,15 +90,8 @@ class Context:
     expired: frozenset[str] = (
         _NOBODY  # rules whose hold ended in denial, since nobody released it in time
     )
-
-
-@dataclass(frozen=True, slots=True)
-class RuleAnswer:
-    """What one rule says about one object: `missed` names the keys that do not match, none when it applies."""
-
-    rule: str
-    verb: Verb
-    missed: tuple[str, ...]
+    # How terms may name the members; who is not in it is not known.
+    recipients: Recipients = field(default_factory=dict, compare=False)
 
 
 def decide(policy: Policy, subject: Subject, context: Context) -> Decision:
@@ -98,29 +106,39 @@ def decide(policy: Policy, subject: Subject, context: Context) -> Decision:
         return Deny("error", f"deciding failed with {type(error).__name__}", DenyKind.ERROR)
 
 
-def answers(policy: Policy, subject: Subject, context: Context) -> tuple[RuleAnswer, ...]:
-    """Ask every rule on its own, in the document's order: for `explain`, not for deciding.
+def stands(
+    policy: Policy, subject: Subject, context: Context, *, whole: Subject | None = None
+) -> Deny | None:
+    """Ask ceiling, handling and agreement once more, of what redaction left; the denial, or None. Never raises.
 
-    It shows what a rule matches; whether it had a say is in `decide`'s answer.
+    `subject` is `whole.reread(trimmed content)`; with `whole`, what is left must be marked as that is without its
+    granular markings, so that no marking goes with the property that bore it. A derivative is never its originator's:
+    where that one must be named, it is denied.
     """
-    found = []
-    for rule in policy.rules:
-        at = instant_for(context, withdraw=rule.withdraw)
-        missed = tuple(
-            said
-            for key, test in keys_of(rule.match)
-            if (said := _missed(key, test, subject, at, context.collection)) is not None
-        )
-        found.append(RuleAnswer(rule.name, rule.verb, missed))
-    return tuple(found)
-
-
-def _missed(key: str, test: Test, subject: Subject, at: int, collection: str) -> str | None:
-    """The key when it does not match, with the reason where it gives no answer; None when it matches."""
     try:
-        return None if test(subject, at, collection) else key
-    except ExpressionFailed as failed:
-        return f"{key} (no answer: {failed.said})"
+        at = instant_for(context, withdraw=False)
+        own = subject.origin == OWN_NAME or cleared(subject, context)
+        return (
+            unreadable(policy, subject)
+            or owed(subject)
+            or barring(policy, subject, at, own=own, carried=context.carried)
+            or (breaking(policy.agreed, subject) if policy.agreed is not None else None)
+            or (unmarked(whole, subject) if whole is not None else None)
+        )
+    except Exception as error:  # noqa: BLE001 - as in `decide`
+        return Deny("error", f"deciding failed with {type(error).__name__}", DenyKind.ERROR)
+
+
+def redaction_for(policy: Policy, subject: Subject, context: Context) -> tuple[Redact | None, bool]:
+    """What redact rules take away, and whether one of them permits the object. Raises ExpressionFailed."""
+    plans = policy.plans
+    redactions = (
+        plans.carried_redactions
+        if context.carried
+        else plans.of(subject.type, own=subject.origin == OWN_NAME).redactions
+    )
+    at = instant_for(context, withdraw=False)
+    return redaction_of(redactions, subject, at, context.now, context.collection)
 
 
 def _decided(policy: Policy, subject: Subject, context: Context) -> Decision:
@@ -134,21 +152,35 @@ def _decided(policy: Policy, subject: Subject, context: Context) -> Decision:
     if subject.malformed and (broken := unreadable(policy, subject)) is not None:
         return broken
     at = context.now if context.released_at is None else context.released_at
-    if subject.handling is not None and (kept := bound(subject.handling, at)) is not None:
-        return kept
-    above = above_ceiling(policy.ceiling, subject, own=own, carried=context.carried)
-    if above is not None:
-        return above
+    plans = policy.plans
+    free = own or cleared(subject, context)
+    barred = barring(policy, subject, at, own=free, carried=context.carried)
+    redact: Redact | None = None
+    permitted = False
+    if plans.redacts:
+        redact, permitted = redaction_for(policy, subject, context)
+        if barred is not None and redact is not None:
+            recipe = redact.recipe
+            barred = barring(policy, subject, at, own=free, carried=context.carried, recipe=recipe)
+    if barred is not None:
+        return barred
+    held: Hold | None = None
+    if subject.binding is not None:
+        asking = asking_for(policy, subject, context)
+        if (refused := refusal(subject.binding, asking)) is not None:
+            return refused
+        held = holding(subject.binding, asking)
+        if held is not None and context.carried:
+            return Deny(TERMS, held.reason, DenyKind.TERMS)
     if policy.agreed is not None and (broken := breaking(policy.agreed, subject)) is not None:
         return broken
-    plans = policy.plans
     collection = context.collection
     now = context.now
     if context.carried:
         for test, withdraw, denial in plans.carried:
             if test(subject, now if withdraw else at, collection):
                 return denial
-        return _CARRIED
+        return _CARRIED if redact is None else _redacted(subject, redact)
     if own:
         plan = plans.own.get(subject.type, plans.own_other)
     else:
@@ -156,7 +188,6 @@ def _decided(policy: Policy, subject: Subject, context: Context) -> Decision:
     for test, withdraw, denial in plan.denials:
         if test(subject, now if withdraw else at, collection):
             return denial
-    held: Hold | None = None
     for test, withdraw, rule in plan.holds:
         if rule.name not in context.approved and test(subject, now if withdraw else at, collection):
             assert rule.hold is not None
@@ -166,15 +197,51 @@ def _decided(policy: Policy, subject: Subject, context: Context) -> Decision:
     if held is not None:
         return held
     chosen: Allow | None = None
+    exercise = subject.binding is not None and subject.binding.test
     for test, withdraw, allowed in plan.asked:
-        if test(subject, now if withdraw else at, collection):
+        if test(subject, now if withdraw else at, collection) and (
+            not exercise or allowed.rule in plans.for_tests
+        ):
             chosen = chosen or allowed
-    if chosen is not None:
-        return chosen
-    for test, withdraw, allowed in plan.allows:
-        if test(subject, now if withdraw else at, collection):
-            return allowed
-    return _DEFAULT
+    if chosen is None and not permitted:
+        for test, withdraw, allowed in plan.allows:
+            if exercise and allowed.rule not in plans.for_tests:
+                continue
+            if test(subject, now if withdraw else at, collection):
+                chosen = allowed
+                break
+    if redact is not None and (permitted or chosen is not None):
+        return _redacted(subject, redact)
+    return chosen or (_EXERCISE if exercise else _DEFAULT)
+
+
+def asking_for(policy: Policy, subject: Subject, context: Context) -> Asking:
+    """For whom and when terms are asked; always of `now` (`asking`, 3)."""
+    return Asking(
+        members=context.members,
+        recipients=context.recipients,
+        now=context.now,
+        own=subject.origin == OWN_NAME,
+        stored_at=subject.stored_at,
+        ceiling=policy.ceiling.tlp,
+    )
+
+
+def cleared(subject: Subject, context: Context) -> bool:
+    """Whether its originator consented to everyone here: then (3) does not keep it from them."""
+    binding = subject.binding
+    if binding is None or not binding.consents:
+        return False
+    own = subject.origin == OWN_NAME
+    return lifted(
+        binding,
+        Asking(context.members, context.recipients, context.now, own, subject.stored_at),
+    )
+
+
+def _redacted(subject: Subject, redact: Redact) -> Redact | Deny:
+    """What takes the source away is no answer where the source must be named."""
+    return (owed(subject) if redact.recipe.source else None) or redact
 
 
 def instant_for(context: Context, *, withdraw: bool) -> int:
@@ -182,89 +249,6 @@ def instant_for(context: Context, *, withdraw: bool) -> int:
     if withdraw or context.released_at is None:
         return context.now
     return context.released_at
-
-
-def unreadable(policy: Policy, subject: Subject) -> Deny | None:
-    """The denial for properties of the wrong kind that the policy looks at, or None."""
-    broken = sorted(subject.malformed & (policy.plans.looks_at | {MARKINGS}))
-    if not broken:
-        return None
-    return Deny("error", f"cannot be read: {', '.join(broken)}", DenyKind.ERROR)
-
-
-def above_ceiling(ceiling: Ceiling, subject: Subject, *, own: bool, carried: bool) -> Deny | None:
-    """Ask (2) and (3): the denial, or None where the object may go on to the rules."""
-    level = subject.tlp
-    if subject.markings and not subject.markings <= ceiling.statements.keys():
-        unknown = subject.markings - ceiling.statements.keys()
-        if subject.handling is not None:
-            unknown -= subject.handling.understood
-        if unknown:
-            return _ceiling(f"marking not understood: {min(unknown)}")
-    if level is None:
-        if subject.type == "marking-definition" and not subject.markings:
-            return None
-        if carried and subject.type == "identity":
-            return None  # it counts as marked like what refers to it, which was decided on its own
-        level = _counts_as(ceiling, subject)
-        if level is None:
-            return _ceiling("it carries no TLP")
-    if level > ceiling.tlp:
-        how = "is" if subject.tlp is not None else "counts as"
-        return _ceiling(f"{how} TLP:{_spelled(level)}, above TLP:{_spelled(ceiling.tlp)}")
-    if not own and level > Tlp.GREEN:
-        how = "is" if subject.tlp is not None else "counts as"
-        return _ceiling(
-            f"{how} TLP:{_spelled(level)} and came from {subject.origin}: not for others"
-        )
-    return None
-
-
-def breaking(agreement: Agreement, subject: Subject) -> Deny | None:
-    """The denial for what breaks the content profile of an agreement, or None."""
-    found = breaches_by(agreement, subject)
-    if not found:
-        return None
-    reasons = "; ".join(f"{one.clause}: {one.reason}" for one in found[:3])
-    return Deny("agreement", f"{reasons} (agreement with {agreement.partner})", DenyKind.AGREEMENT)
-
-
-def _counts_as(ceiling: Ceiling, subject: Subject) -> Tlp | None:
-    # Several statements add up: one without a level of its own leaves the object as unmarked as it was. What is
-    # understood without being listed says nothing of the kind.
-    levels = [
-        ceiling.statements[marking] for marking in subject.markings if marking in ceiling.statements
-    ]
-    if not levels:
-        return ceiling.unmarked
-    counted = [ceiling.unmarked if level is None else level for level in levels]
-    known = [level for level in counted if level is not None]
-    return max(known) if len(known) == len(counted) else None
-
-
-def bound(handling: Handling, at: int) -> Deny | None:
-    """Ask what markings say beyond a TLP; `at` in micros. The denial, or None where they let the object go on.
-
-    Of what is already released the dates are asked as of its release, as time keys are.
-    """
-    if handling.unreadable:
-        return _ceiling(f"its markings cannot be read: {handling.unreadable}")
-    if handling.begins is not None and at < handling.begins:
-        return _ceiling(f"its IEP begins on {format_micros(handling.begins)}")
-    if handling.ends is not None and at >= handling.ends:
-        return _ceiling(f"its IEP ended on {format_micros(handling.ends)}")
-    if handling.hides_source and handling.names_source:
-        names = ", ".join(handling.names_source)
-        return _ceiling(f"its source must not be named ({handling.hides_source}): {names}")
-    return None
-
-
-def _ceiling(reason: str) -> Deny:
-    return Deny("ceiling", reason, DenyKind.CEILING)
-
-
-def _spelled(level: Tlp) -> str:
-    return level.name.replace("_", "+")
 
 
 def holding_of(name: str, reason: str, terms: HoldTerms, subject: Subject, now: int) -> Hold | None:

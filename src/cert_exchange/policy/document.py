@@ -2,7 +2,8 @@
 
 1. What `parse_policy` returns is valid; nobody checks it again.
 2. All mistakes are found at once, each with file, line, column, the value found, what may stand there, the next step.
-3. The order of rules has no meaning: deny wins over hold, hold over allow, and nothing allows by default.
+3. The order of rules has no meaning: deny wins over hold, hold over redact, redact over allow, and nothing allows by
+   default.
 
 The format for people: docs/policy.md.
 """
@@ -203,7 +204,7 @@ def warnings_of_policy(policy: Policy, file: str) -> tuple[Problem, ...]:
             "an audience of several partners: what comes from one of them is denied to all of them;"
             " give each partner a policy of its own if they shall see each other's objects",
         )
-    if not any(rule.verb is Verb.ALLOW for rule in policy.rules):
+    if not any(rule.verb in {Verb.ALLOW, Verb.REDACT} for rule in policy.rules):
         warn(("rules",), "no rule allows anything: everything is denied")
     if policy.ceiling.tlp is Tlp.RED:
         warn(("ceiling", "tlp"), "TLP:RED is for named readers only; a feed has none")

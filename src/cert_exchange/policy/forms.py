@@ -27,6 +27,7 @@ from cert_exchange.policy.expressions import Expression, GrammarError, expressio
 from cert_exchange.policy.lists import Listed
 from cert_exchange.policy.mentions import Mentions
 from cert_exchange.policy.reading import shown
+from cert_exchange.policy.recipes import RedactForm, redact_value
 from cert_exchange.policy.rules import (
     RESERVED_RULES,
     Ceiling,
@@ -193,6 +194,7 @@ class MatchForm(_Form):
     listed: Plains = ()
     mentions: Annotated[tuple[_Kind, ...], _Listed] = ()
     absent: Annotated[tuple[Annotated[str, BeforeValidator(property_name)], ...], _Listed] = ()
+    test: StrictBool | None = None
     when: Annotated[Expression, PlainValidator(_when)] | None = None
 
     @model_validator(mode="after")
@@ -227,30 +229,37 @@ class MatchForm(_Form):
             listed=Listed(frozenset(self.listed)) if self.listed else None,
             mentions=Mentions(frozenset(self.mentions)) if self.mentions else None,
             absent=self.absent,
+            test=self.test,
             when=self.when,
         )
 
 
 class RuleForm(_Form):
-    """One rule: a name, what it is about, and exactly one of allow, deny, hold."""
+    """One rule: a name, what it is about, and exactly one of allow, deny, hold, redact."""
 
     name: Annotated[str, BeforeValidator(_rule_name)]
     match: MatchForm
     allow: StrictBool | None = None
     deny: StrictBool | None = None
     hold: Annotated[HoldForm | None, BeforeValidator(hold_value)] = None
+    redact: Annotated[RedactForm | None, BeforeValidator(redact_value)] = None
     reason: Annotated[str, BeforeValidator(_reason)] | None = None
     withdraw: StrictBool = False
 
     def to_rule(self) -> Rule:
         """Return the same as a plain value."""
-        verb = Verb.HOLD if self.hold is not None else Verb.ALLOW if self.allow else Verb.DENY
+        verb = Verb.ALLOW if self.allow else Verb.DENY
+        if self.hold is not None:
+            verb = Verb.HOLD
+        elif self.redact is not None:
+            verb = Verb.REDACT
         return Rule(
             name=self.name,
             match=self.match.to_match(),
             verb=verb,
             reason=self.reason or f"by rule {self.name}",
             hold=self.hold.to_terms() if self.hold is not None else None,
+            recipe=self.redact.to_recipe() if self.redact is not None else None,
             withdraw=self.withdraw,
         )
 

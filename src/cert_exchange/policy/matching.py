@@ -4,7 +4,8 @@
    foreign objects, so that deciding costs little with many rules.
 2. A test gets the subject, the instant that time keys use (micros) and the collection; it touches nothing else.
 3. An allowing rule with a `when` that gives no answer denies, whichever other rule allows: so all of them are asked.
-4. `keys_of` serves reports and `plans_of` serves deciding, both from the same tests.
+4. What redact rules take away adds up; each of them permits as well, but for what it matches only in doubt.
+5. `keys_of` serves reports and `plans_of` serves deciding, both from the same tests.
 """
 # ruff: noqa: ARG001, ARG005 - every test has one signature; most look at the subject only
 
@@ -12,17 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cert_exchange.policy.expressions import PROPERTIES, Expression, ExpressionFailed
 from cert_exchange.policy.lists import Listed
 from cert_exchange.policy.mentions import Mentions
 from cert_exchange.policy.rules import (
     ANY_ORIGIN,
+    NEVER,
     PARTNERS_ORIGIN,
     Allow,
     Deny,
     DenyKind,
     Match,
+    Redact,
     Rule,
     Verb,
 )
@@ -35,6 +39,15 @@ Holding = tuple[Test, bool, Rule]
 Allowing = tuple[Test, bool, Allow]
 
 
+class Redacting(NamedTuple):
+    """A rule that redacts: when it does, and when it also permits what it matched."""
+
+    test: Test
+    withdraw: bool
+    redact: Redact
+    permits: Test
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The rules that can be about one type of object; the flag beside each test is the rule's `withdraw`."""
@@ -43,6 +56,7 @@ class Plan:
     holds: tuple[Holding, ...]
     asked: tuple[Allowing, ...]  # that allow with a `when`: all are asked, whatever else allows
     allows: tuple[Allowing, ...]
+    redactions: tuple[Redacting, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +68,16 @@ class Plans:
     foreign: dict[str, Plan]
     foreign_other: Plan
     carried: tuple[Denial, ...]
+    carried_redactions: tuple[Redacting, ...]
+    redacts: bool  # whether any rule does
+    for_tests: frozenset[str]  # rules that may permit what belongs to an exercise
     looks_at: frozenset[str]  # properties whose malformed value means deny
+
+    def of(self, kind: str, *, own: bool) -> Plan:
+        """The plan for a type of object, from us or from a partner."""
+        if own:
+            return self.own.get(kind, self.own_other)
+        return self.foreign.get(kind, self.foreign_other)
 
 
 def plans_of(rules: Sequence[Rule]) -> Plans:
@@ -65,9 +88,38 @@ def plans_of(rules: Sequence[Rule]) -> Plans:
         own_other=_plan(rules, None, own=True),
         foreign={kind: _plan(rules, kind, own=False) for kind in named},
         foreign_other=_plan(rules, None, own=False),
-        carried=tuple(_carried(rules)),
+        carried=tuple(
+            (test, rule.withdraw, _denial(rule)) for rule, test in _carried(rules, Verb.DENY)
+        ),
+        carried_redactions=tuple(
+            Redacting(test, rule.withdraw, _redact(rule), _always)
+            for rule, test in _carried(rules, Verb.REDACT)
+        ),
+        redacts=any(rule.verb is Verb.REDACT for rule in rules),
+        for_tests=frozenset(rule.name for rule in rules if rule.match.test),
         looks_at=frozenset(name for rule in rules for name in properties_of(rule.match)),
     )
+
+
+def redaction_of(
+    redactions: Sequence[Redacting], subject: Subject, at: int, now: int, collection: str
+) -> tuple[Redact | None, bool]:
+    """What the rules that match take away together, and whether one of them permits the object. Micros.
+
+    `at` is for time keys of what is released, `now` for rules that withdraw. Raises ExpressionFailed.
+    """
+    found: Redact | None = None
+    permitted = False
+    for test, withdraw, redact, permits in redactions:
+        instant = now if withdraw else at
+        if test(subject, instant, collection):
+            found = (
+                redact
+                if found is None
+                else Redact(found.rule, found.reason, found.recipe | redact.recipe)
+            )
+            permitted = permitted or permits(subject, instant, collection)
+    return found, permitted
 
 
 def keys_of(match: Match) -> tuple[tuple[str, Test], ...]:
@@ -102,6 +154,7 @@ def _plan(rules: Iterable[Rule], kind: str | None, *, own: bool) -> Plan:
     holds: list[Holding] = []
     asked: list[Allowing] = []
     allows: list[Allowing] = []
+    redactions: list[Redacting] = []
     for rule in rules:
         types, origins = rule.match.types, rule.match.origins or {OWN_NAME}
         if types is not None and kind not in types:
@@ -122,14 +175,27 @@ def _plan(rules: Iterable[Rule], kind: str | None, *, own: bool) -> Plan:
             case Verb.ALLOW:
                 allowing = asked if rule.match.when is not None else allows
                 allowing.append((test, rule.withdraw, Allow(rule.name, rule.reason)))
-    return Plan(tuple(denials), tuple(holds), tuple(asked), tuple(allows))
+            case Verb.REDACT:
+                permits = _permitting(rule)
+                redactions.append(Redacting(test, rule.withdraw, _redact(rule), permits))
+    return Plan(tuple(denials), tuple(holds), tuple(asked), tuple(allows), tuple(redactions))
 
 
-def _carried(rules: Iterable[Rule]) -> Iterator[Denial]:
-    # What is carried along needs no rule that allows it, so a denial that names no origin must reach it whoever it
-    # came from; else the same words would deny an identity of ours and let a partner's pass.
+def _permitting(rule: Rule) -> Test:
+    """When a redact rule also permits what it matches: never an exercise's, unless it is about those."""
+    if rule.permits is NEVER:
+        return _never
+    tests = [] if rule.match.test else [_test_test(wanted=False)]
+    if rule.permits is not None:
+        tests += [test for _, test in _other_keys(rule.permits, rule.name)]
+    return _all_of(tests)
+
+
+def _carried(rules: Iterable[Rule], verb: Verb) -> Iterator[tuple[Rule, Test]]:
+    # What is carried along needs no rule that allows it, so a denial or a redaction that names no origin must reach it
+    # whoever it came from; else the same words would deny an identity of ours and let a partner's pass.
     for rule in rules:
-        if rule.verb is Verb.DENY:
+        if rule.verb is verb:
             origins = rule.match.origins or {ANY_ORIGIN}
             tests = [
                 _origin_test(origins),
@@ -137,16 +203,29 @@ def _carried(rules: Iterable[Rule]) -> Iterator[Denial]:
             ]
             if rule.match.types is not None:
                 tests.insert(0, _type_test(rule.match.types))
-            yield _all_of(tests), rule.withdraw, _denial(rule)
+            yield rule, _all_of(tests)
 
 
 def _denial(rule: Rule) -> Deny:
     return Deny(rule.name, rule.reason, DenyKind.RULE)
 
 
+def _redact(rule: Rule) -> Redact:
+    assert rule.recipe is not None
+    return Redact(rule.name, rule.reason, rule.recipe)
+
+
+def _always(subject: Subject, at: int, collection: str) -> bool:
+    return True
+
+
+def _never(subject: Subject, at: int, collection: str) -> bool:
+    return False
+
+
 def _all_of(tests: Sequence[Test]) -> Test:
     if not tests:
-        return lambda subject, at, collection: True
+        return _always
     if len(tests) == 1:
         return tests[0]
     if len(tests) == 2:
@@ -214,6 +293,8 @@ def _other_keys(match: Match, rule: str = "") -> Iterator[tuple[str, Test]]:
             yield looked_up.key, _looked_up(looked_up)
     if names := match.absent:
         yield "absent", lambda subject, at, collection: all(map(subject.lacks, names))
+    if match.test is not None:
+        yield "test", _test_test(wanted=match.test)
     if (when := match.when) is not None:  # the last: it costs more than all the others
         yield "when", _when_test(when, rule)
 
@@ -231,6 +312,13 @@ def _when_test(when: Expression, rule: str) -> Test:
             raise ExpressionFailed(failed.said, rule) from None
 
     return holds
+
+
+def _test_test(*, wanted: bool) -> Test:
+    def marked(subject: Subject, at: int, collection: str) -> bool:
+        return (subject.binding is not None and subject.binding.test) is wanted
+
+    return marked
 
 
 def _confidence_test(least: int, most: int) -> Test:

@@ -24,7 +24,9 @@ PARTNERS_ORIGIN: Final = "partners"
 RESERVED_ORIGINS: Final = frozenset({"own", ANY_ORIGIN, PARTNERS_ORIGIN})
 """Words of `origin:`; no partner may bear one of these names."""
 
-RESERVED_RULES: Final = frozenset({"ceiling", "agreement", "origin", "default", "error", "carried"})
+RESERVED_RULES: Final = frozenset(
+    {"ceiling", "agreement", "origin", "terms", "default", "error", "carried"}
+)
 """Where no rule of the document decided, these stand in its place; no rule may bear one of these names."""
 
 
@@ -97,7 +99,12 @@ class Match:
     listed: Listed | None = None
     mentions: Mentions | None = None
     absent: tuple[str, ...] = ()
+    test: bool | None = None  # of an exercise, or not; rules that permit need True for one
     when: Expression | None = None
+
+
+NEVER: Final = Match(types=frozenset())
+"""Matches nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,8 @@ class Rule:
     reason: str
     hold: HoldTerms | None = None  # given exactly when the verb is HOLD
     recipe: Recipe | None = None  # given exactly when the verb is REDACT
+    # Of a redact rule that asks for what may be in doubt: it redacts in doubt, and permits only this. None: all it matches.
+    permits: Match | None = None
     withdraw: bool = False  # its time keys also take back what is already released (DECISIONS 9)
 
 
@@ -128,6 +137,7 @@ class DenyKind(StrEnum):
     """What denied: the ceiling, the agreement, a named rule, nothing that allowed, the object's own origin, or a failure."""
 
     CEILING = "ceiling"
+    TERMS = "terms"
     AGREEMENT = "agreement"
     RULE = "rule"
     DEFAULT = "default"

@@ -90,6 +90,15 @@ _SHAPES: Final[Mapping[str, Shape]] = {
     "HoldForm.expires": _DURATION,
     "HoldForm.owner": _TEXT,
     "HoldForm.approval": {"const": True},
+    "RuleForm.redact": {"$ref": "#/$defs/RedactForm"},
+    "RedactForm.remove": _one_or_more(
+        {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,250}(\\.[A-Za-z0-9_-]{1,250}){0,9}$"}
+    ),
+    "RedactForm.custom": {"const": True},
+    "RedactForm.external_references": {"const": True},
+    "RedactForm.above_ceiling": {"const": True},
+    "RedactForm.source": {"const": True},
+    "RedactForm.references": {"const": "cut"},
     "RuleForm.allow": {"type": "boolean"},
     "RuleForm.deny": {"type": "boolean"},
     "RuleForm.reason": _TEXT,
@@ -142,7 +151,7 @@ class _Generator(GenerateJsonSchema):
 
 def _finish(name: str, form: Shape) -> None:
     form.pop("title", None)
-    if name in {"MatchForm", "AgeForm", "ConfidenceForm"}:
+    if name in {"MatchForm", "AgeForm", "ConfidenceForm", "RedactForm"}:
         form["minProperties"] = 1
     for key, found in form.get("properties", {}).items():
         shape = _SHAPES.get(f"{name}.{key}")

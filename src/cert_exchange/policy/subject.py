@@ -11,9 +11,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from cert_exchange.policy.binding import Binding, binding_of
 from cert_exchange.policy.indicated import Indicated, indicated_by
 from cert_exchange.stix.handling import (
     Definition,
@@ -32,6 +33,11 @@ MARKINGS: Final = "markings"
 """Stands in `Subject.malformed` when markings could not be read; every policy looks at them."""
 
 _NOTHING: Final[frozenset[str]] = frozenset()
+_GRANULAR: Final = "granular_markings"
+
+
+def _no_definitions(_stix_id: str) -> Sequence[Definition]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,9 @@ class Subject:
     malformed: frozenset[str]
     content: Mapping[str, Any] = field(repr=False)
     handling: Handling | None = None  # what its markings say beyond a TLP; None: nothing
+    binding: Binding | None = None  # terms, consents, agreement; None: nothing of the kind
+    _definitions: Lookup = field(default=_no_definitions, compare=False, repr=False)
+    _target: Sequence[Mapping[str, Any]] = field(default=(), compare=False, repr=False)
     _noted: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def lacks(self, name: str) -> bool:
@@ -68,6 +77,31 @@ class Subject:
         found: Indicated = self.noted("indicated", lambda: indicated_by(self.content))
         return found
 
+    @property
+    def without_granular_markings(self) -> Subject:
+        """The same as if only markings of the whole object stood in it; itself where it has no others."""
+        if _GRANULAR not in self.content:
+            return self
+        found: Subject = self.noted(
+            _GRANULAR,
+            lambda: self.reread({k: v for k, v in self.content.items() if k != _GRANULAR}),
+        )
+        return found
+
+    def reread(self, content: Mapping[str, Any]) -> Subject:
+        """The facts of other content in this one's place, from the same origin, by the same marking definitions."""
+        fresh = subject_of(
+            content,
+            origin=self.origin,
+            stored_at=self.stored_at,
+            definitions=self._definitions,
+            target=self._target,
+            given=self.binding,
+        )
+        # What was given beside the content is not read from it, and stays.
+        read = {name: getattr(fresh, name) for name in _READ}
+        return replace(self, **read, _noted={})
+
     def noted(self, key: object, find: Callable[[], Any]) -> Any:
         """What was found out about this object once, for all rules and audiences that ask under the same key."""
         if key not in self._noted:
@@ -75,8 +109,23 @@ class Subject:
         return self._noted[key]
 
 
-def _no_definitions(_stix_id: str) -> Sequence[Definition]:
-    return ()
+_READ: Final = (
+    "id",
+    "type",
+    "tlp",
+    "markings",
+    "labels",
+    "indicator_types",
+    "confidence",
+    "creator",
+    "pattern_type",
+    "valid_until",
+    "changed_at",
+    "malformed",
+    "content",
+    "handling",
+)
+"""What `subject_of` reads from content."""
 
 
 def subject_of(
@@ -86,11 +135,13 @@ def subject_of(
     stored_at: int,
     definitions: Lookup = _no_definitions,
     target: Sequence[Mapping[str, Any]] = (),
+    given: Binding | None = None,
 ) -> Subject:
     """Read the facts of a validated object once; never raises for odd custom properties, see `Subject.malformed`.
 
     `origin` is "own" or the partner's name; `stored_at` is in micros. `definitions` gives the marking definitions
-    that we hold under an id; `target` are the versions of what a language-content translates.
+    that we hold under an id; `target` are the versions of what a language-content translates, and `given` is what
+    binds it besides the terms that it carries.
     """
     malformed: list[str] = []
     handling: Handling | None = None
@@ -106,6 +157,10 @@ def subject_of(
     except Exception:  # noqa: BLE001 - whatever is wrong with its markings: unread means denied, and its batch goes on
         malformed.append(MARKINGS)
         tlp, ids = Tlp.RED, _NOTHING
+    binding = binding_of(content, given) if given is not None or "extensions" in content else None
+    if binding is not None and (marked := binding.marked) is not None:
+        # Without a marking of its own an object counts as the ceiling says, which may be stricter.
+        tlp = marked if marked is Tlp.RED or (tlp is not None and marked > tlp) else tlp
     confidence = content.get("confidence")
     if isinstance(confidence, float) and confidence.is_integer():
         confidence = int(confidence)  # JSON's 50.0 is the integer 50
@@ -133,7 +188,29 @@ def subject_of(
         malformed=frozenset(malformed) if malformed else _NOTHING,
         content=content,
         handling=handling,
+        binding=binding,
+        _definitions=definitions,
+        _target=target,
     )
+
+
+def lost_markings(whole: Subject, left: Subject) -> str:
+    """What the markings of an object say and those of what was left of it do not; empty where nothing got lost."""
+    if whole.tlp is not None and (left.tlp is None or left.tlp < whole.tlp):
+        return f"TLP:{whole.tlp.name.replace('_', '+')}"
+    if whole.markings - left.markings:
+        return min(whole.markings - left.markings)
+    before, after = whole.handling, left.handling or Handling()
+    if before is None:
+        return ""
+    kept = (
+        (before.pap is None or (after.pap is not None and after.pap >= before.pap))
+        and (before.begins is None or (after.begins is not None and after.begins >= before.begins))
+        and (before.ends is None or (after.ends is not None and after.ends <= before.ends))
+        and (not before.hides_source or bool(after.hides_source))
+        and set(before.terms) <= set(after.terms)
+    )
+    return "" if kept else "what may be done with it"
 
 
 def _word(content: Mapping[str, Any], name: str, malformed: list[str]) -> str | None:

@@ -2,7 +2,8 @@
 
 1. A rule that asks for a territory or a list that the policy does not name is a mistake: a denial that can never match
    would be a hole that nobody sees.
-2. Rules that deny or hold take in what cannot be read; rules that allow do not.
+2. Rules that deny or hold take in what cannot be read; rules that allow do not. A rule that redacts takes it in as well,
+   and does not permit it: for that, another rule must allow it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from cert_exchange.errors import PolicyInvalid
 from cert_exchange.policy.companions import Companion
 from cert_exchange.policy.lists import ANY_LIST, Lists, NamedList, list_name, parse_list
 from cert_exchange.policy.reading import Document, Path, nearest, shown
-from cert_exchange.policy.rules import Rule, Verb
+from cert_exchange.policy.rules import NEVER, Match, Rule, Verb
 from cert_exchange.policy.territories import (
     CONCERNS,
     PARTNER,
@@ -40,7 +41,17 @@ class Surroundings:
         match = rule.match
         if not any(getattr(match, key) for key in (*_KEYS, "listed", "mentions")):
             return rule
-        doubt = rule.verb is not Verb.ALLOW
+        bound = self._bound(match, doubt=rule.verb is not Verb.ALLOW, unresolved=unresolved)
+        if rule.verb is not Verb.REDACT:
+            return replace(rule, match=bound)
+        permits = (
+            NEVER
+            if match.mentions is not None
+            else self._bound(match, doubt=False, unresolved=unresolved)
+        )
+        return replace(rule, match=bound, permits=permits)
+
+    def _bound(self, match: Match, *, doubt: bool, unresolved: str) -> Match:
         elsewhere = unresolved == "allow"
         given: dict[str, Any] = {}
         for key in _KEYS:
@@ -52,7 +63,7 @@ class Surroundings:
             given["listed"] = match.listed.bound(self.lists, doubt=doubt, doubt_elsewhere=elsewhere)
         if match.mentions is not None:
             given["mentions"] = match.mentions.bound(self.territories)
-        return replace(rule, match=replace(match, **given))
+        return replace(match, **given)
 
 
 # Long files take a second or two; one text is read once in a process, wherever its file is seen from.

@@ -13,21 +13,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cert_exchange.policy.agreements import breaches_by
-from cert_exchange.policy.decide import (
-    Context,
-    above_ceiling,
-    bound,
-    holding_of,
-    instant_for,
-    unreadable,
-)
+from cert_exchange.policy.ceiling import above_ceiling, bound, unreadable
+from cert_exchange.policy.decide import Context, holding_of, instant_for
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.expressions import ExpressionFailed
 from cert_exchange.policy.lists import Listed
 from cert_exchange.policy.matching import keys_of
 from cert_exchange.policy.mentions import Mentions
 from cert_exchange.policy.rules import HoldTerms, Match, Rule
-from cert_exchange.policy.subject import OWN_NAME, Subject
+from cert_exchange.policy.subject import MARKINGS, OWN_NAME, Subject
 from cert_exchange.policy.territories import Concerns
 from cert_exchange.stix.handling import PAP_MEANS
 from cert_exchange.stix.instants import format_micros
@@ -111,7 +105,7 @@ def _ceiling(policy: Policy, subject: Subject, context: Context, *, own: bool) -
     above = above_ceiling(ceiling, subject, own=own, carried=context.carried)
     steps: list[Step] = []
     levels: set[Tlp] = set()
-    for stix_id in dict.fromkeys([*marking_ids(subject.content), *sorted(subject.markings)]):
+    for stix_id in dict.fromkeys([*_named(subject), *sorted(subject.markings)]):
         level = TLP_BY_ID.get(stix_id)
         if level is not None:
             levels.add(level)
@@ -139,6 +133,11 @@ def _ceiling(policy: Policy, subject: Subject, context: Context, *, own: bool) -
         steps.append(_marking("elsewhere in the object", subject.tlp, ceiling.tlp))
     found = above.reason if above is not None else _passing(policy, subject)
     return Step("ceiling", "denied" if above is not None else "passed", found, tuple(steps))
+
+
+def _named(subject: Subject) -> list[str]:
+    """The markings that it names, in its own order; none where they cannot be read."""
+    return [] if MARKINGS in subject.malformed else list(marking_ids(subject.content))
 
 
 def _marking(name: str, level: Tlp, highest: Tlp) -> Step:

@@ -7,6 +7,7 @@ from typing import Any
 
 from cert_exchange.policy.decide import Context, Decision, Subject, decide, subject_of
 from cert_exchange.policy.document import Policy, parse_policy
+from cert_exchange.policy.tracing import trace
 from cert_exchange.stix.instants import parse_micros
 
 NOW = parse_micros("2026-11-25T12:00:00Z")
@@ -70,3 +71,12 @@ def context(**given: Any) -> Context:
 def decided(rules: str, what: Subject, **given: Any) -> Decision:
     """Decide by these rules under a ceiling that lets everything pass."""
     return decide(policy(rules), what, context(**given))
+
+
+def missed(policy_: Policy, what: Subject, where: Context) -> dict[str, tuple[str, ...]]:
+    """By rule, the keys that miss or give no answer, as explanations show them; none where the rule applies."""
+    steps = next(step.steps for step in trace(policy_, what, where) if step.asked == "rules")
+    return {
+        rule.name: tuple(key.asked for key in step.steps if key.answer != "matches")
+        for rule, step in zip(policy_.rules, steps, strict=True)
+    }

@@ -205,9 +205,9 @@ rules:
         "16:12: match has no key; write a mapping of keys; for everything of our own write {origin: own}",
         "17:11: hold is a mapping; write {for: 3 days}, {until: 2026-11-25T16:00:00Z} or approval, one of them",
         "18:5: name is missing; write a short text on one line",
-        "18:5: the rule says allow and deny; give exactly one of allow, deny, hold",
+        "18:5: the rule says allow and deny; give exactly one of allow, deny, hold, redact",
         "18:18: age says nothing; write {over: 90 days}, {under: 1 hour} or both",
-        "21:5: an item of rules is 3; write a mapping with name, match and one of allow, deny, hold",
+        "21:5: an item of rules is 3; write a mapping with name, match and one of allow, deny, hold, redact",
     ]
 
 
@@ -254,7 +254,7 @@ def test_a_key_that_could_never_match_is_refused_when_saved(match: str, said: st
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ("{name: r, match: {type: tool}}", "the rule says neither allow, deny nor hold"),
+        ("{name: r, match: {type: tool}}", "the rule says neither allow, deny, hold nor redact"),
         ("{name: r, match: {type: tool}, allow: false}", "allow is false; write true"),
         ("{name: r, allow: true}", "match is missing"),
         ("{name: r, match: {type: tool}, hold: {}}", "hold is a mapping"),

@@ -61,7 +61,11 @@ def test_an_example(rule: str, answer: str, example: str):
 def test_every_match_key_has_a_section_with_a_yes_and_a_no():
     """No key is left unexplained, and no section explains a key that does not exist."""
     keys = {line.removeprefix("### ") for line in GUIDE.splitlines() if line.startswith("### ")}
-    assert set(MatchForm.model_fields) == keys - {"Holds", "Time and what is already released"}
+    assert set(MatchForm.model_fields) == keys - {
+        "Holds",
+        "Redaction",
+        "Time and what is already released",
+    }
     for key in MatchForm.model_fields:
         section = GUIDE.split(f"### {key}\n", 1)[1].split("\n### ", 1)[0].split("\n## ", 1)[0]
         assert "```json yes" in section or "```json denied" in section, key
@@ -73,6 +77,13 @@ def test_the_documents():
     assert [parse_policy(text, file="cert-b.yaml").name for text in blocks("policy")] == ["cert-b"]
     found = [parse_collection(text, file="x.yaml").alias for text in blocks("collection")]
     assert found == ["indicators"]
+
+
+@pytest.mark.parametrize("word", ["holding", "redacting"])
+def test_a_rule_of_the_guide_is_valid(word: str):
+    """What stands there by itself can be copied into a policy."""
+    (text,) = blocks(word)
+    assert len(policy("  -\n" + "".join(f"    {line}\n" for line in text.splitlines())).rules) == 1
 
 
 def test_the_messages():

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.policy.making import NOW, TLP2, context, subject
 
 from cert_exchange.policy.companions import gather
-from cert_exchange.policy.decide import Allow, Deny, Hold, decide
+from cert_exchange.policy.decide import Allow, Deny, Hold, Redact, decide
 from cert_exchange.policy.document import Policy, parse_policy
 from cert_exchange.policy.forms import (
     AgeForm,
@@ -22,6 +22,7 @@ from cert_exchange.policy.forms import (
     RuleForm,
     StatementForm,
 )
+from cert_exchange.policy.recipes import RedactForm
 from cert_exchange.policy.terms import HoldForm
 from cert_exchange.stix.instants import parse_micros
 
@@ -35,9 +36,10 @@ FORMS = (
     ConfidenceForm,
     AgeForm,
     HoldForm,
+    RedactForm,
 )
 LEVELS = {"C": "clear", "G": "green", "A": "amber", "S": "amber+strict", "R": "red"}
-WORDS = {Allow: "allow", Deny: "deny", Hold: "hold"}
+WORDS = {Allow: "allow", Deny: "deny", Hold: "hold", Redact: "redact"}
 
 Section = tuple[str, dict[str, str], list[tuple[str, str, str]]]
 """its heading, its files by name, its decisions: answer, rule, object"""
@@ -63,7 +65,7 @@ def sections() -> list[Section]:
 
 
 def _decision(line: str) -> tuple[str, str, str]:
-    match = re.fullmatch(r"(allow|deny|hold) +(.*?) +(\{.*\})", line)
+    match = re.fullmatch(r"(allow|deny|hold|redact) +(.*?) +(\{.*\})", line)
     assert match is not None, line
     return match[1], match[2], match[3]
 
