@@ -47,6 +47,14 @@ class Promise:
     retention: int | None = None
     onward: Onward = Onward.FREE
 
+    def __and__(self, other: Promise) -> Promise:
+        """What binds when both do."""
+        embargoes = [one for one in (self.embargo, other.embargo) if one is not None]
+        ends = [one for one in (self.retention, other.retention) if one is not None]
+        return Promise(
+            max(embargoes, default=None), min(ends, default=None), max(self.onward, other.onward)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:

@@ -16,9 +16,11 @@ from cert_exchange.policy.document import Policy
 from cert_exchange.services.policies.catalogue import Catalogue
 from cert_exchange.services.policies.outlook import Outlook
 from cert_exchange.services.policies.standing import known, standings
-from cert_exchange.services.releasing.evaluating import Plan, Pool, plan_of
+from cert_exchange.services.releasing.bindings import Bindings, promises_of
+from cert_exchange.services.releasing.evaluating import Plan, Pool, plan_of, plans_for
 from cert_exchange.services.releasing.judging import Judge
 from cert_exchange.store import holds as hold_rows
+from cert_exchange.store import releases
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Database
 from cert_exchange.store.releases import Audience, Head, Live, Sharing
@@ -150,13 +152,16 @@ def look_through(
 ) -> None:
     """Let all onlookers judge the ids of a span; `moved` is called with how many versions each part had."""
     views = tuple(view for onlooker in onlookers for view in onlooker.plan.view_ids)
+    with database.reading() as conn:
+        sharing = releases.read_sharing(conn)
+        said, promises = sharing.said, promises_of(plans_for(conn, sharing))
     after, end = span[0] - 1, span[1]
     while True:
         with database.reading() as conn:
             idents = version_rows.idents_after(conn, after=after, limit=PART)
             wanted = [one for one in idents if end is None or one < end]
             if wanted:
-                pool = Pool(conn, partners, views)
+                pool = Pool(conn, partners, Bindings(conn, said, partners, promises), views)
                 moved(_look(pool, catalogue, onlookers, wanted, now=now))
         if len(wanted) < PART:
             return

@@ -12,7 +12,13 @@ from typing import Final
 from cert_exchange.node import Node
 from cert_exchange.policy.decide import Allow, Hold
 from cert_exchange.policy.document import Policy
-from cert_exchange.services.releasing.evaluating import Plan, Pool, plan_of, plans_for
+from cert_exchange.services.releasing.evaluating import (
+    Plan,
+    Pool,
+    bindings_for,
+    plan_of,
+    plans_for,
+)
 from cert_exchange.services.releasing.judging import Judge
 from cert_exchange.stix.references import Role
 from cert_exchange.store import holds as hold_rows
@@ -71,13 +77,13 @@ def unsettled(
 
     References are not looked at: what policy allows and is not in force is named, whatever keeps it out.
     """
-    pool = Pool(conn, sharing.partners, tuple(head.view for head in sharing.heads))
+    governed = plans_for(conn, sharing)
+    bindings = bindings_for(conn, sharing, governed)
+    pool = Pool(conn, sharing.partners, bindings, tuple(head.view for head in sharing.heads))
     pool.load(idents)
     ids = [version.id for ident in idents for version in pool.by_ident[ident]]
     lines = pool.lines_of(idents)
-    plans = [
-        plan for plan in plans_for(conn, sharing) if plan.audience.policy == name and plan.views
-    ]
+    plans = [plan for plan in governed if plan.audience.policy == name and plan.views]
     audiences = frozenset(plan.audience.id for plan in plans)
     found = reference_rows.waiting_of(conn, audiences, idents)
     found |= hold_rows.held_in(conn, audiences, idents)
@@ -106,7 +112,9 @@ def _is_settled(judge: Judge, ident: int, live: dict[tuple[int, int], Live]) -> 
 
 
 def _losses(conn: Transaction, plan: Plan, idents: list[int], *, now: int) -> list[StagedLoss]:
-    pool = Pool(conn, releases.read_sharing(conn).partners)
+    sharing = releases.read_sharing(conn)
+    bindings = bindings_for(conn, sharing, plans_for(conn, sharing))
+    pool = Pool(conn, sharing.partners, bindings)
     pool.load(idents)
     pool.know(idents)
     lines: dict[int, list[Live]] = {}

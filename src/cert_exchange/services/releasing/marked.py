@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from cert_exchange.policy.decide import Subject, subject_of
+from cert_exchange.services.releasing.bindings import Bindings
 from cert_exchange.stix.handling import Definition
 from cert_exchange.stix.instants import order_key
 from cert_exchange.store import objects
@@ -34,6 +35,7 @@ class Held(Protocol):
     by_ident: dict[int, list[Version]]
     references: dict[int, list[tuple[int, int]]]
     texts: dict[int, str]
+    bindings: Bindings
 
     def load(self, idents: Iterable[int]) -> None:
         """Read the versions of these ids."""
@@ -55,6 +57,7 @@ def subject(held: Held, version: Version, *, origin: str) -> Subject:
         stored_at=version.stored_at,
         definitions=definitions,
         target=target,
+        given=held.bindings.of(version),
     )
 
 

@@ -123,6 +123,13 @@ holds = Table(
     Column("on_expiry", Exact),  # release | deny at due_at; NULL: a plain time, or no end
     Column("approvals", Integer),  # persons who must let it go; NULL: one
     Index(None, "due_at"),
+    # From whom embargoes hold something back is asked in every transaction that releases.
+    Index(
+        None,
+        "audience",
+        sqlite_where=text("rule = 'terms' AND released_at IS NULL"),
+        postgresql_where=text("rule = 'terms' AND released_at IS NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 

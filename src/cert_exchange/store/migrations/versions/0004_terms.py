@@ -44,6 +44,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["partner"], ["partners.id"], name=op.f("fk_consents_partner")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consents")),
     )
+    embargoes = sa.text("rule = 'terms' AND released_at IS NULL")
+    op.create_index(
+        op.f("ix_holds_audience"),
+        "holds",
+        ["audience"],
+        sqlite_where=embargoes,
+        postgresql_where=embargoes,
+    )
     op.create_index(op.f("ix_consents_partner"), "consents", ["partner"])
     op.create_index(
         op.f("ix_consents_until"),

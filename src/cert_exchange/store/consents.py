@@ -1,0 +1,154 @@
+"""Rows of consents: who allowed what to whom until when. They are never deleted; an end is written beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select, union, update
+
+from cert_exchange.store.database import Transaction, reserve_ids
+from cert_exchange.store.tables import (
+    consents,
+    derivatives,
+    identifiers,
+    live,
+    objects,
+    partners,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRow:
+    """One consent. Instants in micros; `ident` and `stix_id` None: all that came from the partner."""
+
+    id: int
+    partner: int
+    name: str
+    ident: int | None
+    stix_id: str | None
+    recipient: str
+    until: int
+    said_by: str
+    note: str | None
+    given_at: int
+    given_by: str
+    ended_at: int | None
+    ended_by: str | None
+
+
+_ROWS = (
+    select(
+        consents.c.id,
+        consents.c.partner,
+        partners.c.name,
+        consents.c.ident,
+        identifiers.c.stix_id,
+        consents.c.recipient,
+        consents.c.until,
+        consents.c.said_by,
+        consents.c.note,
+        consents.c.given_at,
+        consents.c.given_by,
+        consents.c.ended_at,
+        consents.c.ended_by,
+    )
+    .join(partners, partners.c.id == consents.c.partner)
+    .outerjoin(identifiers, identifiers.c.num == consents.c.ident)
+    .order_by(consents.c.id)
+)
+
+
+def _consent(row: Sequence[Any]) -> ConsentRow:
+    return ConsentRow(*row)
+
+
+def record(
+    tx: Transaction,
+    *,
+    partner: int,
+    ident: int | None,
+    recipient: str,
+    until: int,
+    said_by: str,
+    note: str | None,
+    at: int,
+    by: str,
+) -> int:
+    """Write a consent down; its number."""
+    number = reserve_ids(tx, consents, 1)[0]
+    tx.execute(
+        insert(consents).values(
+            id=number, partner=partner, ident=ident, recipient=recipient, until=until,
+            said_by=said_by, note=note, given_at=at, given_by=by,
+        )
+    )  # fmt: skip
+    return number
+
+
+def find(tx: Transaction, number: int) -> ConsentRow | None:
+    """The consent of this number."""
+    row = tx.execute(_ROWS.where(consents.c.id == number)).one_or_none()
+    return None if row is None else _consent(row)
+
+
+def listing(tx: Transaction, *, partner: str | None = None, open_only: bool) -> list[ConsentRow]:
+    """Consents by number; `open_only`: those whose end was not written yet."""
+    wanted = _ROWS
+    if partner is not None:
+        wanted = wanted.where(partners.c.name == partner)
+    if open_only:
+        wanted = wanted.where(consents.c.ended_at.is_(None))
+    return [_consent(row) for row in tx.execute(wanted)]
+
+
+def of_object(tx: Transaction, ident: int) -> list[ConsentRow]:
+    """Consents about this id or about all of a partner that sent it, by number."""
+    senders = select(objects.c.origin).where(objects.c.ident == ident)
+    about = (consents.c.ident == ident) | (
+        consents.c.ident.is_(None) & consents.c.partner.in_(senders)
+    )
+    return [_consent(row) for row in tx.execute(_ROWS.where(about))]
+
+
+def due(tx: Transaction, *, now: int, limit: int) -> list[ConsentRow]:
+    """Consents whose time is over and whose end was not written yet."""
+    rows = tx.execute(
+        _ROWS.where(consents.c.ended_at.is_(None), consents.c.until <= now).limit(limit)
+    )
+    return [_consent(row) for row in rows]
+
+
+def end(tx: Transaction, number: int, *, at: int, by: str) -> None:
+    """A consent is over. The caller reconsiders what it was about."""
+    tx.execute(update(consents).where(consents.c.id == number).values(ended_at=at, ended_by=by))
+
+
+def live_idents_of(tx: Transaction, partner: int, *, stored_before: int | None = None) -> list[int]:
+    """The ids of which something that a partner brought is in force in any view, whole or derived; by number."""
+    whole = select(live.c.ident).where(live.c.origin == partner)
+    derived = (
+        select(derivatives.c.original)
+        .join(live, live.c.object == derivatives.c.object)
+        .join(objects, objects.c.id == derivatives.c.source)
+        .where(objects.c.origin == partner)
+    )
+    if stored_before is not None:
+        old = objects.c.stored_at <= stored_before
+        whole = whole.join(objects, objects.c.id == live.c.object).where(old)
+        derived = derived.where(old)
+    return sorted({row[0] for row in tx.execute(union(whole, derived))})
+
+
+def idents_of(tx: Transaction, partner: int, *, after: int, limit: int) -> list[int]:
+    """The next ids of which a partner brought a version, in number order."""
+    return list(
+        tx.execute(
+            select(objects.c.ident)
+            .where(objects.c.origin == partner, objects.c.ident > after)
+            .distinct()
+            .order_by(objects.c.ident)
+            .limit(limit)
+        ).scalars()
+    )
