@@ -99,7 +99,8 @@ def redact_value(value: Any) -> Any:
     """Refuse what is no mapping of things to take away."""
     if value is None or (isinstance(value, dict) and value):
         return value
-    return refuse(f"redact is {shown(value)}; {ADVICE['redact']}")
+    found = "an empty mapping" if value == {} else shown(value)
+    return refuse(f"redact is {found}; {ADVICE['redact']}")
 
 
 _Path = Annotated[str, BeforeValidator(removed_path)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import pytest
@@ -26,7 +28,7 @@ from tests.unit.policy.making import (
 
 from cert_exchange.errors import PolicyInvalid, Problem
 from cert_exchange.policy.collections import parse_collection
-from cert_exchange.policy.decide import Allow, Deny, DenyKind, Hold, Subject, decide
+from cert_exchange.policy.decide import Allow, Deny, DenyKind, Hold, Redact, Subject, decide, stands
 from cert_exchange.policy.document import Policy, Verb, parse_policy
 from cert_exchange.policy.subject import subject_of
 
@@ -91,6 +93,8 @@ verbs = st.sampled_from(
         {"hold": "approval"},
         {"hold": {"for": "3 days"}},
         {"hold": {"until": TIMES[2]}},
+        {"redact": {"remove": ["description"]}},
+        {"redact": {"above_ceiling": True, "source": True}},
     ]
 )
 bare_rules = st.builds(lambda match, verb: {"match": match, **verb}, matches, verbs)
@@ -126,7 +130,7 @@ policies = st.builds(made, rule_lists, ceilings)
 def test_the_answer_is_what_the_rules_say_one_by_one(
     policy: Policy, subject: Subject, carried: bool
 ):
-    """Deny wins, then hold, then allow, else default: the compiled plans agree with each rule asked on its own."""
+    """Deny wins, then hold, redact, allow, else default: the plans agree with each rule asked on its own."""
     where = context(carried=carried)
     decision = decide(policy, subject, where)
     if isinstance(decision, Deny) and decision.kind in {DenyKind.CEILING, DenyKind.ORIGIN}:
@@ -141,8 +145,10 @@ def test_the_answer_is_what_the_rules_say_one_by_one(
         assert decision.kind is DenyKind.RULE
         assert decision.rule in applying[Verb.DENY]
         return
+    recipes = {rule.name: rule.recipe for rule in policy.rules}
     if carried:
-        assert isinstance(decision, Allow)
+        assert isinstance(decision, Allow | Redact)
+        assert isinstance(decision, Redact) or not applying[Verb.REDACT]
         return
     terms = {rule.name: rule.hold for rule in policy.rules}
     holding = [
@@ -158,6 +164,11 @@ def test_the_answer_is_what_the_rules_say_one_by_one(
     if holding:
         assert isinstance(decision, Hold)
         assert decision.rule in holding
+    elif applying[Verb.REDACT]:
+        assert isinstance(decision, Redact)
+        assert decision.rule == applying[Verb.REDACT][0]
+        found = [recipes[name] for name in applying[Verb.REDACT]]
+        assert decision.recipe == reduce(or_, [one for one in found if one is not None])
     elif applying[Verb.ALLOW]:
         assert isinstance(decision, Allow)
         assert decision.rule in applying[Verb.ALLOW]
@@ -165,15 +176,20 @@ def test_the_answer_is_what_the_rules_say_one_by_one(
         assert decision == Deny("default", "no rule allows it", DenyKind.DEFAULT)
 
 
-@given(policies, subjects(), bare_rules.filter(lambda rule: "deny" in rule or "hold" in rule))
+@given(policies, subjects(), bare_rules.filter(lambda rule: "allow" not in rule))
 @settings(deadline=None, max_examples=50)
-def test_another_denial_or_hold_never_widens(
+def test_another_rule_that_narrows_never_widens(
     policy: Policy, subject: Subject, extra: dict[str, Any]
 ):
-    """Adding a rule that denies or holds turns no answer into an allow."""
-    wider = _with_rule(policy, {"name": "extra", **extra})
-    if isinstance(decide(wider, subject, context()), Allow):
-        assert isinstance(decide(policy, subject, context()), Allow)
+    """Adding a rule that denies, holds or redacts turns no answer into an allow, and gives nothing back."""
+    before = decide(policy, subject, context())
+    after = decide(_with_rule(policy, {"name": "extra", **extra}), subject, context())
+    if isinstance(after, Allow):
+        assert isinstance(before, Allow)
+    if isinstance(after, Redact) and isinstance(before, Redact):
+        assert after.recipe | before.recipe == after.recipe
+    if isinstance(after, Redact) and "redact" not in extra:
+        assert isinstance(before, Redact)
 
 
 def _with_rule(policy: Policy, rule: dict[str, Any]) -> Policy:
@@ -192,16 +208,17 @@ def test_a_lower_ceiling_lets_nothing_more_pass(
     """Monotonic: what passes under the lower ceiling passes under the higher one."""
     low, high = sorted((one, other), key=LADDER.index)
     where = context(carried=carried)
-    if isinstance(decide(made(rules, {"tlp": low, "unmarked": "green"}), subject, where), Allow):
+    below = made(rules, {"tlp": low, "unmarked": "green"})
+    if isinstance(decide(below, subject, where), Allow | Redact):
         above = made(rules, {"tlp": high, "unmarked": "green"})
-        assert isinstance(decide(above, subject, where), Allow)
+        assert isinstance(decide(above, subject, where), Allow | Redact)
 
 
 @given(policies, subjects())
 @settings(deadline=None)
 def test_nothing_narrower_than_green_of_a_partner_goes_to_another(policy: Policy, subject: Subject):
     """Whatever the rules say; and nothing at all goes back."""
-    if isinstance(decide(policy, subject, context()), Allow) and subject.origin != "own":
+    if isinstance(decide(policy, subject, context()), Allow | Redact) and subject.origin != "own":
         assert subject.origin == "cert-a"
         assert subject.tlp is None or subject.tlp.name in {"CLEAR", "GREEN"}
 
@@ -264,7 +281,10 @@ def test_no_object_makes_it_raise(content: dict[str, Any], policy: Policy):
     """A custom object may hold anything anywhere: the answer is a decision (CASES H08)."""
     subject = subject_of(content, origin="own", stored_at=NOW)
     decision = decide(policy, subject, context())
-    assert isinstance(decision, Allow | Hold | Deny)
+    assert isinstance(decision, Allow | Redact | Hold | Deny)
+    assert stands(
+        policy, subject, context(), whole=subject
+    ) is not None or not subject.malformed & {"markings"}
     missed(policy, subject, context())
 
 
