@@ -1,0 +1,189 @@
+"""Notices of what was taken back: decided from what was fetched, made, and released to whom they concern.
+
+1. A withdrawal owes a notice from its own transaction on. Whether one is due is decided afterwards, from the marks read
+   after that commit: no page that is read from then on has the object (DECISIONS 19).
+2. A notice goes to an audience once anyone of it may have fetched, and to nobody else. It names what that audience saw:
+   a derivative by its own id.
+3. What is in force again, or still, for the audience needs no notice; only what our desk revoked is told all the same.
+4. Who left the audience since is told in its present one, unless somebody there never was of the old one: then a person
+   has to tell it, and the ledger says so.
+5. A freeze holds notices back like everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import uuid4
+
+import structlog
+
+from cert_exchange.errors import CursorMoved
+from cert_exchange.messages.notices import SUBJECTS, Notice, Reason, notice_of, write_notice
+from cert_exchange.node import Node
+from cert_exchange.services.publishing import take_in
+from cert_exchange.stix.envelopes import Batch, examine_objects
+from cert_exchange.stix.references import Role
+from cert_exchange.store import epochs, releases
+from cert_exchange.store import notices as rows
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.notices import Debt, Member
+from cert_exchange.store.tables import OWN
+
+_log = structlog.get_logger(__name__)
+
+PART: Final = 5_000
+"""So many withdrawals are looked at in one go."""
+BY: Final = "notices"
+"""Who publishes them, in the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """Which audiences are to be told, and for which reason. None: nobody whom a notice would reach alone."""
+
+    audiences: tuple[int, ...]
+    reason: Reason
+
+
+def tell(node: Node, *, rounds: int | None = None) -> int:
+    """Make every notice that is due, and strike off what is not; how many notices were made.
+
+    Repeating it is safe. `rounds` limits how much is looked at, for a worker that has other work too. Raises StoreError,
+    ClockDoubtful: then what is owed stays owed.
+    """
+    made = 0
+    while rounds is None or rounds > 0:
+        debts, told = _look(node)
+        if not debts:
+            break
+        try:
+            for telling, these in told.items():
+                size = SUBJECTS if telling.audiences else PART
+                for start in range(0, len(these), size):
+                    made += _settle(node, telling, these[start : start + size])
+        except CursorMoved:
+            pass  # another worker was first with some of them: look again
+        rounds = None if rounds is None else rounds - 1
+    return made
+
+
+def _look(node: Node) -> tuple[list[Debt], dict[_Telling, list[Debt]]]:
+    """The next debts, and whom to tell of them."""
+    with node.database.reading() as tx:
+        debts = rows.owed(tx, limit=PART)
+        if not debts:
+            return [], {}
+        members = rows.members(tx, {debt.audience for debt in debts})
+        present = rows.present_audiences(tx, {one.partner for one in members})
+        others = rows.members(tx, set(present.values()))
+        restored = {view: epochs.last_safe(tx, view) for view in {one.view for one in debts}}
+    # Read after the log: a fetch of what stood there before the withdrawal has raised its mark by now.
+    marks = {(mark.partner, mark.view): mark.position for mark in node.marks.everything()}
+    readers = _Readers(members, others, present)
+    told: dict[_Telling, list[Debt]] = {}
+    for debt in debts:
+        fetched = [
+            one
+            for one in readers.of(debt.audience)
+            # A restore forgot marks, so that what is older counts as fetched.
+            if marks.get((one.partner, debt.view), 0) >= debt.released
+            or debt.released <= restored[debt.view]
+        ]
+        telling = _Telling(readers.audiences_of(fetched), Reason(debt.reason))
+        if fetched and not telling.audiences:
+            _log.error("notice to be given by hand", id=debt.stix_id, audience=debt.audience)
+        told.setdefault(telling, []).append(debt)
+    return debts, told
+
+
+@dataclass(slots=True)
+class _Readers:
+    """Who reads what, and where who left an audience is now."""
+
+    members: Sequence[Member]
+    others: Sequence[Member]
+    """of the present audiences of all of them"""
+    present: Mapping[int, int]
+
+    def of(self, audience: int) -> list[Member]:
+        """Who is or was of an audience."""
+        return [one for one in self.members if one.audience == audience]
+
+    def audiences_of(self, fetched: Iterable[Member]) -> tuple[int, ...]:
+        """The audiences in which these can be told, so that nobody is told who never was of theirs."""
+        found = set()
+        for one in fetched:
+            if one.now:
+                found.add(one.audience)
+                continue
+            moved = self.present.get(one.partner)
+            there = {
+                other.partner for other in self.others if other.audience == moved and other.now
+            }
+            if moved is not None and there <= {other.partner for other in self.of(one.audience)}:
+                found.add(moved)
+        return tuple(sorted(found))
+
+
+def _settle(node: Node, telling: _Telling, debts: Sequence[Debt]) -> int:
+    """Strike off these debts, and make the notices that are due for them; how many. Raises CursorMoved."""
+
+    def work(tx: Transaction) -> int:
+        if telling.audiences:
+            releases.lock_sharing(
+                tx
+            )()  # what is in force for them stays so until the notice stands beside it
+        if rows.settle(tx, debts) != len(debts):
+            raise CursorMoved("notices")
+        return sum(
+            _make(tx, node, audience, telling.reason, debts) for audience in telling.audiences
+        )
+
+    return node.database.transact(work)
+
+
+def _make(tx: Transaction, node: Node, audience: int, reason: Reason, debts: Sequence[Debt]) -> int:
+    """One audience's notice about what it sees no longer; 0 where there is nothing to tell it."""
+    subjects = {debt.ident: debt.stix_id for debt in debts}
+    for ident, revoked in rows.shown(tx, audience, subjects).items():
+        if not (revoked and reason is Reason.REVOKED):
+            del subjects[ident]
+    for ident, stix_id in list(subjects.items()):
+        if stix_id.startswith("note--") and rows.audience_of(tx, stix_id) is not None:
+            del subjects[ident]  # a notice of ours that was withdrawn
+    places = rows.views_of(tx, audience)
+    if not subjects or not places:
+        return 0
+    wanted = debts[0].collection
+    collection = wanted if wanted in places else next(iter(places))
+    now = node.clock.releasing_now()
+    notice = notice_of(sorted(subjects.values()), reason, now=now)
+    stix_id = f"note--{uuid4()}"
+    rows.keep(
+        tx, stix_id=stix_id, audience=audience, partner=None, collection=collection,
+        reason=reason.value, action=notice.action.value, due_at=notice.due, made_at=now,
+        subjects=subjects.keys(),
+    )  # fmt: skip
+    batch = _as_batch(node, notice, stix_id, now)
+    (outcome,) = take_in(
+        tx, node, batch, origin=OWN, collection=collection, now=now, by=BY,
+        facts={"notice": stix_id, "reason": reason.value, "about": list(notice.subjects)},
+    )  # fmt: skip
+    assert outcome.result == "accepted", outcome.message
+    _log.info("notice made", notice=stix_id, audience=audience, about=len(subjects))
+    return 1
+
+
+def _as_batch(node: Node, notice: Notice, stix_id: str, now: int) -> Batch:
+    """The notice as it is taken in: it needs nothing of what it names to be visible.
+
+    What it is about is hidden from its audience by now, and a policy that closed may keep even our identity back, which
+    the audience has by what it fetched.
+    """
+    content = write_notice(notice, stix_id=stix_id, creator=node.identity, now=now)
+    (examined,) = examine_objects([content], limits=node.limits).items
+    assert examined.item is not None, examined.refusal
+    loose = tuple(replace(one, role=Role.EXTENSION) for one in examined.item.references)
+    return Batch((replace(examined, item=replace(examined.item, references=loose)),))

@@ -1,0 +1,343 @@
+"""Rows of notices: what is owed, what was made, what came, and what is kept from one audience alone.
+
+1. A debt is written in the transaction that takes something back, and goes in the transaction that makes its notice, or
+   decides that none is due. Killed in between, it is looked at again.
+2. Nothing decides here: `services.noticing` does, from the marks that it reads after the commit.
+3. A notice of ours is for one audience for ever; who else asks for it is told nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Select, bindparam, delete, func, insert, literal, select, union_all
+
+from cert_exchange.store.bulk import insert_rows
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.statements import Asked, Kept, among, parts
+from cert_exchange.store.tables import (
+    audience_blocks,
+    audience_members,
+    audiences,
+    collections,
+    identifiers,
+    live,
+    notice_subjects,
+    notices,
+    objects,
+    owed_notices,
+    partners,
+    views,
+)
+
+EVERYONE: Final = 0
+"""In rows of `ask_blocked`: kept from every audience."""
+
+
+class Owed(NamedTuple):
+    """A withdrawal that nobody has decided on yet, in the order of its columns. Positions are micros."""
+
+    view: int
+    position: int
+    released: int
+    """the position of the line that was taken back"""
+    object: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """One that was read back, with what it is about as the audience knows it."""
+
+    view: int
+    position: int
+    released: int
+    reason: str
+    audience: int
+    collection: int
+    ident: int
+    stix_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRow:
+    """A notice, sent or received. Instants are micros."""
+
+    id: int
+    stix_id: str
+    audience: int | None
+    audience_name: str | None
+    """whom ours is for"""
+    partner: str | None
+    """who sent it; None: it is ours"""
+    collection: str
+    reason: str
+    action: str
+    due_at: int | None
+    made_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A partner that reads or read an audience's views."""
+
+    audience: int
+    partner: int
+    name: str
+    now: bool
+    """whether it is of the audience now"""
+
+
+_OWED_COLUMNS: Final = tuple(owed_notices.c[name] for name in Owed._fields)
+_AUDIENCE_OF: Final = Kept(
+    select(notices.c.audience).where(
+        notices.c.stix_id == bindparam("note"), notices.c.audience.is_not(None)
+    )
+)
+_BLOCKED: Final = Kept(
+    union_all(
+        select(identifiers.c.num, literal(EVERYONE)).where(
+            among(identifiers.c.num, "idents"), identifiers.c.blocked_at.is_not(None)
+        ),
+        select(audience_blocks.c.ident, audience_blocks.c.audience).where(
+            among(audience_blocks.c.ident, "idents")
+        ),
+    ),
+    "idents",
+)
+_OWED: Final = (
+    select(
+        owed_notices.c.view, owed_notices.c.position, owed_notices.c.released,
+        owed_notices.c.reason, views.c.audience, views.c.collection, objects.c.ident,
+        identifiers.c.stix_id,
+    )
+    .join(views, views.c.id == owed_notices.c.view)
+    .join(objects, objects.c.id == owed_notices.c.object)
+    .join(identifiers, identifiers.c.num == objects.c.ident)
+    .order_by(owed_notices.c.view, owed_notices.c.position)
+)  # fmt: skip
+_NOTICES: Final = (
+    select(
+        notices.c.id, notices.c.stix_id, notices.c.audience, audiences.c.name, partners.c.name,
+        func.coalesce(collections.c.alias, collections.c.uuid), notices.c.reason,
+        notices.c.action, notices.c.due_at, notices.c.made_at,
+    )
+    .join(collections, collections.c.id == notices.c.collection)
+    .outerjoin(audiences, audiences.c.id == notices.c.audience)
+    .outerjoin(partners, partners.c.id == notices.c.partner)
+)  # fmt: skip
+
+
+def owe(tx: Transaction, rows: Sequence[Owed]) -> None:
+    """Write down withdrawals that may need a notice, in the transaction that makes them."""
+    insert_rows(tx, _OWED_COLUMNS, rows)
+
+
+def owed(tx: Transaction, *, limit: int) -> list[Debt]:
+    """The oldest debts of each view, at most so many."""
+    return [Debt(*row) for row in tx.execute(_OWED.limit(limit))]
+
+
+def settle(tx: Transaction, debts: Iterable[Debt]) -> int:
+    """Strike off debts; how many of them stood. Fewer than given: another worker was first."""
+    by_view: dict[int, list[int]] = {}
+    for debt in debts:
+        by_view.setdefault(debt.view, []).append(debt.position)
+    count = 0
+    for view, positions in sorted(by_view.items()):
+        for part in parts(sorted(positions)):
+            count += tx.execute(
+                delete(owed_notices).where(
+                    owed_notices.c.view == view, owed_notices.c.position.in_(part)
+                )
+            ).rowcount
+    return count
+
+
+def members(tx: Transaction, audiences_: Collection[int]) -> list[Member]:
+    """Who is or was of these audiences."""
+    rows = tx.execute(
+        select(
+            audience_members.c.audience,
+            partners.c.id,
+            partners.c.name,
+            audience_members.c.until.is_(None),
+        )
+        .join(partners, partners.c.id == audience_members.c.partner)
+        .where(audience_members.c.audience.in_(audiences_))
+        .order_by(audience_members.c.audience, partners.c.name)
+    )
+    return [Member(row[0], row[1], row[2], bool(row[3])) for row in rows]
+
+
+def present_audiences(tx: Transaction, partners_: Collection[int]) -> dict[int, int]:
+    """Partner -> the audience that it is of now."""
+    rows = tx.execute(
+        select(audience_members.c.partner, audience_members.c.audience).where(
+            audience_members.c.partner.in_(partners_), audience_members.c.until.is_(None)
+        )
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def views_of(tx: Transaction, audience: int) -> dict[int, int]:
+    """Collection -> view of an audience."""
+    rows = tx.execute(
+        select(views.c.collection, views.c.id)
+        .where(views.c.audience == audience)
+        .order_by(views.c.id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def shown(tx: Transaction, audience: int, idents: Collection[int]) -> dict[int, bool]:
+    """Of these ids those in force for the audience, and whether what is last of them is a revocation."""
+    found: dict[int, bool] = {}
+    for part in parts(sorted(idents)):
+        rows = tx.execute(
+            select(live.c.ident, objects.c.revoked)
+            .join(views, views.c.id == live.c.view)
+            .join(objects, objects.c.id == live.c.object)
+            .where(views.c.audience == audience, live.c.ident.in_(part), live.c.is_last == 1)
+        )
+        for ident, revoked in rows:
+            found[ident] = bool(revoked) and found.get(ident, True)
+    return found
+
+
+def lines_in_force(tx: Transaction, ident: int) -> list[tuple[int, int, int]]:
+    """(view, position, object) of every line in force of an id, carried ones left out."""
+    rows = tx.execute(
+        select(live.c.view, live.c.position, live.c.object)
+        .where(live.c.ident == ident, live.c.carried == 0)
+        .order_by(live.c.view, live.c.position)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def keep(
+    tx: Transaction,
+    *,
+    stix_id: str,
+    audience: int | None,
+    partner: int | None,
+    collection: int,
+    reason: str,
+    action: str,
+    due_at: int | None,
+    made_at: int,
+    subjects: Collection[int],
+) -> None:
+    """Write down a notice that we make (for an audience) or got (from a partner); an id that is known changes nothing."""
+    known = tx.execute(select(notices.c.id).where(notices.c.stix_id == stix_id)).scalar()
+    if known is None:
+        known = tx.execute(
+            insert(notices)
+            .values(
+                stix_id=stix_id, audience=audience, partner=partner, collection=collection,
+                reason=reason, action=action, due_at=due_at, made_at=made_at,
+            )
+            .returning(notices.c.id)
+        ).scalar_one()  # fmt: skip
+    there = set(
+        tx.execute(
+            select(notice_subjects.c.ident).where(notice_subjects.c.notice == known)
+        ).scalars()
+    )
+    c = notice_subjects.c
+    fresh = sorted(set(subjects) - there)
+    insert_rows(tx, (c.notice, c.ident), [(known, ident) for ident in fresh])
+
+
+def audience_of(tx: Transaction, stix_id: str) -> int | None:
+    """The audience that a note of ours is a notice for; None where it is no notice."""
+    rows = _AUDIENCE_OF.rows(tx, {"note": stix_id})
+    return rows[0][0] if rows else None
+
+
+def every_notice(tx: Transaction, *, received: bool, limit: int) -> list[NoticeRow]:
+    """Notices that partners sent, or ours; the newest first."""
+    side = notices.c.partner if received else notices.c.audience
+    return _read(tx, _NOTICES.where(side.is_not(None)).limit(limit))
+
+
+def about(tx: Transaction, ident: int) -> list[NoticeRow]:
+    """All notices that name an id, sent or received; the newest first."""
+    naming = select(notice_subjects.c.notice).where(notice_subjects.c.ident == ident)
+    return _read(tx, _NOTICES.where(notices.c.id.in_(naming)))
+
+
+def find(tx: Transaction, stix_id: str) -> NoticeRow | None:
+    """A notice by its note's id."""
+    return next(iter(_read(tx, _NOTICES.where(notices.c.stix_id == stix_id))), None)
+
+
+def _read(tx: Transaction, statement: Select[Any]) -> list[NoticeRow]:
+    rows = tx.execute(statement.order_by(notices.c.made_at.desc(), notices.c.id.desc()))
+    return [NoticeRow(*row) for row in rows]
+
+
+def subjects_of(tx: Transaction, notices_: Collection[int]) -> dict[int, list[str]]:
+    """Notice -> the ids that it names."""
+    found: dict[int, list[str]] = {number: [] for number in notices_}
+    for part in parts(sorted(notices_)):
+        rows = tx.execute(
+            select(notice_subjects.c.notice, identifiers.c.stix_id)
+            .join(identifiers, identifiers.c.num == notice_subjects.c.ident)
+            .where(notice_subjects.c.notice.in_(part))
+            .order_by(identifiers.c.stix_id)
+        )
+        for number, stix_id in rows:
+            found[number].append(stix_id)
+    return found
+
+
+def ask_blocked(tx: Transaction, idents: Collection[int]) -> Asked:
+    """Which of these ids the desk keeps from whom: rows of (number, audience or EVERYONE)."""
+    return _BLOCKED.ask_among(tx, "idents", idents)
+
+
+def block(
+    tx: Transaction, ident: int, audiences_: Collection[int], *, at: int, by: str, reason: str
+) -> list[int]:
+    """Keep an id from these audiences; those from which it was not kept before."""
+    c = audience_blocks.c
+    there = set(
+        tx.execute(select(c.audience).where(c.ident == ident, c.audience.in_(audiences_))).scalars()
+    )
+    fresh = sorted(set(audiences_) - there)
+    insert_rows(
+        tx,
+        (c.ident, c.audience, c.blocked_at, c.blocked_by, c.reason),
+        [(ident, audience, at, by, reason) for audience in fresh],
+    )
+    return fresh
+
+
+def unblock(tx: Transaction, ident: int) -> int:
+    """Keep an id from nobody in particular any more; from how many it was kept."""
+    return tx.execute(delete(audience_blocks).where(audience_blocks.c.ident == ident)).rowcount
+
+
+def names_of(tx: Transaction, audiences_: Collection[int]) -> list[str]:
+    """The names of audiences, sorted."""
+    rows = tx.execute(select(audiences.c.name).where(audiences.c.id.in_(audiences_)))
+    return sorted(rows.scalars())
+
+
+def kept_from(tx: Transaction, ident: int) -> list[str]:
+    """The names of the audiences from which the desk keeps an id."""
+    rows = tx.execute(
+        select(audiences.c.name)
+        .join(audience_blocks, audience_blocks.c.audience == audiences.c.id)
+        .where(audience_blocks.c.ident == ident)
+        .order_by(audiences.c.name)
+    )
+    return list(rows.scalars())
+
+
+def count_owed(tx: Transaction) -> int:
+    """How many withdrawals are not decided on yet."""
+    return int(tx.execute(select(func.count()).select_from(owed_notices)).scalar_one())

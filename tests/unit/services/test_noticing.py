@@ -1,0 +1,193 @@
+"""Notices of what was taken back: to whom it went, at once, and to nobody else (DECISIONS 19)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.scenes import ALLOW_ALL, Scene, indicator, relationship
+
+from cert_exchange.messages import notices
+from cert_exchange.messages.notices import Action, Notice, Reason
+from cert_exchange.node import Node
+from cert_exchange.services import ledger, noticing, releasing
+from cert_exchange.services.releasing import withdraw
+from cert_exchange.store import notices as rows
+
+NOTHING = ALLOW_ALL.replace("allow: true", "deny: true")
+
+
+@pytest.fixture
+def scene(node: Node) -> Scene:
+    return Scene.set_up(node)
+
+
+def fetch(scene: Scene, partner: str, collection: str = "indicators") -> None:
+    """The partner's client polled to the end of what it sees."""
+    position = max(at for at, _, _ in scene.log(partner, collection))
+    scene.node.marks.advance(scene.partner(partner), scene.view(partner, collection), position)
+
+
+def told(scene: Scene, partner: str, collection: str = "indicators") -> list[Notice]:
+    """The notices that the partner sees, as it would read them."""
+    found = [notices.read(one) for one in scene.sees(partner, collection)]
+    return [one for one in found if isinstance(one, Notice)]
+
+
+def take_back(scene: Scene, *objects: dict[str, Any]) -> None:
+    for one in objects:
+        withdraw(scene.node, one["id"], by="anna", reason="names the victim Smith")
+
+
+def test_who_fetched_is_told_and_nobody_else(scene: Scene) -> None:
+    one = indicator("one")
+    scene.publish(one, indicator("other"))
+    fetch(scene, "b")
+    take_back(scene, one)
+    assert noticing.tell(scene.node) == 1
+    (notice,) = told(scene, "b")
+    assert notice.subjects == (one["id"],)
+    assert (notice.reason, notice.action) == (Reason.WITHDRAWN, Action.STOP_USING)
+    assert told(scene, "c") == []
+    assert noticing.tell(scene.node) == 0
+    ledger.seal(scene.node)
+    ledger.verify(scene.node)
+
+
+def test_a_notice_says_ids_only(scene: Scene) -> None:
+    """Neither the object's content nor the person's reason leaves with it."""
+    one = indicator("secret name")
+    scene.publish(one)
+    fetch(scene, "b")
+    take_back(scene, one)
+    noticing.tell(scene.node)
+    (note,) = [seen for seen in scene.sees("b") if seen["type"] == "note"]
+    assert "secret name" not in str(note)
+    assert "Smith" not in str(note)
+    assert "anna" not in str(note)
+
+
+def test_nobody_is_told_of_what_nobody_fetched(scene: Scene) -> None:
+    one = indicator("one")
+    scene.publish(indicator("earlier"))
+    fetch(scene, "b")
+    scene.publish(one)
+    take_back(scene, one)
+    assert noticing.tell(scene.node) == 0
+    assert told(scene, "b") == []
+    with scene.node.database.reading() as tx:
+        assert rows.count_owed(tx) == 0
+
+
+def test_what_is_visible_again_needs_no_notice(scene: Scene) -> None:
+    one = indicator("one")
+    scene.publish(one)
+    fetch(scene, "b")
+    take_back(scene, one)
+    scene.publish(one)
+    assert noticing.tell(scene.node) == 0
+
+
+def test_a_narrower_policy_owes_one_notice_for_all_that_went(scene: Scene) -> None:
+    """With what goes because its reference went; carried identities need none."""
+    one, two = indicator("one"), indicator("two")
+    link = relationship(one, two)
+    scene.publish(one, two, link)
+    fetch(scene, "b")
+    fetch(scene, "c")
+    scene.apply("b", NOTHING.format(partner="b"))
+    assert noticing.tell(scene.node) == 1
+    (notice,) = told(scene, "b")
+    assert sorted(notice.subjects) == sorted(item["id"] for item in (one, two, link))
+    assert notice.reason is Reason.NO_LONGER_SHARED
+    assert told(scene, "c") == []
+
+
+def test_many_ids_make_several_notices(scene: Scene) -> None:
+    many = [indicator(f"number {number}") for number in range(notices.SUBJECTS + 3)]
+    scene.publish(*many)
+    fetch(scene, "b")
+    scene.apply("b", NOTHING.format(partner="b"))
+    assert noticing.tell(scene.node) == 2
+    named = [stix_id for notice in told(scene, "b") for stix_id in notice.subjects]
+    assert sorted(named) == sorted(one["id"] for one in many)
+
+
+def test_a_notice_goes_to_the_whole_audience(node: Node) -> None:
+    scene = Scene.set_up(node, policies_for=())
+    scene.apply("both", ALLOW_ALL.format(partner="b, c"))
+    one = indicator("one")
+    scene.publish(one)
+    fetch(scene, "b")
+    take_back(scene, one)
+    noticing.tell(node)
+    assert scene.view("b") == scene.view("c")
+    assert [notice.subjects for notice in told(scene, "c")] == [(one["id"],)]
+
+
+def test_who_moved_to_another_audience_is_told_there(scene: Scene) -> None:
+    """Its old log is read by nobody; a third partner in the new audience would learn of what it never had."""
+    one = indicator("one")
+    scene.publish(one)
+    fetch(scene, "b")
+    scene.apply("b", NOTHING.format(partner="c").replace("partners: [c]", "partners: []"))
+    scene.apply("alone", NOTHING.format(partner="b"))
+    take_back(scene, one)
+    noticing.tell(scene.node)
+    assert [notice.subjects for notice in told(scene, "b")] == [(one["id"],)]
+
+
+def test_a_withdrawn_notice_owes_no_notice(scene: Scene) -> None:
+    one = indicator("one")
+    scene.publish(one)
+    fetch(scene, "b")
+    take_back(scene, one)
+    noticing.tell(scene.node)
+    fetch(scene, "b")
+    (note,) = [seen for seen in scene.sees("b") if seen["type"] == "note"]
+    take_back(scene, note)
+    assert noticing.tell(scene.node) == 0
+    assert told(scene, "b") == []
+
+
+def test_what_is_kept_from_one_audience_stays_with_the_other(scene: Scene) -> None:
+    one = indicator("one")
+    scene.publish(one)
+    fetch(scene, "b")
+    fetch(scene, "c")
+    audience = scene.caller("b").audience
+    assert audience is not None
+    done = releasing.withdraw_from(scene.node, one["id"], [audience], by="anna", reason="r")
+    assert done.audiences == ("b",)
+    noticing.tell(scene.node)
+    assert one["id"] not in scene.ids("b")
+    assert one["id"] in scene.ids("c")
+    (notice,) = told(scene, "b")
+    assert (notice.reason, notice.action) == (Reason.MISTAKE, Action.DELETE)
+    assert told(scene, "c") == []
+    scene.publish(indicator("one", version=2))  # a newer version stays back as well
+    assert one["id"] not in scene.ids("b")
+    releasing.free(scene.node, one["id"], by="anna", reason="r")
+    assert one["id"] in scene.ids("b")
+
+
+def test_a_killed_teller_is_repeated(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is owed stands until the notice does."""
+    one = indicator("one")
+    scene.publish(one)
+    fetch(scene, "b")
+    take_back(scene, one)
+
+    class Killed(Exception):
+        pass
+
+    def kill(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(noticing, "take_in", kill)
+        with pytest.raises(Killed):
+            noticing.tell(scene.node)
+    assert told(scene, "b") == []
+    assert noticing.tell(scene.node) == 1
+    assert len(told(scene, "b")) == 1
