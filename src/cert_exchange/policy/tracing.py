@@ -13,8 +13,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cert_exchange.policy.agreements import breaches_by
+from cert_exchange.policy.asking import holding, lifted, refusal
+from cert_exchange.policy.asking import steps as what_binds
 from cert_exchange.policy.ceiling import above_ceiling, bound, unreadable
-from cert_exchange.policy.decide import Context, holding_of, instant_for
+from cert_exchange.policy.decide import (
+    Context,
+    asking_for,
+    cleared,
+    holding_of,
+    instant_for,
+)
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.expressions import ExpressionFailed
 from cert_exchange.policy.lists import Listed
@@ -50,7 +58,8 @@ def trace(policy: Policy, subject: Subject, context: Context) -> tuple[Step, ...
         _origin(subject, context, own=own),
         *_readable(policy, subject),
         *_handling(subject, context),
-        _ceiling(policy, subject, context, own=own),
+        _ceiling(policy, subject, context, own=own or cleared(subject, context)),
+        *_terms_of_sharing(policy, subject, context),
         *_agreement(policy, subject),
         Step(
             "rules",
@@ -98,6 +107,24 @@ def _handling(subject: Subject, context: Context) -> Iterator[Step]:
         steps.insert(0, Step(f"PAP:{handling.pap.name}", "passed on", PAP_MEANS[handling.pap]))
     found = kept.reason if kept is not None else ""
     yield Step("handling", "passed" if kept is None else "denied", found, tuple(steps))
+
+
+def _terms_of_sharing(policy: Policy, subject: Subject, context: Context) -> Iterator[Step]:
+    """What our desk, its originator and the agreement with who sent it say of where it may go."""
+    binding = subject.binding
+    if binding is None:
+        return
+    asking = asking_for(policy, subject, context)
+    said = tuple(Step(whose, "binds", what) for whose, what in what_binds(binding, asking))
+    refused, held = refusal(binding, asking), holding(binding, asking)
+    if refused is not None:
+        yield Step("terms", "denied", refused.reason, said)
+    elif held is not None and held.due is not None:
+        found = f"{held.reason} until {format_micros(held.due)}"
+        yield Step("terms", "held", found, said)
+    else:
+        free = lifted(binding, asking)
+        yield Step("terms", "passed", "its originator consented" if free else "", said)
 
 
 def _ceiling(policy: Policy, subject: Subject, context: Context, *, own: bool) -> Step:
@@ -248,6 +275,11 @@ _FINDERS: Final[Mapping[str, Callable[[Subject, int, Match], str]]] = {
     "listed": lambda subject, _at, match: _said(match.listed, subject),
     "mentions": lambda subject, _at, match: _said(match.mentions, subject),
     "absent": lambda subject, _at, match: _there(match, subject),
+    "test": lambda subject, _at, _match: (
+        "it is marked TEST"
+        if subject.binding is not None and subject.binding.test
+        else "it is not marked TEST"
+    ),
     "when": lambda _subject, _at, match: "" if match.when is None else match.when.text,
 }
 """What a key looks at, as text; a key that is not here is shown by its answer alone."""
