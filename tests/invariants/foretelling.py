@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from cert_exchange.node import Node
 from cert_exchange.services import policies
-from cert_exchange.store.tables import audiences, collections, identifiers, live, views
+from cert_exchange.store.tables import (
+    audiences,
+    collections,
+    derivatives,
+    identifiers,
+    live,
+    views,
+)
 
-Stands = dict[tuple[str, str, str], tuple[frozenset[int], int]]
-"""(audience, collection, id) -> (versions in force, the last one)"""
+Shows = tuple[int, bytes]
+"""objects.id, and of a derivative the digest of its content, instants aside"""
+Stands = dict[tuple[str, str, str], tuple[frozenset[Shows], frozenset[Shows]]]
+"""(audience, collection, id of the original) -> (what is in force for it, the last of that)"""
 
 
 def stands(node: Node, policy: str) -> Stands:
-    """What the audiences of a policy see."""
+    """What the audiences of a policy see; a derivative counts as its original, `modified` aside."""
     with node.database.reading() as conn:
         rows = conn.execute(
             select(
-                audiences.c.name, collections.c.alias, identifiers.c.stix_id, live.c.object,
+                audiences.c.name, collections.c.alias, identifiers.c.stix_id,
+                func.coalesce(derivatives.c.source, live.c.object), derivatives.c.content,
                 live.c.is_last,
             )
+            .outerjoin(derivatives, derivatives.c.object == live.c.object)
             .join(views, views.c.id == live.c.view)
             .join(audiences, audiences.c.id == views.c.audience)
             .join(collections, collections.c.id == views.c.collection)
-            .join(identifiers, identifiers.c.num == live.c.ident)
+            .join(
+                identifiers,
+                identifiers.c.num == func.coalesce(derivatives.c.original, live.c.ident),
+            )
             .where(audiences.c.policy == policy)
         ).all()  # fmt: skip
     found: Stands = {}
-    for audience, collection, stix_id, number, last in rows:
+    for audience, collection, stix_id, number, content, last in rows:
         key = (audience, collection, stix_id)
-        versions, newest = found.get(key, (frozenset(), 0))
-        found[key] = (versions | {number}, number if last else newest)
+        versions, newest = found.get(key, (frozenset(), frozenset()))
+        one = frozenset([(number, bytes(content or b""))])
+        found[key] = (versions | one, newest | one if last else newest)
     return found
 
 

@@ -15,7 +15,7 @@ from cert_exchange.cli.options import AsJson, Home, opened
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cert_exchange.services.policies import Explained, Explanation, Step
+    from cert_exchange.services.policies import Around, Explained, Explanation, Seer, Step
 
 PartnerName = Annotated[str, typer.Argument(metavar="PARTNER", help="The partner's name.")]
 ObjectId = Annotated[str, typer.Argument(metavar="ID", help="The object's STIX id.")]
@@ -75,7 +75,7 @@ def sees(
         printing.table(
             ["relation", "id", "answer", "collection", "rule", "reason", "since"],
             [
-                (r.relation, r.stix_id, r.answer, r.collection, r.rule, r.reason, r.since)
+                (r.relation, r.stix_id, r.answer, r.collection, r.rule, _why(r), r.since)
                 for r in rows
             ],
         )
@@ -90,10 +90,15 @@ def sees(
         printing.document([asdict(row) for row in counts])
         return
     printing.table(
-        ["collection", "type", "objects", "versions", "bytes", "first", "last"],
-        [(r.collection, r.type, r.objects, r.versions, r.bytes, r.first, r.last) for r in counts],
+        ["collection", "type", "objects", "versions", "derived", "bytes", "first", "last"],
+        [
+            (
+                r.collection, r.type, r.objects, r.versions, r.derived, r.bytes, r.first, r.last,
+            )
+            for r in counts
+        ],
         empty=f"{partner} sees nothing",
-    )
+    )  # fmt: skip
     total = sum(row.objects for row in counts)
     printing.verdict(
         f"{partner} sees {printing.count(total, 'object')}; `policy withheld {partner}` ranks the rest"
@@ -114,7 +119,7 @@ def who(stix_id: ObjectId, *, as_json: AsJson = False, home: Home = None) -> Non
         [
             (
                 r.audience, ", ".join(r.partners), r.collection, r.version, r.answer, r.rule,
-                f"waits for {', '.join(r.waits_for)}" if r.waits_for else r.reason, r.since,
+                f"waits for {', '.join(r.waits_for)}" if r.waits_for else _why(r), r.since,
             )
             for r in rows
         ],
@@ -131,7 +136,7 @@ def who(stix_id: ObjectId, *, as_json: AsJson = False, home: Home = None) -> Non
 
 
 def withheld(partner: PartnerName, *, as_json: AsJson = False, home: Home = None) -> None:
-    """Rank what is withheld from a partner by the rule that does it.
+    """Rank what is withheld from a partner, or shown without something, by the rule that does it.
 
     With an example of each, which `policy explain` tells more about.
     """
@@ -171,6 +176,17 @@ def agreements(*, as_json: AsJson = False, home: Home = None) -> None:
     )
 
 
+def _why(row: Around | Seer) -> str:
+    if row.shown_as is None:
+        return row.reason
+    shown = f"shown as {row.shown_as}{_without(row.withheld)}"
+    return f"{row.reason}; {shown}" if row.reason else shown
+
+
+def _without(withheld: Sequence[str]) -> str:
+    return f", without {', '.join(withheld)}" if withheld else ", references rewritten"
+
+
 def _answers_by_audience(rows: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for audience, answer in rows:
@@ -194,6 +210,8 @@ def _print_version(one: Explained, *, brief: bool) -> None:
     came = "" if one.origin == "own" else f" from {one.origin}"
     printing.result(f"  version {one.version}{came} in {one.collection}: {one.answer}{since}")
     printing.result(f"    by {one.rule}{': ' if one.reason else ''}{one.reason}")
+    if one.shown_as is not None:
+        printing.result(f"    shown as {one.shown_as}{_without(one.withheld)}")
     for target in one.waits_for:
         printing.result(f"    waits for {target}")
     if not brief:

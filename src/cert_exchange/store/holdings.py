@@ -142,6 +142,8 @@ def find(tx: Connection, wanted: Wanted) -> list[Held]:
         terms.append(objects.c.origin == wanted.origin)
     if wanted.status is not None:
         terms.append(objects.c.status == wanted.status.value)
+    elif wanted.stix_id is None:  # what is shown in an object's place is found with it, or by its own id
+        terms.append(objects.c.status != ObjectStatus.DERIVATIVE.value)
     if wanted.stored_since is not None:
         terms.append(objects.c.stored_at >= wanted.stored_since)
     if wanted.collection is not None:

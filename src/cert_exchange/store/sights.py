@@ -15,6 +15,8 @@ from cert_exchange.stix.references import Role
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
+    ObjectStatus,
+    derivatives,
     hold_approvals,
     hold_endings,
     holds,
@@ -35,6 +37,7 @@ class SightCount:
     type: str
     objects: int  # each id once
     versions: int
+    derived: int  # versions that stand for an original
     size: int  # bytes of all versions
     first: int  # when the oldest and the newest line came
     last: int
@@ -82,8 +85,10 @@ def counts(conn: Transaction, views: Collection[int]) -> list[SightCount]:
     rows = conn.execute(
         select(
             live.c.view, live.c.type, func.sum(live.c.is_last), func.count(),
-            func.sum(live.c.size), func.min(live.c.position), func.max(live.c.position),
+            func.count(derivatives.c.object), func.sum(live.c.size), func.min(live.c.position),
+            func.max(live.c.position),
         )
+        .outerjoin(derivatives, derivatives.c.object == live.c.object)
         .where(live.c.view.in_(sorted(views)))
         .group_by(live.c.view, live.c.type)
     )  # fmt: skip
@@ -157,7 +162,7 @@ def standing_holds(
 
 
 def referring(conn: Transaction, ident: int, *, limit: int) -> list[int]:
-    """The ids whose versions refer to this one, keys of `extensions` aside, in number order."""
+    """The ids whose versions refer to this one, derivatives and keys of `extensions` aside, in number order."""
     rows = conn.execute(
         select(objects.c.ident)
         .join(references, references.c.source == objects.c.id)
@@ -165,6 +170,7 @@ def referring(conn: Transaction, ident: int, *, limit: int) -> list[int]:
             references.c.target == ident,
             references.c.role != Role.EXTENSION.value,
             objects.c.ident != ident,
+            objects.c.status != ObjectStatus.DERIVATIVE.value,
         )
         .distinct()
         .order_by(objects.c.ident)

@@ -2,11 +2,13 @@
 
 1. The tree is what `looking` finds at one instant: nothing here decides.
 2. Its steps stand in the order in which they are decided: audience, origin, ceiling, agreement, rules, other versions
-   of the object, holds, references; then the bytes that are served and since when.
+   of the object, redaction, holds, references; then the bytes that are served and since when.
+3. A derivative is explained with its original: its own id asks about that.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from cert_exchange.errors import NotFound
@@ -16,7 +18,7 @@ from cert_exchange.policy.tracing import Step
 from cert_exchange.services.policies.looking import Answer, Look
 from cert_exchange.services.releasing.evaluating import plans_for
 from cert_exchange.stix.instants import format_micros
-from cert_exchange.store import freezes, objects, releases, sights
+from cert_exchange.store import answers, freezes, objects, releases, sights
 from cert_exchange.store import policies as policy_rows
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
@@ -43,6 +45,10 @@ class Explained:
     """SHA-256 of the bytes that the view serves, in hexadecimal"""
     size: int | None
     waits_for: tuple[str, ...]
+    shown_as: str | None
+    """the id of the derivative that is served in its place"""
+    withheld: tuple[str, ...]
+    """the kinds of what was taken away from that; empty where only references were rewritten"""
     steps: tuple[Step, ...]
 
 
@@ -62,10 +68,14 @@ class Explanation:
 
 
 def explain(node: Node, stix_id: str, *, partner: str) -> Explanation:
-    """The whole decision for one object and partner. Raises NotFound for an unknown partner or object."""
+    """The whole decision for one object and partner. Raises NotFound for an unknown partner or object.
+
+    The id of a derivative asks about its original.
+    """
     with node.database.reading() as conn:
         look = look_of(conn, partner, now=node.now())
         ident = ident_of(conn, stix_id)
+        asked, stix_id = stix_id, answers.original_of(conn, stix_id) or stix_id
         if look is None:
             return Explanation(stix_id, partner, None, None, None, (), ungoverned(conn, partner))
         audience = look.plan.audience
@@ -81,6 +91,10 @@ def explain(node: Node, stix_id: str, *, partner: str) -> Explanation:
         remark = "our desk blocked this id in every view, until `free`"
     elif not found:
         remark = "no version of it stands in a collection that the policy shares"
+    if asked != stix_id:
+        remark = (
+            f"{asked} is what an audience is shown in place of it{'; ' if remark else ''}{remark}"
+        )
     if frozen:
         remark += f"{'; ' if remark else ''}what goes out to it is frozen: it gets nothing until that is lifted"
     number = active.version if active is not None else None
@@ -107,8 +121,9 @@ def ungoverned(conn: Transaction, partner: str) -> str:
 
 
 def ident_of(conn: Transaction, stix_id: str) -> int:
-    """The number of an id that we hold in an accepted version. Raises NotFound."""
-    ident = objects.idents_of(conn, [stix_id]).get(stix_id)
+    """The number of an id that we hold in an accepted version, for a derivative's its original's. Raises NotFound."""
+    asked = answers.original_of(conn, stix_id) or stix_id
+    ident = objects.idents_of(conn, [asked]).get(asked)
     if ident is None or not version_rows.held(conn, [ident]):
         raise NotFound(f"we hold no object {stix_id}; see `search`")
     return ident
@@ -116,10 +131,10 @@ def ident_of(conn: Transaction, stix_id: str) -> int:
 
 def explained(look: Look, ident: int) -> tuple[Explained, ...]:
     """Every version of an id in every collection, with its tree."""
-    answers = look.answers(ident)
-    numbers = sorted({one.version.id for one in answers})
+    given = look.answers(ident)
+    numbers = sorted({one.version.id for one in given})
     lines = sights.release_lines(
-        look.conn, [(one.view, one.line.position) for one in answers if one.line is not None]
+        look.conn, [(one.view, one.line.position) for one in given if one.line is not None]
     )
     audience = look.plan.audience.id
     ended: dict[tuple[int, int], list[EndedHold]] = {}
@@ -131,7 +146,7 @@ def explained(look: Look, ident: int) -> tuple[Explained, ...]:
         look.conn, {target for those in waits.values() for target in those}
     )
     found = []
-    for one in answers:
+    for one in given:
         line = None if one.line is None else lines.get((one.view, one.line.position))
         awaited = () if one.line is not None else waits.get(one.version.id, ())
         steps = look.decision_steps(one)
@@ -154,6 +169,8 @@ def explained(look: Look, ident: int) -> tuple[Explained, ...]:
                 digest=line.digest.hex() if line is not None else None,
                 size=line.size if line is not None else None,
                 waits_for=tuple(sorted(texts[target] for target in awaited)),
+                shown_as=one.shown.stix_id if one.shown is not None else None,
+                withheld=one.shown.withheld if one.shown is not None else (),
                 steps=steps,
             )
         )
@@ -206,4 +223,13 @@ def _rendition(one: Answer, line: ReleaseLine) -> Step:
     since = f"in {one.label} since {format_micros(one.line.position)} by {by}{version}"
     last = "" if one.line.is_last else "; a newer version is shown by default"
     what = f"{line.size:,} bytes, SHA-256 {line.digest.hex()}"
+    if one.shown is not None:
+        what = f"as {one.shown.stix_id}, {without(one.shown.withheld)}: {what}"
     return Step("rendition", "visible", f"{since}: {what}{last}")
+
+
+def without(kinds: Collection[str]) -> str:
+    """In words what was taken away from a derivative."""
+    if not kinds:
+        return "its references rewritten"
+    return f"without {', '.join(sorted(kinds))}"

@@ -14,13 +14,15 @@ from typing import Final, assert_never
 
 from cert_exchange.policy.decide import Allow, Context, Decision, Deny, Hold, Redact
 from cert_exchange.policy.tracing import Step, trace
-from cert_exchange.services.releasing.evaluating import Plan, Pool
+from cert_exchange.services.releasing.evaluating import Plan, Pool, bindings_for, plans_for
 from cert_exchange.services.releasing.judging import Judge
 from cert_exchange.services.releasing.settlement import Settlement, Sight
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.references import Role, is_observable_id
+from cert_exchange.store import derivatives
 from cert_exchange.store import holds as hold_rows
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.derivatives import Derivative
 from cert_exchange.store.holds import Ended
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live, Sharing
@@ -56,6 +58,8 @@ class Answer:
     decision: Decision | None
     """None: carried along without a verdict of its own"""
     line: Live | None
+    shown: Derivative | None = None
+    """what the audience is shown in its place"""
 
     @property
     def why(self) -> str:
@@ -77,12 +81,15 @@ class Look:
     pool: Pool = field(init=False)
     sight: Sight = field(init=False)
     judge: Judge = field(init=False)
+    _shown: dict[int, Derivative] = field(default_factory=dict)
+    """what lines in force serve in place of originals, by objects.id"""
     _answers: dict[int, list[Answer]] = field(default_factory=dict)
     _followed: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Begin with nothing read."""
-        self.pool = Pool(self.conn, self.sharing.partners, self.plan.view_ids)
+        bindings = bindings_for(self.conn, self.sharing, plans_for(self.conn, self.sharing))
+        self.pool = Pool(self.conn, self.sharing.partners, bindings, self.plan.view_ids)
         self.judge = Judge(self.plan, self.pool, self.now)
         self.sight = Sight(self.pool, Settlement(self.plan), self.judge, arrived=())
 
@@ -94,6 +101,8 @@ class Look:
         self.pool.load(fresh)
         self.pool.know(fresh)
         self.sight.load_live(fresh)
+        served = [one.served for ident in fresh for one in self.sight.live[ident] if one.derived]
+        self._shown.update(derivatives.of_objects(self.conn, served))
         if self.plan.holding:
             numbers = [version.id for ident in fresh for version in self.pool.by_ident[ident]]
             approved = hold_rows.ended_rules(self.conn, self.plan.audience.id, numbers)
@@ -127,9 +136,10 @@ class Look:
             label = self.plan.labels[verdict.collection]
             found.append(
                 Answer(
-                    version, verdict.collection, view, label, answer, rule, reason, decision, line
+                    version, verdict.collection, view, label, answer, rule, reason, decision, line,
+                    self._derivative(line),
                 )
-            )
+            )  # fmt: skip
         for (view, number), line in lines.items():
             if (view, number) not in told:
                 collection = next(c for c, v in self.plan.views.items() if v == view)
@@ -137,9 +147,13 @@ class Look:
                     Answer(
                         self.pool.by_id(number), collection, view, self.plan.labels[collection],
                         "visible", "carried", "a visible object needs it", None, line,
+                        self._derivative(line),
                     )
                 )  # fmt: skip
         return found
+
+    def _derivative(self, line: Live | None) -> Derivative | None:
+        return None if line is None else self._shown.get(line.served)
 
     def decision_steps(self, answer: Answer) -> tuple[Step, ...]:
         """The decision about one version in one collection, question by question."""
@@ -152,6 +166,7 @@ class Look:
             members=self.plan.member_names,
             collection=answer.label,
             now=self.now,
+            recipients=self.plan.recipients,
             released_at=line.position if line is not None and not line.carried else None,
             approved=ended.released,
             expired=ended.denied,
@@ -257,11 +272,11 @@ class Look:
 def _worded(decision: Decision, *, visible: bool) -> tuple[str, str, str]:
     """(answer, rule, reason) of a decision, in words."""
     match decision:
-        case Allow(rule, reason):
+        case Allow(rule, reason) | Redact(rule, reason, _):
             return "visible" if visible else "waiting", rule, reason
         case Hold(rule, reason, _):
             return "held", rule, reason
-        case Deny(rule, reason, _) | Redact(rule, reason, _):
+        case Deny(rule, reason, _):
             return "denied", rule, reason
         case _:
             assert_never(decision)

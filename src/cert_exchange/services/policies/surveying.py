@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cert_exchange.node import Node
-from cert_exchange.services.policies.explaining import ident_of, look_of, ungoverned
+from cert_exchange.services.policies.explaining import ident_of, look_of, ungoverned, without
 from cert_exchange.services.policies.looking import Answer, Look
 from cert_exchange.services.releasing.evaluating import plans_for
 from cert_exchange.stix.instants import format_micros
@@ -35,6 +35,8 @@ class SeenCount:
     type: str
     objects: int
     versions: int
+    derived: int
+    """versions that stand for an original of ours"""
     bytes: int
     first: str
     last: str
@@ -53,6 +55,9 @@ class Around:
     rule: str
     reason: str
     since: str | None
+    shown_as: str | None = None
+    """the id of the derivative that is served in its place"""
+    withheld: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +74,21 @@ class Seer:
     reason: str
     since: str | None
     waits_for: tuple[str, ...]
+    shown_as: str | None = None
+    """the id of the derivative that is served in its place"""
+    withheld: tuple[str, ...] = ()
+    """the kinds of what was taken away from that; empty where only references were rewritten"""
 
 
 @dataclass(frozen=True, slots=True)
 class WithheldCount:
-    """How many versions one reason keeps from a partner in one collection."""
+    """How many versions one reason keeps from a partner in one collection, or shows without something."""
 
     collection: str
     rule: str
     reason: str
     answer: str
+    """waiting | held | denied | redacted"""
     versions: int
     example: str
 
@@ -92,7 +102,7 @@ def sees(node: Node, *, partner: str) -> list[SeenCount]:
         labels = {view: look.plan.labels[number] for number, view in look.plan.views.items()}
         return [
             SeenCount(
-                labels[row.view], row.type, row.objects, row.versions, row.size,
+                labels[row.view], row.type, row.objects, row.versions, row.derived, row.size,
                 format_micros(row.first), format_micros(row.last),
             )
             for row in sights.counts(conn, look.plan.view_ids)
@@ -129,7 +139,13 @@ def _around(relation: str, stix_id: str, best: Answer | None, *, known: bool) ->
         answer = "not shared" if known else "not held"
         return Around(relation, stix_id, answer, "", "", "", None)
     since = format_micros(best.line.position) if best.line is not None else None
-    return Around(relation, stix_id, best.answer, best.label, best.rule, best.why, since)
+    return Around(
+        relation, stix_id, best.answer, best.label, best.rule, best.why, since, *_as_shown(best)
+    )
+
+
+def _as_shown(one: Answer) -> tuple[str | None, tuple[str, ...]]:
+    return (None, ()) if one.shown is None else (one.shown.stix_id, one.shown.withheld)
 
 
 def who(node: Node, stix_id: str) -> list[Seer]:
@@ -168,6 +184,7 @@ def who(node: Node, stix_id: str) -> list[Seer]:
                         one.rule, one.why,
                         format_micros(one.line.position) if one.line is not None else None,
                         tuple(sorted(texts[target] for target in awaited)),
+                        *_as_shown(one),
                     )
                 )  # fmt: skip
     return found
@@ -214,6 +231,9 @@ def _withheld_part(look: Look, idents: list[int]) -> list[tuple[_Reason, str]]:
     for ident in idents:
         for one in look.answers(ident):
             if one.line is not None:
+                if one.shown is not None and one.shown.withheld:
+                    key = (one.label, one.rule, without(one.shown.withheld), "redacted")
+                    found.append((key, one.version.stix_id))
                 continue
             if one.answer == "waiting":
                 answer = ("references", "waits for an object that it refers to", "waiting")
