@@ -1,17 +1,37 @@
-"""Give what is left of an object its own name, and check it once more."""
+"""Give what is left of an object its own name, rewrite its references, and check it once more: `render`.
+
+    (1) may it be a derivative at all?  (2) references, also inside texts  (3) id, instants, creator, extension
+    (4) no value that was taken away and no id of an original stands anywhere  (5) valid STIX 2.1
+
+1. Whatever `trim` overlooked, (4) finds: the two use the same eyes, and (4) looks at what will be sent.
+2. A translation speaks of the original's texts and version; of what is shown as a derivative there is none.
+3. `render` never raises; whatever goes wrong is unredactable.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
+from cert_exchange.errors import ObjectInvalid
+from cert_exchange.policy.redaction.cutting import GONE, KEY, Cutting, Impossible, Path
+from cert_exchange.policy.redaction.folding import meant, plain
+from cert_exchange.policy.redaction.traces import Named, Traces, uuids_in
+from cert_exchange.policy.redaction.trimming import NO_LIMITS, holder_of, holds, is_free_text
 from cert_exchange.policy.redaction.values import (
     EXTENSION,
+    REFERENCES,
+    WITHHELD,
     Naming,
     Rendered,
     Trimmed,
     Unredactable,
 )
+from cert_exchange.stix.references import is_identifier
+from cert_exchange.stix.validation import is_observable, validate
+
+_OWN: Final = frozenset({"id", "created", "modified", "created_by_ref"})
+_MARKINGS: Final = frozenset({"object_marking_refs", "granular_markings"})
 
 
 def never_redacted(content: Mapping[str, Any]) -> str | None:
@@ -25,7 +45,144 @@ def never_redacted(content: Mapping[str, Any]) -> str | None:
 
 
 def render(trimmed: Trimmed, naming: Naming) -> Rendered | Unredactable:
-    """The derivative under its own name. Never raises."""
-    if (never := never_redacted(trimmed.content)) is not None:
-        return Unredactable(never)
-    return Unredactable(f"not built yet: {len(naming.replace)} references")
+    """The derivative under its own name; deterministic, never raises."""
+    try:
+        return _rendered(trimmed, naming)
+    except Impossible as why:
+        return Unredactable(str(why))
+    except ObjectInvalid:
+        return Unredactable("the derivative would be no valid STIX 2.1")
+    except Exception as error:  # noqa: BLE001 - whatever fails here must hide the object, never show it
+        return Unredactable(f"rendering it failed with {type(error).__name__}")
+
+
+def _rendered(trimmed: Trimmed, naming: Naming) -> Rendered:
+    content = trimmed.content
+    never = never_redacted(content)
+    if never is not None:
+        raise Impossible(never)
+    originals = _Originals({**naming.replace, content["id"]: naming.id})
+    if content["type"] == "language-content" and content.get("object_ref") in originals.names:
+        raise Impossible("it translates an object that is shown as a derivative")
+    cutting = Cutting(content)
+    rewritten = _rewrite(cutting, originals)
+    cutting.check_whole()
+    made = cutting.result()
+    _name(made, naming, observable=is_observable(content))
+    kinds = trimmed.withheld | ({REFERENCES} if rewritten or not trimmed.withheld else set())
+    ours: dict[str, Any] = {"extension_type": "property-extension", "withheld": sorted(kinds)}
+    if naming.pseudonym is not None:
+        ours["source"] = naming.pseudonym
+    made["extensions"] = {**made.get("extensions", {}), EXTENSION: ours}
+    _check(made, Traces(trimmed.removed), originals)
+    valid = validate(made, limits=NO_LIMITS)
+    return Rendered(valid.content, valid.body)
+
+
+def _name(made: dict[str, Any], naming: Naming, *, observable: bool) -> None:
+    """Its own id; instants and creator only where the kind of object has them."""
+    for name in ("created_by_ref", *(("created", "modified") if observable else ())):
+        made.pop(name, None)
+    made["id"] = naming.id
+    if not observable:
+        made["created"], made["modified"] = naming.created, naming.modified
+        if naming.creator is not None:
+            made["created_by_ref"] = naming.creator
+
+
+class _Originals:
+    """Ids that must not be seen, and what stands for each."""
+
+    __slots__ = ("_by_digits", "_by_name", "names")
+
+    def __init__(self, names: Mapping[str, str | None]) -> None:
+        self.names = {old: new for old, new in names.items() if old != new}
+        self._by_name = {old.lower(): new for old, new in self.names.items()}
+        self._by_digits = {
+            old[-36:].lower().replace("-", ""): new for old, new in self.names.items()
+        }
+
+    def found_in(self, text: str) -> Iterator[tuple[int, int, str | None]]:
+        """Every original that a text names: from where to where, and what stands for it."""
+        first = plain(text)
+        for layer in (first, meant(text)):
+            for one in uuids_in(layer.text):
+                if self._is_original(one):
+                    place = layer.starts[one.start], layer.ends[one.end - 1]
+                    yield (*place, self._by_digits[one.digits])
+
+    def _is_original(self, one: Named) -> bool:
+        """Objects of several types may share a random UUID; one that is made from a value never stands anywhere."""
+        if one.digits not in self._by_digits:
+            return False
+        digits = one.digits
+        spelled = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        return not one.type or one.hashed or f"{one.type}--{spelled}" in self._by_name
+
+    def replaced_in(self, text: str) -> str:
+        """The text with what stands for each."""
+        made: list[str] = []
+        place = 0
+        for start, end, new in sorted(self.found_in(text), key=lambda one: one[:2]):
+            if end <= place:
+                continue
+            made += [text[place:start], new if new is not None else WITHHELD]
+            place = end
+        return "".join([*made, text[place:]])
+
+
+def _rewrite(cutting: Cutting, originals: _Originals) -> bool:
+    """(2): put every reference right; whether there was any. Raises Impossible."""
+    rewritten = False
+    keys: list[Path] = []
+    for path, value in list(cutting.leaves()):
+        if path[0] in _OWN or cutting.at(path) is GONE:
+            continue
+        if value is KEY:
+            keys.append(path)
+        elif isinstance(value, str) and (
+            value in originals.names or any(originals.found_in(value))
+        ):
+            rewritten = True
+            _rewrite_value(cutting, path, value, originals)
+    # Deepest first, so that the paths of the others stay as they are.
+    for path in sorted(keys, key=len, reverse=True):
+        key = str(path[-1])
+        if cutting.at(path) is GONE or not any(originals.found_in(key)):
+            continue
+        new = originals.names.get(key)
+        rewritten = True
+        if new is None or cutting.at((*path[:-1], new)) is not GONE:
+            cutting.take(path)
+        else:
+            cutting.rename(path, new)
+    return rewritten
+
+
+def _rewrite_value(cutting: Cutting, path: Path, value: str, originals: _Originals) -> None:
+    if path[0] in _MARKINGS:
+        raise Impossible(f"{path[0]} names what is shown as a derivative")
+    if is_identifier(value):
+        new = originals.names.get(value)
+        if new is None:
+            cutting.take(holder_of(path))
+        else:
+            cutting.put(path, new)
+    elif is_free_text(path, str(cutting.root.get("type"))):
+        cutting.put(path, originals.replaced_in(value))
+    elif path[0] == "pattern":
+        raise Impossible("pattern names what is shown as a derivative")
+    else:
+        cutting.take(holder_of(path))
+
+
+def _check(made: Mapping[str, Any], traces: Traces, originals: _Originals) -> None:
+    """(4). Raises Impossible."""
+    for path, value in Cutting(made).leaves():
+        if path[:2] == ("extensions", EXTENSION):
+            continue
+        text = str(path[-1]) if value is KEY else value
+        if isinstance(text, str) and any(originals.found_in(text)):
+            raise Impossible("the id of an original would be seen")
+        if path[0] not in _OWN and holds(traces, path, value):
+            raise Impossible("a value that was taken away would be seen")

@@ -1,0 +1,321 @@
+"""The traces of values that were taken away: every form in which one of them could still stand somewhere.
+
+1. A value counts as it is and as `folding` reads it; URLs also without scheme, addresses in every notation, values also
+   as hexadecimal digits, base64 and digests, and as the ids that STIX derives from them (DECISIONS 17).
+2. What is short, or a word of STIX's own vocabularies, counts as a whole value only; a whole number from five digits on.
+3. Names of properties that look like names count as whole values; other keys of what was taken are values like others.
+4. `found_in` and `blanked` agree: what was blanked holds nothing any more, or `blanked` gives None.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import uuid
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from cert_exchange.policy.redaction.folding import (
+    Folded,
+    has_marks,
+    meant,
+    plain,
+    plain_text,
+    squeezed_text,
+)
+from cert_exchange.policy.redaction.values import WITHHELD
+from cert_exchange.policy.redaction.vocabulary import WORDS
+from cert_exchange.stix.observables import NAMESPACE
+from cert_exchange.stix.references import is_identifier
+
+_SHORTEST: Final = 4  # characters of a value that is looked for inside texts
+_DIGITS: Final = 5  # of a number that is looked for at all
+_SAFE: Final = 8  # characters of a value that is looked for inside digests, payloads and ids
+_SQUEEZED: Final = 8  # letters and digits of a value that is looked for without separators
+_EDGES: Final = " \t\r\n.,;'\"<>()[]{}"
+_OPAQUE: Final = re.compile(r"[0-9A-Za-z+/=_-]{32,}")
+_LONG_RUN: Final = re.compile(r"[0-9a-z+/_-]{12,}")
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:(?://)?(?=[^\s]{6,})")
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?", re.IGNORECASE)
+_UUID: Final = re.compile(
+    r"[0-9a-f]{8}-?[0-9a-f]{4}-?[1-5][0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}"
+)
+_TYPE_BEFORE: Final = re.compile(r"[a-z][a-z0-9-]*\Z")
+_LONGEST_TYPE: Final = 250
+_HASHED: Final = frozenset("35")  # versions of UUID that are made from a value
+_ADDRESS: Final = re.compile(
+    r"(?<![0-9.])(?:[0-9]{1,4}\.){3}[0-9]{1,4}(?![0-9])|(?<![0-9a-z:])[0-9a-f]{0,4}:[0-9a-f:]+(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?"
+)
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_INSTANT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}t[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]*[1-9])?)(?:\.?0*)z")  # fmt: skip
+_SPACES: Final = (NAMESPACE, uuid.NAMESPACE_URL, uuid.NAMESPACE_DNS, uuid.NAMESPACE_OID)
+# Every property that alone can make the id of a cyber-observable (STIX 2.9).
+_ALONE: Final = (
+    "value", "name", "path", "key", "payload_bin", "user_id", "account_login", "serial_number", "subject", "body", "cpe",
+    "swid", "pattern", "from_ref", "src_ref", "dst_ref", "parent_directory_ref",
+)  # fmt: skip
+_HASHES: Final = {
+    32: ("MD5",),
+    40: ("SHA-1",),
+    64: ("SHA-256", "SHA3-256"),
+    128: ("SHA-512", "SHA3-512"),
+}
+_LONGEST_HASHED: Final = 4096  # characters of a value whose ids are computed
+
+
+class Traces:
+    """What to look for. Made once for an object; holds secrets, so it is never shown."""
+
+    __slots__ = ("_addresses", "_coded", "_digits", "_numbers", "_pieces", "_squeezed", "_uuids", "_values", "_words")  # fmt: skip
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self._values = tuple(dict.fromkeys(values))
+        self._words: set[str] = set()
+        self._pieces: set[str] = set()
+        self._squeezed: set[str] = set()
+        self._coded: frozenset[str] | None = None
+        self._numbers: set[float] = set()
+        self._addresses: set[IPv4Address | IPv6Address] = set()
+        self._uuids: frozenset[str] | None = None
+        digits: set[str] = set()
+        for value in self._values:
+            self._add(value, digits)
+        self._digits = (
+            re.compile(rf"(?<![0-9])(?:{'|'.join(map(re.escape, sorted(digits)))})(?![0-9])")
+            if digits
+            else None
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self._values)
+
+    def _add(self, value: str, digits: set[str]) -> None:
+        whole = plain_text(value).strip()
+        if not whole:
+            return
+        self._words.add(whole)
+        core = whole.strip(_EDGES).removesuffix("/")
+        if core in WORDS or whole in WORDS:
+            return
+        if _NUMBER.fullmatch(core) is not None:
+            if sum(map(str.isdigit, core)) >= _SHORTEST:
+                digits.add(core.lstrip("+-"))
+                self._numbers.add(float(core))
+            return
+        if len(core) < _SHORTEST:
+            return
+        forms = {core, meant(core).text.strip()}
+        forms |= {form[found.end() :] for form in forms if (found := _SCHEME.match(form))}
+        if (instant := _INSTANT.fullmatch(core)) is not None:
+            forms.add(instant[1])
+        self._pieces |= {form for form in forms if len(form) >= _SHORTEST}
+        for form in forms:
+            bare = squeezed_text(form)
+            if len(bare) >= _SQUEEZED and not bare.isdigit():
+                self._squeezed.add(bare)
+        self._add_address(core)
+
+    def _add_address(self, text: str) -> None:
+        address = _address(text)
+        if address is None:
+            return
+        self._addresses.add(address)
+        self._pieces.add(address.reverse_pointer)
+        number = int(address)
+        self._numbers.add(float(number))
+        if number >= 1 << 24:
+            self._pieces |= {f"{number:08x}", str(number)}
+
+    @property
+    def _coded_forms(self) -> frozenset[str]:
+        """Digests, hexadecimal digits and base64; only made where some text could hold one."""
+        if self._coded is None:
+            self._coded = frozenset(form for one in self._values for form in _coded(one))
+        return self._coded
+
+    @property
+    def _made_ids(self) -> frozenset[str]:
+        """UUIDs that are made from the values, without hyphens; only computed where some text holds such a UUID."""
+        if self._uuids is None:
+            self._uuids = frozenset(made.hex for one in self._values for made in _ids_of(one))
+        return self._uuids
+
+    def is_word(self, text: str) -> bool:
+        """Whether the whole text is one of the values, also a short one or a word of a vocabulary."""
+        return plain_text(text).strip() in self._words
+
+    def found_in_number(self, number: float) -> bool:
+        """Whether a number is one of the values."""
+        return bool(self._numbers) and float(number) in self._numbers
+
+    def found_in(self, text: str) -> bool:
+        """Whether any value stands in the text, in any form."""
+        if not self._values:
+            return False
+        return next(self._found(text, exact=False), None) is not None
+
+    def blanked(self, text: str) -> str | None:
+        """The text with what was found replaced by one constant; None where that cannot be done."""
+        spans = sorted(self._found(text, exact=True))
+        made: list[str] = []
+        place = 0
+        for start, end in spans:
+            if end <= place:
+                continue
+            if start > place or not made:
+                made += [text[place:start], WITHHELD]
+            place = end
+        made.append(text[place:])
+        blanked = "".join(made)
+        return None if self.found_in(blanked.replace(WITHHELD, "\n")) else blanked
+
+    def _found(self, text: str, *, exact: bool) -> Iterator[tuple[int, int]]:
+        """From where to where in the text; where nobody asks for places, some place."""
+        named = is_identifier(text)
+        opaque = named or _OPAQUE.fullmatch(text) is not None
+        first = plain(text) if exact else Folded(plain_text(text), (), ())
+        layers = [first]
+        if has_marks(first.text):
+            layers.append(meant(text))
+        for layer in layers:
+            for start, end in self._in_layer(layer, opaque=opaque, named=named):
+                yield (layer.starts[start], layer.ends[end - 1]) if layer.starts else (0, len(text))
+
+    def _in_layer(self, layer: Folded, *, opaque: bool, named: bool) -> Iterator[tuple[int, int]]:
+        text = layer.text
+        for piece in self._pieces:
+            if piece in text and (not opaque or len(piece) >= _SAFE):
+                yield from _places(text, piece)
+        if not opaque and self._digits is not None:
+            yield from (found.span() for found in self._digits.finditer(text))
+        if not named and _LONG_RUN.search(text) is not None:
+            for code in self._coded_forms:
+                if code in text:
+                    yield from _places(text, code)
+        if self._squeezed and not opaque:
+            kept = [index for index, character in enumerate(text) if character.isalnum()]
+            bare = "".join([text[index] for index in kept])
+            for piece in self._squeezed:
+                for start, end in _places(bare, piece):
+                    yield kept[start], kept[end - 1] + 1
+        if self._addresses and not opaque:
+            for found in _ADDRESS.finditer(text):
+                if _address(found[0]) in self._addresses:
+                    yield found.span()
+        for one in uuids_in(text):
+            if one.hashed and one.digits in self._made_ids:
+                yield one.start, one.end
+
+
+class Named(NamedTuple):
+    """A UUID in a text, with the type before it where it is the id of an object."""
+
+    type: str
+    digits: str  # 32 hexadecimal digits
+    start: int
+    end: int
+
+    @property
+    def hashed(self) -> bool:
+        """Whether it is made from a value."""
+        return self.digits[12] in _HASHED
+
+
+def uuids_in(text: str) -> Iterator[Named]:
+    """Every UUID in a folded text, with or without hyphens."""
+    for found in _UUID.finditer(text):
+        start, stix_type = found.start(), ""
+        if text.startswith("--", start - 2) and start > 2:
+            before = _TYPE_BEFORE.search(text, max(0, start - 2 - _LONGEST_TYPE), start - 2)
+            if before is not None:
+                start, stix_type = before.start(), before[0]
+        yield Named(stix_type, found[0].replace("-", ""), start, found.end())
+
+
+def _places(text: str, piece: str) -> Iterator[tuple[int, int]]:
+    place = text.find(piece)
+    while place >= 0:
+        yield place, place + len(piece)
+        place = text.find(piece, place + 1)
+
+
+def _coded(value: str) -> Iterator[str]:
+    """What a value looks like digested or encoded, in one letter case."""
+    if len(value.strip()) < _SHORTEST or value.casefold() in WORDS:
+        return
+    for text in {value, value.strip(), value.strip().lower()}:
+        raw = text.encode()
+        for name in ("md5", "sha1", "sha256", "sha512"):
+            digest = hashlib.new(name, raw, usedforsecurity=False)
+            yield digest.hexdigest()
+            yield base64.b64encode(digest.digest()).decode()[:22].lower()
+        if len(raw) < _SAFE:
+            continue
+        yield raw.hex()
+        for shift in range(3):
+            # Without the first and last group, which neighbours change.
+            coded = base64.b64encode(b"x" * shift + raw)[4:]
+            core = coded[: len(coded) // 4 * 4 - 4].decode().lower()
+            if len(core) >= _SAFE:
+                yield from {core, core.replace("+", "-").replace("/", "_")}
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """An address in any notation; IPv4 inside IPv6 is IPv4, leading zeros are none."""
+    host = text.partition("%")[0].partition("/")[0] if not text.endswith("/") else text
+    if ":" not in host:
+        parts = host.split(".")
+        if len(parts) != 4 or not all(part.isascii() and part.isdigit() for part in parts):
+            return None
+        host = ".".join(str(int(part)) for part in parts)
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def _ids_of(value: str) -> Iterator[uuid.UUID]:
+    """Every UUID that STIX, or a platform after its example, makes from one value alone."""
+    stripped = value.strip()
+    if is_identifier(stripped):
+        yield uuid.UUID(stripped[-36:])
+    if len(stripped) > _LONGEST_HASHED:
+        return
+    for text in {value, stripped, stripped.lower(), stripped.removesuffix(".")}:
+        for space in _SPACES:
+            yield uuid.uuid5(space, text)
+            yield uuid.uuid3(space, text)
+        for name in _ALONE:
+            yield uuid.uuid5(NAMESPACE, orjson.dumps({name: text}).decode())
+        for algorithm in _HASHES.get(len(text), ()):
+            yield uuid.uuid5(NAMESPACE, orjson.dumps({"hashes": {algorithm: text}}).decode())
+        if text.isascii() and text.isdigit():
+            for name in ("number", "src_port", "dst_port"):
+                yield uuid.uuid5(NAMESPACE, f'{{"{name}":{int(text)}}}')
+
+
+def values_in(taken: Any) -> Iterator[str]:
+    """Every value in what was taken away: texts, keys that are no plain names, numbers of five digits or more."""
+    waiting = [taken]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, dict):
+            yield from (
+                key for key in node if _NAME.fullmatch(key) is None and not is_identifier(key)
+            )
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)
+        elif isinstance(node, int | float) and not isinstance(node, bool):
+            text = getattr(node, "lexeme", None) or repr(node)
+            if sum(map(str.isdigit, text)) >= _DIGITS:
+                yield text
