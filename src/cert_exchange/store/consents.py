@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select, union, update
+from sqlalchemy import func, insert, select, union, update
 
 from cert_exchange.store.database import Transaction, reserve_ids
 from cert_exchange.store.tables import (
@@ -151,4 +151,15 @@ def idents_of(tx: Transaction, partner: int, *, after: int, limit: int) -> list[
             .order_by(objects.c.ident)
             .limit(limit)
         ).scalars()
+    )
+
+
+def count_stored(tx: Transaction, partner: int, *, stored_before: int) -> int:
+    """How many versions that a partner brought were stored by then."""
+    return int(
+        tx.execute(
+            select(func.count()).where(
+                objects.c.origin == partner, objects.c.stored_at <= stored_before
+            )
+        ).scalar_one()
     )
