@@ -33,6 +33,22 @@ def writing_to(path: Path) -> Iterator[None]:
         ) from error
 
 
+def read_text(file: Path) -> str:
+    """Read a file of text that a person wrote. Raises NotFound, InputRefused."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no file {file}; look at the name.") from error
+    except UnicodeDecodeError as error:
+        raise InputRefused(
+            f"The file {file} is not UTF-8 text; save it as YAML in UTF-8."
+        ) from error
+    except OSError as error:
+        raise InputRefused(
+            f"The file {file} cannot be read: {error.strerror}. Name a file that you may read."
+        ) from error
+
+
 def read_packed(file: Path, *, limit: int) -> bytes:
     """Read a file or standard input, unpacked when it is gzip, up to `limit` bytes.
 

@@ -20,6 +20,7 @@ from cert_exchange.cli import (
     exits,
     explaining,
     holds,
+    intake,
     keeping,
     ledger,
     partners,
@@ -65,6 +66,7 @@ def _program(
 running.register(app)
 publishing.register(app)
 app.add_typer(holds.app, name="hold")
+app.add_typer(intake.app, name="intake")
 recall.register(app)
 reading.register(app)
 app.add_typer(collections.app, name="collection")

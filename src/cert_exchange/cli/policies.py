@@ -11,6 +11,7 @@ import typer
 
 from cert_exchange.cli import printing, versions
 from cert_exchange.cli.exits import ExitCode, report
+from cert_exchange.cli.files import read_text
 from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator
 from cert_exchange.cli.versions import Confirm
 from cert_exchange.errors import CertExchangeError, InputRefused, NotFound, PolicyInvalid, Problem
@@ -19,13 +20,17 @@ if TYPE_CHECKING:
     from cert_exchange.node import Node
     from cert_exchange.services.policies import Checked, Preview
 
+_NO_POLICIES = (".expect.yaml", "intake.yaml")
+
 app = typer.Typer(help="Who may see what, and why.", no_args_is_help=True)
 
 
 def _policies(files: list[Path] | None) -> list[Path] | None:
-    """Leave out the expectations that a pattern such as `policies/*.yaml` takes along."""
-    chosen = files and [one for one in files if not one.name.endswith(".expect.yaml")]
+    """Leave out what a pattern such as `policies/*.yaml` takes along: expectations and the file of the way in."""
+    chosen = files and [one for one in files if not one.name.endswith(_NO_POLICIES)]
     if files and not chosen:
+        if files[0].name == "intake.yaml":
+            raise typer.BadParameter("this is the file of the way in; see `intake check`")
         raise typer.BadParameter(
             "these are expectations; name the policies that they lie beside, such as"
             f" {files[0].name.removesuffix('.expect.yaml')}.yaml"
@@ -52,7 +57,9 @@ def check(files: Files, *, as_json: AsJson = False, home: Home = None) -> None:
         for file in files:
             try:
                 warnings.extend(
-                    policies.check(node, _read(file), file=str(file), folder=file.parent).warnings
+                    policies.check(
+                        node, read_text(file), file=str(file), folder=file.parent
+                    ).warnings
                 )
             except PolicyInvalid as error:
                 mistakes.extend(error.problems)
@@ -111,7 +118,9 @@ def try_(
             raise NotFound(f"There is no policy file in {folder}; name the files to test.")
         tried = []
         for file in chosen:
-            policy = policies.check(node, _read(file), file=str(file), folder=file.parent).policy
+            policy = policies.check(
+                node, read_text(file), file=str(file), folder=file.parent
+            ).policy
             tried.append(policies.try_policy(policy, file, now=node.now()))
     broken = [problem for one in tried for problem in one.broken]
     if as_json:
@@ -146,7 +155,8 @@ def preview(
 
     with opened(home) as node:
         checked = [
-            policies.check(node, _read(file), file=str(file), folder=file.parent) for file in files
+            policies.check(node, read_text(file), file=str(file), folder=file.parent)
+            for file in files
         ]
         with printing.progress("looking at all objects") as progress:
             found = policies.previews(
@@ -250,7 +260,9 @@ def _tested(node: Node, files: list[Path]) -> dict[Path, Checked]:
     wrong: list[CertExchangeError] = []
     for file in files:
         try:
-            checked[file] = policies.check(node, _read(file), file=str(file), folder=file.parent)
+            checked[file] = policies.check(
+                node, read_text(file), file=str(file), folder=file.parent
+            )
             tried = policies.try_policy(checked[file].policy, file, now=node.now())
             if tried.broken:
                 wrong.append(PolicyInvalid(tried.broken))
@@ -265,21 +277,6 @@ def _tested(node: Node, files: list[Path]) -> dict[Path, Checked]:
 def _processes() -> int:
     """How many processes may look through a large store: one a core, and few, since each reads all the time."""
     return min(os.cpu_count() or 1, 4)
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise NotFound(f"There is no file {file}; look at the name.") from error
-    except UnicodeDecodeError as error:
-        raise InputRefused(
-            f"The file {file} is not UTF-8 text; save it as YAML in UTF-8."
-        ) from error
-    except OSError as error:
-        raise InputRefused(
-            f"The file {file} cannot be read: {error.strerror}. Name a file that you may read."
-        ) from error
 
 
 versions.register(app)

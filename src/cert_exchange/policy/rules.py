@@ -25,7 +25,7 @@ RESERVED_ORIGINS: Final = frozenset({"own", ANY_ORIGIN, PARTNERS_ORIGIN})
 """Words of `origin:`; no partner may bear one of these names."""
 
 RESERVED_RULES: Final = frozenset(
-    {"ceiling", "agreement", "origin", "terms", "default", "error", "carried"}
+    {"ceiling", "agreement", "origin", "terms", "default", "error", "carried", "intake"}
 )
 """Where no rule of the document decided, these stand in its place; no rule may bear one of these names."""
 

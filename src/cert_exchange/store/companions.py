@@ -1,4 +1,4 @@
-"""The texts of the files that a policy version names.
+"""The texts of the files that a policy version, or the file of the way in, names.
 
 1. A text is kept once, by its digest, and never changed.
 2. What is read back is what was kept: all digests are computed anew, and where one differs nothing is given.
@@ -19,8 +19,21 @@ from cert_exchange.store.tables import companion_texts, policy_companions
 
 def keep(tx: Transaction, policy: int, texts: Mapping[str, str]) -> None:
     """Keep what belongs to a new policy version, by the id of its row."""
+    digests = keep_texts(tx, texts)
+    if digests:
+        tx.execute(
+            insert(policy_companions),
+            [
+                {"policy": policy, "name": name, "digest": digest}
+                for name, digest in sorted(digests.items())
+            ],
+        )
+
+
+def keep_texts(tx: Transaction, texts: Mapping[str, str]) -> dict[str, bytes]:
+    """Keep texts that somebody names; their digests by name."""
     if not texts:
-        return
+        return {}
     digests = {name: digest_of_text(text) for name, text in texts.items()}
     # Another version, also one that comes into force at this moment, may have the same text.
     fresh = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
@@ -30,13 +43,7 @@ def keep(tx: Transaction, policy: int, texts: Mapping[str, str]) -> None:
         .values([{"digest": digest, "text": text} for digest, text in sorted(by_digest.items())])
         .on_conflict_do_nothing()
     )
-    tx.execute(
-        insert(policy_companions),
-        [
-            {"policy": policy, "name": name, "digest": digest}
-            for name, digest in sorted(digests.items())
-        ],
-    )
+    return digests
 
 
 def read(conn: Transaction, policy: int, digest: bytes | None) -> dict[str, str] | None:

@@ -46,6 +46,8 @@ class Version:
     observable: bool
     status: str
     stored_at: int
+    kept_out: bool = False
+    """held at the way in: released nowhere until a person lets it in (`store.screening`)"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -34,6 +34,7 @@ from sqlalchemy import (
     update,
 )
 
+from cert_exchange.store import terms
 from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.in_force import (
@@ -56,8 +57,10 @@ from cert_exchange.store.tables import (
     partners,
     policies,
     release_log,
+    screens,
     views,
 )
+from cert_exchange.store.terms import Said
 
 __all__ = [
     "Audience",
@@ -149,8 +152,8 @@ _LOCKED_HEADS: Final = Kept(_HEADS.with_for_update())
 _NUMBER: Final = cast(null(), BigInteger)
 _TEXT: Final = cast(null(), Text)
 _BYTES: Final = cast(null(), LargeBinary)
-_PARTNER, _COLLECTION, _AUDIENCE, _MEMBER, _DERIVING = range(5)
-# One statement for six tables: it runs in every transaction that publishes, behind the heads' locks.
+_PARTNER, _COLLECTION, _AUDIENCE, _MEMBER, _DERIVING, _SCREEN = range(6)
+# One statement for seven tables: it runs in every transaction that publishes, behind the heads' locks.
 _SHARING: Final = Kept(
     union_all(
         select(literal(_PARTNER), partners.c.id, _NUMBER, partners.c.name, _TEXT, _TEXT, _BYTES),
@@ -173,6 +176,10 @@ _SHARING: Final = Kept(
         select(
             literal(_DERIVING), audiences.c.id, _NUMBER, _TEXT, _TEXT, _TEXT, _BYTES,
         ).where(exists(select(derived_ids.c.ident).where(derived_ids.c.audience == audiences.c.id))),
+        select(
+            literal(_SCREEN), screens.c.id, _NUMBER, _TEXT, _TEXT, _TEXT, screens.c.digest
+        ).where(screens.c.replaced_at.is_(None)),
+        *terms.BRANCHES,
     )
 )  # fmt: skip
 _MOVE_HEAD: Final = Kept(
@@ -201,6 +208,10 @@ class Sharing:
     """partner id -> name, suspended ones included"""
     deriving: frozenset[int] = frozenset()
     """the audiences for which anything was ever derived"""
+    screen: bytes | None = None
+    """digest of what is looked for at the way in; `store.screening` gives the texts"""
+    said: Said = field(default_factory=Said)
+    """what is known of terms before any object is read"""
 
 
 def lock_sharing(tx: Transaction) -> Callable[[], Sharing]:
@@ -219,9 +230,14 @@ def read_sharing(conn: Transaction) -> Sharing:
 
 def _sharing(asked_heads: Asked, asked_rows: Asked) -> Sharing:
     head_rows = asked_heads()
-    kinds: tuple[list[Any], ...] = ([], [], [], [], [])
-    for kind, *row in asked_rows():
-        kinds[kind].append(row)
+    kinds: tuple[list[Any], ...] = ([], [], [], [], [], [])
+    said: list[Sequence[Any]] = []
+    for one in asked_rows():
+        kind, *row = one
+        if kind < len(kinds):
+            kinds[kind].append(row)
+        else:
+            said.append(one)
     members: dict[int, dict[int, str]] = {}
     for audience, partner, name, *_ in sorted(kinds[_MEMBER]):
         members.setdefault(audience, {})[partner] = name
@@ -236,6 +252,8 @@ def _sharing(asked_heads: Asked, asked_rows: Asked) -> Sharing:
         {number: (uuid, alias) for number, _, uuid, alias, *_ in kinds[_COLLECTION]},
         {number: name for number, _, name, *_ in kinds[_PARTNER]},
         frozenset(row[0] for row in kinds[_DERIVING]),
+        max(((row[0], bytes(row[-1])) for row in kinds[_SCREEN]), default=(0, None))[1],
+        terms.said_of(said),
     )
 
 

@@ -43,6 +43,7 @@ _VERSION = (
         objects.c.observable,
         objects.c.status,
         objects.c.stored_at,
+        objects.c.kept_out,
     )
     .join(identifiers, identifiers.c.num == objects.c.ident)
     .join(renditions, renditions.c.id == objects.c.rendition)
@@ -105,6 +106,7 @@ def version_of(row: Sequence[Any]) -> Version:
     return Version(
         row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8],
         bytes(row[9]), bytes(row[10]), row[11], bool(row[12]), bool(row[13]), row[14], row[15],
+        bool(row[16]),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import orjson
 from cert_exchange.errors import InputRefused, PolicyInvalid, Problem
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.expectations import SUFFIX, Expectations, broken, parse_expectations
+from cert_exchange.policy.screening import FILE_NAME
 
 SIZE_LIMIT: Final = 16 * 1024 * 1024
 """Bytes of one file of objects."""
@@ -85,5 +86,9 @@ def _read(path: Path) -> list[Mapping[str, Any]]:
 
 
 def policy_files(folder: Path) -> list[Path]:
-    """The policy files of a folder, expectations aside, by name."""
-    return [one for one in sorted(folder.glob("*.y*ml")) if not one.name.endswith(SUFFIX)]
+    """The policy files of a folder, by name; expectations and the file of the way in are none."""
+    return [
+        one
+        for one in sorted(folder.glob("*.y*ml"))
+        if not one.name.endswith(SUFFIX) and one.name != FILE_NAME
+    ]

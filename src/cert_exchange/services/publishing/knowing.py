@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from cert_exchange.node import Node
 from cert_exchange.policy.agreements import Agreement
+from cert_exchange.policy.screening import Finding, Screen, UnreadableScreen
 from cert_exchange.services.publishing.admitting import (
     Identities,
     Known,
@@ -24,6 +25,7 @@ from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction, reserve_each
 from cert_exchange.store.objects import Membership, NewVersion, Version
 from cert_exchange.store.releases import Sharing
+from cert_exchange.store.screening import Caught
 from cert_exchange.store.tables import OWN, ObjectStatus, identifiers, ledger_lines, renditions
 from cert_exchange.store.tables import objects as objects_table
 
@@ -51,6 +53,8 @@ class Intake:
     joins: list[int] = field(default_factory=list)
     barred: list[int] = field(default_factory=list)
     """of those that join: what our desk took back, which stays so"""
+    ended: list[int] = field(default_factory=list)
+    """versions of this batch that a notice of their own sender took back in it"""
     changed: dict[int, None] = field(default_factory=dict)
     promoted: dict[int, str] = field(default_factory=dict)
     """proposals that count from now on, with their type"""
@@ -58,6 +62,12 @@ class Intake:
     contents: dict[int, Mapping[str, object]] = field(default_factory=dict)
     agreed: Agreement | None = None
     """the agreement with the sender, whose content profile counts on receipt too"""
+    screen: Screen | UnreadableScreen | None = None
+    """what is looked for in what comes in; None: nothing"""
+    found: Finding | None = None
+    """what the object that is ruled on is held for"""
+    caught: dict[int, Caught] = field(default_factory=dict)
+    """versions that are held at the way in"""
     fed: list[tuple[Version, list[tuple[int, int]]]] = field(default_factory=list)
     """accepted versions of ids that nobody knew before"""
 
@@ -194,6 +204,7 @@ def _known(tx: Transaction, idents: Collection[int]) -> dict[int, list[Known]]:
                 owner,
                 places.get(version.id, {}),
                 version.status == ObjectStatus.DERIVATIVE.value,
+                version.revoked,
             )
         )
     return found

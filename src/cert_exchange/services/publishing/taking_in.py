@@ -1,6 +1,6 @@
 """Objects enter the store, and what policy allows leaves for the views, in one transaction.
 
-    (1) number the ids, read what is known of them   (2) rule on each object   (3) store
+    (1) number the ids, read what is known of them   (2) rule on each object, and screen it   (3) store
     (4) release                                       (5) one ledger line
 
 `examine` was called before, outside the transaction; the caller commits, and must not act on the outcome earlier.
@@ -17,6 +17,7 @@ from cert_exchange.messages.evidence import Line as LedgerLine
 from cert_exchange.messages.evidence import commitments_root, object_commitment
 from cert_exchange.node import Node
 from cert_exchange.policy.agreements import breaches
+from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import ledger
 from cert_exchange.services.publishing.admitting import (
     Known,
@@ -27,12 +28,16 @@ from cert_exchange.services.publishing.admitting import (
     rule_on,
 )
 from cert_exchange.services.publishing.knowing import Intake, ask, read, sender_of, touched
+from cert_exchange.services.publishing.obeying import obey, speaks_of_withdrawal
+from cert_exchange.services.publishing.refusing import keep_aside, keep_invalid
+from cert_exchange.services.publishing.screening import catch, screen_for, screened
+from cert_exchange.services.publishing.terming import lay_beside
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.stix.envelopes import Batch, Examined
 from cert_exchange.stix.instants import format_micros, order_key, parse_micros
 from cert_exchange.stix.markings import TLP_DEFINITIONS
 from cert_exchange.stix.objects import StixObject
-from cert_exchange.store import objects
+from cert_exchange.store import objects, screening
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Membership, NewVersion, Version
 from cert_exchange.store.tables import OWN, ObjectStatus
@@ -88,15 +93,16 @@ def take_in_watched(
     by: str = "",
     facts: Mapping[str, str | int | list[str]] | None = None,
     keep_verdicts: bool = False,
+    terms: SharingTerms | None = None,
 ) -> tuple[tuple[Outcome, ...], Releasing]:
-    """As `take_in`, with the releases it caused."""
+    """As `take_in`, with the releases it caused; `terms` are given with what our desk publishes."""
     items = [one for one in batch.items if one.item is not None]
     line_id, asked = ask(tx, items)
     sender = sender_of(tx, origin, by)
-    releasing = Releasing(
-        tx, now, line_id, keep_verdicts, keep_lines=origin == OWN, locked=asked.sharing()
-    )
+    sharing = asked.sharing()
+    releasing = Releasing(tx, now, line_id, keep_verdicts, keep_lines=origin == OWN, locked=sharing)
     intake = read(tx, node, releasing, sender, items, collection, now, asked)
+    intake.screen = screen_for(tx, sharing, collection)
     salts = os.urandom(16 * len(items))
     outcomes: list[Outcome] = []
     taken = 0
@@ -109,18 +115,23 @@ def take_in_watched(
         )
         taken += 1
     objects.insert_versions(tx, intake.news, stored_at=now, ledger_line=line_id)
+    screening.keep_out(tx, list(intake.caught.values()), at=now)
     accepted = [new.id for new in intake.news if new.status is ObjectStatus.ACCEPTED]
     if collection is not None:
         objects.join_collection(tx, accepted + intake.joins, collection=collection, at=now)
         objects.take_back(tx, intake.barred, collection=collection, by=OWN, at=now)
+        objects.take_back(tx, intake.ended, collection=None, by=origin, at=now)
     for version, references in intake.fed:
-        place = (
-            Membership(version.id, collection, now, None, None) if collection is not None else None
-        )
+        gone = (now, origin) if version.id in intake.ended else (None, None)
+        place = Membership(version.id, collection, now, *gone) if collection is not None else None
         releasing.pool.feed(version, place, references, intake.contents[version.rendition])
     releasing.pool.contents.update(intake.contents)
-    releasing.reconsider(touched(intake), arrived={origin: intake.sent} if origin != OWN else None)
-    if intake.news or intake.changed or releasing.commitments:
+    changed = touched(intake)
+    if terms is not None:
+        changed |= lay_beside(intake, releasing, items, terms)
+        facts = {**(facts or {}), "terms": list(terms.said)}
+    releasing.reconsider(changed, arrived={origin: intake.sent} if origin != OWN else None)
+    if intake.news or intake.changed or releasing.commitments or terms is not None:
         ledger.record(
             tx,
             LedgerLine(
@@ -132,7 +143,11 @@ def take_in_watched(
                 released=releasing.released,
                 released_root=commitments_root(releasing.commitments),
                 ranges=releasing.ranges,
-                facts={"collection": collection or 0, **(facts or {})},
+                facts={
+                    "collection": collection or 0,
+                    **({"kept_out": len(intake.caught)} if intake.caught else {}),
+                    **(facts or {}),
+                },
             ),
             line_id=line_id,
         )
@@ -147,16 +162,24 @@ def _one(intake: Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
         told = item.version or item.created
         return Outcome(index, item.id, told, "duplicate", success=True, message="")
     version, key = _version(intake, item, known)
-    broken = breaches(intake.agreed, item.content) if intake.agreed is not None else ()
+    broken = (
+        breaches(intake.agreed, item.content)
+        if intake.agreed is not None and not speaks_of_withdrawal(item)
+        else ()
+    )
     sender, identities, collection = intake.sender, intake.identities, intake.collection
     ruling = (
         not_agreed(broken)
         if broken
         else rule_on(item, key, known, sender, identities, collection=collection, seen=intake.seen)
     )
+    if intake.screen is not None:
+        ruling = screened(intake, ident, item, ruling)
     if item.observable and ruling.about is not None:
         version = next((one.version for one in known if one.id == ruling.about), version)
     _carry_out(intake, ident, item, version, key, ruling, salt)
+    if item.type == "note" and ruling.step is Step.STORE and ruling.success:
+        obey(intake, item, ident)
     return Outcome(index, item.id, version, _result(ruling), ruling.success, ruling.message)
 
 
@@ -189,16 +212,19 @@ def _carry_out(
     elif step in (Step.PROPOSE, Step.TAKE_OVER):
         _store(intake, ident, item, version, key, salt, ObjectStatus.PROPOSAL, ruling)
         if ruling.clash:
-            _keep(intake, item, "conflict", "other content under a known id and version")
+            keep_aside(intake, item, "conflict", "other content under a known id and version")
         if step is Step.TAKE_OVER:
             assert ruling.about is not None
             objects.take_back(intake.tx, [ruling.about], collection=None, by=OWN, at=intake.now)
             intake.changed[ident] = None
-            _keep(intake, item, "conflict", "its creator brought other content than a relay did")
+            keep_aside(
+                intake, item, "conflict", "its creator brought other content than a relay did"
+            )
     elif step is Step.CONFLICT:
-        _keep(intake, item, "conflict", "other content under a known id and version")
+        keep_aside(intake, item, "conflict", "other content under a known id and version")
     elif step in (Step.JOIN, Step.REPOST, Step.PROMOTE):
         assert ruling.about is not None
+        catch(intake, ruling.about)
         if step is Step.PROMOTE:
             objects.promote(intake.tx, ruling.about)
             intake.promoted[ident] = item.type
@@ -207,7 +233,7 @@ def _carry_out(
         _note(intake, ident, ruling.about, item, version, key, not ruling.aside, placed=(place,))
         intake.changed[ident] = None
     elif step is Step.REFUSE:
-        _keep(intake, item, "rejected", ruling.message)
+        keep_aside(intake, item, "rejected", ruling.message)
     if origin != OWN and step in _ACCEPTING and not ruling.aside:
         intake.sent.add(ident)
 
@@ -237,6 +263,7 @@ def _store(
     ruling: Ruling,
 ) -> None:
     number = intake.numbers[len(intake.news)]
+    catch(intake, number)
     rendition, digest = intake.renditions[item.digest], item.digest
     if ruling.step is Step.COPY and ruling.about is not None:
         rendition, digest = objects.rendition_of(intake.tx, ruling.about)  # first bytes win
@@ -271,6 +298,7 @@ def _store(
                             number, ident, item.id, item.type, version, key, intake.sender.origin,
                             rendition, len(item.body), digest, item.sameness, creator,
                             item.revoked, item.observable, status.value, intake.now,
+                            intake.found is not None,
                         ),
                         references,
                     )
@@ -305,27 +333,15 @@ def _note(
             accepted,
             owner_of(item),
             places,
+            revoked=item.revoked,
         )
     )
     intake.known[ident] = known
 
 
-def _keep(intake: Intake, item: StixObject, kind: str, reason: str) -> None:
-    objects.keep_refused(
-        intake.tx, origin=intake.sender.origin, collection=intake.collection, kind=kind,
-        stix_id=item.id, version=item.version, reason=reason, raw=item.body.decode("utf-8"),
-        at=intake.now,
-    )  # fmt: skip
-
-
 def _refused(intake: Intake, examined: Examined) -> Outcome:
     reason = examined.refusal or "refused"
-    objects.keep_refused(
-        intake.tx, origin=intake.sender.origin, collection=intake.collection, kind="rejected",
-        stix_id=examined.id[:300], version=examined.version, reason=reason,
-        raw=examined.raw.decode("utf-8", "replace").replace("\x00", "\ufffd") if examined.raw else None,
-        at=intake.now,
-    )  # fmt: skip
+    keep_invalid(intake, examined, reason)
     return Outcome(
         examined.index, examined.id, examined.version, "rejected", success=False, message=reason
     )

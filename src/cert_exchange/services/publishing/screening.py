@@ -1,0 +1,107 @@
+"""What is asked of an object when it comes in: whether anything of it is listed, or a host of our own people.
+
+1. The file of the way in that is in force is read once a process; where it cannot be read, everything is held.
+2. A partner is answered as if nothing had been found: what it is told must not say what we look for.
+3. Our desk is told what was found. What the file refuses is refused to our desk, and kept aside of a partner's.
+4. What a person let in once comes in again as a new version, as long as nothing else is found in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from cert_exchange.errors import PolicyInvalid
+from cert_exchange.policy.screening import (
+    FILE_NAME,
+    Screen,
+    UnreadableScreen,
+    parse_screen,
+)
+from cert_exchange.services.publishing.admitting import Ruling, Step
+from cert_exchange.services.publishing.knowing import Intake
+from cert_exchange.stix.objects import StixObject
+from cert_exchange.store import screening as rows
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.releases import Sharing
+from cert_exchange.store.screening import Caught, State
+from cert_exchange.store.tables import OWN
+
+_log = structlog.get_logger(__name__)
+
+_read: Final[dict[bytes, Screen]] = {}
+_KEPT: Final = 4
+_UNREADABLE: Final = UnreadableScreen()
+_KNOWN: Final = (Step.JOIN, Step.REPOST, Step.PROMOTE)
+"""a version that is stored already comes in, perhaps once more"""
+_ENTERING: Final = (Step.STORE, Step.COPY, Step.PROPOSE, Step.TAKE_OVER, *_KNOWN)
+
+
+def screen_for(
+    tx: Transaction, sharing: Sharing, collection: int | None
+) -> Screen | UnreadableScreen | None:
+    """What is asked of objects that come into a collection now; None: nothing is.
+
+    `collection` None is what `init` seeds, which nobody sends.
+    """
+    if sharing.screen is None or collection is None:
+        return None
+    found = _in_force(tx, sharing.screen)
+    uuid, alias = sharing.collections[collection]
+    return found if found.covers([uuid] if alias is None else [uuid, alias]) else None
+
+
+def screened(intake: Intake, ident: int, item: StixObject, ruling: Ruling) -> Ruling:
+    """The ruling on an object, after it was looked for what is listed; `intake.found` says what was found."""
+    intake.found = None
+    if intake.screen is None or ruling.step not in _ENTERING:
+        return ruling
+    finding = intake.screen.find(item.content)
+    if finding is None:
+        return ruling
+    origin = intake.sender.origin
+    if ident not in intake.fresh:
+        if finding.said in rows.let_in_before(intake.tx, ident, origin):
+            return ruling
+        if ruling.step in _KNOWN and ruling.about is not None and rows.why(intake.tx, ruling.about):
+            return ruling  # it waits already, or a person has answered
+    if origin != OWN:
+        intake.found = finding
+        return ruling
+    if finding.action == "refuse":
+        return Ruling(Step.REFUSE, success=False, message=f"refused at the way in: {finding.said}")
+    intake.found = finding
+    return replace(ruling, message=f"held at the way in: {finding.said}")
+
+
+def catch(intake: Intake, number: int) -> None:
+    """Write down that the version is held, if anything was found in the object that is ruled on."""
+    if intake.found is not None:
+        state = State.REFUSED if intake.found.action == "refuse" else State.HELD
+        what = ", ".join(intake.found.what)
+        intake.caught[number] = Caught(number, what, intake.found.said, state)
+
+
+def _in_force(tx: Transaction, digest: bytes) -> Screen | UnreadableScreen:
+    found = _read.get(digest)
+    if found is not None:
+        return found
+    version = rows.in_force(tx)
+    if version is None or version.digest != digest or version.companions is None:
+        _log.error("screen-unreadable", digest=digest.hex())
+        return _UNREADABLE
+    try:
+        found = parse_screen(version.text, file=FILE_NAME, companions=version.companions)
+    except PolicyInvalid as error:
+        # It was valid when it was applied: another release's, or a row that somebody changed.
+        _log.error("screen-unreadable", problems=len(error.problems))
+        return _UNREADABLE
+    if found.digest != digest:
+        _log.error("screen-unreadable", digest=digest.hex())
+        return _UNREADABLE
+    for oldest in list(_read)[: len(_read) - _KEPT + 1]:
+        _read.pop(oldest, None)
+    _read[digest] = found
+    return found
