@@ -11,98 +11,37 @@
 6. What is held from a partner stays that partner's when our desk publishes the same version.
 7. Ownership compares ids, never names (CASES O08). An identity that a partner speaks for, or ours, is brought by nobody
    else, whoever its created_by_ref says made it; that a third party is our partner is told to nobody.
-8. An id that stands for an original of ours in somebody's view is brought by nobody, our own desk included (DECISIONS
+8. Nothing comes after a revocation: a later version of what an accepted one revoked is refused, from a partner kept as a
+   proposal. What is older may still arrive late.
+9. An id that stands for an original of ours in somebody's view is brought by nobody, our own desk included (DECISIONS
    14). Who sees it is told what it is told of any object of ours; who does not, what it is told of an id that nobody knows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Final
 
 from cert_exchange.policy.agreements import Breach
+from cert_exchange.services.publishing.rulings import Identities, Known, Ruling, Sender, Step
 from cert_exchange.stix.objects import StixObject
 from cert_exchange.store.tables import OWN
 
+__all__ = [
+    "Identities",
+    "Known",
+    "Ruling",
+    "Sender",
+    "Step",
+    "may_bring",
+    "may_bring_identity",
+    "not_agreed",
+    "owner_of",
+    "rule_on",
+]
+
 IDENTITY: Final = "identity"
-
-
-class Step(StrEnum):
-    """What is done with one object."""
-
-    STORE = "store"  # a version that counts
-    COPY = "copy"  # another origin brought the same version already
-    PROPOSE = "propose"  # kept, never released
-    PROMOTE = "promote"  # a proposal of the same sender that may count now
-    JOIN = "join"  # stored, not yet in this collection
-    REPOST = "repost"  # stored, was taken back by the same side
-    NOTHING = "nothing"  # an exact duplicate
-    TAKE_OVER = (
-        "take over"  # the creator's content against a relay's: ours goes, the conflict is shown
-    )
-    CONFLICT = "conflict"  # other content under a known id and version
-    REFUSE = "refuse"  # our desk may not, or the agreement with the sender does not let it
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """What is done, what its sender is told (`success` and `message`), and which stored version it is about."""
-
-    step: Step
-    success: bool
-    message: str = ""
-    about: int | None = None
-    """objects.id of the known version"""
-    aside: bool = False
-    """told as taken, kept as a proposal: it stands in the collection as far as its sender can tell"""
-    clash: bool = False
-    """kept as a proposal because other content stands under its id and version, which we must see"""
-    barred: bool = False
-    """it joins the collection as taken back by our desk: stored, not released"""
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who sends: our desk (`origin` OWN) or a partner with what it may speak for and relay."""
-
-    origin: int
-    name: str
-    speaks_for: frozenset[str]
-    relays: frozenset[str]
-    relays_any: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """One version that we hold of the id in question."""
-
-    id: int
-    version: str
-    version_key: str
-    origin: int
-    sameness: bytes
-    accepted: bool
-    owner: str | None
-    """the creator's STIX id; an identity without creator is its own"""
-    collections: Mapping[int, int | None]
-    """collection -> who took it back, None where it is in force"""
-    derived: bool = False
-    """it stands for an original of ours in an audience's view"""
-
-    @property
-    def in_use(self) -> bool:
-        """Whether it stands in some collection, or in none at all (seeded)."""
-        return not self.collections or None in self.collections.values()
-
-
-@dataclass(frozen=True, slots=True)
-class Identities:
-    """Our own identity, and which partner speaks for which."""
-
-    own: str
-    spoken_by: Mapping[str, int]
 
 
 def owner_of(item: StixObject) -> str | None:
@@ -240,6 +179,8 @@ def _ruled(
         return Ruling(Step.CONFLICT, success=False, about=mine.id, message=_CONFLICT)
     if others:
         return _other_content(others[0], owner, mine, sender, identities)
+    if any(one.revoked and one.version_key < version_key for one in accepted):
+        return _after_revocation(mine, sender)
     if mine is not None:  # a proposal of the same sender under this key
         return Ruling(Step.PROMOTE, success=True, about=mine.id)
     return Ruling(Step.STORE, success=True)
@@ -326,6 +267,20 @@ def _other_owner(first: Known, mine: Known | None, sender: Sender) -> Ruling:
     return Ruling(
         Step.PROPOSE if mine is None else Step.NOTHING, success=False, about=first.id,
         message="kept as a proposal: this id belongs to another creator",
+    )  # fmt: skip
+
+
+def _after_revocation(mine: Known | None, sender: Sender) -> Ruling:
+    if sender.origin == OWN:
+        return Ruling(
+            Step.REFUSE, success=False,
+            message="a version before this one revoked the object, which is final (STIX 2.1, 3.6); "
+            "publish an object with an id of its own",
+        )  # fmt: skip
+    return Ruling(
+        Step.PROPOSE if mine is None else Step.NOTHING, success=False,
+        message="kept as a proposal: a version before this one revoked the object, which is final (STIX 2.1, 3.6); "
+        "send an object with an id of its own",
     )  # fmt: skip
 
 

@@ -1,0 +1,87 @@
+"""Rulings as values: what is done with an object that somebody brings, and what was known when it was ruled on.
+
+`admitting` holds the rules, `knowing` reads what is known, `taking_in` carries a ruling out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Step(StrEnum):
+    """What is done with one object."""
+
+    STORE = "store"  # a version that counts
+    COPY = "copy"  # another origin brought the same version already
+    PROPOSE = "propose"  # kept, never released
+    PROMOTE = "promote"  # a proposal of the same sender that may count now
+    JOIN = "join"  # stored, not yet in this collection
+    REPOST = "repost"  # stored, was taken back by the same side
+    NOTHING = "nothing"  # an exact duplicate
+    TAKE_OVER = (
+        "take over"  # the creator's content against a relay's: ours goes, the conflict is shown
+    )
+    CONFLICT = "conflict"  # other content under a known id and version
+    REFUSE = "refuse"  # our desk may not, or the agreement with the sender does not let it
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What is done, what its sender is told (`success` and `message`), and which stored version it is about."""
+
+    step: Step
+    success: bool
+    message: str = ""
+    about: int | None = None
+    """objects.id of the known version"""
+    aside: bool = False
+    """told as taken, kept as a proposal: it stands in the collection as far as its sender can tell"""
+    clash: bool = False
+    """kept as a proposal because other content stands under its id and version, which we must see"""
+    barred: bool = False
+    """it joins the collection as taken back by our desk: stored, not released"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends: our desk (`origin` OWN) or a partner with what it may speak for and relay."""
+
+    origin: int
+    name: str
+    speaks_for: frozenset[str]
+    relays: frozenset[str]
+    relays_any: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One version that we hold of the id in question."""
+
+    id: int
+    version: str
+    version_key: str
+    origin: int
+    sameness: bytes
+    accepted: bool
+    owner: str | None
+    """the creator's STIX id; an identity without creator is its own"""
+    collections: Mapping[int, int | None]
+    """collection -> who took it back, None where it is in force"""
+    derived: bool = False
+    """it stands for an original of ours in an audience's view"""
+    revoked: bool = False
+
+    @property
+    def in_use(self) -> bool:
+        """Whether it stands in some collection, or in none at all (seeded)."""
+        return not self.collections or None in self.collections.values()
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Our own identity, and which partner speaks for which."""
+
+    own: str
+    spoken_by: Mapping[str, int]
