@@ -7,7 +7,7 @@
 4. A revocation only takes back, and is never held here.
 5. Nothing raises for odd content: what fails while it is read is found.
 
-The format for people: docs/policy.md, "The way in".
+The format for people: docs/intake.md.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictStr
+from pydantic import BaseModel, ConfigDict, PlainValidator, StrictStr
 
 from cert_exchange.policy.companions import (
     NO_COMPANIONS,
@@ -34,7 +34,7 @@ from cert_exchange.policy.mentions import mentioned_in
 from cert_exchange.policy.reading import Document, fill_form, nearest, read_document, shown
 from cert_exchange.policy.spellings import refuse
 from cert_exchange.policy.surroundings import read_surroundings
-from cert_exchange.policy.territories import PROTECTED, Territories
+from cert_exchange.policy.territories import OWN, PROTECTED, Territories
 
 INTAKE: Final = "intake"
 """Stands in a rule's place where something is held at the way in; no rule of a policy has this name."""
@@ -42,7 +42,8 @@ FILE_NAME: Final = "intake.yaml"
 """The one file of a policy folder that is no policy."""
 
 Action = Literal["hold", "refuse", "pass"]
-Kind = Literal["own", "protected"]
+KINDS: Final = (OWN, PROTECTED)
+"""Kinds of territories that can be asked for here."""
 
 ADVICE: Final[Mapping[str, str]] = {
     "description": "write a text",
@@ -143,13 +144,32 @@ class UnreadableScreen:
         return Finding("hold", ("unread",), _HELD_ANYWAY)
 
 
-def _actions(value: Any) -> Any:
-    if isinstance(value, dict) and not value:
-        refuse("an empty mapping says nothing; leave the key out")
-    return value
+def _action(value: Any) -> Action:
+    if value not in ("hold", "refuse", "pass"):
+        refuse(f"{shown(value)} is no answer; write hold, refuse or pass")
+    answer: Action = value
+    return answer
 
 
-_Kinds = Annotated[dict[Kind, Action], BeforeValidator(_actions)]
+def _actions(value: Any) -> dict[str, Action]:
+    if not isinstance(value, dict) or not value:
+        refuse(f"{shown(value)} says nothing; write a mapping such as {{protected: hold}}")
+    return {str(name): _action(action) for name, action in value.items()}
+
+
+def _listed(value: Any) -> Action | dict[str, Action]:
+    return _actions(value) if isinstance(value, dict) else _action(value)
+
+
+def _kinds(value: Any) -> dict[str, Action]:
+    found = _actions(value)
+    for kind in found:
+        if kind not in KINDS:
+            refuse(f"{shown(kind)} cannot be asked for here; write {' or '.join(KINDS)}")
+    return found
+
+
+_Kinds = Annotated[dict[str, Action], PlainValidator(_kinds)]
 
 
 class ScreenForm(BaseModel):
@@ -161,7 +181,7 @@ class ScreenForm(BaseModel):
     territories: FileNames = ()
     lists: FileNames = ()
     collections: Plains | None = None
-    listed: Annotated[Action | dict[str, Action], BeforeValidator(_actions)] = "hold"
+    listed: Annotated[Action | dict[str, Action], PlainValidator(_listed)] = "hold"
     concerns: _Kinds | None = None
     mentions: _Kinds | None = None
     unread: Literal["hold", "pass"] = "hold"
@@ -180,7 +200,7 @@ def parse_screen(text: str, *, file: str, companions: Companions = NO_COMPANIONS
         _check(document, form, names, kinds)
     if document.problems:
         raise document.refuse()
-    concerns: Mapping[Kind, Action] = form.concerns or {}
+    concerns: Mapping[str, Action] = form.concerns or {}
     if form.concerns is None and PROTECTED in kinds:
         concerns = {PROTECTED: "hold"}
     listed = form.listed
@@ -191,8 +211,8 @@ def parse_screen(text: str, *, file: str, companions: Companions = NO_COMPANIONS
         listed={
             name: listed.get(name, "hold") if isinstance(listed, dict) else listed for name in names
         },
-        concerns={str(kind): action for kind, action in concerns.items()},
-        mentions={str(kind): action for kind, action in (form.mentions or {}).items()},
+        concerns=dict(concerns),
+        mentions=dict(form.mentions or {}),
         unread=form.unread,
         territories=found.territories,
         lists=found.lists,
