@@ -24,7 +24,7 @@ import structlog
 
 from cert_exchange import errors, logs
 from cert_exchange.node import Node, open_node
-from cert_exchange.services import ledger, syncing
+from cert_exchange.services import consenting, ledger, retention, syncing
 from cert_exchange.services.holding import release_due
 from cert_exchange.services.policies import continue_gains, remind
 from cert_exchange.services.publishing import forget_submissions
@@ -73,12 +73,14 @@ class Worker:
         """Do once what is due."""
         self._step("channels", self._start_channels)
         self._step("holds", lambda: release_due(self._node))
+        self._step("consents", lambda: consenting.end_due(self._node))
         self._step("gains", lambda: continue_gains(self._node, parts=GAIN_PARTS_A_TICK))
         if number % _LEDGER_TICKS == 0:
             self._step("fetches", lambda: ledger.note_fetches(self._node))
             self._step("seal", lambda: ledger.seal(self._node))
         if number % _TIDY_TICKS == 0:
             self._step("submissions", lambda: forget_submissions(self._node))
+            self._step("retention", lambda: retention.end_passed(self._node))
         if number % _DAILY_TICKS == 0:
             self._step("agreements", lambda: remind(self._node))
 

@@ -30,6 +30,7 @@ from cert_exchange.cli import (
     reading,
     recall,
     running,
+    terms,
 )
 from cert_exchange.errors import CertExchangeError
 
@@ -68,6 +69,7 @@ publishing.register(app)
 app.add_typer(holds.app, name="hold")
 app.add_typer(intake.app, name="intake")
 recall.register(app)
+terms.register(app)
 reading.register(app)
 app.add_typer(collections.app, name="collection")
 app.add_typer(partners.app, name="partner")

@@ -81,6 +81,13 @@ def add(
     relays: Relays = None,
     relays_any: RelaysAny = False,
     contact: Annotated[str | None, typer.Option("--contact", help="How people reach it.")] = None,
+    country: Annotated[
+        str | None,
+        typer.Option(
+            "--country",
+            help="Its country in two letters, such as EE; without it, it gets nothing that is only for countries.",
+        ),
+    ] = None,
     requests_per_minute: Annotated[
         int | None,
         typer.Option(
@@ -110,6 +117,7 @@ def add(
             contact=contact,
             requests_per_minute=requests_per_minute,
             empty_objects_list=empty_objects_list,
+            country=country,
             by=operator(),
         )
     printing.verdict(f"{name} added; next: `cert-exchange partner issue {name}`")
@@ -142,6 +150,23 @@ def amend(
     printing.verdict(f"{name} amended")
 
 
+@app.command()
+def locate(
+    name: Name,
+    country: Annotated[
+        str, typer.Argument(metavar="COUNTRY", help="Two letters, such as EE; none if not known.")
+    ],
+    *,
+    home: Home = None,
+) -> None:
+    """Say in which country a partner is, for terms that name countries. What it may no longer see goes at once."""
+    from cert_exchange.services import terms
+
+    with opened(home) as node:
+        lines = terms.locate(node, name, country, by=operator())
+    printing.verdict(f"{name} located; {printing.count(lines, 'line')} written")
+
+
 @app.command("list")
 def list_(*, as_json: AsJson = False, home: Home = None) -> None:
     """List partners, their identities and credentials."""
@@ -153,12 +178,13 @@ def list_(*, as_json: AsJson = False, home: Home = None) -> None:
         printing.document([_document(row) for row in found])
         return
     printing.table(
-        ["name", "title", "state", "speaks for", "relays", "credentials in force"],
+        ["name", "title", "state", "country", "speaks for", "relays", "credentials in force"],
         [
             (
                 row.partner.name,
                 row.partner.title,
                 _state(row),
+                row.partner.country or "",
                 ", ".join(row.speaks_for),
                 "any" if row.partner.relays_any else ", ".join(row.relays),
                 ", ".join(
@@ -260,6 +286,7 @@ def _document(row: Listed) -> dict[str, Any]:
         "name": partner.name,
         "title": partner.title,
         "contact": partner.contact,
+        "country": partner.country,
         "added_at": printing.instant(partner.added_at),
         "suspended_at": printing.instant(partner.suspended_at) or None,
         "governed": row.audience is not None,

@@ -14,6 +14,7 @@ from cert_exchange.cli import printing
 from cert_exchange.cli.exits import ExitCode
 from cert_exchange.cli.files import read_packed
 from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator
+from cert_exchange.cli.terms import Embargo, Exercise, NotTo, OnlyTo, Onward, Purpose
 from cert_exchange.errors import ConfigurationInvalid, InputRefused
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from cert_exchange.services.holdings import Story
     from cert_exchange.services.publishing import Outcome, PublishPreview
     from cert_exchange.services.releasing import Withdrawal
+    from cert_exchange.services.terms import SharingTerms
 
 
 _GOOD: Final = ("accepted", "duplicate")
@@ -56,24 +58,42 @@ def publish(
     quiet: Annotated[
         bool, typer.Option("--quiet", help="List only what was not accepted.")
     ] = False,
+    only_to: OnlyTo = None,
+    not_to: NotTo = None,
+    embargo: Embargo = None,
+    purpose: Purpose = None,
+    onward: Onward = None,
+    test: Exercise = False,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
     """Publish STIX objects, and say of each what became of it.
 
     Each is accepted, a duplicate, or refused with its reason. All files are read and understood before anything is stored. Who gets to see the objects is what your policies
-    say. Exit code 1 when an object was not accepted; the others are published all the same.
+    say, and what is given here stands beside the objects and binds them besides (`terms`). Exit code 1 when an object was
+    not accepted; the others are published all the same.
     """
+    from cert_exchange.services import terms
+
     with opened(home) as node:
+        said = terms.read_terms(
+            node,
+            only_to=only_to or (),
+            not_to=not_to or (),
+            embargo=embargo,
+            purpose=purpose,
+            onward=onward,
+            test=test,
+        )
         where = collection or _only_collection(node)
         bodies = {
             str(file): read_packed(file, limit=node.publish_limits.body_bytes) for file in files
         }
         _understand_all(node, bodies)
         if dry_run:
-            refused = _preview(node, bodies, where, quiet=quiet, as_json=as_json)
+            refused = _preview(node, bodies, where, said, quiet=quiet, as_json=as_json)
         else:
-            refused = _publish(node, bodies, where, quiet=quiet, as_json=as_json)
+            refused = _publish(node, bodies, where, said, quiet=quiet, as_json=as_json)
     if refused:
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -170,7 +190,13 @@ def _print_withdrawal(done: Withdrawal, *, as_json: bool) -> None:
 
 
 def _publish(
-    node: Node, bodies: dict[str, bytes], collection: str, *, quiet: bool, as_json: bool
+    node: Node,
+    bodies: dict[str, bytes],
+    collection: str,
+    terms: SharingTerms | None,
+    *,
+    quiet: bool,
+    as_json: bool,
 ) -> int:
     from cert_exchange.services import publishing
 
@@ -179,7 +205,7 @@ def _publish(
     for name, body in bodies.items():
         with printing.progress(f"publishing {name}") as progress:
             done = publishing.publish(
-                node, body, collection=collection, by=operator(), progress=progress
+                node, body, collection=collection, by=operator(), terms=terms, progress=progress
             )
         outcomes.extend(done.outcomes)
         gained.update((line.audience, str(line.kind), line.rule) for line in done.lines)
@@ -195,12 +221,18 @@ def _publish(
 
 
 def _preview(
-    node: Node, bodies: dict[str, bytes], collection: str, *, quiet: bool, as_json: bool
+    node: Node,
+    bodies: dict[str, bytes],
+    collection: str,
+    terms: SharingTerms | None,
+    *,
+    quiet: bool,
+    as_json: bool,
 ) -> int:
     from cert_exchange.services import publishing
 
     preview = publishing.preview_publish(
-        node, *bodies.values(), collection=collection, by=operator()
+        node, *bodies.values(), collection=collection, by=operator(), terms=terms
     )
     outcomes = list(preview.outcomes)
     answers = Counter((s.audience, s.answer, s.rule) for s in preview.sighted)

@@ -22,6 +22,7 @@ from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.orders import in_one_line
 from cert_exchange.store import held, objects
 from cert_exchange.store import holds as rows
+from cert_exchange.store import terms as term_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.held import HeldCount, HeldDay, HeldObject, Wanted
 from cert_exchange.store.holds import Outcome, Standing
@@ -45,6 +46,8 @@ DUE_PART: Final = 500
 RELEASE_PART: Final = 1_000
 SHOWN: Final = 10_000
 _CLOCK: Final = "clock"
+EMBARGO: Final = term_rows.HOLD
+"""Stands in place of a rule where an embargo holds: no person lets that go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,8 @@ def release_due(node: Node, *, limit: int = DUE_PART) -> int:
                 if outcome is not None:
                     rows.end(tx, [one], outcome, at=now, by=_CLOCK)
                     expired.append(f"{one.object}/{one.audience}/{one.rule}/{outcome}")
+            embargoes = [one.object for one in passed if one.rule == EMBARGO]
+            term_rows.forget_embargoes(tx, embargoes)  # those that stand longer are written anew
             releasing.reconsider(sorted({one.ident for one in passed}))
 
         in_one_line(tx, node, "holds-passed", _CLOCK, order, expired=expired)
@@ -180,6 +185,12 @@ def _release(
             )
             if not standing:
                 raise NotFound("no hold stands on these objects; see `hold list`")
+            standing = [one for one in standing if one.rule != EMBARGO]
+            if not standing:
+                raise InputRefused(
+                    "An embargo holds these, and ends at its time; `terms set` changes what our desk said of it,"
+                    " and `consent give` records what the originator allows."
+                )
             ended, again = [], 0
             for one in standing:
                 needed = max(one.approvals, _terms(releasing, one).approvals)

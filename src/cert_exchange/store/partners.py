@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, insert, select, text, update
 
@@ -30,6 +30,7 @@ class PartnerRow:
     empty_objects_list: bool
     requests_per_minute: int
     added_at: int
+    country: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ _COLUMNS = (
     partners.c.empty_objects_list,
     partners.c.requests_per_minute,
     partners.c.added_at,
+    partners.c.country,
 )
 
 _RELAYS_ANY: Final = Kept(
@@ -70,6 +72,10 @@ _SPOKEN: Final = Kept(
 )
 
 
+def _partner(row: Sequence[Any]) -> PartnerRow:
+    return PartnerRow(*row)
+
+
 def insert_partner(
     tx: Transaction,
     *,
@@ -79,6 +85,7 @@ def insert_partner(
     relays_any: bool,
     empty_objects_list: bool,
     requests_per_minute: int,
+    country: str | None,
     at: int,
 ) -> int:
     """A new partner; returns its id. The caller made sure that the name is free."""
@@ -93,6 +100,7 @@ def insert_partner(
             empty_objects_list=empty_objects_list,
             requests_per_minute=requests_per_minute,
             added_at=at,
+            country=country,
         )
     )
     return number
@@ -126,17 +134,22 @@ def set_relays_any(tx: Transaction, partner: int, *, relays_any: bool) -> None:
 def find_partner(tx: Transaction, name: str) -> PartnerRow | None:
     """The partner of this name."""
     row = tx.execute(select(*_COLUMNS).where(partners.c.name == name)).one_or_none()
-    return None if row is None else PartnerRow(*row)
+    return None if row is None else _partner(row)
 
 
 def every_partner(tx: Transaction) -> list[PartnerRow]:
     """All partners, by name."""
-    return [PartnerRow(*row) for row in tx.execute(select(*_COLUMNS).order_by(partners.c.name))]
+    return [_partner(row) for row in tx.execute(select(*_COLUMNS).order_by(partners.c.name))]
 
 
 def set_suspended(tx: Transaction, partner: int, at: int | None) -> None:
     """Suspend (an instant) or resume (None)."""
     tx.execute(update(partners).where(partners.c.id == partner).values(suspended_at=at))
+
+
+def set_country(tx: Transaction, partner: int, country: str | None) -> None:
+    """Two capital letters, or None for not known."""
+    tx.execute(update(partners).where(partners.c.id == partner).values(country=country))
 
 
 def authority(tx: Transaction, partner: int) -> Authority:

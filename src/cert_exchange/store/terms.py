@@ -24,6 +24,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    union,
     union_all,
 )
 
@@ -214,6 +215,14 @@ def listing(tx: Transaction, *, limit: int) -> list[Row]:
         .limit(limit)
     )
     return [Row(*row) for row in rows]
+
+
+def idents_about(tx: Transaction) -> set[int]:
+    """The ids that our desk's terms or consents are about."""
+    about = union(
+        select(terms.c.ident), select(consents.c.ident).where(consents.c.ident.is_not(None))
+    )
+    return {row[0] for row in tx.execute(about)}
 
 
 def forget_embargoes(tx: Transaction, object_ids: Collection[int]) -> None:

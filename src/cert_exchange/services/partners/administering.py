@@ -19,6 +19,7 @@ from cert_exchange.errors import ConfigurationInvalid, NotFound
 from cert_exchange.messages.evidence import Fact, Line
 from cert_exchange.node import Node
 from cert_exchange.policy.rules import RESERVED_ORIGINS
+from cert_exchange.policy.sharing_terms import country_code
 from cert_exchange.services.ledger import record
 from cert_exchange.services.partners.recognising import digest_of
 from cert_exchange.store import credentials as credential_rows
@@ -82,9 +83,10 @@ def add(
     contact: str | None = None,
     empty_objects_list: bool = False,
     requests_per_minute: int | None = None,
+    country: str | None = None,
     by: str = "administrator",
 ) -> int:
-    """Add a partner; returns its id. Raises ConfigurationInvalid with what to change."""
+    """Add a partner; returns its id. `country` in two letters. Raises ConfigurationInvalid with what to change."""
     _check_name(name)
     _check_identities(node, speaks_for, relays)
     if not title.strip():
@@ -94,6 +96,7 @@ def add(
         raise ConfigurationInvalid(
             f"requests_per_minute is {per_minute}; give a whole number from 1."
         )
+    where = None if country is None else country_of(country)
     now = node.now()
 
     def work(tx: Transaction) -> int:
@@ -109,6 +112,7 @@ def add(
             relays_any=relays_any,
             empty_objects_list=empty_objects_list,
             requests_per_minute=per_minute,
+            country=where,
             at=now,
         )
         rows.replace_identities(tx, number, speaks_for=speaks_for, relays=relays)
@@ -117,6 +121,8 @@ def add(
             "speaks_for": sorted(speaks_for),
             "relays": ["any"] if relays_any else sorted(relays),
         }
+        if where is not None:
+            facts["country"] = where
         record(tx, Line("partner.add", now, by, facts=facts))
         return number
 
@@ -242,6 +248,16 @@ def listing(node: Node) -> list[Listed]:
             )
             for partner in rows.every_partner(tx)
         ]
+
+
+def country_of(text: str) -> str:
+    """A country's two letters, in capitals. Raises ConfigurationInvalid."""
+    found = country_code(text)
+    if found is None:
+        raise ConfigurationInvalid(
+            f"{text!r} is no country; write its two letters (ISO 3166), such as EE."
+        )
+    return found
 
 
 def _existing(tx: Transaction, name: str) -> PartnerRow:

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from uuid import uuid4
 
 from cert_exchange.errors import PolicyInvalid, PolicyWidens, Problem
 from cert_exchange.node import Node
+from cert_exchange.policy.binding import Promise
 from cert_exchange.policy.companions import Companions, digest_of
 from cert_exchange.policy.document import (
     Policy,
@@ -28,12 +29,14 @@ from cert_exchange.policy.document import (
     problems_of_names,
     warnings_of_policy,
 )
+from cert_exchange.services import retention
 from cert_exchange.services.policies.agreeing import warnings_of_agreements
 from cert_exchange.services.policies.companions import read_companions
 from cert_exchange.services.policies.expecting import try_policy
 from cert_exchange.services.policies.previewing import previews
 from cert_exchange.services.policies.staging import stage, unsettled
 from cert_exchange.services.releasing import Releasing
+from cert_exchange.services.releasing.bindings import promises_of
 from cert_exchange.services.releasing.orders import in_one_line
 from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import policies as policy_rows
@@ -133,7 +136,7 @@ def weigh(
             return
     wanted = [(checked.policy, checked.companions)]
     (found,) = previews(node, wanted, samples=0, processes=processes, progress=progress)
-    gained = found.gained
+    gained = found.widens
     if gained <= most or (confirmed is not None and 10 * abs(gained - confirmed) <= confirmed):
         return
     told = f"policy {checked.policy.name} would newly show {gained:,} objects"
@@ -198,11 +201,13 @@ def apply(
         weigh(node, checked, most=widening, confirmed=confirmed, progress=progress)
     run = str(uuid4())
     seen = stage(node, policy, run, progress)
-    version, lost = node.database.transact(
+    version, lost, otherwise = node.database.transact(
         lambda tx: _switch(tx, node, checked, run, seen, author=author, reason=reason)
     )
     # Commit: from here on nothing lost is served. What follows only adds, and can be repeated.
     gained = continue_gains(node, progress=progress)
+    for partner in otherwise:
+        gained += retention.look_again(node, partner, kind="policy-gains", by=author)
     return Applied(policy.name, version, changed=True, lost=lost, gained=gained)
 
 
@@ -215,10 +220,12 @@ def _switch(
     *,
     author: str,
     reason: str,
-) -> tuple[int, int]:
+) -> tuple[int, int, list[int]]:
     policy = checked.policy
+    otherwise: list[int] = []
 
     def work(releasing: Releasing) -> int:
+        agreed = promises_of(releasing.plans)
         version = policy_rows.replace(
             tx,
             name=policy.name,
@@ -244,6 +251,9 @@ def _switch(
         for part in parts(sorted(idents)):
             releasing.reconsider(part, audiences=audiences)
         policy_rows.forget_run(tx, run)
+        for partner in _agreed_otherwise(agreed, promises_of(releasing.plans), releasing):
+            retention.look_again_at_once(releasing, partner)
+            otherwise.append(partner)
         return version
 
     version, releasing = in_one_line(
@@ -252,7 +262,18 @@ def _switch(
         companions=(digest_of(checked.companions) or b"").hex(),
     )  # fmt: skip
     lost = sum(line.kind == LineKind.WITHDRAWAL for line in releasing.lines)
-    return version, lost
+    return version, lost, otherwise
+
+
+def _agreed_otherwise(
+    before: Mapping[str, Promise], after: Mapping[str, Promise], releasing: Releasing
+) -> list[int]:
+    """The partners about whose objects something else is agreed now: that binds in every audience."""
+    return [
+        number
+        for number, name in releasing.pool.names.items()
+        if before.get(name) != after.get(name)
+    ]
 
 
 def continue_gains(

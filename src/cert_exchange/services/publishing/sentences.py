@@ -17,6 +17,7 @@ import orjson
 from cert_exchange.errors import ConfigurationInvalid
 from cert_exchange.node import Node
 from cert_exchange.policy.decide import Allow, Deny, Hold, Redact
+from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services.publishing.taking_in import Outcome, take_in_watched
 from cert_exchange.services.releasing import Line, Releasing
 from cert_exchange.stix.canonical import Limits
@@ -84,10 +85,12 @@ def publish(
     *,
     collection: str,
     by: str,
+    terms: SharingTerms | None = None,
     progress: Progress | None = None,
 ) -> PublishReport:
     """Publish a bundle, an envelope, a list or one object into a collection (alias or UUID).
 
+    `terms` bind all of it from the first instant, besides what was said of any of it before (`services.terms`).
     Raises NotJson, EnvelopeInvalid, ConfigurationInvalid for an unknown collection, StoreError, ClockDoubtful.
     """
     batch = examine(body, limits=_desk_limits(node))
@@ -100,8 +103,9 @@ def publish(
 
         def work(tx: Transaction, part: Batch = part) -> tuple[tuple[Outcome, ...], Releasing]:
             return take_in_watched(
-                tx, node, part, origin=OWN, collection=number, now=node.clock.releasing_now(), by=by
-            )
+                tx, node, part, origin=OWN, collection=number, now=node.clock.releasing_now(),
+                by=by, terms=terms,
+            )  # fmt: skip
 
         told, releasing = node.database.transact(work)
         outcomes.extend(told)
@@ -113,7 +117,11 @@ def publish(
 
 
 def preview_publish(
-    node: Node, *bodies: bytes, collection: str, by: str = "desk"
+    node: Node,
+    *bodies: bytes,
+    collection: str,
+    by: str = "desk",
+    terms: SharingTerms | None = None,
 ) -> PublishPreview:
     """What `publish` would do with these bodies one after the other: outcomes, and who would see what by which rule."""
     batches = [examine(body, limits=_desk_limits(node)) for body in bodies]
@@ -126,7 +134,7 @@ def preview_publish(
         for part in (part for batch in batches for part in _parts(batch)):
             told, releasing = take_in_watched(
                 tx, node, part, origin=OWN, collection=number,
-                now=node.clock.releasing_now(), by=by, keep_verdicts=True,
+                now=node.clock.releasing_now(), by=by, keep_verdicts=True, terms=terms,
             )  # fmt: skip
             outcomes.extend(told)
             releasings.append(releasing)

@@ -32,7 +32,7 @@ from cert_exchange.services.publishing.obeying import obey, speaks_of_withdrawal
 from cert_exchange.services.publishing.refusing import keep_aside, keep_invalid
 from cert_exchange.services.publishing.screening import catch, screen_for, screened
 from cert_exchange.services.publishing.terming import lay_beside
-from cert_exchange.services.releasing import Releasing
+from cert_exchange.services.releasing import Releasing, issuer_of
 from cert_exchange.stix.envelopes import Batch, Examined
 from cert_exchange.stix.instants import format_micros, order_key, parse_micros
 from cert_exchange.stix.markings import TLP_DEFINITIONS
@@ -100,7 +100,10 @@ def take_in_watched(
     line_id, asked = ask(tx, items)
     sender = sender_of(tx, origin, by)
     sharing = asked.sharing()
-    releasing = Releasing(tx, now, line_id, keep_verdicts, keep_lines=origin == OWN, locked=sharing)
+    releasing = Releasing(
+        tx, now, line_id, keep_verdicts, keep_lines=origin == OWN, locked=sharing,
+        issuer=issuer_of(node),
+    )  # fmt: skip
     intake = read(tx, node, releasing, sender, items, collection, now, asked)
     intake.screen = screen_for(tx, sharing, collection)
     salts = os.urandom(16 * len(items))
@@ -138,8 +141,8 @@ def take_in_watched(
                 kind="publish" if origin == OWN else "receive",
                 at=now,
                 by=sender.name,
-                stored=len(intake.commitments),
-                stored_root=commitments_root(intake.commitments),
+                stored=len(intake.commitments) + len(releasing.stored),
+                stored_root=commitments_root([*intake.commitments, *releasing.stored]),
                 released=releasing.released,
                 released_root=commitments_root(releasing.commitments),
                 ranges=releasing.ranges,
