@@ -111,16 +111,16 @@ def stands(
 ) -> Deny | None:
     """Ask ceiling, handling and agreement once more, of what redaction left; the denial, or None. Never raises.
 
-    `subject` is `whole.reread(trimmed content)`; with `whole`, what is left must be marked as that is without its
-    granular markings, so that no marking goes with the property that bore it. A derivative is never its originator's:
-    where that one must be named, it is denied.
+    `subject` is `whole.reread(trimmed content)`, to be shown as a derivative: it must be marked as `whole` is without its
+    granular markings, so that no marking goes with the property that bore it, and its originator need not be named. Without
+    `whole`: redaction took nothing away, and the object is to be shown as it is.
     """
     try:
         at = instant_for(context, withdraw=False)
         own = subject.origin == OWN_NAME or cleared(subject, context)
         return (
             unreadable(policy, subject)
-            or owed(subject)
+            or (owed(subject) if whole is not None else None)
             or barring(policy, subject, at, own=own, carried=context.carried)
             or (breaking(policy.agreed, subject) if policy.agreed is not None else None)
             or (unmarked(whole, subject) if whole is not None else None)

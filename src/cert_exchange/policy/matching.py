@@ -1,23 +1,28 @@
-"""Match keys turned into closures, once, when a policy is parsed.
+"""Rules laid out for deciding, once, when a policy is parsed.
 
 1. A rule is asked only about types and origins that it can be about: the plans are laid out by type, for own and for
    foreign objects, so that deciding costs little with many rules.
-2. A test gets the subject, the instant that time keys use (micros) and the collection; it touches nothing else.
-3. An allowing rule with a `when` that gives no answer denies, whichever other rule allows: so all of them are asked.
-4. What redact rules take away adds up; each of them permits as well, but for what it matches only in doubt.
-5. `keys_of` serves reports and `plans_of` serves deciding, both from the same tests.
+2. An allowing rule with a `when` that gives no answer denies, whichever other rule allows: so all of them are asked.
+3. What redact rules take away adds up; each of them permits as well, but for what it matches only in doubt.
 """
-# ruff: noqa: ARG001, ARG005 - every test has one signature; most look at the subject only
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cert_exchange.policy.expressions import PROPERTIES, Expression, ExpressionFailed
-from cert_exchange.policy.lists import Listed
-from cert_exchange.policy.mentions import Mentions
+from cert_exchange.policy.keys import (
+    Test,
+    all_of,
+    always,
+    never,
+    origin_test,
+    other_keys,
+    properties_of,
+    test_test,
+    type_test,
+)
 from cert_exchange.policy.rules import (
     ANY_ORIGIN,
     NEVER,
@@ -25,15 +30,12 @@ from cert_exchange.policy.rules import (
     Allow,
     Deny,
     DenyKind,
-    Match,
     Redact,
     Rule,
     Verb,
 )
 from cert_exchange.policy.subject import OWN_NAME, Subject
-from cert_exchange.policy.territories import Concerns
 
-Test = Callable[[Subject, int, str], bool]
 Denial = tuple[Test, bool, Deny]
 Holding = tuple[Test, bool, Rule]
 Allowing = tuple[Test, bool, Allow]
@@ -92,7 +94,7 @@ def plans_of(rules: Sequence[Rule]) -> Plans:
             (test, rule.withdraw, _denial(rule)) for rule, test in _carried(rules, Verb.DENY)
         ),
         carried_redactions=tuple(
-            Redacting(test, rule.withdraw, _redact(rule), _always)
+            Redacting(test, rule.withdraw, _redact(rule), always)
             for rule, test in _carried(rules, Verb.REDACT)
         ),
         redacts=any(rule.verb is Verb.REDACT for rule in rules),
@@ -102,7 +104,11 @@ def plans_of(rules: Sequence[Rule]) -> Plans:
 
 
 def redaction_of(
-    redactions: Sequence[Redacting], subject: Subject, at: int, now: int, collection: str
+    redactions: Sequence[Redacting],
+    subject: Subject,
+    at: int,
+    now: int,
+    collection: str,
 ) -> tuple[Redact | None, bool]:
     """What the rules that match take away together, and whether one of them permits the object. Micros.
 
@@ -122,33 +128,6 @@ def redaction_of(
     return found, permitted
 
 
-def keys_of(match: Match) -> tuple[tuple[str, Test], ...]:
-    """Every key of a rule by its name in the document, with its test, cheapest first."""
-    found: list[tuple[str, Test]] = [("origin", _origin_test(match.origins or {OWN_NAME}))]
-    if match.types is not None:
-        found.append(("type", _type_test(match.types)))
-    found.extend(_other_keys(match))
-    return tuple(found)
-
-
-def properties_of(match: Match) -> Iterator[str]:
-    """Name the properties whose values a rule reads, as `Subject.malformed` names them."""
-    given = {
-        "labels": match.labels,
-        "indicator_types": match.indicator_types,
-        "confidence": match.confidence,
-        "created_by_ref": match.creators,
-        "pattern_type": match.pattern_types,
-    }
-    yield from (name for name, value in given.items() if value is not None)
-    if match.age_over is not None or match.age_under is not None:
-        yield from ("modified", "created")
-    if match.valid_until is not None or match.valid_within is not None:
-        yield "valid_until"
-    if match.when is not None:
-        yield from (PROPERTIES[name] for name in match.when.names if name in PROPERTIES)
-
-
 def _plan(rules: Iterable[Rule], kind: str | None, *, own: bool) -> Plan:
     denials: list[Denial] = []
     holds: list[Holding] = []
@@ -159,14 +138,14 @@ def _plan(rules: Iterable[Rule], kind: str | None, *, own: bool) -> Plan:
         types, origins = rule.match.types, rule.match.origins or {OWN_NAME}
         if types is not None and kind not in types:
             continue
-        tests = [test for _, test in _other_keys(rule.match, rule.name)]
+        tests = [test for _, test in other_keys(rule.match, rule.name)]
         if own and not origins & {OWN_NAME, ANY_ORIGIN}:
             continue
         if not own and not origins & {PARTNERS_ORIGIN, ANY_ORIGIN}:
             if not origins - {OWN_NAME}:
                 continue
-            tests.insert(0, _origin_test(origins))
-        test = _all_of(tests)
+            tests.insert(0, origin_test(origins))
+        test = all_of(tests)
         match rule.verb:
             case Verb.DENY:
                 denials.append((test, rule.withdraw, _denial(rule)))
@@ -184,11 +163,11 @@ def _plan(rules: Iterable[Rule], kind: str | None, *, own: bool) -> Plan:
 def _permitting(rule: Rule) -> Test:
     """When a redact rule also permits what it matches: never an exercise's, unless it is about those."""
     if rule.permits is NEVER:
-        return _never
-    tests = [] if rule.match.test else [_test_test(wanted=False)]
+        return never
+    tests = [] if rule.match.test else [test_test(wanted=False)]
     if rule.permits is not None:
-        tests += [test for _, test in _other_keys(rule.permits, rule.name)]
-    return _all_of(tests)
+        tests += [test for _, test in other_keys(rule.permits, rule.name)]
+    return all_of(tests)
 
 
 def _carried(rules: Iterable[Rule], verb: Verb) -> Iterator[tuple[Rule, Test]]:
@@ -198,12 +177,12 @@ def _carried(rules: Iterable[Rule], verb: Verb) -> Iterator[tuple[Rule, Test]]:
         if rule.verb is verb:
             origins = rule.match.origins or {ANY_ORIGIN}
             tests = [
-                _origin_test(origins),
-                *(test for _, test in _other_keys(rule.match, rule.name)),
+                origin_test(origins),
+                *(test for _, test in other_keys(rule.match, rule.name)),
             ]
             if rule.match.types is not None:
-                tests.insert(0, _type_test(rule.match.types))
-            yield rule, _all_of(tests)
+                tests.insert(0, type_test(rule.match.types))
+            yield rule, all_of(tests)
 
 
 def _denial(rule: Rule) -> Deny:
@@ -213,137 +192,3 @@ def _denial(rule: Rule) -> Deny:
 def _redact(rule: Rule) -> Redact:
     assert rule.recipe is not None
     return Redact(rule.name, rule.reason, rule.recipe)
-
-
-def _always(subject: Subject, at: int, collection: str) -> bool:
-    return True
-
-
-def _never(subject: Subject, at: int, collection: str) -> bool:
-    return False
-
-
-def _all_of(tests: Sequence[Test]) -> Test:
-    if not tests:
-        return _always
-    if len(tests) == 1:
-        return tests[0]
-    if len(tests) == 2:
-        first, second = tests
-        return lambda subject, at, collection: (
-            first(subject, at, collection) and second(subject, at, collection)
-        )
-    kept = tuple(tests)
-
-    def every(subject: Subject, at: int, collection: str) -> bool:
-        for test in kept:  # noqa: SIM110 - a generator costs more than the tests
-            if not test(subject, at, collection):
-                return False
-        return True
-
-    return every
-
-
-def _type_test(types: frozenset[str]) -> Test:
-    return lambda subject, at, collection: subject.type in types
-
-
-def _origin_test(origins: Iterable[str]) -> Test:
-    own = OWN_NAME in origins or ANY_ORIGIN in origins
-    every_partner = PARTNERS_ORIGIN in origins or ANY_ORIGIN in origins
-    names = frozenset(origins)
-
-    def came_from(subject: Subject, at: int, collection: str) -> bool:
-        if subject.origin == OWN_NAME:
-            return own
-        return every_partner or subject.origin in names
-
-    return came_from
-
-
-def _other_keys(match: Match, rule: str = "") -> Iterator[tuple[str, Test]]:
-    if (collections := match.collections) is not None:
-        yield "collection", lambda subject, at, collection: collection in collections
-    if (tlp := match.tlp) is not None:
-        yield (
-            "tlp",
-            lambda subject, at, collection: subject.tlp in tlp,
-        )  # None is in no set of levels
-    if (bounds := match.confidence) is not None:
-        yield "confidence", _confidence_test(*bounds)
-    if (creators := match.creators) is not None:
-        yield "created_by_ref", lambda subject, at, collection: subject.creator in creators
-    if (patterns := match.pattern_types) is not None:
-        yield "pattern_type", lambda subject, at, collection: subject.pattern_type in patterns
-    if (labels := match.labels) is not None:
-        yield "labels", lambda subject, at, collection: not labels.isdisjoint(subject.labels)
-    if (kinds := match.indicator_types) is not None:
-        yield (
-            "indicator_types",
-            lambda subject, at, collection: not kinds.isdisjoint(subject.indicator_types),
-        )
-    if (markings := match.markings) is not None:
-        yield "marking", lambda subject, at, collection: not markings.isdisjoint(subject.markings)
-    if match.age_over is not None or match.age_under is not None:
-        yield "age", _age_test(match.age_over, match.age_under)
-    if match.valid_until is not None or match.valid_within is not None:
-        yield "valid_until", _validity_test(match.valid_until, match.valid_within)
-    for looked_up in (match.concerns, match.concerns_only, match.listed, match.mentions):
-        if looked_up is not None:
-            yield looked_up.key, _looked_up(looked_up)
-    if names := match.absent:
-        yield "absent", lambda subject, at, collection: all(map(subject.lacks, names))
-    if match.test is not None:
-        yield "test", _test_test(wanted=match.test)
-    if (when := match.when) is not None:  # the last: it costs more than all the others
-        yield "when", _when_test(when, rule)
-
-
-def _looked_up(key: Concerns | Listed | Mentions) -> Test:
-    matches = key.matches
-    return lambda subject, at, collection: matches(subject)
-
-
-def _when_test(when: Expression, rule: str) -> Test:
-    def holds(subject: Subject, at: int, collection: str) -> bool:
-        try:
-            return when.holds(subject, collection)
-        except ExpressionFailed as failed:
-            raise ExpressionFailed(failed.said, rule) from None
-
-    return holds
-
-
-def _test_test(*, wanted: bool) -> Test:
-    def marked(subject: Subject, at: int, collection: str) -> bool:
-        return (subject.binding is not None and subject.binding.test) is wanted
-
-    return marked
-
-
-def _confidence_test(least: int, most: int) -> Test:
-    def within(subject: Subject, at: int, collection: str) -> bool:
-        value = subject.confidence
-        return value is not None and least <= value <= most
-
-    return within
-
-
-def _age_test(over: int | None, under: int | None) -> Test:
-    def aged(subject: Subject, at: int, collection: str) -> bool:
-        age = at - subject.changed_at
-        return (over is None or age > over) and (under is None or age < under)
-
-    return aged
-
-
-def _validity_test(state: str | None, within: int | None) -> Test:
-    def valid(subject: Subject, at: int, collection: str) -> bool:
-        until = subject.valid_until
-        if until is None:
-            return False
-        if state == "passed":
-            return until <= at
-        return until > at and (within is None or until - at <= within)
-
-    return valid

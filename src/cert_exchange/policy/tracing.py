@@ -25,8 +25,8 @@ from cert_exchange.policy.decide import (
 )
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.expressions import ExpressionFailed
+from cert_exchange.policy.keys import keys_of
 from cert_exchange.policy.lists import Listed
-from cert_exchange.policy.matching import keys_of
 from cert_exchange.policy.mentions import Mentions
 from cert_exchange.policy.rules import HoldTerms, Match, Rule
 from cert_exchange.policy.subject import MARKINGS, OWN_NAME, Subject

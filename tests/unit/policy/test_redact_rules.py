@@ -357,6 +357,13 @@ class TestSource:
         assert said is not None
         assert "its source must be named" in said.reason
         assert stands(policy(), marked("may"), context()) is None
+        assert stands(policy(), what, context()) is None
+
+    def test_what_was_let_pass_for_nothing_is_barred(self):
+        """Its source stands in a reference, and a rule took the creator away that it does not have."""
+        what = subject(**GREEN, labels=["tlp:ex:chr"], external_references=[{"source_name": "x"}])
+        assert isinstance(decided(self.RULE, what), Redact)
+        assert stands(policy(), what, context()) is not None
 
 
 class TestWhatIsLeft:
