@@ -1,0 +1,99 @@
+"""terms, mark and consent, and terms given while publishing, as a person types them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import B_IDENTITY, Cli, bundle, indicator
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "one.json"
+    made.write_bytes(bundle(indicator(1, confidence=80)))
+    return made
+
+
+@pytest.fixture
+def one() -> str:
+    return str(indicator(1)["id"])
+
+
+def test_terms_are_given_while_publishing(
+    cli: Cli, node_with_b: Path, file: Path, one: str
+) -> None:
+    """The look before shows what they do and stores nothing; then they stand beside the object."""
+    given = ("--not-to", "cert-b", "--purpose", "incident 5", "--onward", "none")
+    looked = cli("publish", file, "--dry-run", *given)
+    assert "cert-b: 1 object denied by terms" in looked.err
+    assert cli("terms", "list", "--json").json() == []
+    assert "no audience sees anything new" in cli("publish", file, *given).err
+    (row,) = cli("terms", "list").rows()
+    assert row["id"] == one
+    assert row["what"] == "not to cert-b; purpose: incident 5; onward: none"
+    assert cli("policy", "explain", one, "cert-b").out.count("our desk's: not to cert-b") >= 1
+
+
+def test_terms_are_set_shown_and_cleared(cli: Cli, node_with_b: Path, file: Path, one: str) -> None:
+    assert cli("publish", file).code == 0
+    done = cli("terms", "set", one, "--embargo", "2 days", "--test", "--reason", "they asked")
+    assert done.code == 0
+    assert [row["line"] for row in done.rows() if row["id"] == one] == ["withdrawal"]
+    assert "embargo until" in done.err
+    assert [row["rule"] for row in cli("hold", "list").rows()] == ["terms"]
+    shown = cli("terms", "show", one, "--json").json()
+    assert shown["beside"][0]["copies"] == "every copy"
+    assert "TEST" in shown["beside"][0]["said"]
+    again = cli("terms", "set", one, "--clear", "--reason", "it is over")
+    assert "nothing is said beside it any more" in again.err
+    assert [row["line"] for row in again.rows() if row["id"] == one] == ["release"]
+    for wrong in ((), ("--clear", "--test")):
+        assert cli("terms", "set", one, *wrong, "--reason", "x").code == 1
+    assert cli("terms", "set", one, "--not-to", "cert-x", "--reason", "x").code != 0
+    assert "did you mean" in cli("terms", "set", one, "--not-to", "cert-bb", "--reason", "x").err
+
+
+def test_a_marking_of_ours(cli: Cli, node_with_b: Path, file: Path, one: str) -> None:
+    assert cli("publish", file).code == 0
+    done = cli("mark", one, "--tlp", "red", "--reason", "it names a victim")
+    assert "marked TLP:RED here" in done.err
+    assert any(row["line"] == "withdrawal" for row in done.rows())
+    assert cli("mark", one, "--tlp", "purple", "--reason", "x").code != 0
+    assert cli("mark", one, "--tlp", "none", "--reason", "settled").code == 0
+
+
+def test_consents(cli: Cli, node_with_b: Path) -> None:
+    added = cli("partner", "add", "cert-c", "--title", "CERT C", "--country", "ee")
+    assert added.code == 0
+    assert cli("partner", "add", "cert-d", "--title", "D", "--country", "Estonia").code == 1
+    given = cli(
+        "consent", "give", "cert-b", "--to", "country:EE", "--until", "30 days",
+        "--said-by", "Berta B.", "--note", "mail of Tuesday",
+    )  # fmt: skip
+    assert given.code == 0
+    assert "consent 1 stands until" in given.err
+    (row,) = cli("consent", "list").rows()
+    assert (row["partner"], row["id"], row["to"]) == (
+        "cert-b",
+        "all that came from it",
+        "country:EE",
+    )
+    assert cli("consent", "end", "1", "--reason", "they asked us to").code == 0
+    assert cli("consent", "list", "--json").json() == []
+    (ended,) = cli("consent", "list", "cert-b", "--ended", "--json").json()
+    assert ended["ended_by"]
+    assert ended["note"] == "mail of Tuesday"
+    assert cli("consent", "end", "1", "--reason", "x").code != 0
+    unknown = cli("consent", "give", "cert-x", "--to", "any", "--until", "1 day", "--said-by", "X")
+    assert unknown.code != 0
+
+
+def test_where_a_partner_is(cli: Cli, node_with_b: Path) -> None:
+    assert cli("partner", "locate", "cert-b", "ee").code == 0
+    (row,) = cli("partner", "list").rows()
+    assert row["country"] == "EE"
+    assert row["speaks for"] == B_IDENTITY
+    assert cli("partner", "locate", "cert-b", "none").code == 0
+    assert cli("partner", "list", "--json").json()[0]["country"] is None
+    assert cli("partner", "locate", "cert-x", "EE").code != 0
