@@ -71,7 +71,9 @@ _DERIVED = (
     )
 )  # fmt: skip
 _LIVE_OF: Final = Kept(_WHOLE, "views", "idents")
-_STANDING_FOR: Final = Kept(union_all(_WHOLE, _DERIVED), "views", "idents")
+# The id of a derivative stands for nothing itself: whoever sends us an object under it changes nothing in force.
+_NAMED = exists(select(literal(1)).where(derived_ids.c.ident == live.c.ident))
+_STANDING_FOR: Final = Kept(union_all(_WHOLE.where(~_NAMED), _DERIVED), "views", "idents")
 _ENDED_OF: Final = Kept(
     select(
         live.c.view, live.c.position, derivatives.c.source, derivatives.c.original,
