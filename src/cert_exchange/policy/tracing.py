@@ -8,9 +8,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from cert_exchange.policy.agreements import breaches_by
 from cert_exchange.policy.asking import holding, lifted, refusal
@@ -22,22 +22,18 @@ from cert_exchange.policy.decide import (
     cleared,
     holding_of,
     instant_for,
+    redaction_for,
 )
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.expressions import ExpressionFailed
 from cert_exchange.policy.keys import keys_of
-from cert_exchange.policy.lists import Listed
-from cert_exchange.policy.mentions import Mentions
-from cert_exchange.policy.rules import HoldTerms, Match, Rule
+from cert_exchange.policy.rules import HoldTerms, Redact, Rule
 from cert_exchange.policy.subject import MARKINGS, OWN_NAME, Subject
-from cert_exchange.policy.territories import Concerns
-from cert_exchange.stix.handling import PAP_MEANS
+from cert_exchange.policy.wording import found_at, spelled, taken_by, terms_of
+from cert_exchange.stix.handling import PAP_MEANS, Handling
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.markings import TLP_BY_ID, Tlp, tlp_of_text
 from cert_exchange.stix.references import marking_ids
-
-_SHOWN: Final = 300
-_UNITS: Final = ((86_400_000_000, "days"), (3_600_000_000, "hours"), (60_000_000, "minutes"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +49,13 @@ class Step:
 def trace(policy: Policy, subject: Subject, context: Context) -> tuple[Step, ...]:
     """Ask all questions about one object for one audience and collection. Never raises for odd content."""
     own = subject.origin == OWN_NAME
+    redact, permitted = _redacting(policy, subject, context)
     return (
         _audience(policy, context),
         _origin(subject, context, own=own),
         *_readable(policy, subject),
-        *_handling(subject, context),
-        _ceiling(policy, subject, context, own=own or cleared(subject, context)),
+        *_handling(subject, context, redact),
+        _ceiling(policy, subject, context, redact, own=own or cleared(subject, context)),
         *_terms_of_sharing(policy, subject, context),
         *_agreement(policy, subject),
         Step(
@@ -67,7 +64,25 @@ def trace(policy: Policy, subject: Subject, context: Context) -> tuple[Step, ...
             "carried along: only denials count" if context.carried else "",
             tuple(_rule(rule, subject, context) for rule in policy.rules),
         ),
+        *_redaction(redact, context, permitted=permitted),
     )
+
+
+def _redacting(policy: Policy, subject: Subject, context: Context) -> tuple[Redact | None, bool]:
+    """What redact rules take away and whether they permit it; nothing where one of them gives no answer."""
+    try:
+        return redaction_for(policy, subject, context)
+    except ExpressionFailed:
+        return None, False
+
+
+def _redaction(redact: Redact | None, context: Context, *, permitted: bool) -> Iterator[Step]:
+    """What all rules take away together, where denials and holds let it come to that."""
+    if redact is not None:
+        lets = permitted or context.carried
+        found = "" if lets else "only in doubt, so that another rule must allow the object"
+        takes = tuple(Step(one, "taken away") for one in taken_by(redact.recipe))
+        yield Step("redaction", f"by {redact.rule}", found, takes)
 
 
 def _audience(policy: Policy, context: Context) -> Step:
@@ -95,18 +110,24 @@ def _readable(policy: Policy, subject: Subject) -> Iterator[Step]:
         yield Step("values", "denied" if broken is not None else "passed", found)
 
 
-def _handling(subject: Subject, context: Context) -> Iterator[Step]:
+def _handling(subject: Subject, context: Context, redact: Redact | None) -> Iterator[Step]:
     """What markings say beyond a TLP (FIRST IEP, PAP): PAP and terms of use are shown, and deny nothing."""
     handling = subject.handling
     if handling is None:
         return
     at = context.now if context.released_at is None else context.released_at
     kept = bound(handling, at)
+    lifted_by = ""
+    if kept is not None and redact is not None:
+        left = subject.without_granular_markings if redact.recipe.above_ceiling else subject
+        after = bound(left.handling or Handling(), at, hidden=redact.recipe.source)
+        lifted_by = "" if after is not None else f"{kept.reason}; lifted by redaction"
     steps = [Step("use", "passed on", term) for term in handling.terms]
     if handling.pap is not None:
         steps.insert(0, Step(f"PAP:{handling.pap.name}", "passed on", PAP_MEANS[handling.pap]))
-    found = kept.reason if kept is not None else ""
-    yield Step("handling", "passed" if kept is None else "denied", found, tuple(steps))
+    found = lifted_by or (kept.reason if kept is not None else "")
+    passed = kept is None or lifted_by
+    yield Step("handling", "passed" if passed else "denied", found, tuple(steps))
 
 
 def _terms_of_sharing(policy: Policy, subject: Subject, context: Context) -> Iterator[Step]:
@@ -127,9 +148,16 @@ def _terms_of_sharing(policy: Policy, subject: Subject, context: Context) -> Ite
         yield Step("terms", "passed", "its originator consented" if free else "", said)
 
 
-def _ceiling(policy: Policy, subject: Subject, context: Context, *, own: bool) -> Step:
+def _ceiling(
+    policy: Policy, subject: Subject, context: Context, redact: Redact | None, *, own: bool
+) -> Step:
     ceiling = policy.ceiling
     above = above_ceiling(ceiling, subject, own=own, carried=context.carried)
+    lifted_by = ""
+    if above is not None and redact is not None and redact.recipe.above_ceiling:
+        whole = subject.without_granular_markings
+        if above_ceiling(ceiling, whole, own=own, carried=context.carried) is None:
+            lifted_by = f"{above.reason}; that is taken away by redaction"
     steps: list[Step] = []
     levels: set[Tlp] = set()
     for stix_id in dict.fromkeys([*_named(subject), *sorted(subject.markings)]):
@@ -158,8 +186,9 @@ def _ceiling(policy: Policy, subject: Subject, context: Context, *, own: bool) -
     if subject.tlp is not None and subject.tlp not in levels:
         # In an embedded object, a property or a definition: the strictest that is found anywhere counts.
         steps.append(_marking("elsewhere in the object", subject.tlp, ceiling.tlp))
-    found = above.reason if above is not None else _passing(policy, subject)
-    return Step("ceiling", "denied" if above is not None else "passed", found, tuple(steps))
+    if above is not None and not lifted_by:
+        return Step("ceiling", "denied", above.reason, tuple(steps))
+    return Step("ceiling", "passed", lifted_by or _passing(policy, subject), tuple(steps))
 
 
 def _named(subject: Subject) -> list[str]:
@@ -206,7 +235,7 @@ def _rule(rule: Rule, subject: Subject, context: Context) -> Step:
         except ExpressionFailed as failed:
             keys.append(Step(key, "fails", failed.said))
             continue
-        found = _found(key, rule.match, subject, at)
+        found = found_at(key, rule.match, subject, at)
         keys.append(Step(key, "matches" if hit else "misses", found))
     missed = [step.asked for step in keys if step.answer == "misses"]
     failed_keys = [step.found for step in keys if step.answer == "fails"]
@@ -224,96 +253,11 @@ def _rule(rule: Rule, subject: Subject, context: Context) -> Step:
         answer, found = "matches", rule.reason
     verb = f"{rule.verb} {rule.name}"
     if rule.hold is not None:
-        verb += f" ({_terms(rule.hold)})"
+        verb += f" ({terms_of(rule.hold)})"
+    if rule.recipe is not None:
+        verb += f" ({', '.join(taken_by(rule.recipe))})"
     return Step(verb, answer, found, tuple(keys))
-
-
-def _found(key: str, match: Match, subject: Subject, at: int) -> str:
-    """What the object has where a key looks; nothing where the key is shown by its answer alone."""
-    finder = _FINDERS.get(key)
-    found = finder(subject, at, match) if finder is not None else ""
-    return found if len(found) <= _SHOWN else f"{found[:_SHOWN]}..."
-
-
-def _listed(values: frozenset[str]) -> str:
-    return ", ".join(sorted(values)) if values else "it has none"
-
-
-def _worded(value: object) -> str:
-    return "it has none" if value is None else str(value)
-
-
-def _instant(value: int | None) -> str:
-    return "it has none" if value is None else format_micros(value)
-
-
-def _there(match: Match, subject: Subject) -> str:
-    there = [name for name in match.absent if not subject.lacks(name)]
-    return f"it has {', '.join(there)}" if there else "it has none of them"
-
-
-def _said(key: Concerns | Listed | Mentions | None, subject: Subject) -> str:
-    return "" if key is None else "; ".join(key.said(subject))
-
-
-_FINDERS: Final[Mapping[str, Callable[[Subject, int, Match], str]]] = {
-    "origin": lambda subject, _at, _match: subject.origin,
-    "type": lambda subject, _at, _match: subject.type,
-    "tlp": lambda subject, _at, _match: (
-        "it has none" if subject.tlp is None else spelled(subject.tlp)
-    ),
-    "confidence": lambda subject, _at, _match: _worded(subject.confidence),
-    "created_by_ref": lambda subject, _at, _match: _worded(subject.creator),
-    "pattern_type": lambda subject, _at, _match: _worded(subject.pattern_type),
-    "labels": lambda subject, _at, _match: _listed(subject.labels),
-    "indicator_types": lambda subject, _at, _match: _listed(subject.indicator_types),
-    "marking": lambda subject, _at, _match: _listed(subject.markings),
-    "age": lambda subject, at, _match: f"{lasting(at - subject.changed_at)} old",
-    "valid_until": lambda subject, _at, _match: _instant(subject.valid_until),
-    "concerns": lambda subject, _at, match: _said(match.concerns, subject),
-    "concerns_only": lambda subject, _at, match: _said(match.concerns_only, subject),
-    "listed": lambda subject, _at, match: _said(match.listed, subject),
-    "mentions": lambda subject, _at, match: _said(match.mentions, subject),
-    "absent": lambda subject, _at, match: _there(match, subject),
-    "test": lambda subject, _at, _match: (
-        "it is marked TEST"
-        if subject.binding is not None and subject.binding.test
-        else "it is not marked TEST"
-    ),
-    "when": lambda _subject, _at, match: "" if match.when is None else match.when.text,
-}
-"""What a key looks at, as text; a key that is not here is shown by its answer alone."""
 
 
 def _is_over(rule: Rule, terms: HoldTerms, subject: Subject, context: Context) -> bool:
     return holding_of(rule.name, rule.reason, terms, subject, context.now) is None
-
-
-def _terms(terms: HoldTerms) -> str:
-    if terms.duration is not None:
-        return f"for {lasting(terms.duration)} after it was {terms.after}"
-    if terms.until is not None:
-        return f"until {format_micros(terms.until)}"
-    who = "a person releases" if terms.approvals == 1 else f"{terms.approvals} persons release"
-    said = f"until {who} it"
-    if terms.owner:
-        said += f"; owner {terms.owner}"
-    if terms.expires is not None:
-        said += f"; after {lasting(terms.expires)}: {terms.then}"
-    return said
-
-
-def lasting(micros: int) -> str:
-    """A duration in words, in the largest unit of which there are two, or one whole: `3 days`, `36 hours`."""
-    if micros < 0:
-        return f"minus {lasting(-micros)}"
-    for size, unit in _UNITS:
-        number, rest = divmod(micros, size)
-        if number >= 2 or (number == 1 and rest == 0):
-            return f"{number:,} {unit if number > 1 else unit.removesuffix('s')}"
-    return f"{micros // 1_000_000:,} seconds"
-
-
-def spelled(level: Tlp) -> str:
-    """How TLP 2 writes a level, without the prefix."""
-    return level.name.replace("_", "+")

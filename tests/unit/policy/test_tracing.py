@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.policy.making import (
     ANY_ALLOWED,
@@ -24,11 +24,11 @@ from tests.unit.policy.making import (
     subject,
 )
 
-from cert_exchange.policy import tracing
-from cert_exchange.policy.decide import Allow, Deny, DenyKind, Hold, Subject, decide
+from cert_exchange.policy.decide import Allow, Deny, DenyKind, Hold, Redact, Subject, decide
 from cert_exchange.policy.document import Policy, parse_policy
 from cert_exchange.policy.forms import MatchForm
-from cert_exchange.policy.tracing import Step, lasting, trace
+from cert_exchange.policy.tracing import Step, trace
+from cert_exchange.policy.wording import FINDERS, lasting
 
 RULES = """\
   - name: weak
@@ -126,7 +126,7 @@ def test_every_key_has_words(key: str, match: str, content: dict[str, Any], said
 
 def test_no_key_is_left_without_words():
     """Whoever adds a key says what it found; `collection` is said at the top of every answer."""
-    assert set(MatchForm.model_fields) - tracing._FINDERS.keys() == {"collection"}
+    assert set(MatchForm.model_fields) - FINDERS.keys() == {"collection"}
 
 
 def test_an_expression_without_an_answer_is_shown():
@@ -195,8 +195,9 @@ def stands(policy_: Policy, what: Subject, **given_: Any) -> str:
     for step in steps:
         if step.answer == "denied":
             return step.asked
-    rules = {step.asked.split(" (")[0] for step in steps[-1].steps if step.answer == "matches"}
-    for verb in ("deny", "hold", "allow"):
+    (asked,) = [step.steps for step in steps if step.asked == "rules"]
+    rules = {step.asked.split(" (")[0] for step in asked if step.answer == "matches"}
+    for verb in ("deny", "hold", "redact", "allow"):
         for name in sorted(rules):
             if name.startswith(f"{verb} "):
                 return name
@@ -211,14 +212,69 @@ CONTENT = st.fixed_dictionaries(
         "object_marking_refs": st.lists(
             st.sampled_from([*TLP2.values(), MITRE, UNKNOWN_MARKING]), max_size=2
         ),
+        "granular_markings": st.sampled_from(
+            [[{"selectors": ["name"], "marking_ref": one}] for one in (TLP2["red"], TLP2["clear"])]
+        ),
+        "name": st.just("n"),
     },
 )
+REDACTED = """\
+  - name: above
+    match: {type: [indicator, malware], origin: any}
+    redact: {above_ceiling: true, remove: [name]}
+  - name: source
+    match: {labels: [apt], origin: any}
+    redact: {source: true}
+"""
+
+
+def test_what_redaction_takes_is_shown():
+    """Each rule with its recipe, what they lift, and what all of them take away together."""
+    what = subject(
+        labels=["apt", "tlp:ex:chr"],
+        created_by_ref="identity--c78cb6e5-0c4b-4611-8297-d1b8b55e40b5",
+        object_marking_refs=[TLP2["green"]],
+        granular_markings=[{"selectors": ["name"], "marking_ref": TLP2["red"]}],
+        name="n",
+    )
+    made = policy(REDACTED, ceiling="{tlp: amber}")
+    steps = {step.asked: step for step in trace(made, what, context())}
+    assert [step.asked for step in steps["rules"].steps] == [
+        "redact above (name, what granular markings put above the ceiling)",
+        "redact source (the source)",
+    ]
+    assert steps["ceiling"].answer == "passed"
+    assert steps["ceiling"].found == (
+        "is TLP:RED, above TLP:AMBER; that is taken away by redaction"
+    )
+    assert steps["handling"].answer == "passed"
+    assert steps["handling"].found.endswith("; lifted by redaction")
+    assert steps["redaction"].answer == "by above"
+    assert [step.asked for step in steps["redaction"].steps] == [
+        "name", "what granular markings put above the ceiling", "the source",
+    ]  # fmt: skip
+    assert isinstance(decide(made, what, context()), Redact)
+
+
+def test_what_is_redacted_only_in_doubt_is_said():
+    """It needs another rule that allows it."""
+    rules = "  - {name: r, match: {mentions: own}, redact: {remove: [abstract], references: cut}}\n"
+    made = policy(
+        rules,
+        more="territories: [own.yaml]\n",
+        companions={"own.yaml": "name: Ours\nkind: own\nnetworks: [192.0.2.0/24]\n"},
+    )
+    last = trace(made, subject("note", content="at 192.0.2.7"), context())[-1]
+    assert (last.asked, last.answer) == ("redaction", "by r")
+    assert last.found == "only in doubt, so that another rule must allow the object"
+    assert [step.asked for step in last.steps] == ["abstract", "references to what is hidden"]
 
 
 @given(
     st.sampled_from(["indicator", "malware", "tool"]), st.sampled_from(["own", "cert-b", "cert-c"]), CONTENT,
-    st.sampled_from([RULES, OWN_ALLOWED, ANY_ALLOWED, ""]),
+    st.sampled_from([RULES, OWN_ALLOWED, ANY_ALLOWED, "", REDACTED]),
 )  # fmt: skip
+@settings(deadline=None)
 def test_the_tree_agrees_with_the_decision(
     kind: str, origin: str, content: dict[str, Any], rules: str
 ):
@@ -229,6 +285,8 @@ def test_the_tree_agrees_with_the_decision(
     match decision:
         case Allow(rule, _):
             assert said == f"allow {rule}"
+        case Redact(rule, _):
+            assert said == f"redact {rule}"
         case Hold(rule, _):
             assert said == f"hold {rule}"
         case Deny(rule, _, DenyKind.RULE):
