@@ -28,7 +28,7 @@ from cert_exchange.policy.sharing_terms import (
     to_text,
 )
 from cert_exchange.policy.spellings import micros_of, tlp_named
-from cert_exchange.policy.tracing import lasting
+from cert_exchange.policy.wording import lasting
 from cert_exchange.services import partners
 from cert_exchange.services.releasing import Line, Releasing
 from cert_exchange.services.releasing.bindings import promises_of
