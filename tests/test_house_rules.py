@@ -23,6 +23,8 @@ SMALL = {
     "cli/ledger.py": "one command",
     "logs.py": "one set-up",
     "policy/expressions/patterns.py": "the door to one engine",
+    "policy/redaction/needing.py": "one walk, which two questions share",
+    "policy/redaction/vocabulary.py": "one list of words",
     "services/doctoring/findings.py": "one value that two rooms make",
     "services/policies/companions.py": "one sentence: the files that a policy names are read",
     "services/ledger/recording.py": "write and seal, which every service needs; verifying has its own room",

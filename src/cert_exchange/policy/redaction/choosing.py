@@ -16,10 +16,11 @@ from cert_exchange.policy.redaction.cutting import Impossible, Path, path_of
 from cert_exchange.policy.redaction.shapes import EXTENSIONS_OF, FIXED, PROPERTIES_OF, STRUCTURES
 from cert_exchange.policy.redaction.vocabulary import WORDS
 from cert_exchange.policy.rules import Ceiling
+from cert_exchange.policy.sharing_terms import EXTENSION as TERMS_EXTENSION
 from cert_exchange.stix.handling import IEP_EXTENSION
 from cert_exchange.stix.markings import FOREIGN_SCHEMES, TLP2_EXTENSION, TLP_BY_ID, squeezed
 
-BINDING: Final = frozenset({TLP2_EXTENSION, IEP_EXTENSION, *FOREIGN_SCHEMES})
+BINDING: Final = frozenset({TLP2_EXTENSION, IEP_EXTENSION, TERMS_EXTENSION, *FOREIGN_SCHEMES})
 """Extensions that say who may have the object and what for."""
 
 _SOURCE_KEY: Final = re.compile(

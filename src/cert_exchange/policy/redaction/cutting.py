@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -41,11 +42,12 @@ GONE: Final = _Gone()
 class Cutting:
     """One object, copied, with what has been cut out of it so far."""
 
-    __slots__ = ("_type", "root")
+    __slots__ = ("_gaps", "_type", "root")
 
     def __init__(self, content: Mapping[str, Any]) -> None:
         self.root: dict[str, Any] = {key: _copied(value) for key, value in content.items()}
         self._type = str(content.get("type"))
+        self._gaps: dict[int, list[int]] = {}  # by list: the numbers of its gaps
 
     def at(self, path: Path) -> Any:
         """What stands there, or GONE."""
@@ -65,11 +67,12 @@ class Cutting:
         if taken is GONE:
             return GONE
         self._refuse(path)
-        holder = self.at(path[:-1])
-        if isinstance(holder, dict):
-            del holder[path[-1]]
+        holder, last = self.at(path[:-1]), path[-1]
+        if isinstance(last, str):
+            del holder[last]
         else:
-            holder[path[-1]] = GONE
+            holder[last] = GONE
+            insort(self._gaps.setdefault(id(holder), []), last)
         self._mend(path[:-1])
         return taken
 
@@ -104,7 +107,7 @@ class Cutting:
             return
         node = self.at(path)
         if isinstance(node, list):
-            broken = all(item is GONE for item in node)
+            broken = len(self._gaps.get(id(node), ())) == len(node)
         else:
             broken = isinstance(node, dict) and self._is_broken(node, path)
         if broken:
@@ -195,7 +198,7 @@ class Cutting:
         made: list[str] = []
         for step in path_of(selector, self.root):
             if isinstance(step, int):
-                made.append(f"[{sum(item is not GONE for item in node[:step])}]")
+                made.append(f"[{step - bisect_left(self._gaps.get(id(node), []), step)}]")
                 node = node[step]
             else:
                 made.append(step)

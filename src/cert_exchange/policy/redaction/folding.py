@@ -2,7 +2,7 @@
 
 1. `plain` folds letter case, compatibility forms, accents, invisible characters and runs of white space.
 2. `meant` also undoes what hides a value from a search: percent-encoding, HTML entities, escapes of JSON and of STIX
-   patterns, defanging (hxxp, [.], (at)), punycode; several layers of them.
+   patterns, defanging (hxxp, [.], (at)), punycode, tags; several layers of them.
 3. `squeezed` keeps letters and digits only, so that no separator makes a difference.
 4. Each form knows from where in the text every character of it came, so that free text can be blanked precisely.
 5. Two texts may fold to one although they mean different things; that only ever hides more.
@@ -29,6 +29,7 @@ _TOKEN: Final = re.compile(
     | (?P<dot>\x20?[\[({<]\x20?(?:\.|dot|d0t|punkt)\x20?[\])}>]\x20?)
     | (?P<at>\x20?[\[({<]\x20?(?:@|at|a)\x20?[\])}>]\x20?)
     | (?P<mark>[\[({<](?::|/|:/|://|-|_)[\])}>])
+    | (?P<tag></?[a-z][^<>]{0,80}>)
     | (?P<scheme>h(?:xx|\*\*|__|tx|xt)p)
     | (?P<puny>xn--[a-z0-9-]{1,59})
     | (?P<back>\\+)
@@ -166,7 +167,7 @@ def _meaning(token: re.Match[str]) -> list[tuple[str, int, int]]:
         case "puny":
             return [(_punycode(written), 0, size)]
         case _:
-            return []  # backslashes
+            return []  # backslashes, and tags of HTML
 
 
 def _percent(written: str) -> list[tuple[str, int, int]]:

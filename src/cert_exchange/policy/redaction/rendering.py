@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from cert_exchange.errors import ObjectInvalid
+from cert_exchange.messages.notices import EXTENSION as NOTICE
 from cert_exchange.policy.redaction.cutting import GONE, KEY, Cutting, Impossible, Path
-from cert_exchange.policy.redaction.folding import meant, plain
+from cert_exchange.policy.redaction.folding import has_marks, meant, plain, plain_text
 from cert_exchange.policy.redaction.traces import Named, Traces, uuids_in
 from cert_exchange.policy.redaction.trimming import NO_LIMITS, holder_of, holds, is_free_text
 from cert_exchange.policy.redaction.values import (
@@ -27,6 +28,7 @@ from cert_exchange.policy.redaction.values import (
     Trimmed,
     Unredactable,
 )
+from cert_exchange.policy.redaction.vocabulary import WORDS
 from cert_exchange.stix.references import is_identifier
 from cert_exchange.stix.validation import is_observable, validate
 
@@ -41,6 +43,8 @@ def never_redacted(content: Mapping[str, Any]) -> str | None:
     extensions = content.get("extensions")
     if isinstance(extensions, Mapping) and EXTENSION in extensions:
         return "it is a derivative already, and is shown whole or not at all"
+    if isinstance(extensions, Mapping) and NOTICE in extensions:
+        return "it is a notice, and is shown whole or not at all"
     return None
 
 
@@ -102,10 +106,15 @@ class _Originals:
             old[-36:].lower().replace("-", ""): new for old, new in self.names.items()
         }
 
-    def found_in(self, text: str) -> Iterator[tuple[int, int, str | None]]:
+    def stand_in(self, text: str) -> bool:
+        """Whether a text names any original."""
+        folded = plain_text(text)
+        layers = [folded, meant(text).text] if has_marks(folded) else [folded]
+        return any(self._is_original(one) for layer in layers for one in uuids_in(layer))
+
+    def _found_in(self, text: str) -> Iterator[tuple[int, int, str | None]]:
         """Every original that a text names: from where to where, and what stands for it."""
-        first = plain(text)
-        for layer in (first, meant(text)):
+        for layer in (plain(text), meant(text)):
             for one in uuids_in(layer.text):
                 if self._is_original(one):
                     place = layer.starts[one.start], layer.ends[one.end - 1]
@@ -123,7 +132,7 @@ class _Originals:
         """The text with what stands for each."""
         made: list[str] = []
         place = 0
-        for start, end, new in sorted(self.found_in(text), key=lambda one: one[:2]):
+        for start, end, new in sorted(self._found_in(text), key=lambda one: one[:2]):
             if end <= place:
                 continue
             made += [text[place:start], new if new is not None else WITHHELD]
@@ -140,15 +149,13 @@ def _rewrite(cutting: Cutting, originals: _Originals) -> bool:
             continue
         if value is KEY:
             keys.append(path)
-        elif isinstance(value, str) and (
-            value in originals.names or any(originals.found_in(value))
-        ):
+        elif isinstance(value, str) and (value in originals.names or originals.stand_in(value)):
             rewritten = True
             _rewrite_value(cutting, path, value, originals)
     # Deepest first, so that the paths of the others stay as they are.
     for path in sorted(keys, key=len, reverse=True):
         key = str(path[-1])
-        if cutting.at(path) is GONE or not any(originals.found_in(key)):
+        if cutting.at(path) is GONE or not originals.stand_in(key):
             continue
         new = originals.names.get(key)
         rewritten = True
@@ -182,7 +189,14 @@ def _check(made: Mapping[str, Any], traces: Traces, originals: _Originals) -> No
         if path[:2] == ("extensions", EXTENSION):
             continue
         text = str(path[-1]) if value is KEY else value
-        if isinstance(text, str) and any(originals.found_in(text)):
+        if isinstance(text, str) and originals.stand_in(text):
             raise Impossible("the id of an original would be seen")
-        if path[0] not in _OWN and holds(traces, path, value):
+        if path[0] not in _OWN and (holds(traces, path, value) or _selects(traces, path, value)):
             raise Impossible("a value that was taken away would be seen")
+
+
+def _selects(traces: Traces, path: Path, value: Any) -> bool:
+    """Whether a selector shows, by a key, what was taken away."""
+    if len(path) != 4 or path[0] != "granular_markings" or not isinstance(value, str):
+        return False
+    return any(step.casefold() not in WORDS and traces.found_in(step) for step in value.split("."))

@@ -3,7 +3,7 @@
 1. A value counts as it is and as `folding` reads it; URLs also without scheme, addresses in every notation, values also
    as hexadecimal digits, base64 and digests, and as the ids that STIX derives from them (DECISIONS 17).
 2. What is short, or a word of STIX's own vocabularies, counts as a whole value only; a whole number from five digits on.
-3. Names of properties that look like names count as whole values; other keys of what was taken are values like others.
+3. A key of what was taken is a value like others, unless it looks like the name of a property: letters and underscores.
 4. `found_in` and `blanked` agree: what was blanked holds nothing any more, or `blanked` gives None.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import uuid
 from collections.abc import Iterable, Iterator
@@ -35,6 +36,7 @@ from cert_exchange.stix.references import is_identifier
 _SHORTEST: Final = 4  # characters of a value that is looked for inside texts
 _DIGITS: Final = 5  # of a number that is looked for at all
 _SAFE: Final = 8  # characters of a value that is looked for inside digests, payloads and ids
+_SQUEEZED_DIGITS: Final = 9
 _SQUEEZED: Final = 8  # letters and digits of a value that is looked for without separators
 _EDGES: Final = " \t\r\n.,;'\"<>()[]{}"
 _OPAQUE: Final = re.compile(r"[0-9A-Za-z+/=_-]{32,}")
@@ -50,7 +52,7 @@ _HASHED: Final = frozenset("35")  # versions of UUID that are made from a value
 _ADDRESS: Final = re.compile(
     r"(?<![0-9.])(?:[0-9]{1,4}\.){3}[0-9]{1,4}(?![0-9])|(?<![0-9a-z:])[0-9a-f]{0,4}:[0-9a-f:]+(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?"
 )
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_NAME: Final = re.compile(r"[a-z]+(?:_[a-z]+)*")
 _INSTANT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}t[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]*[1-9])?)(?:\.?0*)z")  # fmt: skip
 _SPACES: Final = (NAMESPACE, uuid.NAMESPACE_URL, uuid.NAMESPACE_DNS, uuid.NAMESPACE_OID)
 # Every property that alone can make the id of a cyber-observable (STIX 2.9).
@@ -105,30 +107,40 @@ class Traces:
             if sum(map(str.isdigit, core)) >= _SHORTEST:
                 digits.add(core.lstrip("+-"))
                 self._numbers.add(float(core))
+                self._squeeze(core, numbered=False)
             return
         if len(core) < _SHORTEST:
             return
-        forms = {core, meant(core).text.strip()}
+        forms = {core, meant(core).text.strip(), meant(json.dumps(value.strip())[1:-1]).text}
         forms |= {form[found.end() :] for form in forms if (found := _SCHEME.match(form))}
         if (instant := _INSTANT.fullmatch(core)) is not None:
             forms.add(instant[1])
         self._pieces |= {form for form in forms if len(form) >= _SHORTEST}
+        numbered = self._add_address(core)
         for form in forms:
-            bare = squeezed_text(form)
-            if len(bare) >= _SQUEEZED and not bare.isdigit():
-                self._squeezed.add(bare)
-        self._add_address(core)
+            self._squeeze(form, numbered=numbered)
 
-    def _add_address(self, text: str) -> None:
+    def _squeeze(self, form: str, *, numbered: bool) -> None:
+        """Look for it without separators; of what is digits only, the separators of an address mean something."""
+        bare = squeezed_text(form)
+        if len(bare) >= (_SQUEEZED_DIGITS if bare.isdigit() else _SQUEEZED) and not (
+            numbered and bare.isdigit()
+        ):
+            self._squeezed.add(bare)
+
+    def _add_address(self, text: str) -> bool:
         address = _address(text)
         if address is None:
-            return
+            return False
         self._addresses.add(address)
         self._pieces.add(address.reverse_pointer)
         number = int(address)
         self._numbers.add(float(number))
         if number >= 1 << 24:
             self._pieces |= {f"{number:08x}", str(number)}
+        if number < 1 << 32:
+            self._pieces.add(f"{number >> 16:x}:{number & 0xFFFF:x}")  # inside IPv6
+        return True
 
     @property
     def _coded_forms(self) -> frozenset[str]:
@@ -248,6 +260,9 @@ def _coded(value: str) -> Iterator[str]:
     if len(value.strip()) < _SHORTEST or value.casefold() in WORDS:
         return
     for text in {value, value.strip(), value.strip().lower()}:
+        wide = text.encode("utf-16-le")
+        yield from _in_base64(wide)  # as PowerShell takes its commands
+        yield wide.hex()
         raw = text.encode()
         for name in ("md5", "sha1", "sha256", "sha512"):
             digest = hashlib.new(name, raw, usedforsecurity=False)
@@ -256,12 +271,16 @@ def _coded(value: str) -> Iterator[str]:
         if len(raw) < _SAFE:
             continue
         yield raw.hex()
-        for shift in range(3):
-            # Without the first and last group, which neighbours change.
-            coded = base64.b64encode(b"x" * shift + raw)[4:]
-            core = coded[: len(coded) // 4 * 4 - 4].decode().lower()
-            if len(core) >= _SAFE:
-                yield from {core, core.replace("+", "-").replace("/", "_")}
+        yield from _in_base64(raw)
+
+
+def _in_base64(raw: bytes) -> Iterator[str]:
+    for shift in range(3):
+        # Without the first and last group, which neighbours change.
+        coded = base64.b64encode(b"x" * shift + raw)[4:]
+        core = coded[: len(coded) // 4 * 4 - 4].decode().lower()
+        if len(core) >= _SAFE:
+            yield from {core, core.replace("+", "-").replace("/", "_")}
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

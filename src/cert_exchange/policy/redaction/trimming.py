@@ -182,7 +182,7 @@ def holds(traces: Traces, path: Path, value: Any) -> bool:
 
 def _blank(cutting: Cutting, path: Path, value: str, traces: Traces, stix_type: str) -> bool:
     """Replace a value inside a text for people; False where nothing would be left of the text."""
-    if not is_free_text(path, stix_type):
+    if traces.is_word(value) or not is_free_text(path, stix_type):
         return False
     blanked = traces.blanked(value)
     if blanked is None or not any(map(str.isalnum, blanked.replace(WITHHELD, ""))):
@@ -212,8 +212,11 @@ def _bear(left: dict[str, Any], content: Mapping[str, Any]) -> None:
     if before.tlp is not None and (after.tlp is None or after.tlp < before.tlp):
         add_markings(left, [_TLP2[before.tlp]])
     lost = sorted(before.ids - after.ids)
-    if any(not one.startswith(_MARKING) for one in lost):
-        raise Impossible("an extension that marks the object would go")
+    bound = choosing.BINDING & set(content.get("extensions") or ())
+    if any(not one.startswith(_MARKING) for one in lost) or not bound <= set(
+        left.get("extensions") or ()
+    ):
+        raise Impossible("an extension that says who may have the object would go")
     add_markings(left, lost)
     labels = list(_lost_tags(before.tags, after.tags))
     if labels:
