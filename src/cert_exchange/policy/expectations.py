@@ -1,7 +1,8 @@
 """Expectations beside a policy: what it must answer for given objects, so that an edit cannot break it unseen.
 
 1. A file `NAME.expect.yaml` beside `NAME.yaml`; all its mistakes are found at once, with line and column.
-2. An expectation asks for policy's answer about one object; what references make of it is the preview's to show.
+2. An expectation asks for policy's answer about one object, redaction included; what references make of it is the
+   preview's to show.
 3. Nothing is read and no clock asked here: the objects of files, and the instant that counts as now, are given.
 4. What cannot be asked is broken, never passed over.
 """
@@ -10,14 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, assert_never
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from cert_exchange.errors import Problem
 from cert_exchange.policy.companions import companion_name
-from cert_exchange.policy.decide import Allow, Context, Decision, Hold, decide, subject_of
+from cert_exchange.policy.decide import (
+    Allow,
+    Context,
+    Decision,
+    Deny,
+    Hold,
+    Redact,
+    subject_of,
+)
 from cert_exchange.policy.document import Policy
+from cert_exchange.policy.foreseeing import Foreseen, foresee
 from cert_exchange.policy.forms import Plain
 from cert_exchange.policy.reading import (
     Path,
@@ -28,13 +38,19 @@ from cert_exchange.policy.reading import (
     read_document,
     shown,
 )
+from cert_exchange.policy.recipes import listed, path_in_object
 from cert_exchange.policy.rules import RESERVED_RULES
 from cert_exchange.policy.spellings import instant_of, partner_name, refuse
 
-Answer = Literal["allow", "deny", "hold"]
+Answer = Literal["allow", "deny", "hold", "redact"]
 SUFFIX: Final = ".expect.yaml"
 LIMIT: Final = 1_000
-_SAID: Final[Mapping[str, str]] = {"allow": "allows", "deny": "denies", "hold": "holds"}
+_SAID: Final[Mapping[str, str]] = {
+    "allow": "allows",
+    "deny": "denies",
+    "hold": "holds",
+    "redact": "redacts",
+}
 
 ADVICE: Final[Mapping[str, str]] = {
     "expectations": "write a list of mappings with object (or file), expect and, if needed, rule",
@@ -47,7 +63,9 @@ ADVICE: Final[Mapping[str, str]] = {
     "origin": "write own, or the name of the partner that it came from",
     "at": "write the instant that counts as now, such as 2026-11-25T16:00:00Z",
     "stored": "write the instant at which it was stored here, such as 2026-11-24T16:00:00Z",
-    "expect": "write allow, deny or hold",
+    "expect": "write allow, deny, hold or redact",
+    "without": "write a list of properties that must be gone, such as [description, hashes.MD5]",
+    "without[]": "write its name in STIX, or a path into it with dots, such as description or hashes.MD5",
     "rule": "write the name of the rule that must answer",
 }
 
@@ -65,6 +83,8 @@ class Expectation:
     at: int | None
     stored: int | None
     expect: Answer
+    without: tuple[str, ...]
+    """properties that must be gone of what is redacted"""
     rule: str | None
     name: str
 
@@ -89,6 +109,7 @@ def _object(value: Any) -> Any:
     return value
 
 
+_Property = Annotated[str, BeforeValidator(path_in_object)]
 _Instant = Annotated[int, BeforeValidator(instant_of)]
 
 
@@ -104,12 +125,15 @@ class _ExpectationForm(BaseModel):
     at: _Instant | None = None
     stored: _Instant | None = None
     expect: Answer
+    without: Annotated[tuple[_Property, ...], BeforeValidator(listed)] = ()
     rule: Plain | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> _ExpectationForm:
         if (self.object is None) == (self.file is None):
             refuse("an expectation is about an object or a file; give exactly one of them")
+        if self.without and self.expect != "redact":
+            refuse("without says what redaction takes away; write expect: redact, or leave it out")
         return self
 
 
@@ -132,8 +156,8 @@ def parse_expectations(text: str, *, file: str) -> Expectations:
     items = tuple(
         Expectation(
             content=one.object, file=one.file, partner=one.partner, collection=one.collection,
-            origin=one.origin, at=one.at, stored=one.stored, expect=one.expect, rule=one.rule,
-            name=one.name or f"expectation {number}",
+            origin=one.origin, at=one.at, stored=one.stored, expect=one.expect, without=one.without,
+            rule=one.rule, name=one.name or f"expectation {number}",
         )
         for number, one in enumerate(form.expectations, start=1)
     )  # fmt: skip
@@ -183,11 +207,14 @@ def _failures(
     failures = []
     for content in contents:
         stored = at if one.stored is None else one.stored
-        decision = decide(policy, subject_of(content, origin=one.origin, stored_at=stored), context)
-        message = _mismatch(one, decision)
+        subject = subject_of(content, origin=one.origin, stored_at=stored)
+        found = foresee(policy, subject, context)
+        which = f"{content.get('id')}: " if one.file is not None else ""
+        message = _mismatch(one, found.decision)
         if message is not None:
-            which = f"{content.get('id')}: " if one.file is not None else ""
             failures.append(("expect", which + message))
+        elif one.without and (left := _left_over(one, found)) is not None:
+            failures.append(("without", which + left))
     return failures
 
 
@@ -216,8 +243,23 @@ def _mismatch(one: Expectation, decision: Decision) -> str | None:
     return None
 
 
+def _left_over(one: Expectation, found: Foreseen) -> str | None:
+    if found.unclear:
+        return f"what is left of it cannot be told: {found.unclear}"
+    there = [name for name in one.without if found.has(name)]
+    return f"{', '.join(there)} is still there" if there else None
+
+
 def answer_of(decision: Decision) -> Answer:
-    """The word for a decision; what is not the whole object is a denial here."""
-    if isinstance(decision, Allow):
-        return "allow"
-    return "hold" if isinstance(decision, Hold) else "deny"
+    """The word for a decision."""
+    match decision:
+        case Allow():
+            return "allow"
+        case Redact():
+            return "redact"
+        case Hold():
+            return "hold"
+        case Deny():
+            return "deny"
+        case _:
+            assert_never(decision)

@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     StrictBool,
+    ValidationInfo,
     model_validator,
 )
 
@@ -70,28 +71,35 @@ _SOURCE: Final = "created_by_ref"
 _PATH: Final = re.compile(r"[A-Za-z0-9_-]{1,250}(?:\.[A-Za-z0-9_-]{1,250}){0,9}")
 
 
-def removed_path(value: Any) -> str:
-    """Check a property to remove, or a path into one."""
+def path_in_object(value: Any) -> str:
+    """Check the name of a property, or a dotted path into one."""
     if not isinstance(value, str) or _PATH.fullmatch(value) is None:
         refuse(f"{shown(value)} is no property; {ADVICE['remove[]']}")
-    if value in KEPT:
-        refuse(
-            f"{value} may not be removed: it says what the object is or who may have it; take it out"
-        )
-    if value == _SOURCE:
-        refuse(f"{value} is the source; write source: true in place of it")
-    if value in NEEDED:
-        refuse(
-            f"{value} may not be removed: what has it cannot be without it; deny such objects by a rule of their own"
-        )
-    if value.split(".", 1)[0] in KEPT:
-        refuse(f"{value} may not be removed: its property is kept whole; take it out")
     return value
 
 
-def _paths(value: Any) -> Any:
+def removed_path(value: Any) -> str:
+    """Check a property to remove, or a path into one."""
+    path = path_in_object(value)
+    if path in KEPT:
+        refuse(
+            f"{path} may not be removed: it says what the object is or who may have it; take it out"
+        )
+    if path == _SOURCE:
+        refuse(f"{path} is the source; write source: true in place of it")
+    if path in NEEDED:
+        refuse(
+            f"{path} may not be removed: what has it cannot be without it; deny such objects by a rule of their own"
+        )
+    if path.split(".", 1)[0] in KEPT:
+        refuse(f"{path} may not be removed: its property is kept whole; take it out")
+    return path
+
+
+def listed(value: Any, info: ValidationInfo) -> Any:
+    """Read one text as a list of it; an empty list says nothing."""
     if isinstance(value, list) and not value:
-        refuse("remove is an empty list and takes nothing away; leave the key out")
+        refuse(f"{info.field_name} is an empty list and takes nothing away; leave the key out")
     return [value] if isinstance(value, str) else value
 
 
@@ -111,7 +119,7 @@ class RedactForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    remove: Annotated[tuple[_Path, ...], BeforeValidator(_paths)] = ()
+    remove: Annotated[tuple[_Path, ...], BeforeValidator(listed)] = ()
     custom: StrictBool | None = None
     external_references: StrictBool | None = None
     above_ceiling: StrictBool | None = None

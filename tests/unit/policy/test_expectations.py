@@ -90,6 +90,66 @@ expectations:
     ]
 
 
+REDACTING = """\
+partners: [cert-b]
+collections: [indicators]
+ceiling: {tlp: green, unmarked: green}
+rules:
+  - name: Ours
+    match: {origin: own}
+    redact: {remove: [description, hashes.MD5], above_ceiling: true, source: true}
+"""
+INDICATOR = (
+    "{type: indicator, name: n, pattern: \"[file:name = 'x']\", pattern_type: stix,"
+    " valid_from: '2025-11-20T00:00:00Z', MORE}"
+)
+
+
+def redacted(body: str, without: str = "", expect: str = "redact") -> list[str]:
+    """What is said of one expectation about an object, by a policy that redacts."""
+    text = f"expectations:\n  - object: {body}\n    expect: {expect}\n"
+    text += f"    without: {without}\n" if without else ""
+    made = parse_policy(REDACTING, file="cert-b.yaml")
+    found = broken(made, parse_expectations(text, file="x.expect.yaml"), {}, now=NOW)
+    return [str(one) for one in found]
+
+
+def test_what_redaction_leaves_is_asked() -> None:
+    """What must be gone is looked for in what is left, not in the recipe."""
+    whole = INDICATOR.replace("MORE", "description: secret things")
+    assert not redacted(whole, "[description, x_other]")
+    assert redacted(whole, "[description, name, pattern]") == [
+        "x.expect.yaml:4:14: expectation 1: name, pattern is still there"
+    ]
+    hashes = "{type: file, hashes: {MD5: d41d8cd98f00b204e9800998ecf8427e, SHA-1: da39a3ee5e6b4b0d3255bfef95601890afd80709}}"
+    assert not redacted(hashes, "hashes.MD5")
+    assert redacted(hashes, "[hashes.SHA-1]") != []
+
+
+def test_what_redaction_cannot_do_is_a_denial() -> None:
+    """And what it leaves untouched is allowed: the answer is what the partner gets, not what a rule hopes."""
+    (said,) = redacted(INDICATOR.replace("MORE", "description: '[file:name = ''x'']'"))
+    assert "expected redact, and the policy denies it" in said
+    untouched = INDICATOR.replace("MORE", "confidence: 5")
+    (said,) = redacted(untouched)
+    assert "expected redact, and the policy allows it" in said
+    assert not redacted(untouched, expect="allow")
+    mark = "'marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1'"
+    high = INDICATOR.replace(
+        "MORE", f"confidence: 5, granular_markings: [{{selectors: [pattern], marking_ref: {mark}}}]"
+    )
+    (said,) = redacted(high)
+    assert "the policy denies it" in said
+
+
+def test_of_half_an_object_only_the_decision_is_asked() -> None:
+    """What would be left of it nobody can tell, and a `without` is not passed over."""
+    assert not redacted("{type: indicator, description: x}")
+    (said,) = redacted("{type: indicator, description: x}", "[description]")
+    assert said.startswith("x.expect.yaml:4:14: expectation 1: what is left of it cannot be told")
+    assert "pattern" in said
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -140,7 +200,16 @@ def test_the_example_of_the_guide_is_met_by_its_policy() -> None:
         ("expectations: [{expect: allow}]", "exactly one of them"),
         ("expectations: [{object: {type: indicator}, file: a.json, expect: allow}]", "exactly one"),
         ("expectations: [{object: {name: x}, expect: allow}]", "is no STIX object"),
-        ("expectations: [{object: {type: indicator}, expect: maybe}]", "allow, deny or hold"),
+        (
+            "expectations: [{object: {type: indicator}, expect: maybe}]",
+            "allow, deny, hold or redact",
+        ),
+        (
+            "expectations: [{object: {type: indicator}, expect: allow, without: name}]",
+            "without says what redaction takes away",
+        ),
+        ("expectations: [{object: {type: a-b}, expect: redact, without: []}]", "empty list"),
+        ("expectations: [{object: {type: a-b}, expect: redact, without: ['a b']}]", "no property"),
         ("expectations: [{object: {type: indicator}, expekt: allow}]", "did you mean expect?"),
         ("expectations: [{file: ../a.json, expect: allow}]", "names no file beside this one"),
         ("- a", "no mapping"),
