@@ -12,16 +12,26 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Select, bindparam, delete, func, insert, literal, select, union_all
+from sqlalchemy import (
+    CompoundSelect,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    union_all,
+    update,
+)
 
 from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.statements import Asked, Kept, among, parts
+from cert_exchange.store.statements import Kept, parts
 from cert_exchange.store.tables import (
-    audience_blocks,
     audience_members,
     audiences,
     collections,
+    derivatives,
     identifiers,
     live,
     notice_subjects,
@@ -31,9 +41,6 @@ from cert_exchange.store.tables import (
     partners,
     views,
 )
-
-EVERYONE: Final = 0
-"""In rows of `ask_blocked`: kept from every audience."""
 
 
 class Owed(NamedTuple):
@@ -59,6 +66,14 @@ class Debt:
     collection: int
     ident: int
     stix_id: str
+
+
+class LineInForce(NamedTuple):
+    """A line in force; its position in micros."""
+
+    view: int
+    position: int
+    object: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +110,6 @@ _AUDIENCE_OF: Final = Kept(
     select(notices.c.audience).where(
         notices.c.stix_id == bindparam("note"), notices.c.audience.is_not(None)
     )
-)
-_BLOCKED: Final = Kept(
-    union_all(
-        select(identifiers.c.num, literal(EVERYONE)).where(
-            among(identifiers.c.num, "idents"), identifiers.c.blocked_at.is_not(None)
-        ),
-        select(audience_blocks.c.ident, audience_blocks.c.audience).where(
-            among(audience_blocks.c.ident, "idents")
-        ),
-    ),
-    "idents",
 )
 _OWED: Final = (
     select(
@@ -207,14 +211,28 @@ def shown(tx: Transaction, audience: int, idents: Collection[int]) -> dict[int, 
     return found
 
 
-def lines_in_force(tx: Transaction, ident: int) -> list[tuple[int, int, int]]:
-    """(view, position, object) of every line in force of an id, carried ones left out."""
+def lines_of(tx: Transaction, ident: int) -> list[LineInForce]:
+    """The lines in force of an id, and of what audiences see in its place, oldest first; carried ones left out."""
     rows = tx.execute(
         select(live.c.view, live.c.position, live.c.object)
-        .where(live.c.ident == ident, live.c.carried == 0)
+        .where(live.c.object.in_(_versions_of(ident)), live.c.carried == 0)
         .order_by(live.c.view, live.c.position)
     )
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [LineInForce(*row) for row in rows]
+
+
+def reword(tx: Transaction, ident: int, *, reason: str) -> None:
+    """Give another reason to what is owed about an id, and about what audiences see in its place."""
+    tx.execute(
+        update(owed_notices)
+        .where(owed_notices.c.object.in_(_versions_of(ident)))
+        .values(reason=reason)
+    )
+
+
+def _versions_of(ident: int) -> CompoundSelect[int]:
+    made = select(derivatives.c.object).where(derivatives.c.original == ident)
+    return union_all(select(objects.c.id).where(objects.c.ident == ident), made)
 
 
 def keep(
@@ -292,50 +310,6 @@ def subjects_of(tx: Transaction, notices_: Collection[int]) -> dict[int, list[st
         for number, stix_id in rows:
             found[number].append(stix_id)
     return found
-
-
-def ask_blocked(tx: Transaction, idents: Collection[int]) -> Asked:
-    """Which of these ids the desk keeps from whom: rows of (number, audience or EVERYONE)."""
-    return _BLOCKED.ask_among(tx, "idents", idents)
-
-
-def block(
-    tx: Transaction, ident: int, audiences_: Collection[int], *, at: int, by: str, reason: str
-) -> list[int]:
-    """Keep an id from these audiences; those from which it was not kept before."""
-    c = audience_blocks.c
-    there = set(
-        tx.execute(select(c.audience).where(c.ident == ident, c.audience.in_(audiences_))).scalars()
-    )
-    fresh = sorted(set(audiences_) - there)
-    insert_rows(
-        tx,
-        (c.ident, c.audience, c.blocked_at, c.blocked_by, c.reason),
-        [(ident, audience, at, by, reason) for audience in fresh],
-    )
-    return fresh
-
-
-def unblock(tx: Transaction, ident: int) -> int:
-    """Keep an id from nobody in particular any more; from how many it was kept."""
-    return tx.execute(delete(audience_blocks).where(audience_blocks.c.ident == ident)).rowcount
-
-
-def names_of(tx: Transaction, audiences_: Collection[int]) -> list[str]:
-    """The names of audiences, sorted."""
-    rows = tx.execute(select(audiences.c.name).where(audiences.c.id.in_(audiences_)))
-    return sorted(rows.scalars())
-
-
-def kept_from(tx: Transaction, ident: int) -> list[str]:
-    """The names of the audiences from which the desk keeps an id."""
-    rows = tx.execute(
-        select(audiences.c.name)
-        .join(audience_blocks, audience_blocks.c.audience == audiences.c.id)
-        .where(audience_blocks.c.ident == ident)
-        .order_by(audiences.c.name)
-    )
-    return list(rows.scalars())
 
 
 def count_owed(tx: Transaction) -> int:

@@ -102,12 +102,13 @@ def rule_on(
             copies, copies[0].version_key, collection
         )
         return replace(done, barred=again)
+    in_sight = [one for one in known if one.origin == sender.origin or one.id in seen]
+    final = min((one.version_key for one in in_sight if one.accepted and one.revoked), default=None)
     in_sight = [
         replace(one, accepted=one.accepted or may_bring(sender, one.owner, identities))
-        if one.origin == sender.origin
+        if one.origin == sender.origin and (final is None or one.version_key <= final)
         else one
-        for one in known
-        if one.origin == sender.origin or one.id in seen
+        for one in in_sight
     ]
     barred = barred and item.id == identities.own
     told = _ruled(item, version_key, in_sight, sender, identities, collection, barred=barred)
