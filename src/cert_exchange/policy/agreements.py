@@ -1,7 +1,7 @@
 """An agreement between two CERTs as a file: who, until when, and what they exchange (docs/policy.md, "Agreements").
 
 1. One file per partner. `profile` and `markings` are checked before sending and on receipt; `embargo`, `retention` and
-   `onward` are what both sides promised: they are kept and shown, and no object is judged by them.
+   `onward` bind what came from the partner, in every audience (`asking`).
 2. All mistakes are found at once, with line and column, and what never could pass is a mistake here.
 3. Review dates are whole days in UTC: on the day itself the agreement still stands.
 """

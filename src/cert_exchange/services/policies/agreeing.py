@@ -70,7 +70,7 @@ def agreements(node: Node) -> list[Agreed]:
 def warnings_of_agreements(node: Node, policy: Policy, file: str) -> tuple[Problem, ...]:
     """What of a policy goes against an agreement: its own that is overdue, and objects that others keep to themselves.
 
-    Nothing stops a rule that passes on what came from a partner whose agreement says otherwise: so it is said here.
+    A rule that passes on what an agreement keeps back does nothing but mislead whoever reads it: so it is said here.
     """
     now = node.now()
     with node.database.reading() as conn:
