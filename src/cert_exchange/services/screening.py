@@ -18,6 +18,7 @@ from cert_exchange.errors import NotFound
 from cert_exchange.node import Node
 from cert_exchange.policy.screening import FILE_NAME, Screen, parse_screen
 from cert_exchange.services.policies.companions import read_companions
+from cert_exchange.services.publishing.screening import remember
 from cert_exchange.services.publishing.sentences import collection_number
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.orders import in_one_line
@@ -87,6 +88,7 @@ def apply(node: Node, found: Read, *, by: str, reason: str) -> int:
         )
         return version
 
+    remember(found.screen)
     present = in_force(node)
     if present is not None and present.digest == found.screen.digest:
         return present.version

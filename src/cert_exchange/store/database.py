@@ -59,6 +59,17 @@ TRIES: Final = 5
 STREAM_ROWS: Final = 500
 
 
+class Unprepared(Exception):
+    """Work in a transaction would keep others waiting for something that can be done before: `prepare` does it.
+
+    Raise it once for one thing: the transaction is rolled back and repeated after it.
+    """
+
+    def __init__(self, prepare: Callable[[Transaction], None]) -> None:
+        super().__init__()
+        self.prepare = prepare
+
+
 class Database:
     """A database and its connections. Safe to use from all threads of one process."""
 
@@ -127,7 +138,12 @@ class Database:
             raise RuntimeError("transact inside transact: pass the transaction on instead")
         self._held.inside = True
         try:
-            return self._tries(work)
+            while True:
+                try:
+                    return self._tries(work)
+                except Unprepared as missing:
+                    with self.reading() as connection:
+                        missing.prepare(connection)
         finally:
             self._held.inside = False
 

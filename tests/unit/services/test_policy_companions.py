@@ -14,7 +14,7 @@ from cert_exchange.node import Node
 from cert_exchange.policy.companions import SIZE_LIMIT
 from cert_exchange.services import policies
 from cert_exchange.services.policies import companions
-from cert_exchange.services.releasing import evaluating
+from cert_exchange.services.releasing import in_force
 from cert_exchange.store.tables import companion_texts, policy_companions
 from cert_exchange.store.tables import policies as policy_table
 
@@ -47,7 +47,7 @@ def apply(scene: Scene, folder: Path) -> policies.Applied:
 
 def forget_parsed() -> None:
     """As a process that has just started: it has parsed nothing yet."""
-    evaluating._parsed_policies.clear()
+    in_force.forget()
 
 
 def test_an_included_rule_is_in_force(scene: Scene, folder: Path):

@@ -37,6 +37,7 @@ from cert_exchange.services.policies.previewing import previews
 from cert_exchange.services.policies.staging import stage, unsettled
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.bindings import promises_of
+from cert_exchange.services.releasing.in_force import remember
 from cert_exchange.services.releasing.orders import in_one_line
 from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import policies as policy_rows
@@ -126,7 +127,7 @@ def weigh(
     processes: int = 1,
     progress: Progress | None = None,
 ) -> None:
-    """Refuse a policy that would newly show more than `most` objects, unless so many were `confirmed`.
+    """Refuse a policy that would newly show, or show whole, more than `most` objects, unless so many were `confirmed`.
 
     What was confirmed may be off by a tenth: others publish between a preview and this. What is in force already is not
     looked at. `processes` as for `previews`. Raises PolicyWidens, StoreError.
@@ -201,6 +202,7 @@ def apply(
         weigh(node, checked, most=widening, confirmed=confirmed, progress=progress)
     run = str(uuid4())
     seen = stage(node, policy, run, progress)
+    remember(policy, digest_of(checked.companions))
     version, lost, otherwise = node.database.transact(
         lambda tx: _switch(tx, node, checked, run, seen, author=author, reason=reason)
     )

@@ -1,6 +1,7 @@
 """What is asked of an object when it comes in: whether anything of it is listed, or a host of our own people.
 
-1. The file of the way in that is in force is read once a process; where it cannot be read, everything is held.
+1. The file of the way in that is in force is read once a process, before a transaction where that can be; where it
+   cannot be read, everything is held.
 2. A partner is answered as if nothing had been found: what it is told must not say what we look for.
 3. Our desk is told what was found. What the file refuses is refused to our desk, and kept aside of a partner's.
 4. What a person let in once comes in again as a new version, as long as nothing else is found in it.
@@ -9,6 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import structlog
@@ -24,7 +26,7 @@ from cert_exchange.services.publishing.admitting import Ruling, Step
 from cert_exchange.services.publishing.knowing import Intake
 from cert_exchange.stix.objects import StixObject
 from cert_exchange.store import screening as rows
-from cert_exchange.store.database import Transaction
+from cert_exchange.store.database import Transaction, Unprepared
 from cert_exchange.store.releases import Sharing
 from cert_exchange.store.screening import Caught, State
 from cert_exchange.store.tables import OWN
@@ -32,6 +34,8 @@ from cert_exchange.store.tables import OWN
 _log = structlog.get_logger(__name__)
 
 _read: Final[dict[bytes, Screen]] = {}
+_in_place: Final[set[bytes]] = set()
+"""what reading before a transaction did not help with"""
 _KEPT: Final = 4
 _UNREADABLE: Final = UnreadableScreen()
 _KNOWN: Final = (Step.JOIN, Step.REPOST, Step.PROMOTE)
@@ -84,24 +88,40 @@ def catch(intake: Intake, number: int) -> None:
         intake.caught[number] = Caught(number, what, intake.found.said, state)
 
 
+def remember(screen: Screen) -> None:
+    """A file that was read to be applied need not be read again."""
+    for oldest in list(_read)[: len(_read) - _KEPT + 1]:
+        _read.pop(oldest, None)
+    _read[screen.digest] = screen
+
+
 def _in_force(tx: Transaction, digest: bytes) -> Screen | UnreadableScreen:
     found = _read.get(digest)
     if found is not None:
         return found
-    version = rows.in_force(tx)
+    if digest not in _in_place:  # a long list takes seconds, in which no other writer should wait
+        raise Unprepared(partial(_read_before, digest=digest))
+    return _from(tx, digest) or _UNREADABLE
+
+
+def _read_before(conn: Transaction, *, digest: bytes) -> None:
+    if _from(conn, digest) is None:
+        _in_place.add(digest)
+
+
+def _from(conn: Transaction, digest: bytes) -> Screen | None:
+    version = rows.in_force(conn)
     if version is None or version.digest != digest or version.companions is None:
         _log.error("screen-unreadable", digest=digest.hex())
-        return _UNREADABLE
+        return None
     try:
         found = parse_screen(version.text, file=FILE_NAME, companions=version.companions)
     except PolicyInvalid as error:
         # It was valid when it was applied: another release's, or a row that somebody changed.
         _log.error("screen-unreadable", problems=len(error.problems))
-        return _UNREADABLE
+        return None
     if found.digest != digest:
         _log.error("screen-unreadable", digest=digest.hex())
-        return _UNREADABLE
-    for oldest in list(_read)[: len(_read) - _KEPT + 1]:
-        _read.pop(oldest, None)
-    _read[digest] = found
+        return None
+    remember(found)
     return found
