@@ -13,6 +13,7 @@ from tests.unit.policy.making import NOW, TLP2, context, subject
 from cert_exchange.policy.companions import gather
 from cert_exchange.policy.decide import Allow, Deny, Hold, Redact, decide
 from cert_exchange.policy.document import Policy, parse_policy
+from cert_exchange.policy.expectations import SUFFIX, broken, parse_expectations
 from cert_exchange.policy.forms import (
     AgeForm,
     CeilingForm,
@@ -112,7 +113,22 @@ def test_a_section(section: Section):
     found = read(files)
     assert decisions
     assert next(iter(files)) == f"{found.name}.yaml"
-    assert set(gather(next(iter(files.values())), files.get)) == set(files) - {f"{found.name}.yaml"}
+    own = {f"{found.name}.yaml", f"{found.name}{SUFFIX}"}
+    assert set(gather(next(iter(files.values())), files.get)) == set(files) - own
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param(files, id=heading)
+        for heading, files, _ in sections()
+        if f"cert-b{SUFFIX}" in files
+    ],
+)
+def test_what_is_expected_in_the_guide(files: dict[str, str]):
+    """Expectations beside a policy of the guide are met."""
+    expected = parse_expectations(files[f"cert-b{SUFFIX}"], file=f"cert-b{SUFFIX}")
+    assert broken(read(files), expected, {}, now=NOW) == ()
 
 
 def test_every_key_has_a_section():
