@@ -23,12 +23,13 @@ from cert_exchange.policy.document import (
     warnings_of_policy,
 )
 from cert_exchange.policy.expectations import SUFFIX, broken, parse_expectations
+from cert_exchange.policy.screening import FILE_NAME
 from cert_exchange.policy.subject import subject_of
 
 ROOT = Path(__file__).parents[3]
 NODES = [ROOT, ROOT / "deploy/demo/node-a", ROOT / "deploy/demo/node-b"]
 FILES = [path for node in NODES for path in sorted(node.glob("[pl]*/*.yaml"))]
-POLICIES = [path for path in FILES if not path.name.endswith(SUFFIX)]
+POLICIES = [path for path in FILES if not path.name.endswith(SUFFIX) and path.name != FILE_NAME]
 EXPECTATIONS = [path for path in FILES if path.name.endswith(SUFFIX)]
 
 
