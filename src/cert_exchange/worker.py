@@ -24,10 +24,11 @@ import structlog
 
 from cert_exchange import errors, logs
 from cert_exchange.node import Node, open_node
-from cert_exchange.services import consenting, ledger, retention, syncing
+from cert_exchange.services import consenting, ledger, noticing, retention, syncing
 from cert_exchange.services.holding import release_due
 from cert_exchange.services.policies import continue_gains, remind
 from cert_exchange.services.publishing import forget_submissions
+from cert_exchange.services.releasing.dating import pass_dates
 from cert_exchange.services.timekeeping import accept_clock
 from cert_exchange.store.channels import Channel, Direction
 
@@ -36,6 +37,7 @@ _log = structlog.get_logger(__name__)
 TICK_SECONDS: Final = 1.0
 GRACE_SECONDS: Final = 10.0
 GAIN_PARTS_A_TICK: Final = 4
+NOTICE_ROUNDS_A_TICK: Final = 10
 _TIDY_TICKS: Final = 600
 _DAILY_TICKS: Final = 86_400
 _LEDGER_TICKS: Final = 3
@@ -73,8 +75,10 @@ class Worker:
         """Do once what is due."""
         self._step("channels", self._start_channels)
         self._step("holds", lambda: release_due(self._node))
+        self._step("markings", lambda: pass_dates(self._node))
         self._step("consents", lambda: consenting.end_due(self._node))
         self._step("gains", lambda: continue_gains(self._node, parts=GAIN_PARTS_A_TICK))
+        self._step("notices", lambda: noticing.tell(self._node, rounds=NOTICE_ROUNDS_A_TICK))
         if number % _LEDGER_TICKS == 0:
             self._step("fetches", lambda: ledger.note_fetches(self._node))
             self._step("seal", lambda: ledger.seal(self._node))

@@ -6,7 +6,7 @@
    left the object out, and "not fetched" never understates.
 3. What the ledger cannot place before or after the taking back, and what was released before a restore, is "maybe". So a
    recall writes down who had it at that instant: what partners ask for later does not blur it.
-4. What a partner fetched cannot be recalled, and this says so.
+4. What a partner fetched cannot be recalled, and this says so. It is asked to delete it, by a notice (`noticing`).
 5. A derivative is the object itself: what went out in its place is found with it, and who asks about the derivative's id
    asks about the object.
 """
@@ -21,10 +21,12 @@ from typing import Literal
 
 from cert_exchange.errors import CertExchangeError, NotFound
 from cert_exchange.messages.evidence import Fact, Line
+from cert_exchange.messages.notices import Reason
 from cert_exchange.node import Node
-from cert_exchange.services import freezing, ledger
-from cert_exchange.services.releasing import Withdrawal, withdraw
+from cert_exchange.services import freezing, ledger, noticing
+from cert_exchange.services.releasing import Withdrawal, withdraw, withdraw_from
 from cert_exchange.store import answers, disclosures, epochs, objects
+from cert_exchange.store import notices as notice_rows
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.disclosures import Disclosed, Reader
@@ -81,6 +83,8 @@ class Recalled:
     withdrawal: Withdrawal | None
     trouble: str
     """why nothing was taken back; empty when it was"""
+    notices: int
+    """how many were made; a freeze keeps them back with everything else"""
 
 
 def asked_about(node: Node, stix_id: str) -> str:
@@ -106,7 +110,8 @@ def recall(
 ) -> Recalled:
     """Freeze, take the object back from everyone, and tell who has it.
 
-    `freeze`: the audiences that could fetch it (with `partner`, only that partner's), all, or none. `tell` is called
+    With `partner` it is taken back from that partner's audience alone, until `free`. `freeze`: the audiences that could
+    fetch it (with `partner`, only that partner's), all, or none. `tell` is called
     with who has it as soon as that is known, before anything is changed. Raises NotFound for an object or a partner that
     we do not know, and then changes nothing.
     """
@@ -115,10 +120,17 @@ def recall(
     if tell is not None:
         tell(before)
     stopped = _freeze(node, before, partner, freeze, by=by, reason=reason)
-    taken, trouble = None, ""
+    taken, trouble, made = None, "", 0
     try:
         ledger.note_fetches(node)  # what was fetched until now was fetched before it was taken back
-        taken = withdraw(node, stix_id, by=by, reason=reason, block=True)
+        if partner is None:
+            taken = withdraw(
+                node, stix_id, by=by, reason=reason, block=True, owing=Reason.MISTAKE
+            )  # fmt: skip
+        else:
+            audiences = _audiences_of(node, partner)
+            taken = withdraw_from(node, stix_id, audiences, by=by, reason=reason)
+        made = noticing.tell(node)
     except CertExchangeError as error:
         trouble = f"{error.public} {error.detail}".strip()
     # Commit. The marks are read after it (DECISIONS 19): no page that is read from now on has the object.
@@ -127,7 +139,14 @@ def recall(
     facts: dict[str, Fact] = {"id": stix_id, "reason": reason, "had": had, "trouble": trouble}
     line = Line("recall", node.now(), by, facts=facts)
     node.database.transact(lambda tx: ledger.record(tx, line))
-    return Recalled(after, stopped, taken, trouble)
+    return Recalled(after, stopped, taken, trouble, made)
+
+
+def _audiences_of(node: Node, partner: str) -> list[int]:
+    """The audience that a partner is of now, if it is of any."""
+    with node.database.reading() as tx:
+        row = find_partner(tx, partner)
+        return [] if row is None else [*notice_rows.present_audiences(tx, [row.id]).values()]
 
 
 def _freeze(

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import (
     CompoundSelect,
-    Select,
     bindparam,
     delete,
     func,
@@ -29,8 +28,6 @@ from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import Kept, parts
 from cert_exchange.store.tables import (
     audience_members,
-    audiences,
-    collections,
     derivatives,
     identifiers,
     live,
@@ -77,24 +74,6 @@ class LineInForce(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class NoticeRow:
-    """A notice, sent or received. Instants are micros."""
-
-    id: int
-    stix_id: str
-    audience: int | None
-    audience_name: str | None
-    """whom ours is for"""
-    partner: str | None
-    """who sent it; None: it is ours"""
-    collection: str
-    reason: str
-    action: str
-    due_at: int | None
-    made_at: int
-
-
-@dataclass(frozen=True, slots=True)
 class Member:
     """A partner that reads or read an audience's views."""
 
@@ -121,16 +100,6 @@ _OWED: Final = (
     .join(objects, objects.c.id == owed_notices.c.object)
     .join(identifiers, identifiers.c.num == objects.c.ident)
     .order_by(owed_notices.c.view, owed_notices.c.position)
-)  # fmt: skip
-_NOTICES: Final = (
-    select(
-        notices.c.id, notices.c.stix_id, notices.c.audience, audiences.c.name, partners.c.name,
-        func.coalesce(collections.c.alias, collections.c.uuid), notices.c.reason,
-        notices.c.action, notices.c.due_at, notices.c.made_at,
-    )
-    .join(collections, collections.c.id == notices.c.collection)
-    .outerjoin(audiences, audiences.c.id == notices.c.audience)
-    .outerjoin(partners, partners.c.id == notices.c.partner)
 )  # fmt: skip
 
 
@@ -273,43 +242,6 @@ def audience_of(tx: Transaction, stix_id: str) -> int | None:
     """The audience that a note of ours is a notice for; None where it is no notice."""
     rows = _AUDIENCE_OF.rows(tx, {"note": stix_id})
     return rows[0][0] if rows else None
-
-
-def every_notice(tx: Transaction, *, received: bool, limit: int) -> list[NoticeRow]:
-    """Notices that partners sent, or ours; the newest first."""
-    side = notices.c.partner if received else notices.c.audience
-    return _read(tx, _NOTICES.where(side.is_not(None)).limit(limit))
-
-
-def about(tx: Transaction, ident: int) -> list[NoticeRow]:
-    """All notices that name an id, sent or received; the newest first."""
-    naming = select(notice_subjects.c.notice).where(notice_subjects.c.ident == ident)
-    return _read(tx, _NOTICES.where(notices.c.id.in_(naming)))
-
-
-def find(tx: Transaction, stix_id: str) -> NoticeRow | None:
-    """A notice by its note's id."""
-    return next(iter(_read(tx, _NOTICES.where(notices.c.stix_id == stix_id))), None)
-
-
-def _read(tx: Transaction, statement: Select[Any]) -> list[NoticeRow]:
-    rows = tx.execute(statement.order_by(notices.c.made_at.desc(), notices.c.id.desc()))
-    return [NoticeRow(*row) for row in rows]
-
-
-def subjects_of(tx: Transaction, notices_: Collection[int]) -> dict[int, list[str]]:
-    """Notice -> the ids that it names."""
-    found: dict[int, list[str]] = {number: [] for number in notices_}
-    for part in parts(sorted(notices_)):
-        rows = tx.execute(
-            select(notice_subjects.c.notice, identifiers.c.stix_id)
-            .join(identifiers, identifiers.c.num == notice_subjects.c.ident)
-            .where(notice_subjects.c.notice.in_(part))
-            .order_by(identifiers.c.stix_id)
-        )
-        for number, stix_id in rows:
-            found[number].append(stix_id)
-    return found
 
 
 def count_owed(tx: Transaction) -> int:

@@ -11,7 +11,7 @@ from cert_exchange.messages import notices
 from cert_exchange.messages.notices import Notice, Reason
 from cert_exchange.node import Node
 from cert_exchange.services import holdings, ledger
-from cert_exchange.store import notices as rows
+from cert_exchange.store import receipts as rows
 
 PASS_ON = """\
 partners: [{partner}]
