@@ -28,6 +28,7 @@ SMALL = {
     "services/doctoring/findings.py": "one value that two rooms make",
     "services/policies/companions.py": "one sentence: the files that a policy names are read",
     "services/ledger/recording.py": "write and seal, which every service needs; verifying has its own room",
+    "services/publishing/terming.py": "one step of taking in",
     "services/timekeeping.py": "one sentence",
     "stix/objects.py": "one value",
     "stix/rules/advice.py": "the SHOULD rules, which never refuse",
@@ -43,6 +44,7 @@ SMALL = {
     "store/submissions.py": "one table",
     "store/tables/record.py": "tables of one subject",
     "store/tables/schema.py": "what all tables share",
+    "store/tables/terms.py": "two tables of one subject",
 }
 FORBIDDEN_NAMES = {
     "utils",

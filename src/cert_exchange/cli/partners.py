@@ -83,10 +83,7 @@ def add(
     contact: Annotated[str | None, typer.Option("--contact", help="How people reach it.")] = None,
     country: Annotated[
         str | None,
-        typer.Option(
-            "--country",
-            help="Its country in two letters, such as EE; without it, it gets nothing that is only for countries.",
-        ),
+        typer.Option("--country", help="Two letters, such as EE: for terms that name countries."),
     ] = None,
     requests_per_minute: Annotated[
         int | None,
@@ -148,23 +145,6 @@ def amend(
             by=operator(),
         )
     printing.verdict(f"{name} amended")
-
-
-@app.command()
-def locate(
-    name: Name,
-    country: Annotated[
-        str, typer.Argument(metavar="COUNTRY", help="Two letters, such as EE; none if not known.")
-    ],
-    *,
-    home: Home = None,
-) -> None:
-    """Say in which country a partner is, for terms that name countries. What it may no longer see goes at once."""
-    from cert_exchange.services import terms
-
-    with opened(home) as node:
-        lines = terms.locate(node, name, country, by=operator())
-    printing.verdict(f"{name} located; {printing.count(lines, 'line')} written")
 
 
 @app.command("list")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cert_exchange.cli import printing
+from cert_exchange.cli import partners, printing
 from cert_exchange.cli.options import AsJson, Home, Limit, Reason, opened, operator
 from cert_exchange.errors import ConfigurationInvalid
 
@@ -54,7 +54,24 @@ def register(program: typer.Typer) -> None:
     """Add these commands to the program."""
     program.add_typer(app, name="terms")
     program.command()(mark)
+    partners.app.command()(locate)
     program.add_typer(consent_app, name="consent")
+
+
+def locate(
+    name: partners.Name,
+    country: Annotated[
+        str, typer.Argument(metavar="COUNTRY", help="Two letters, such as EE; none if not known.")
+    ],
+    *,
+    home: Home = None,
+) -> None:
+    """Say in which country a partner is, for terms that name countries. What it may no longer see goes at once."""
+    from cert_exchange.services import terms
+
+    with opened(home) as node:
+        lines = terms.locate(node, name, country, by=operator())
+    printing.verdict(f"{name} located; {printing.count(lines, 'line')} written")
 
 
 @app.command("list")
