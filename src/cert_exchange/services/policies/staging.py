@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from cert_exchange.node import Node
-from cert_exchange.policy.decide import Allow, Hold
+from cert_exchange.policy.decide import Allow, Hold, Redact
 from cert_exchange.policy.document import Policy
 from cert_exchange.services.releasing.evaluating import (
     Plan,
@@ -102,8 +102,10 @@ def _is_settled(judge: Judge, ident: int, live: dict[tuple[int, int], Live]) -> 
     allowed = set()
     for verdict in judge.verdicts(ident, live):
         key = (verdict.view, verdict.version.id)
-        if isinstance(verdict.decision, Allow):
+        if isinstance(verdict.decision, Allow | Redact):
             if key not in live or live[key].carried:
+                return False
+            if isinstance(verdict.decision, Redact) and not live[key].derived:
                 return False
             allowed.add(key)
         elif isinstance(verdict.decision, Hold):
@@ -138,7 +140,8 @@ def _losses(conn: Transaction, plan: Plan, idents: list[int], *, now: int) -> li
                 decision = judge.decided(
                     pool.by_id(line.object), collections[line.view], carried=True
                 )
-            if not isinstance(decision, Allow):
+            if line.derived or not isinstance(decision, Allow):
+                # What is redacted, or was, is rendered anew in the switch, and stays where that says the same.
                 rule = decision.rule if decision is not None else "withdrawn"
                 losses.append(StagedLoss(line.view, line.position, rule))
             elif line.object in dangling:

@@ -6,6 +6,7 @@
    never learns.
 4. All lines of a transaction stand under one ledger line, as commitments and gapless ranges (DECISIONS 22).
 5. A carried object leaves a view with its last dependant there.
+6. With each withdrawal stands that a notice of it may be owed; `services.noticing` decides after the commit (DECISIONS 19).
 """
 
 from __future__ import annotations
@@ -16,22 +17,30 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cert_exchange.messages.evidence import Range, release_commitment
-from cert_exchange.services.releasing.arranging import Row, arrange, ends, in_order
+from cert_exchange.messages.notices import Reason
+from cert_exchange.services.releasing.arranging import Row, arrange, in_order
 from cert_exchange.services.releasing.closing import Closing
-from cert_exchange.services.releasing.evaluating import Plan, Pool, plans_for
+from cert_exchange.services.releasing.dropping import standing_in, suspects_of, unneeded
+from cert_exchange.services.releasing.evaluating import Plan, Pool, bindings_for, plans_for
 from cert_exchange.services.releasing.judging import Verdict
+from cert_exchange.services.releasing.marked import next_dates
+from cert_exchange.services.releasing.minting import mint, revoking
+from cert_exchange.services.releasing.naming import Issuer, Names
 from cert_exchange.services.releasing.settlement import Key, Settlement
-from cert_exchange.stix.references import Role
+from cert_exchange.store import handling_dates, in_force, releases
 from cert_exchange.store import holds as hold_rows
+from cert_exchange.store import notices as notice_rows
 from cert_exchange.store import references as reference_rows
-from cert_exchange.store import releases
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.notices import Owed
+from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Head, Live, LiveLine, LogLine, Sharing
 from cert_exchange.store.tables import LineKind
 
 RELEASE: Final = LineKind.RELEASE.value
 WITHDRAWAL: Final = LineKind.WITHDRAWAL.value
-_NEEDED = (Role.CREATOR, Role.MARKING, Role.REQUIRED)
+REPLACED: Final = "replaced"
+"""In place of a rule, of a derivative whose next version came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,7 @@ class Drafts:
     lost: list[tuple[int, int]] = field(default_factory=list)
     heads: dict[int, int] = field(default_factory=dict)
     marks: list[tuple[int, int, bool, bool, bool]] = field(default_factory=list)
+    owed: list[Owed] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -74,16 +84,23 @@ class Releasing:
     """whether `lines` is wanted: a partner's POST has nobody to report them to"""
     locked: Sharing | None = None
     """what `releases.lock_sharing` gave, where the caller asked for more behind the same locks"""
+    owing: Reason = Reason.NO_LONGER_SHARED
+    """what a notice of what is withdrawn here gives as its reason"""
+    issuer: Issuer | None = None
+    """whose derivatives are made; without one nothing is shown redacted"""
     heads: Sequence[Head] = field(init=False)
     plans: list[Plan] = field(init=False)
     pool: Pool = field(init=False)
     commitments: list[bytes] = field(default_factory=list)
+    stored: list[bytes] = field(default_factory=list)
+    """commitments to the derivatives that were stored: part of what the ledger line says it stored"""
     lines: list[Line] = field(default_factory=list)
     verdicts: list[tuple[Plan, Verdict, frozenset[int]]] = field(default_factory=list)
     """with `keep_verdicts`: policy's answer and the ids that the version waits for"""
     _at: dict[int, int] = field(default_factory=dict)
     _started: dict[int, int] = field(default_factory=dict)
     _counts: dict[int, int] = field(default_factory=dict)
+    _names: dict[int, Names] = field(default_factory=dict)
     _drafts: Drafts = field(default_factory=Drafts)
     """what is decided and not yet written"""
 
@@ -94,8 +111,14 @@ class Releasing:
         """Read heads and policies (again): after a policy or its views changed in this transaction."""
         sharing = sharing or releases.lock_sharing(self.tx)()
         self.heads = sharing.heads
-        self.plans = plans_for(self.tx, sharing)
-        self.pool = Pool(self.tx, sharing.partners, tuple(head.view for head in self.heads))
+        self.plans = plans_for(self.tx, sharing, locked=True)
+        self.pool = Pool(
+            self.tx,
+            sharing.partners,
+            bindings_for(self.tx, sharing, self.plans),
+            tuple(head.view for head in self.heads),
+            deriving=any(plan.deriving for plan in self.plans),
+        )
         for head in self.heads:
             self._at.setdefault(head.view, head.position)
 
@@ -145,33 +168,84 @@ class Releasing:
                 if origin in plan.audience.members
                 for ident in those
             }
-            closing = Closing(self.tx, plan, self.pool, self.now, sent, self.keep_verdicts)
+            closing = Closing(
+                self.tx, plan, self.pool, self.now, sent, self.keep_verdicts, self._names_for(plan)
+            )
             settlement = closing.settle(wanted)
             self._write(settlement, closing)
         self._flush()
+        if dates := next_dates(self.pool.subjects, self.now):
+            handling_dates.note(self.tx, dates)
+
+    def _names_for(self, plan: Plan) -> Names | None:
+        if not plan.deriving or self.issuer is None:
+            return None
+        number = plan.audience.id
+        if number not in self._names:
+            self._names[number] = Names(self.tx, self.issuer, number, self.now)
+        return self._names[number]
 
     # -- one audience ----------------------------------------------------------------------------------------------
 
     def _write(self, settlement: Settlement, closing: Closing) -> None:
-        plan = settlement.plan
+        plan, names = settlement.plan, closing.names
+        endings: list[tuple[int, Version]] = []
+        if plan.deriving and names is not None:
+            endings = self._mint(settlement, closing, names)
         live_after, returns, marks = arrange(settlement, closing, self.pool)
-        lost = [line for line, _ in settlement.losses.values()]
+        losses = [(line, rule) for line, rule in settlement.losses.values()]
+        losses += [(line, rule_for(settlement, line)) for line in settlement.replaced.values()]
+        losses += [(line, "ended") for line in settlement.ended]
+        lost = [line for line, _ in losses]
         drafts = [
-            (WITHDRAWAL, line.view, line.object, line.rendition, rule)
-            for line, rule in settlement.losses.values()
+            (WITHDRAWAL, line.view, line.served, line.rendition, rule) for line, rule in losses
         ]
-        gains = in_order(settlement, self.pool)
-        drafts += [
-            (RELEASE, gain.view, gain.version.id, gain.version.rendition, gain.rule)
-            for gain in gains
-        ]
-        drafts += [(RELEASE, line.view, line.object, line.rendition, "returns") for line in returns]
+        for gain in in_order(settlement, closing.sight):
+            shown = settlement.shown.get((gain.view, gain.version.id), gain.version)
+            drafts.append((RELEASE, gain.view, shown.id, shown.rendition, gain.rule))
+        for view, shown in endings:
+            live_after[view, shown.id] = Row(view, shown, False, None, is_last=True, is_first=True)  # noqa: FBT003 - as the tuple says
+            drafts.append((RELEASE, view, shown.id, shown.rendition, "ended"))
+        drafts += [(RELEASE, line.view, line.served, line.rendition, "returns") for line in returns]
         positions = self._append(plan, drafts, lost + returns, live_after)
         self._drafts.marks += [
             (v, positions.get((v, o), p), last, first, c) for v, o, p, last, first, c in marks
         ]
         self._write_down_who_waits(settlement)
-        self._drop_unneeded(plan, settlement)
+        self._drop_unneeded(plan, settlement, names.own if names is not None else None)
+
+    def _mint(
+        self, settlement: Settlement, closing: Closing, names: Names
+    ) -> list[tuple[int, Version]]:
+        """Store the derivatives that are gained, and those that revoke; (view, row) of the latter."""
+        lines = [line for those in closing.sight.live.values() for line in those]
+        self.pool.know_served([*lines, *settlement.ended])
+        made = list(settlement.made.values())
+        endings = settlement.endings
+        made += [
+            revoking(
+                self.tx,
+                prior,
+                self.pool.by_id(prior.source),
+                names.current(prior.original),
+                version,
+            )
+            for prior, version, _ in endings
+        ]
+        rows, commitments = mint(self.tx, names, made, ledger_line=self.ledger_line)
+        self.stored += commitments
+        for place, one in enumerate(made):
+            self.pool.note_served(rows[place])
+            settlement.shown.update((key, rows[place]) for key in one.keys)
+        self.pool.know_rows(settlement.reused.values())
+        for key, number in settlement.reused.items():
+            settlement.shown[key] = self.pool.by_id(number)
+        start = len(settlement.made)
+        return [
+            (view, rows[start + place])
+            for place, (_, _, views) in enumerate(endings)
+            for view in views
+        ]
 
     def _append(
         self,
@@ -202,6 +276,10 @@ class Releasing:
                     view, position, kind, number, rendition, policy_id, rule, salt, self.ledger_line
                 )
             )
+            if kind == WITHDRAWAL and not leaving[index].carried and rule != REPLACED:
+                # Withdrawals come first in `drafts`, in the order of the lines that leave.
+                drafted = Owed(view, position, leaving[index].position, number, self.owing.value)
+                self._drafts.owed.append(drafted)
             version = self.pool.by_id(number)
             self.commitments.append(
                 release_commitment(
@@ -232,6 +310,8 @@ class Releasing:
         drafts, self._drafts = self._drafts, Drafts()
         releases.append(self.tx, drafts.lines, drafts.gained, drafts.lost, drafts.heads)
         releases.mark(self.tx, drafts.marks)
+        if drafts.owed:
+            notice_rows.owe(self.tx, drafts.owed)
 
     def _write_down_who_waits(self, settlement: Settlement) -> None:
         waits = [
@@ -260,84 +340,45 @@ class Releasing:
                 for verdict in settlement.verdicts
             )
 
-    def _drop_unneeded(self, plan: Plan, settlement: Settlement) -> None:
+    def _drop_unneeded(self, plan: Plan, settlement: Settlement, own: int | None) -> None:
         """Withdraw what was carried for lines that are gone, and what was carried for that."""
-        suspects = {
-            (line.view, target)
-            for line, _ in settlement.losses.values()
-            for target, role in self.pool.references.get(line.object, [])
-            if role != Role.EXTENSION
-        }
-        suspects |= {
-            (view, self.pool.by_id(number).ident)
-            for (view, number), carried in settlement.carried_now.items()
-            if carried
-        }
-        by_view: dict[int, set[int]] = {}
-        for view, target in suspects:
-            by_view.setdefault(view, set()).add(target)
+        by_view = suspects_of(settlement, self.pool, own)
         if by_view:
             self._flush()
         for view, targets in sorted(by_view.items()):
-            drop = self._unneeded(view, targets)
+            drop = unneeded(self.tx, self.pool, plan, view, targets, own)
             if not drop:
                 continue
+            if plan.deriving:
+                drop += in_force.ended_rows(self.tx, (view,), {line.ident for line in drop})
+                self.pool.know_served(drop)
             self._append(
                 plan,
-                [(WITHDRAWAL, view, line.object, line.rendition, "carried") for line in drop],
+                [(WITHDRAWAL, view, line.served, line.rendition, "carried") for line in drop],
                 drop,
                 {},
             )
             self._flush()
             self._stand_in(plan, view, {line.ident for line in drop})
 
-    def _unneeded(self, view: int, suspects: Collection[int]) -> list[Live]:
-        """The carried lines that nothing in the view needs, though they may need each other."""
-        carried: dict[int, list[Live]] = {}
-        needs: dict[int, set[int]] = {}
-        queue = set(suspects)
-        while queue:
-            found = [line for line in releases.live_rows(self.tx, (view,), queue) if line.carried]
-            self.pool.load({line.ident for line in found})
-            queue = set()
-            for line in found:
-                carried.setdefault(line.ident, []).append(line)
-                targets = {
-                    target
-                    for target, role in self.pool.references.get(line.object, [])
-                    if role != Role.EXTENSION
-                }
-                needs.setdefault(line.ident, set()).update(targets)
-                queue |= targets
-            queue -= carried.keys()
-        kept: set[int] = set()
-        rising = (
-            reference_rows.needed_in(self.tx, carried.keys(), view, _NEEDED, besides=carried.keys())
-            if carried
-            else set()
-        )
-        while rising:
-            kept |= rising
-            rising = {target for ident in rising for target in needs[ident]} & carried.keys() - kept
-        return [line for ident, lines in carried.items() if ident not in kept for line in lines]
-
     def _stand_in(self, plan: Plan, view: int, idents: Collection[int]) -> None:
         """What policy allows of an id whose carried line went becomes its last and first again."""
-        places: dict[int, list[Row]] = {}
-        for line in releases.live_rows(self.tx, (view,), idents):
-            places.setdefault(line.ident, []).append(
-                Row(view, self.pool.by_id(line.object), line.carried, line)
-            )
-        for rows in places.values():
-            last, first = ends(rows)
-            for row in rows:
-                assert row.line is not None
-                row.is_last, row.is_first = row is last, row is first
-                if row.is_last and not row.line.is_last:
-                    draft = (RELEASE, view, row.line.object, row.line.rendition, "returns")
-                    self._append(plan, [draft], [row.line], {(view, row.line.object): row})
-                elif (row.is_last, row.is_first) != (row.line.is_last, row.line.is_first):
-                    self._drafts.marks.append(
-                        (view, row.line.position, row.is_last, row.is_first, row.carried)
-                    )
+        for row in standing_in(self.tx, self.pool, plan, view, idents):
+            assert row.line is not None
+            if row.is_last and not row.line.is_last:
+                draft = (RELEASE, view, row.line.served, row.line.rendition, "returns")
+                self._append(plan, [draft], [row.line], {(view, row.line.served): row})
+            elif (row.is_last, row.is_first) != (row.line.is_last, row.line.is_first):
+                self._drafts.marks.append(
+                    (view, row.line.position, row.is_last, row.is_first, row.carried)
+                )
         self._flush()
+
+
+def rule_for(settlement: Settlement, line: Live) -> str:
+    """Why a line goes in whose place something else comes."""
+    if not line.derived:
+        return "redacted"
+    shown = settlement.shown.get((line.view, line.object))
+    ending = any(line.shown == prior.ident for prior, _, _ in settlement.endings)
+    return REPLACED if ending or (shown is not None and shown.ident == line.shown) else "whole"

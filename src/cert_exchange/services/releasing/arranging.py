@@ -1,5 +1,7 @@
 """How an id's versions will stand in a view, and in which order they are announced.
 
+Rows are what the view serves: a derivative stands among its own versions, under its own id.
+
 1. Of an id's rows in a view one is last and one is first: the newest and the oldest version; of a cyber-observable
    our own copy is last, else the first origin's newest (DECISIONS 1 and 5).
 2. An older version that becomes the last again returns with a new line, else a client that passed it never learns.
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 
 from cert_exchange.services.releasing.closing import Closing
 from cert_exchange.services.releasing.evaluating import Pool
-from cert_exchange.services.releasing.settlement import Gain, Key, Settlement
+from cert_exchange.services.releasing.settlement import Gain, Key, Settlement, Sight
 from cert_exchange.stix.references import Role
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live, LiveLine
@@ -49,16 +51,20 @@ def arrange(
     losses, gains = settlement.losses, settlement.gains
     rows: dict[Key, Row] = {}
     by_place: dict[tuple[int, int], list[Row]] = {}
+    touched = {(line.view, line.ident) for line, _ in losses.values()}
     for key, gain in gains.items():
         version = gain.version
         if version.ident in pool.fresh and len(pool.by_ident[version.ident]) == 1:
             # Nothing else is known of the id: its only version is first and last.
-            rows[key] = Row(gain.view, version, gain.carried, None, is_last=True, is_first=True)
+            shown = settlement.shown.get(key, version)
+            rows[gain.view, shown.id] = Row(
+                gain.view, shown, gain.carried, None, is_last=True, is_first=True
+            )
         else:
-            row = Row(gain.view, version, gain.carried, None)
-            by_place.setdefault((gain.view, version.ident), []).append(row)
-    touched = {(line.view, line.ident) for line, _ in losses.values()}
-    touched |= by_place.keys()
+            touched.add((gain.view, version.ident))
+            shown = settlement.shown.get(key, version)
+            row = Row(gain.view, shown, gain.carried, None)
+            by_place.setdefault((gain.view, shown.ident), []).append(row)
     touched |= {(view, pool.by_id(number).ident) for view, number in settlement.carried_now}
     for view, ident in touched:
         for line in closing.sight.live[ident]:
@@ -66,8 +72,8 @@ def arrange(
             if line.view != view or key in losses or key in gains:
                 continue
             carried = settlement.carried_now.get(key, line.carried)
-            by_place.setdefault((view, ident), []).append(
-                Row(view, pool.by_id(line.object), carried, line)
+            by_place.setdefault((view, line.shown), []).append(
+                Row(view, pool.by_id(line.served), carried, line)
             )
     returns: list[Live] = []
     marks: list[tuple[int, int, int, bool, bool, bool]] = []
@@ -110,13 +116,12 @@ def ends(rows: Sequence[Row]) -> tuple[Row, Row]:
     return max(own, key=lambda row: (row.version.version_key, row.version.id)), first
 
 
-def in_order(settlement: Settlement, pool: Pool) -> list[Gain]:
+def in_order(settlement: Settlement, sight: Sight) -> list[Gain]:
     """Gains with what they refer to before them; a cycle's members in the order of their numbers."""
     gains = [settlement.gains[key] for key in sorted(settlement.gains)]
     inside = {gain.version.ident for gain in gains}
-    references = pool.references
     if not any(
-        target in inside for gain in gains for target, _ in references.get(gain.version.id, ())
+        target in inside for gain in gains for target, _ in sight.refs(gain.version.id, gain.view)
     ):
         return gains
     by_ident: dict[tuple[int, int], list[Gain]] = {}
@@ -125,7 +130,7 @@ def in_order(settlement: Settlement, pool: Pool) -> list[Gain]:
     ordered: list[Gain] = []
     seen: set[Key] = set()
     for start in gains:
-        if inside.isdisjoint([target for target, _ in references.get(start.version.id, ())]):
+        if inside.isdisjoint([t for t, _ in sight.refs(start.version.id, start.view)]):
             if (start.view, start.version.id) not in seen:
                 seen.add((start.view, start.version.id))
                 ordered.append(start)
@@ -141,7 +146,7 @@ def in_order(settlement: Settlement, pool: Pool) -> list[Gain]:
                 continue
             seen.add(key)
             stack.append((gain, True))
-            for target, role in pool.references.get(gain.version.id, []):
+            for target, role in sight.refs(gain.version.id, gain.view):
                 if role != Role.EXTENSION:
                     stack.extend(
                         (needed, False)

@@ -7,24 +7,34 @@
 4. Identities and marking definitions are carried into each view that needs them. They need no rule that allows, and
    one that is held and denied denies what depends on it.
 5. A creator that we do not hold may dangle; an id in the cyber-observable namespace never may.
+6. Here everything is an original. What of it is shown as a derivative is found in the end (`deriving`); when one cannot
+   be made, all begins again without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
-from cert_exchange.policy.decide import Allow, Hold
+from cert_exchange.policy.decide import Allow, Deny, DenyKind, Hold, Redact
+from cert_exchange.policy.redaction import Need
+from cert_exchange.policy.screening import INTAKE
+from cert_exchange.services.releasing.carrying import Carrying
+from cert_exchange.services.releasing.deriving import Deriving
 from cert_exchange.services.releasing.evaluating import Plan, Pool
 from cert_exchange.services.releasing.judging import Judge
+from cert_exchange.services.releasing.naming import Names
 from cert_exchange.services.releasing.settlement import Gain, Key, Settlement, Sight, hold_line
 from cert_exchange.stix.references import Role, is_observable_id
 from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import references as reference_rows
 from cert_exchange.store import releases
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live
+
+_NOTHING: Final[Mapping[int, str]] = {}
+_NAMELESS: Final = Deny("redacted", "there is nobody to make a derivative", DenyKind.ERROR)
 
 
 @dataclass(slots=True)
@@ -38,24 +48,48 @@ class Closing:
     arrived: Collection[int]
     """ids whose members' own copies arrived now: visible to the audience because it sent them"""
     keep_verdicts: bool = False
+    names: Names | None = None
+    """what derivatives are called; without it nothing is derived, so that nothing is shown redacted"""
     result: Settlement = field(init=False)
     sight: Sight = field(init=False)
     judge: Judge = field(init=False)
-    carriable: dict[Key, Version | None] = field(default_factory=dict)
-    """(ident, view) -> what may be carried into the view"""
-    carrying: dict[Key, bool] = field(default_factory=dict)
-    """(ident, view) -> whether it and all it needs can be carried, in this round of `_fix`"""
+    carrying: Carrying = field(init=False)
     visible: dict[int, bool] = field(default_factory=dict)
     """ident -> whether it is in force or was sent to us, until the next loss is found"""
     exposed: set[int] = field(default_factory=set)
     """considered ids that something in force refers to: it goes when they turn out to be hidden"""
+    affected: set[int] = field(default_factory=set)
+    """ids of derivatives in force that refer to what is lost: they may do without it"""
 
     def settle(self, idents: Iterable[int]) -> Settlement:
         """Consider these ids and all that hangs on them."""
-        self.result = Settlement(self.plan)
-        self.judge = Judge(self.plan, self.pool, self.now)
-        self.sight = Sight(self.pool, self.result, self.judge, self.arrived)
         queue = set(idents)
+        if not self.plan.deriving:
+            self._settle(queue)
+            return self.result
+        barred: dict[int, str] = {}
+        while True:
+            done = self._settle(queue, barred)
+            more, unrendered = Deriving(self, done, self.names).derive()
+            if not more and not unrendered:
+                return self.result
+            # From the start, with more to consider and less to show: it comes to an end.
+            queue = queue | more
+            barred.update(unrendered)
+
+    def _settle(self, queue: set[int], barred: Mapping[int, str] = _NOTHING) -> set[int]:
+        """Everything but derivatives; which ids were considered."""
+        self.result = Settlement(self.plan)
+        self.judge = Judge(self.plan, self.pool, self.now, barred=barred)
+        own = self.names.own if self.names is not None else None
+        self.sight = Sight(self.pool, self.result, self.judge, self.arrived, own=own)
+        if own is not None:
+            self.sight.learn((own,))
+        self.carrying = Carrying(self.plan, self.pool, self.judge, self.sight, self.stands)
+        self.visible.clear()
+        self.exposed.clear()
+        self.affected.clear()
+        queue = set(queue)
         done: set[int] = set()
         while fresh := queue - done:
             done |= fresh
@@ -69,8 +103,9 @@ class Closing:
         self._carry_into_dependants(done)
         self._expose(done)
         self._fix(done)
-        self._carry()
-        return self.result
+        gains = [(gain.version.id, gain.view) for gain in self.result.gains.values()]
+        self.carrying.carry(gains, self.gaining())
+        return done
 
     def _judge(self, idents: set[int]) -> None:
         pool, plan, result = self.pool, self.plan, self.result
@@ -90,8 +125,14 @@ class Closing:
                     result.verdicts.append(verdict)
                 key = (verdict.view, verdict.version.id)
                 decision = verdict.decision
-                if isinstance(decision, Allow):
+                if isinstance(decision, Redact) and self.names is None:
+                    decision = _NAMELESS
+                if isinstance(decision, Allow | Redact):
                     allowed.add(key)
+                    if plan.deriving:
+                        self.sight.rules[key] = decision.rule
+                        if isinstance(decision, Redact):
+                            self.sight.redact(verdict.view, verdict.version, decision)
                     if key not in lines:
                         result.gains[key] = Gain(
                             verdict.version, verdict.view, decision.rule, carried=False
@@ -100,7 +141,8 @@ class Closing:
                         result.carried_now[key] = False
                 elif isinstance(decision, Hold):
                     where = (verdict.version.id, verdict.collection)
-                    result.holds.append(hold_line(*where, decision))
+                    if decision.rule != INTAKE:  # `intake` lists and ends those
+                        result.holds.append(hold_line(*where, decision))
                     denied[verdict.view] = decision.rule
                 else:
                     denied[verdict.view] = decision.rule
@@ -119,7 +161,7 @@ class Closing:
             if key in allowed:
                 continue
             if self.pool.is_carried_type(ident):
-                newest = self._carriable(ident, line.view)
+                newest = self.carrying.newest(ident, line.view)
                 other = any(view == line.view for view, _ in allowed)
                 if newest is not None and newest.id == line.object and (line.carried or not other):
                     self.result.carried_now[key] = True  # dropped later when nobody needs it
@@ -130,34 +172,9 @@ class Closing:
                         self.result.gains.setdefault(
                             (line.view, newest.id), Gain(newest, line.view, "carried", carried=True)
                         )
-                    if line.carried and self._may_stay_carried(line):
+                    if line.carried and self.carrying.may_stay(line):
                         continue  # an older version of what is carried stays, not as the last
             self.result.losses[key] = (line, denied.get(line.view, "withdrawn"))
-
-    def _may_stay_carried(self, line: Live) -> bool:
-        version = self.pool.by_id(line.object)
-        return self._may_be_carried(version, line.view) and self.pool.in_use(version)
-
-    def _may_be_carried(self, version: Version, view: int) -> bool:
-        collection = next(c for c, v in self.plan.views.items() if v == view)
-        return isinstance(self.judge.decided(version, collection, carried=True), Allow)
-
-    def _carriable(self, ident: int, view: int) -> Version | None:
-        """The newest version of an identity or marking definition, if it may be carried into the view."""
-        key = (ident, view)
-        if key not in self.carriable:
-            self.carriable[key] = self._look_carriable(ident, view)
-        return self.carriable[key]
-
-    def _look_carriable(self, ident: int, view: int) -> Version | None:
-        self.pool.load((ident,))
-        members = self.plan.audience.members
-        versions = [
-            version
-            for version in self.pool.by_ident[ident]
-            if version.origin not in members and self.pool.in_use(version)
-        ]
-        return versions[-1] if versions and self._may_be_carried(versions[-1], view) else None
 
     def _carry_into_dependants(self, considered: set[int]) -> None:
         """An identity or marking definition that arrived joins, or takes along, what already refers to it."""
@@ -173,7 +190,7 @@ class Closing:
             stays = any((line.view, line.object) not in self.result.losses for line in lines)
             if stays or any((view, v.id) in self.result.gains for v in self.pool.by_ident[target]):
                 continue
-            newest = self._carriable(target, view)
+            newest = self.carrying.newest(target, view)
             if newest is not None:
                 self.result.gains[view, newest.id] = Gain(newest, view, "carried", carried=True)
 
@@ -195,14 +212,13 @@ class Closing:
             for line in self.sight.live.get(ident, ())
         }
         numbers = {g.version.id for g in result.gains.values()} | {key[1] for key in standing}
-        self.sight.learn({target for number in numbers for target, _ in self.sight.refs(number)})
+        refs = self.pool.references
+        self.sight.learn({target for number in numbers for target, _ in refs.get(number, ())})
         settled: set[int] = set()
         while True:
             changed = False
-            self.carrying.clear()
-            gaining: dict[int, int] = {}
-            for gain in result.gains.values():
-                gaining[gain.version.ident] = gaining.get(gain.version.ident, 0) + 1
+            self.carrying.answers.clear()
+            gaining = self.gaining()
             lost = {line.ident for line, _ in result.losses.values()}
             suspects = (lost | self.exposed) - settled
             gone = [
@@ -233,16 +249,34 @@ class Closing:
             if not changed:
                 return
 
+    def gaining(self) -> dict[int, int]:
+        """How many gains each id has."""
+        found: dict[int, int] = {}
+        for gain in self.result.gains.values():
+            found[gain.version.ident] = found.get(gain.version.ident, 0) + 1
+        return found
+
     def _missing(self, number: int, ident: int, view: int, gaining: dict[int, int]) -> list[int]:
+        missing = [
+            target
+            for target, role in self.sight.refs(number, view)
+            if target != ident
+            and not self.stands(target, role, gaining)
+            and not self.carrying.can_carry(target, view, gaining)
+        ]
+        needs = self.sight.needs(number, view) if missing else None
+        if not needs:
+            return missing
+        # Of a derivative: what it can do without is cut, but of some references one must stay.
+        choices = {target for target, need in needs.items() if need is Need.ONE_OF}
+        dry = bool(choices) and choices <= set(missing)
         return [
             target
-            for target, role in self.sight.refs(number)
-            if target != ident
-            and not self._stands(target, role, gaining)
-            and not self._can_carry(target, view, gaining)
+            for target in missing
+            if needs.get(target, Need.REQUIRED) is Need.REQUIRED or (dry and target in choices)
         ]
 
-    def _stands(self, target: int, role: int, gaining: dict[int, int]) -> bool:
+    def stands(self, target: int, role: int, gaining: Mapping[int, int]) -> bool:
         """Whether a reference is visible to the audience as things are, or may dangle."""
         if role == Role.EXTENSION:
             return True
@@ -265,75 +299,18 @@ class Closing:
             and not is_observable_id(self.pool.texts[target])
         )
 
-    def _can_carry(self, target: int, view: int, gaining: dict[int, int]) -> bool:
-        """Whether an identity or marking definition, and all that it needs in turn, can be carried into the view."""
-        # Level by level and remembered for the round: a sender chooses how long such a chain is and how it branches.
-        if not self.pool.held[target] or not self.pool.is_carried_type(target):
-            return False
-        if (answer := self.carrying.get((target, view))) is not None:
-            return answer
-        needed_by: dict[int, list[int]] = {}
-        refused: list[int] = []
-        seen = {target}
-        level = [target]
-        while level:
-            self.pool.load(level)
-            newest = {one: self._carriable(one, view) for one in level}
-            refused += [one for one, version in newest.items() if version is None]
-            refs = {one: self.sight.refs(v.id) for one, v in newest.items() if v is not None}
-            self.sight.learn({t for those in refs.values() for t, _ in those})
-            level = []
-            for one, those in refs.items():
-                for needed, role in those:
-                    if self._stands(needed, role, gaining):
-                        continue
-                    if not self.pool.held[needed] or not self.pool.is_carried_type(needed):
-                        refused.append(one)
-                        continue
-                    needed_by.setdefault(needed, []).append(one)
-                    if needed not in seen:
-                        seen.add(needed)
-                        level.append(needed)
-        bad: set[int] = set()
-        while refused:  # what needs something that cannot be carried cannot be carried either
-            one = refused.pop()
-            if one not in bad:
-                bad.add(one)
-                refused += needed_by.get(one, ())
-        self.carrying.update(((one, view), one not in bad) for one in seen)
-        return target not in bad
-
-    def _carry(self) -> None:
-        """Add what the gains need carried into their views, and what that needs in turn."""
-        result = self.result
-        queue = list(result.gains.values())
-        done: set[Key] = set()
-        while queue:
-            gain = queue.pop()
-            for target, role in self.sight.refs(gain.version.id):
-                key = (target, gain.view)
-                if key in done or role == Role.EXTENSION:
-                    continue
-                done.add(key)
-                if not self.pool.is_carried_type(target) or not self.pool.held[target]:
-                    continue
-                if self.sight.in_view(target, gain.view):
-                    continue
-                newest = self._carriable(target, gain.view)
-                if newest is not None:
-                    self.sight.learn({t for t, _ in self.sight.refs(newest.id)})
-                    carried = Gain(newest, gain.view, "carried", carried=True)
-                    result.gains[gain.view, newest.id] = carried
-                    queue.append(carried)
-
     def _lose_dependants(self, hidden: Collection[int]) -> bool:
         """Everything in force that requires one of these ids goes; it may wait for its return."""
         result = self.result
         dependants = [
             (target, line)
-            for target, line in releases.live_dependants(self.tx, hidden, self.plan.view_ids)
+            for target, line in releases.live_dependants(
+                self.tx, hidden, self.plan.view_ids, deriving=self.plan.deriving
+            )
             if line.ident != target and (line.view, line.object) not in result.losses
         ]
+        self.affected.update(line.ident for _, line in dependants if line.derived)
+        dependants = [(target, line) for target, line in dependants if not line.derived]
         idents = {line.ident for _, line in dependants}
         self.sight.load_live(idents)
         self.pool.load(idents)

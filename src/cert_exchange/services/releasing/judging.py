@@ -6,7 +6,8 @@
 3. Nothing older than a revocation is released anew, and none returns where the revocation was taken back.
 4. Of two origins that brought the same version, one is released: ours, else who was first.
 5. Cyber-observables belong to nobody: each origin's copies are judged on their own (DECISIONS 5).
-6. The same functions serve publishing, policy changes, previews and explanations, so that what is shown before is
+6. A notice of ours is for its audience, whatever its policy says, and for nobody else (DECISIONS 19).
+7. The same functions serve publishing, policy changes, previews and explanations, so that what is shown before is
    what happens (CASES M09).
 """
 
@@ -16,10 +17,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from cert_exchange.policy.decide import Allow, Context, Decision, Deny, DenyKind, Hold, decide
+from cert_exchange.policy.decide import (
+    Allow,
+    Context,
+    Decision,
+    Deny,
+    DenyKind,
+    Hold,
+    Redact,
+    decide,
+)
+from cert_exchange.policy.document import Policy
+from cert_exchange.policy.rules import Recipe
+from cert_exchange.policy.screening import INTAKE
 from cert_exchange.policy.subject import OWN_NAME
+from cert_exchange.services.releasing import trimming
 from cert_exchange.services.releasing.evaluating import Plan, Pool
 from cert_exchange.stix.references import is_observable_id
+from cert_exchange.store import screening
 from cert_exchange.store.holds import Ended
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live
@@ -27,9 +42,17 @@ from cert_exchange.store.tables import OWN
 
 _BLOCKED = Deny("blocked", "our desk blocked this id", DenyKind.RULE)
 _REVOKED = Deny("revoked", "a later version revokes this object", DenyKind.RULE)
+_NOTICE = Allow("notice", "it tells this audience what was taken back from it")
+_OTHERS_NOTICE = Deny("notice", "it is a notice for another audience", DenyKind.RULE)
 _NO_POLICY = Deny("no policy", "no active policy decides for this audience", DenyKind.DEFAULT)
 _NOT_NAMED = Deny("collection", "the policy does not name this collection", DenyKind.DEFAULT)
-_REACHING = (DenyKind.CEILING, DenyKind.AGREEMENT, DenyKind.RULE, DenyKind.ERROR)
+_REACHING = (
+    DenyKind.CEILING,
+    DenyKind.TERMS,
+    DenyKind.AGREEMENT,
+    DenyKind.RULE,
+    DenyKind.ERROR,
+)
 _NOBODY: Final[frozenset[int]] = frozenset()
 
 Lines = Mapping[tuple[int, int], Live]
@@ -53,6 +76,10 @@ class Judge:
     pool: Pool
     now: int
     ended: Mapping[tuple[int, int], Ended] = field(default_factory=dict)
+    barred: Mapping[int, str] = field(default_factory=dict)
+    """versions (objects.id) that cannot be rendered for the audience, and why"""
+    recipes: dict[int, Recipe] = field(default_factory=dict)
+    """what is taken away of versions that a rule redacts, in all views of the audience together"""
     _contexts: dict[int, Context] = field(default_factory=dict)
 
     def verdicts(self, ident: int, lines: Lines) -> Iterator[Verdict]:
@@ -91,7 +118,7 @@ class Judge:
                     placed = [version for version in placed if version not in gone]
                 if not placed:
                     continue
-                if ident in pool.blocked:
+                if pool.barred(ident, self.plan.audience.id):
                     yield from (Verdict(v, collection, view, _BLOCKED) for v in placed)
                 else:
                     yield from self._among(versions, placed, collection, view, lines)
@@ -112,7 +139,7 @@ class Judge:
         return not origins - members.keys() and not self._keeps_back(ident)
 
     def _keeps_back(self, ident: int) -> bool:
-        """Whether policy would deny or hold a member's copy of a cyber-observable, were it our own."""
+        """Whether policy would deny, hold or redact a member's copy of a cyber-observable, were it our own."""
         policy = self.plan.policy
         if policy is None:
             return True
@@ -120,9 +147,14 @@ class Judge:
         for version in self.pool.by_ident[ident]:
             subject = replace(self.pool.subject(version), origin=OWN_NAME)
             for label in {self.plan.labels[one] for one in self.plan.views}:
-                context = Context(members=self.plan.member_names, collection=label, now=self.now)
+                context = Context(
+                    members=self.plan.member_names,
+                    collection=label,
+                    recipients=self.plan.recipients,
+                    now=self.now,
+                )
                 decision = decide(policy, subject, context)
-                if isinstance(decision, Hold) or (
+                if isinstance(decision, Hold | Redact) or (
                     isinstance(decision, Deny) and decision.kind in _REACHING
                 ):
                     return True
@@ -132,7 +164,7 @@ class Judge:
         """The only version of its id: nothing governs it, revokes it or stands beside it."""
         if version.origin in self.plan.audience.members:
             return
-        barred = version.ident in self.pool.blocked
+        barred = self.pool.barred(version.ident, self.plan.audience.id)
         for collection, view in self.plan.views.items():
             if self.pool.stands_in(version, collection):
                 decision = (
@@ -192,8 +224,11 @@ class Judge:
         for version in placed:
             line = lines.get((view, version.id))
             decision = answers.get(version.id) or self.decided(version, collection, line)
-            if version.version_key != newest_key and not open_:
-                decision = _governed(version, governing) or decision
+            if version.version_key != newest_key:
+                if not open_:
+                    decision = _governed(version, governing) or decision
+                if self.plan.redacting:
+                    decision = _beside_a_derivative(decision, governing, line)
             verdict = Verdict(version, collection, view, decision)
             rival = chosen.get(version.version_key)
             if rival is None or _rank(verdict, lines) < _rank(rival, lines):
@@ -204,10 +239,14 @@ class Judge:
         self, version: Version, collection: int, line: Live | None = None, *, carried: bool = False
     ) -> Decision:
         """One version as if it stood in this collection. Without a policy nothing is shared."""
+        if version.type == "note":
+            reader = self.pool.notice_for(version)
+            if reader is not None:
+                return _NOTICE if reader == self.plan.audience.id else _OTHERS_NOTICE
         policy = self.plan.policy
         if policy is None:
             return _NO_POLICY
-        if carried and version.ident in self.pool.blocked:
+        if carried and self.pool.barred(version.ident, self.plan.audience.id):
             return _BLOCKED
         label = self.plan.labels[collection]
         if label not in policy.collections:
@@ -218,19 +257,68 @@ class Judge:
             context = self._contexts.get(collection)
             if context is None:
                 context = self._contexts[collection] = Context(
-                    members=self.plan.member_names, collection=label, now=self.now
+                    members=self.plan.member_names,
+                    collection=label,
+                    recipients=self.plan.recipients,
+                    now=self.now,
                 )
         else:
             context = Context(
                 members=self.plan.member_names,
                 collection=label,
+                recipients=self.plan.recipients,
                 now=self.now,
                 released_at=released_at,
                 approved=ended.released if ended is not None else frozenset(),
                 expired=ended.denied if ended is not None else frozenset(),
                 carried=carried,
             )
-        return decide(policy, self.pool.subject(version), context)
+        decision = decide(policy, self.pool.subject(version), context)
+        if isinstance(decision, Redact):
+            decision = self._redacted(policy, version, decision, context)
+        if version.id in self.barred and not isinstance(decision, Deny):
+            return Deny(
+                decision.rule,
+                f"it cannot be rendered: {self.barred[version.id]}",
+                DenyKind.RULE,
+            )
+        if version.kept_out and released_at is None and not isinstance(decision, Deny):
+            return self._at_the_way_in(version)
+        return decision
+
+    def _redacted(
+        self, policy: Policy, version: Version, redact: Redact, context: Context
+    ) -> Decision:
+        recipe = self.recipes.get(version.id) or self._taken_anywhere(policy, version)
+        recipe = self.recipes[version.id] = recipe | redact.recipe
+        redact = Redact(redact.rule, redact.reason, recipe)
+        return trimming.settle(self.pool, policy, version, redact, context)
+
+    def _taken_anywhere(self, policy: Policy, version: Version) -> Recipe:
+        """What rules take of a version in any view: an audience is not shown two contents of one."""
+        subject = self.pool.subject(version)
+        taken = Recipe()
+        for label in {self.plan.labels[one] for one in self.plan.views} & set(policy.collections):
+            for carried in (False, True):
+                context = Context(
+                    members=self.plan.member_names,
+                    collection=label,
+                    recipients=self.plan.recipients,
+                    now=self.now,
+                    carried=carried,
+                )
+                decision = decide(policy, subject, context)
+                if isinstance(decision, Redact):
+                    taken |= decision.recipe
+        return taken
+
+    def _at_the_way_in(self, version: Version) -> Hold:
+        """The hold on a version in which something listed was found, and that no person let in."""
+        found = screening.why(self.pool.tx, version.id)
+        said = (
+            f"{found[1]} at the way in: {found[0]}" if found is not None else "held at the way in"
+        )
+        return Hold(INTAKE, said, None)
 
 
 def _groups(versions: Sequence[Version]) -> Iterable[Sequence[Version]]:
@@ -259,11 +347,24 @@ def _governed(older: Version, governing: Sequence[tuple[Version, Decision]]) -> 
     return None
 
 
+def _beside_a_derivative(
+    older: Decision, governing: Sequence[tuple[Version, Decision]], line: Live | None
+) -> Decision:
+    """Only the newest version is redacted, and beside its derivative no older one is shown whole."""
+    if isinstance(older, Redact) and (line is None or not line.derived):
+        return Deny(older.rule, "only the newest version is redacted", DenyKind.RULE)
+    if isinstance(older, Allow):
+        for _, decision in governing:
+            if isinstance(decision, Redact):
+                return Deny(decision.rule, "its newest version is redacted", DenyKind.RULE)
+    return older
+
+
 def _rank(verdict: Verdict, lines: Lines) -> tuple[bool, bool, bool, int]:
     """Which of two origins' copies of one version stands for it: an allowed one, a live one, ours, the first."""
     version = verdict.version
     return (
-        not isinstance(verdict.decision, Allow),
+        not isinstance(verdict.decision, Allow | Redact),
         (verdict.view, version.id) not in lines,
         version.origin != OWN,
         version.id,

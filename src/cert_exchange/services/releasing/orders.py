@@ -15,13 +15,15 @@ from typing import Protocol, TypeVar
 from cert_exchange.errors import ConfigurationInvalid, DeleteRefused, NotFound
 from cert_exchange.messages.evidence import Line as LedgerLine
 from cert_exchange.messages.evidence import commitments_root
+from cert_exchange.messages.notices import Reason
 from cert_exchange.node import Node
 from cert_exchange.services import ledger
 from cert_exchange.services.releasing.appending import Line, Releasing
+from cert_exchange.services.releasing.naming import issuer_of
 from cert_exchange.stix.instants import order_key
+from cert_exchange.store import blocks, objects, releases
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import ledger as ledger_rows
-from cert_exchange.store import objects, releases
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Version
@@ -69,14 +71,18 @@ def in_one_line(
     work: Callable[[Releasing], T],
     *,
     only_if_released: bool = False,
+    owing: Reason = Reason.NO_LONGER_SHARED,
     **facts: str | int | list[str],
 ) -> tuple[T, Releasing]:
     """Run work that releases, and write the transaction's ledger line, with or without releases.
 
-    `only_if_released`: no line when nothing was appended, for work that is repeated until nothing is left.
+    `only_if_released`: no line when nothing was appended, for work that is repeated until nothing is left. `owing`: what
+    notices of what is withdrawn give as their reason.
     """
     line_id = ledger_rows.reserve_line(tx)
-    releasing = Releasing(tx, node.clock.releasing_now(), line_id)
+    releasing = Releasing(
+        tx, node.clock.releasing_now(), line_id, owing=owing, issuer=issuer_of(node)
+    )
     result = work(releasing)
     if only_if_released and not releasing.ranges:
         return result, releasing
@@ -86,8 +92,8 @@ def in_one_line(
             kind=kind,
             at=releasing.now,
             by=by,
-            stored=0,
-            stored_root=commitments_root(()),
+            stored=len(releasing.stored),
+            stored_root=commitments_root(releasing.stored),
             released=releasing.released,
             released_root=commitments_root(releasing.commitments),
             ranges=releasing.ranges,
@@ -107,11 +113,13 @@ def withdraw(
     version: str | None = None,
     collection: str | None = None,
     block: bool = False,
+    owing: Reason = Reason.WITHDRAWN,
 ) -> Withdrawal:
     """Our desk takes an object back: one version or all, from one collection or all.
 
     A cyber-observable without a version or collection named is blocked in every view until `free`; with `block` any object
-    is, so that publishing it once more, as a feed does at night, does not undo the order.
+    is, so that publishing it once more, as a feed does at night, does not undo the order. `owing`: why, for the notice to
+    who fetched it.
     Raises NotFound when we hold no such object or version, ConfigurationInvalid for an unknown collection.
     """
 
@@ -136,7 +144,41 @@ def withdraw(
             return taken
 
         taken, releasing = in_one_line(
-            tx, node, "withdraw", by, order, id=stix_id, version=version or "", reason=reason
+            tx, node, "withdraw", by, order, owing=owing,
+            id=stix_id, version=version or "", reason=reason,
+        )  # fmt: skip
+        return Withdrawal(taken, tuple(releasing.lines))
+
+    return node.database.transact(work)
+
+
+def withdraw_from(
+    node: Node,
+    stix_id: str,
+    audiences: Collection[int],
+    *,
+    by: str,
+    reason: str,
+    owing: Reason = Reason.MISTAKE,
+) -> Withdrawal:
+    """Our desk keeps an object from some audiences alone, until `free`; the others go on seeing it.
+
+    Raises NotFound when we hold no such object.
+    """
+
+    def work(tx: Transaction) -> Withdrawal:
+        found = _accepted(tx, stix_id)
+
+        def order(releasing: Releasing) -> int:
+            ident = found[0].ident
+            kept = blocks.block(tx, ident, audiences, at=releasing.now, by=by, reason=reason)
+            if kept:
+                releasing.reconsider([ident])
+            return len(found) if kept else 0
+
+        names = blocks.names_of(tx, audiences)
+        taken, releasing = in_one_line(
+            tx, node, "withdraw", by, order, owing=owing, id=stix_id, audiences=names, reason=reason
         )
         return Withdrawal(taken, tuple(releasing.lines))
 
@@ -154,6 +196,7 @@ def free(node: Node, stix_id: str, *, by: str, reason: str) -> Withdrawal:
 
         def order(releasing: Releasing) -> None:
             objects.block(tx, found[0].ident, at=None)
+            blocks.unblock(tx, found[0].ident)
             releasing.reconsider([found[0].ident])
 
         _, releasing = in_one_line(tx, node, "free", by, order, id=stix_id, reason=reason)
@@ -205,7 +248,10 @@ def withdraw_submitted(
             releasing.reconsider([standing[0].ident])
             return taken
 
-        in_one_line(tx, node, "taken-back", caller.name, order, id=stix_id, collection=collection)
+        in_one_line(
+            tx, node, "taken-back", caller.name, order, owing=Reason.WITHDRAWN,
+            id=stix_id, collection=collection,
+        )  # fmt: skip
 
     node.database.transact(work)
 

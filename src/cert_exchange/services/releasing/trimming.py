@@ -1,0 +1,102 @@
+"""What redaction leaves of a version, and whether that may be shown (DECISIONS 11-14).
+
+1. Where a rule redacts and nothing of the object is in question, the object is shown as it is.
+2. What is left is asked once more, as if nothing were known of how it came about; whatever fails means "not shared".
+3. One audience is shown one content of a version: what rules take in any of its views is taken in all that redact.
+4. Found once per version, recipe and policy in a transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final
+
+from cert_exchange.policy.decide import (
+    Allow,
+    Context,
+    Decision,
+    Deny,
+    DenyKind,
+    Redact,
+    ceiling_for,
+    stands,
+)
+from cert_exchange.policy.document import Policy
+from cert_exchange.policy.redaction import Need, Trimmed, Unredactable, never_redacted, trim
+from cert_exchange.policy.rules import Recipe
+from cert_exchange.services.releasing.evaluating import Pool
+from cert_exchange.stix.canonical import canonical_bytes
+from cert_exchange.stix.references import Role
+from cert_exchange.store.objects import Version
+
+NOTHING: Final = Recipe()
+"""Takes nothing away: of what is rewritten only because of what it refers to."""
+
+
+def left_of(pool: Pool, policy: Policy, version: Version, recipe: Recipe) -> Trimmed | Unredactable:
+    """What a recipe leaves of a version, by its number and under its own id still."""
+    key = (version.id, recipe, id(policy))
+    found = pool.trims.get(key)
+    if found is None:
+        try:
+            ceiling = ceiling_for(policy, pool.subject(version))
+            found = trim(pool.contents[version.rendition], recipe, ceiling)
+        except Exception as error:  # noqa: BLE001 - invariant 1: whatever fails here must deny, never pass
+            found = Unredactable(f"redacting failed with {type(error).__name__}")
+        pool.trims[key] = found
+    return found
+
+
+def settle(
+    pool: Pool, policy: Policy, version: Version, redact: Redact, context: Context
+) -> Decision:
+    """What becomes of a decision to redact: the object as it is, what is left of it, or nothing."""
+    left = left_of(pool, policy, version, redact.recipe)
+    if isinstance(left, Unredactable):
+        return _unredactable(redact, left.reason)
+    if not left.changed:
+        # A rule that redacts may have lifted what bars the whole: what it leaves untouched is asked without that.
+        barred = stands(policy, pool.subject(version), context)
+        return barred or Allow(redact.rule, redact.reason)
+    never = never_redacted(pool.contents[version.rendition])
+    if never is not None:
+        return _unredactable(redact, never)
+    whole = pool.subject(version)
+    try:
+        subject = whole.reread(left.content)
+    except Exception as error:  # noqa: BLE001 - invariant 1: whatever fails here must deny, never pass
+        return _unredactable(redact, f"reading it failed with {type(error).__name__}")
+    return stands(policy, subject, context, whole=whole) or redact
+
+
+def needs_of(
+    pool: Pool, version: Version, left: Trimmed, own: int | None
+) -> tuple[list[tuple[int, int]], Mapping[int, Need]]:
+    """What a derivative refers to: (target ident, role), and how badly, by target. `own`: our identity's number.
+
+    The maker of the original is not among it; ours is, and may be missing.
+    """
+    targets = pool.references.get(version.id, [])
+    pool.know([target for target, _ in targets])
+    refs: list[tuple[int, int]] = []
+    needs: dict[int, Need] = {}
+    for target, role in targets:
+        need = left.needs.get(pool.texts[target])
+        if need is not None:
+            refs.append((target, role if role == Role.MARKING else Role.REQUIRED.value))
+            needs[target] = need
+    if own is not None and own != version.ident and own not in needs and not version.observable:
+        pool.know([own])
+        refs.append((own, Role.CREATOR.value))
+        needs[own] = Need.OPTIONAL
+    return refs, needs
+
+
+def digest_of(left: Trimmed) -> bytes:
+    """SHA-256 of what was left of a version."""
+    return hashlib.sha256(canonical_bytes(left.content)).digest()
+
+
+def _unredactable(redact: Redact, reason: str) -> Deny:
+    return Deny(redact.rule, f"{redact.reason}; it cannot be redacted: {reason}", DenyKind.RULE)

@@ -1,0 +1,365 @@
+"""Derivatives in the views: redaction, fan-out, switches and ends (DECISIONS 11-18), on both engines."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from tests.scenes import (
+    OWN_IDENTITY,
+    THIRD_IDENTITY,
+    Scene,
+    address,
+    identity,
+    indicator,
+    malware,
+    note,
+    relationship,
+    report,
+)
+
+from cert_exchange.node import Node
+from cert_exchange.policy.redaction import EXTENSION
+from cert_exchange.services import ledger, releasing
+from cert_exchange.store import derivatives
+from cert_exchange.store.tables import identifiers, live, objects, renditions
+
+WHOLE = """\
+partners: [{partner}]
+collections: [indicators, reports]
+ceiling: {{tlp: amber, unmarked: green}}
+rules:
+  - name: all of ours
+    match: {{origin: own}}
+    allow: true
+"""
+REDACTING = (
+    WHOLE
+    + """\
+  - name: no tickets
+    match: {{origin: own, type: [indicator, malware]}}
+    redact: {recipe}
+    reason: our tickets stay here
+"""
+)
+SECRET = "CASE-47110815"
+
+
+def redacting(partner: str = "b", recipe: str = "{remove: [description]}") -> str:
+    return REDACTING.format(partner=partner, recipe="RECIPE").replace("RECIPE", recipe)
+
+
+@pytest.fixture
+def scene(node: Node) -> Scene:
+    made = Scene.set_up(node)
+    made.apply("b", redacting())
+    return made
+
+
+def secret(name: str = "one", **more: Any) -> dict[str, Any]:
+    return indicator(name, description=f"see {SECRET}", **more)
+
+
+def of_type(scene: Scene, kind: str, partner: str = "b", **more: Any) -> list[dict[str, Any]]:
+    return [one for one in scene.sees(partner, **more) if one["type"] == kind]
+
+
+def one_of(scene: Scene, kind: str, partner: str = "b") -> dict[str, Any]:
+    [found] = of_type(scene, kind, partner)
+    return found
+
+
+def checked(scene: Scene) -> None:
+    """The ledger verifies, and no id and version stands for two contents over all views (invariant 8)."""
+    ledger.verify(scene.node)
+    with scene.node.database.reading() as conn:
+        rows = conn.execute(
+            select(identifiers.c.stix_id, objects.c.version, renditions.c.digest)
+            .join(objects, objects.c.ident == identifiers.c.num)
+            .join(renditions, renditions.c.id == objects.c.rendition)
+            .where(objects.c.status == "derivative")
+        ).all()
+        served = conn.execute(
+            select(live.c.view, live.c.object, live.c.rendition, objects.c.rendition).join(
+                objects, objects.c.id == live.c.object
+            )
+        ).all()
+    contents: dict[tuple[str, str], bytes] = {}
+    for stix_id, version, digest in rows:
+        assert contents.setdefault((stix_id, version), bytes(digest)) == bytes(digest)
+    assert all(row[2] == row[3] for row in served)
+
+
+def test_what_a_rule_redacts_is_shown_without_it_under_an_id_of_its_own(scene: Scene) -> None:
+    scene.publish(secret())
+    shown = one_of(scene, "indicator")
+    assert SECRET not in json.dumps(scene.sees("b"))
+    assert shown["id"] != secret()["id"]
+    assert shown["name"] == "one"
+    assert "description" not in shown
+    assert shown["created_by_ref"] == OWN_IDENTITY
+    assert OWN_IDENTITY in scene.ids("b")
+    assert shown["extensions"][EXTENSION]["withheld"] == ["properties"]
+    assert one_of(scene, "indicator", "c")["description"] == f"see {SECRET}"
+    checked(scene)
+
+
+def test_where_nothing_is_taken_the_original_is_shown(scene: Scene) -> None:
+    scene.publish(indicator("plain"))
+    assert scene.ids("b")[-1] == indicator("plain")["id"]
+    checked(scene)
+
+
+def test_what_refers_to_a_derivative_becomes_one(scene: Scene) -> None:
+    one, two = secret(), malware("two")
+    link = relationship(one, two)
+    scene.publish(one, two, link, report("r", [one["id"], link["id"]]))
+    hidden, shown = one_of(scene, "indicator"), one_of(scene, "relationship")
+    assert shown["source_ref"] == hidden["id"]
+    assert shown["target_ref"] == two["id"]
+    assert shown["id"] != link["id"]
+    assert one_of(scene, "report")["object_refs"] == [hidden["id"], shown["id"]]
+    text = json.dumps(scene.sees("b"))
+    assert one["id"] not in text
+    assert link["id"] not in text
+    assert [o["type"] for o in scene.sees("b")].index("indicator") < [
+        o["type"] for o in scene.sees("b")
+    ].index("relationship")
+    checked(scene)
+
+
+def test_what_comes_later_refers_to_the_derivative_too(scene: Scene) -> None:
+    one = secret()
+    scene.publish(one)
+    scene.publish(note("about", [one["id"]]))
+    assert one_of(scene, "note")["object_refs"] == [one_of(scene, "indicator")["id"]]
+    checked(scene)
+
+
+def test_a_dependant_waits_for_what_it_requires_and_then_comes_derived(scene: Scene) -> None:
+    one, two = secret(), malware("two")
+    link = relationship(one, two)
+    scene.publish(two, link)
+    assert of_type(scene, "relationship") == []
+    scene.publish(one)
+    assert one_of(scene, "relationship")["source_ref"] == one_of(scene, "indicator")["id"]
+    checked(scene)
+
+
+def test_two_audiences_never_share_a_derivative(scene: Scene) -> None:
+    scene.apply("c", redacting("c"))
+    scene.publish(secret())
+    b, c = one_of(scene, "indicator"), one_of(scene, "indicator", "c")
+    assert b["id"] != c["id"]
+    assert secret()["id"] not in (b["id"], c["id"])
+    checked(scene)
+
+
+def test_a_new_version_of_the_original_is_one_of_the_derivative(scene: Scene) -> None:
+    scene.publish(secret())
+    before = one_of(scene, "indicator")
+    scene.publish(secret(version=1, confidence=70))
+    after = one_of(scene, "indicator")
+    assert after["id"] == before["id"]
+    assert after["created"] == before["created"]
+    assert after["modified"] > before["modified"]
+    assert after["confidence"] == 70
+    checked(scene)
+
+
+def test_publishing_the_same_again_changes_nothing(scene: Scene) -> None:
+    scene.publish(secret(), report("r", [secret()["id"]]))
+    before = scene.log("b")
+    scene.publish(secret(), report("r", [secret()["id"]]))
+    assert scene.log("b") == before
+    checked(scene)
+
+
+def test_a_new_version_that_differs_only_in_what_is_taken_is_a_version_too(scene: Scene) -> None:
+    """Whether anything changed that the audience sees is not told by silence: its original did change."""
+    scene.publish(secret())
+    scene.publish({**secret(version=1), "description": "another secret"})
+    assert "another" not in json.dumps(scene.sees("b"))
+    assert len(of_type(scene, "indicator")) == 1
+    checked(scene)
+
+
+def test_a_policy_that_begins_to_redact_takes_the_original_back(scene: Scene) -> None:
+    one = secret("wide")
+    link = relationship(one, malware("two"))
+    scene.publish(one, malware("two"), link)
+    assert link["id"] in scene.ids("c")
+    scene.apply("c", redacting("c"))
+    text = json.dumps(scene.sees("c", last=False))
+    assert SECRET not in text
+    assert one["id"] not in text
+    assert one_of(scene, "relationship", "c")["source_ref"] == one_of(scene, "indicator", "c")["id"]
+    assert ("withdrawal", one["id"]) in [(kind, name) for _, kind, name in scene.log("c")]
+    checked(scene)
+
+
+def test_when_the_original_is_shown_instead_the_derivative_is_revoked(scene: Scene) -> None:
+    one = secret()
+    link = relationship(one, malware("two"))
+    scene.publish(one, malware("two"), link)
+    derived = one_of(scene, "indicator")["id"]
+    scene.apply("b", WHOLE.format(partner="b"))
+    shown = {o["id"]: o for o in of_type(scene, "indicator")}
+    assert set(shown) == {one["id"], derived}
+    assert shown[derived]["revoked"] is True
+    assert SECRET not in json.dumps(shown[derived])
+    links = {o["id"]: o for o in of_type(scene, "relationship")}
+    assert links[link["id"]]["source_ref"] == one["id"]
+    assert [o.get("revoked") for name, o in links.items() if name != link["id"]] == [True]
+    checked(scene)
+    # And back: a name that was revoked is never used again.
+    scene.apply("b", redacting())
+    again = {o["id"]: o for o in of_type(scene, "indicator")}
+    assert one["id"] not in again
+    assert derived in again
+    assert again[derived]["revoked"] is True
+    [fresh] = [o for name, o in again.items() if name != derived]
+    assert not fresh.get("revoked")
+    assert len(of_type(scene, "relationship")) == 2
+    checked(scene)
+    releasing.withdraw(scene.node, one["id"], by="analyst", reason="wrong")
+    assert of_type(scene, "indicator", last=False) == []
+    checked(scene)
+
+
+def test_what_is_taken_back_goes_with_what_refers_to_it(scene: Scene) -> None:
+    one = secret()
+    scene.publish(one, note("about", [one["id"]]))
+    releasing.withdraw(scene.node, one["id"], by="analyst", reason="wrong")
+    assert [o["type"] for o in scene.sees("b", last=False)] in ([], ["identity"])
+    scene.publish(one)
+    assert one_of(scene, "note")["object_refs"] == [one_of(scene, "indicator")["id"]]
+    checked(scene)
+
+
+def test_a_revoked_original_revokes_its_derivative(scene: Scene) -> None:
+    scene.publish(secret())
+    scene.publish(secret(version=3, revoked=True))
+    assert one_of(scene, "indicator")["revoked"] is True
+    assert SECRET not in json.dumps(scene.sees("b", last=False))
+    checked(scene)
+
+
+def test_what_cannot_be_redacted_is_hidden_with_what_requires_it(scene: Scene) -> None:
+    one = indicator("one", description="203.0.113.77", pattern="[ipv4-addr:value = '203.0.113.77']")
+    scene.publish(one, note("about", [one["id"]]))
+    assert of_type(scene, "indicator") == []
+    assert of_type(scene, "note") == []
+    assert len(of_type(scene, "note", "c")) == 1
+    checked(scene)
+
+
+def test_optional_references_are_cut_and_come_back(scene: Scene) -> None:
+    scene.apply("b", redacting(recipe="{remove: [description], references: cut}"))
+    sample = {
+        "type": "file", "spec_version": "2.1", "name": "dropper.exe",
+        "id": "file--f0000000-0000-4000-8000-000000000001",
+        "object_marking_refs": [malware("x")["object_marking_refs"][0]],
+    }  # fmt: skip
+    one = malware("one", description=SECRET, sample_refs=[sample["id"]])
+    scene.publish(one)
+    assert "sample_refs" not in one_of(scene, "malware")
+    scene.publish(sample)
+    assert one_of(scene, "malware")["sample_refs"] == [sample["id"]]
+    releasing.withdraw(scene.node, str(sample["id"]), by="analyst", reason="wrong")
+    assert "sample_refs" not in one_of(scene, "malware")
+    assert len(of_type(scene, "malware")) == 1
+    checked(scene)
+
+
+def test_without_cutting_a_derivative_waits_for_what_it_refers_to(scene: Scene) -> None:
+    one = malware(
+        "one", description=SECRET, sample_refs=["file--f0000000-0000-4000-8000-000000000001"]
+    )
+    scene.publish(one)
+    assert of_type(scene, "malware") == []
+
+
+def test_the_source_is_taken_away_and_nobody_is_carried_for_it(scene: Scene) -> None:
+    scene.apply("b", redacting(recipe="{source: true}"))
+    third = identity(THIRD_IDENTITY, "a friendly bank", tlp="green")
+    scene.publish(indicator("one", by=THIRD_IDENTITY), indicator("two", by=THIRD_IDENTITY))
+    shown = of_type(scene, "indicator")
+    text = json.dumps(scene.sees("b"))
+    assert THIRD_IDENTITY not in text
+    names = {o["extensions"][EXTENSION]["source"] for o in shown}
+    assert len(names) == 1
+    assert {o.get("created_by_ref") for o in shown} == {OWN_IDENTITY}
+    scene.publish(third)
+    scene.apply("c", redacting("c", "{source: true}"))
+    other = {o["extensions"][EXTENSION]["source"] for o in of_type(scene, "indicator", "c")}
+    assert other.isdisjoint(names)
+    checked(scene)
+
+
+def test_a_hidden_address_is_never_named_by_its_guessable_id(scene: Scene) -> None:
+    scene.apply(
+        "b",
+        WHOLE.format(partner="b")
+        + """\
+  - name: no notes on hosts
+    match: {origin: own, type: [ipv4-addr]}
+    redact: {custom: true}
+""",
+    )
+    host = address("198.51.100.9", x_owner=SECRET)
+    scene.publish(host, note("about", [host["id"]]))
+    shown = one_of(scene, "ipv4-addr")
+    assert shown["id"] != host["id"]
+    assert "x_owner" not in shown
+    assert one_of(scene, "note")["object_refs"] == [shown["id"]]
+    assert host["id"] not in json.dumps(scene.sees("b", last=False))
+    checked(scene)
+
+
+def test_a_lost_key_renames_nothing(scene: Scene) -> None:
+    scene.publish(secret())
+    before = one_of(scene, "indicator")
+    secrets = replace(scene.node.secrets, credential_key=b"k" * 32)
+    restored = Scene(replace(scene.node, secrets=secrets))
+    restored.publish(secret(version=1, confidence=10))
+    after = one_of(restored, "indicator")
+    assert (after["id"], after["confidence"]) == (before["id"], 10)
+    checked(restored)
+
+
+def test_the_map_leads_both_ways(scene: Scene) -> None:
+    scene.publish(secret())
+    shown = one_of(scene, "indicator")["id"]
+    with scene.node.database.reading() as conn:
+        ident = {
+            row[0]: row[1] for row in conn.execute(select(identifiers.c.stix_id, identifiers.c.num))
+        }
+        name = derivatives.originals_of(conn, [ident[shown]])[ident[shown]]
+        assert name.original == ident[secret()["id"]]
+        [made] = derivatives.of_originals(conn, [name.original])
+        assert (made.stix_id, made.withheld) == (shown, ("properties",))
+
+
+def test_an_identity_without_its_contacts_is_shown_redacted_and_what_it_made_follows(
+    scene: Scene,
+) -> None:
+    scene.apply(
+        "b",
+        WHOLE.format(partner="b")
+        + """\
+  - name: no contacts
+    match: {origin: own, type: [identity]}
+    redact: {remove: [contact_information]}
+""",
+    )
+    third = identity(THIRD_IDENTITY, "third", tlp="green", contact_information=f"call {SECRET}")
+    scene.publish(third, indicator("one", by=THIRD_IDENTITY))
+    text = json.dumps(scene.sees("b", last=False))
+    assert SECRET not in text
+    assert THIRD_IDENTITY not in text
+    assert len(of_type(scene, "indicator")) == 1
+    checked(scene)
