@@ -46,7 +46,7 @@ def test_no_file_shows_what_is_marked_above_its_reader(name: str) -> None:
             for selector in entry["selectors"]:
                 values = _values(select(content, selector)) - {content["id"]}
                 for ceiling in LEVELS:
-                    shown = found[what][ceiling]
+                    shown = _shown(found[what], ceiling)
                     if (
                         level is None
                         or level <= Tlp[ceiling.upper().replace("+", "_")]
@@ -54,9 +54,9 @@ def test_no_file_shows_what_is_marked_above_its_reader(name: str) -> None:
                     ):
                         continue
                     hidden += 1
-                    assert not {
-                        one for one in values if one.casefold() in json.dumps(shown).casefold()
-                    }
+                    text = json.dumps(shown).casefold()
+                    inside = {one for one in values if len(one) > 3 and one.casefold() in text}
+                    assert not inside | (values & _values(shown))
     assert hidden or "campaign" in name  # which has a language only
 
 
