@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from tests.unit.stix.samples import SAMPLES
 
 from cert_exchange.node import Node
 from cert_exchange.services import ledger, partners, policies
+from cert_exchange.services.releasing.dating import pass_dates
 from cert_exchange.stix.handling import IEP_EXTENSION
 from cert_exchange.stix.markings import Tlp
 
@@ -199,7 +200,7 @@ class TestIep:
         assert scene.names("b") == ["unsigned"]
 
     def test_outside_its_dates_nothing_goes(self, scene: Scene, wall: Wall) -> None:
-        """Before the start and after the end; what went out in time stays, as with other time rules."""
+        """Before the start and after the end."""
         scene.apply("b", everything("b"))
         past = iep("past", end_date="2022-11-01T00:00:00Z")
         future = iep("future", start_date="2400-01-01T00:00:00Z")
@@ -213,6 +214,27 @@ class TestIep:
         wall.forward(timedelta(days=1))
         scene.apply("b", everything("b", tlp="green"))
         assert scene.names("b") == ["now"]
+
+    def test_its_dates_have_a_clock(self, scene: Scene, wall: Wall) -> None:
+        """What begins is released when it begins, what ends is taken back when it ends, without anybody asking."""
+        scene.apply("b", everything("b"))
+        start = datetime.fromtimestamp(wall.read() / 1_000_000, tz=UTC)
+        dates = [f"{start + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (1, 2, 3)]
+        both = iep("both", start_date=dates[0], end_date=dates[2])
+        ends = iep("ends", end_date=dates[1])
+        later = iep("later", end_date=dates[0])
+        scene.publish(both, ends, *(bearing(m["name"], m) for m in (both, ends, later)))
+        scene.publish(later)  # its definition comes after what bears it
+        seen = []
+        for _ in range(5):
+            while pass_dates(scene.node):
+                pass
+            seen.append(sorted(scene.names("b")))
+            wall.forward(timedelta(hours=1))
+        assert seen == [["ends", "later"], ["both", "ends"], ["both"], [], []]
+        assert why(scene, bearing("both", both))[2].startswith("its IEP ended")
+        assert pass_dates(scene.node) == 0
+        ledger.verify(scene.node)
 
     def test_a_definition_that_comes_later_decides_what_bears_it(self, scene: Scene) -> None:
         """Until it comes its bearer is denied; when it comes, it decides."""

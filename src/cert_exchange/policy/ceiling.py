@@ -27,15 +27,19 @@ def barring(
     subject: Subject,
     at: int,
     *,
+    now: int,
     own: bool,
     carried: bool,
     recipe: Recipe = WHOLE,
 ) -> Deny | None:
-    """Ask (2) and (3) of an object that this recipe will take from; the denial, or None. `at` in micros."""
+    """Ask (2) and (3) of an object that this recipe will take from; the denial, or None.
+
+    `at` is when it was released, else `now`; both in micros.
+    """
     if recipe.above_ceiling:
         subject = subject.without_granular_markings
     if subject.handling is not None:
-        kept = bound(subject.handling, at, hidden=recipe.source)
+        kept = bound(subject.handling, at, now=now, hidden=recipe.source)
         if kept is not None:
             return kept
     return above_ceiling(policy.ceiling, subject, own=own, carried=carried)
@@ -99,17 +103,17 @@ def _counts_as(ceiling: Ceiling, subject: Subject) -> Tlp | None:
     return max(known) if len(known) == len(counted) else None
 
 
-def bound(handling: Handling, at: int, *, hidden: bool = False) -> Deny | None:
-    """Ask what markings say beyond a TLP; `at` in micros. The denial, or None where they let the object go on.
+def bound(handling: Handling, at: int, *, now: int, hidden: bool = False) -> Deny | None:
+    """Ask what markings say beyond a TLP. The denial, or None where they let the object go on.
 
-    `hidden`: its source will be taken away. Of what is already released the dates are asked as of its release, as time
-    keys are.
+    `hidden`: its source will be taken away. `at` is when it was released, else `now`, in micros: what went out after an
+    IEP began stays, as with time keys, but whose IEP has ended goes: its originator let nobody have it for longer.
     """
     if handling.unreadable:
         return _ceiling(f"its markings cannot be read: {handling.unreadable}")
     if handling.begins is not None and at < handling.begins:
         return _ceiling(f"its IEP begins on {format_micros(handling.begins)}")
-    if handling.ends is not None and at >= handling.ends:
+    if handling.ends is not None and now >= handling.ends:
         return _ceiling(f"its IEP ended on {format_micros(handling.ends)}")
     if handling.hides_source and handling.names_source and not hidden:
         names = ", ".join(handling.names_source)

@@ -121,7 +121,7 @@ def stands(
         return (
             unreadable(policy, subject)
             or (owed(subject) if whole is not None else None)
-            or barring(policy, subject, at, own=own, carried=context.carried)
+            or barring(policy, subject, at, now=context.now, own=own, carried=context.carried)
             or (breaking(policy.agreed, subject) if policy.agreed is not None else None)
             or (unmarked(whole, subject) if whole is not None else None)
         )
@@ -154,14 +154,15 @@ def _decided(policy: Policy, subject: Subject, context: Context) -> Decision:
     at = context.now if context.released_at is None else context.released_at
     plans = policy.plans
     free = own or cleared(subject, context)
-    barred = barring(policy, subject, at, own=free, carried=context.carried)
+    now, carried = context.now, context.carried
+    barred = barring(policy, subject, at, now=now, own=free, carried=carried)
     redact: Redact | None = None
     permitted = False
     if plans.redacts:
         redact, permitted = redaction_for(policy, subject, context)
         if barred is not None and redact is not None:
             recipe = redact.recipe
-            barred = barring(policy, subject, at, own=free, carried=context.carried, recipe=recipe)
+            barred = barring(policy, subject, at, now=now, own=free, carried=carried, recipe=recipe)
     if barred is not None:
         return barred
     held: Hold | None = None

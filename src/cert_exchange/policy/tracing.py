@@ -116,11 +116,11 @@ def _handling(subject: Subject, context: Context, redact: Redact | None) -> Iter
     if handling is None:
         return
     at = context.now if context.released_at is None else context.released_at
-    kept = bound(handling, at)
+    kept = bound(handling, at, now=context.now)
     lifted_by = ""
     if kept is not None and redact is not None:
         left = subject.without_granular_markings if redact.recipe.above_ceiling else subject
-        after = bound(left.handling or Handling(), at, hidden=redact.recipe.source)
+        after = bound(left.handling or Handling(), at, now=context.now, hidden=redact.recipe.source)
         lifted_by = "" if after is not None else f"{kept.reason}; lifted by redaction"
     steps = [Step("use", "passed on", term) for term in handling.terms]
     if handling.pap is not None:

@@ -61,6 +61,21 @@ def subject(held: Held, version: Version, *, origin: str) -> Subject:
     )
 
 
+def next_dates(subjects: Mapping[int, Subject], now: int) -> dict[int, int]:
+    """Of the versions that were judged: when what their markings say begins or ends next, in micros."""
+    found: dict[int, int] = {}
+    for number, one in subjects.items():
+        if one.handling is not None:
+            dates = [
+                date
+                for date in (one.handling.begins, one.handling.ends)
+                if date is not None and date > now
+            ]
+            if dates:
+                found[number] = min(dates)
+    return found
+
+
 def bearers(tx: Transaction, definitions: Collection[int]) -> set[int]:
     """The ids of what names these marking definitions: when one arrives, they may mean something else."""
     return reference_rows.sources_of(tx, definitions) if definitions else set()

@@ -1,6 +1,7 @@
 """The tables, the same on SQLite and PostgreSQL; `schema` states the rules they keep."""
 
 from cert_exchange.store.tables.contents import (
+    handling_dates,
     identifiers,
     memberships,
     objects,
@@ -71,6 +72,7 @@ __all__ = [
     "derivatives",
     "derived_ids",
     "freezes",
+    "handling_dates",
     "hold_approvals",
     "hold_endings",
     "holds",

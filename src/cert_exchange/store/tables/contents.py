@@ -87,6 +87,15 @@ references = Table(
     sqlite_with_rowid=False,
 )
 
+# The next instant at which what its markings say of a version begins or ends.
+handling_dates = Table(
+    "handling_dates",
+    metadata,
+    Column("object", ForeignKey("objects.id"), primary_key=True),
+    Column("due_at", BigInteger, nullable=False),
+    Index(None, "due_at"),
+)
+
 submissions = Table(
     "submissions",
     metadata,
