@@ -102,9 +102,9 @@ class _Originals:
     def __init__(self, names: Mapping[str, str | None]) -> None:
         self.names = {old: new for old, new in names.items() if old != new}
         self._by_name = {old.lower(): new for old, new in self.names.items()}
-        self._by_digits = {
-            old[-36:].lower().replace("-", ""): new for old, new in self.names.items()
-        }
+        self._by_digits: dict[str, list[str]] = {}
+        for name in self._by_name:
+            self._by_digits.setdefault(name[-36:].replace("-", ""), []).append(name)
 
     def stand_in(self, text: str) -> bool:
         """Whether a text names any original."""
@@ -118,15 +118,20 @@ class _Originals:
             for one in uuids_in(layer.text):
                 if self._is_original(one):
                     place = layer.starts[one.start], layer.ends[one.end - 1]
-                    yield (*place, self._by_digits[one.digits])
+                    yield (*place, self._new(one))
 
     def _is_original(self, one: Named) -> bool:
         """Objects of several types may share a random UUID; one that is made from a value never stands anywhere."""
         if one.digits not in self._by_digits:
             return False
-        digits = one.digits
-        spelled = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-        return not one.type or one.hashed or f"{one.type}--{spelled}" in self._by_name
+        return not one.type or one.hashed or one.id in self._by_name
+
+    def _new(self, one: Named) -> str | None:
+        """What stands for it; of a bare UUID that several originals share, nothing does."""
+        if one.id in self._by_name:
+            return self._by_name[one.id]
+        names = self._by_digits[one.digits]
+        return self._by_name[names[0]] if len(names) == 1 else None
 
     def replaced_in(self, text: str) -> str:
         """The text with what stands for each."""

@@ -232,6 +232,12 @@ class Named(NamedTuple):
     end: int
 
     @property
+    def id(self) -> str:
+        """The id in small letters, as STIX writes it."""
+        d = self.digits
+        return f"{self.type}--{d[:8]}-{d[8:12]}-{d[12:16]}-{d[16:20]}-{d[20:]}"
+
+    @property
     def hashed(self) -> bool:
         """Whether it is made from a value."""
         return self.digits[12] in _HASHED
