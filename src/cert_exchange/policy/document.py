@@ -11,7 +11,7 @@ The format for people: docs/policy.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final, Literal
@@ -27,6 +27,7 @@ from cert_exchange.policy.companions import (
     take_companions,
 )
 from cert_exchange.policy.crosschecks import check_across
+from cert_exchange.policy.forms import RuleForm
 from cert_exchange.policy.including import fill_forms, read_bases
 from cert_exchange.policy.matching import Plans, plans_of
 from cert_exchange.policy.reading import (
@@ -48,7 +49,6 @@ from cert_exchange.policy.rules import (
     Verb,
 )
 from cert_exchange.policy.surroundings import read_surroundings
-from cert_exchange.stix.markings import Tlp
 
 __all__ = [
     "Ceiling",
@@ -59,10 +59,22 @@ __all__ = [
     "Verb",
     "parse_policy",
     "problems_of_names",
-    "warnings_of_policy",
 ]
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where one rule stands."""
+
+    file: str
+    places: Mapping[Path, Place]
+    path: Path
+
+    def spot(self, *inner: str | int) -> Spot:
+        """File, line and column of what stands there in the rule, or of the nearest thing around it."""
+        return (self.file, *place_in(self.places, (*self.path, *inner)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +93,15 @@ class Policy:
     agreed: Agreement | None  # what that companion says
     text: str = field(compare=False, repr=False)
     places: Mapping[Path, Place] = field(compare=False, repr=False)
-    spots: tuple[Spot, ...] = field(compare=False, repr=False)  # of the rules
-    origin_names: tuple[tuple[Spot, str], ...] = field(compare=False, repr=False)
+    written: tuple[Written, ...] = field(compare=False, repr=False)  # where each rule stands
+    # Words with their places: of `origin`, `type` and `remove`, and the partners whose territories are named.
+    words: Mapping[str, tuple[tuple[Spot, str], ...]] = field(compare=False, repr=False)
     plans: Plans = field(compare=False, repr=False)
+
+    @property
+    def spots(self) -> tuple[Spot, ...]:
+        """Where each rule says `withdraw`, or stands."""
+        return tuple(one.spot("withdraw") for one in self.written)
 
 
 def parse_policy(text: str, *, file: str, companions: Companions = NO_COMPANIONS) -> Policy:
@@ -136,13 +154,36 @@ def parse_policy(text: str, *, file: str, companions: Companions = NO_COMPANIONS
         rules=rules,
         text=text,
         places=document.places,
-        spots=tuple(source.spot((*path, "withdraw")) for source, path, _ in written),
-        origin_names=tuple(
-            (source.spot((*path, "match", "origin", index)), name)
-            for source, path, rule in written
-            for index, name in enumerate(rule.match.origin)
-        ),
+        written=tuple(Written(source.file, source.places, path) for source, path, _ in written),
+        words={
+            "origin": _words(written, ("match", "origin"), lambda rule: rule.match.origin),
+            "type": _words(written, ("match", "type"), lambda rule: rule.match.type),
+            "remove": _words(
+                written,
+                ("redact", "remove"),
+                lambda rule: rule.redact.remove if rule.redact is not None else (),
+            ),
+            "territory": tuple(
+                (document.spot(companion.path), land.partner)
+                for companion, land in zip(
+                    taken["territories"], surroundings.territories.all, strict=True
+                )
+                if land.partner is not None
+            ),
+        },
         plans=plans_of(rules),
+    )
+
+
+def _words(
+    written: Iterable[tuple[Document, Path, RuleForm]],
+    key: tuple[str, ...],
+    words: Callable[[RuleForm], tuple[str, ...]],
+) -> tuple[tuple[Spot, str], ...]:
+    return tuple(
+        (source.spot((*path, *key, index)), word)
+        for source, path, rule in written
+        for index, word in enumerate(words(rule))
     )
 
 
@@ -167,10 +208,10 @@ def problems_of_names(
     """
     found: list[Problem] = []
 
-    def check(spot: Spot, name: str, what: str, known: Collection[str]) -> None:
+    def check(spot: Spot, name: str, what: str, known: Collection[str], role: str = "") -> None:
         if name not in known:
             step = nearest(name, known) if known else f"this node has no {what} yet"
-            found.append(Problem(*spot, f"unknown {what} {shown(name)}; {step}"))
+            found.append(Problem(*spot, f"unknown {what} {shown(name)}{role}; {step}"))
 
     for index, name in enumerate(policy.partners):
         check(
@@ -183,41 +224,9 @@ def problems_of_names(
             "collection",
             known_collections,
         )
-    for spot, name in policy.origin_names:
+    for spot, name in policy.words["origin"]:
         if name not in RESERVED_ORIGINS:
             check(spot, name, "partner", known_partners)
+    for spot, name in policy.words["territory"]:
+        check(spot, name, "partner", known_partners, ", whose territory it is")
     return tuple(sorted(found, key=lambda one: (one.file != file, one.file, one.line, one.column)))
-
-
-def warnings_of_policy(policy: Policy, file: str) -> tuple[Problem, ...]:
-    """Find what is allowed but may not be meant, for `policy check`: it never stops anything."""
-    found: list[Problem] = []
-
-    def warn(path: Path, message: str) -> None:
-        found.append(Problem(file, *place_in(policy.places, path), message))
-
-    if not policy.partners:
-        warn(("partners",), "the list is empty: nobody sees anything by this policy")
-    if len(policy.partners) > 1:
-        warn(
-            ("partners",),
-            "an audience of several partners: what comes from one of them is denied to all of them;"
-            " give each partner a policy of its own if they shall see each other's objects",
-        )
-    if not any(rule.verb in {Verb.ALLOW, Verb.REDACT} for rule in policy.rules):
-        warn(("rules",), "no rule allows anything: everything is denied")
-    if policy.ceiling.tlp is Tlp.RED:
-        warn(("ceiling", "tlp"), "TLP:RED is for named readers only; a feed has none")
-    if policy.ceiling.unmarked is not None and policy.ceiling.unmarked < Tlp.AMBER:
-        warn(
-            ("ceiling", "unmarked"),
-            "objects that carry no TLP, also those whose marking was forgotten, count as shareable",
-        )
-    for spot, rule in zip(policy.spots, policy.rules, strict=True):
-        match = rule.match
-        timed = (match.age_over, match.age_under, match.valid_until, match.valid_within)
-        if rule.withdraw and all(key is None for key in timed):
-            found.append(
-                Problem(*spot, "withdraw has no effect without age or valid_until in match")
-            )
-    return tuple(found)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from tests.unit.policy.making import (
     ANY_ALLOWED,
@@ -25,7 +23,6 @@ from cert_exchange.policy.document import (
     Verb,
     parse_policy,
     problems_of_names,
-    warnings_of_policy,
 )
 from cert_exchange.policy.spellings import tlp_named
 from cert_exchange.stix.markings import Tlp
@@ -433,26 +430,19 @@ class TestNames:
         )
         assert known == ()
 
+    def test_a_territory_of_nobody_known(self):
+        """Its kind would say `partner` of a name that no partner bears, and everything in it would be a third's."""
+        land = "name: n\nkind: partner\npartner: cert-x\nnetworks: [192.0.2.0/24]\n"
+        found = policy(
+            more="territories: [a.yaml, b.yaml]\n",
+            companions={"a.yaml": land.replace("cert-x", "cert-b"), "b.yaml": land},
+        )
+        (problem,) = problems_of_names(found, {"cert-b"}, {"indicators", "reports"}, FILE)
+        assert str(problem) == (
+            f'{FILE}:4:23: unknown partner "cert-x", whose territory it is; did you mean cert-b?'
+        )
+
     def test_a_node_without_partners(self):
         """Says so in place of a guess."""
         found = problems_of_names(policy(), [], ["indicators", "reports"], FILE)
         assert found[0].message == 'unknown partner "cert-b"; this node has no partner yet'
-
-
-def test_warnings():
-    """What is allowed but may not be meant."""
-
-    def said(**given: Any) -> str:
-        return "\n".join(str(one) for one in warnings_of_policy(policy(**given), FILE))
-
-    calm = "{tlp: amber, unmarked: amber}"
-    assert said(ceiling=calm) == ""
-    assert "1:11: the list is empty: nobody sees anything" in said(partners="[]", ceiling=calm)
-    assert "what comes from one of them is denied to all" in said(
-        partners="[cert-b, cert-c]", ceiling=calm
-    )
-    assert "no rule allows anything" in said(rules="", ceiling=calm)
-    assert "TLP:RED is for named readers only" in said(ceiling="{tlp: red}")
-    assert "3:33: objects that carry no TLP" in said(ceiling="{tlp: amber, unmarked: green}")
-    idle = "  - {name: a, match: {origin: own}, allow: true, withdraw: true}\n"
-    assert "withdraw has no effect" in said(rules=idle, ceiling=calm)

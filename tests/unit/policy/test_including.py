@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.policy.making import MITRE, UNKNOWN_MARKING, context, subject
+from tests.unit.policy.making import MITRE, NOW, UNKNOWN_MARKING, context, subject
 
 from cert_exchange.errors import PolicyInvalid
 from cert_exchange.policy.companions import FILE_LIMIT, SIZE_LIMIT, digest_of, gather
@@ -14,8 +14,8 @@ from cert_exchange.policy.document import (
     Policy,
     parse_policy,
     problems_of_names,
-    warnings_of_policy,
 )
+from cert_exchange.policy.doubts import warnings_of_policy
 
 HEAD = "partners: [cert-b]\ncollections: [indicators]\nceiling: {tlp: red, unmarked: clear}\n"
 OURS = "rules:\n  - {name: ours, match: {origin: own}, allow: true}\n"
@@ -166,7 +166,7 @@ def test_names_and_warnings_of_an_included_file_have_its_place():
     found = parse(HEAD + "include: base.yaml\n" + OURS, base=base)
     (problem,) = problems_of_names(found, {"cert-b"}, {"indicators"}, "policies/cert-b.yaml")
     assert str(problem).startswith('policies/base.yaml:3:22: unknown partner "cert-q"')
-    warned = [str(one) for one in warnings_of_policy(found, "policies/cert-b.yaml")]
+    warned = [str(one) for one in warnings_of_policy(found, "policies/cert-b.yaml", now=NOW)]
     assert (
         "policies/base.yaml:5:15: withdraw has no effect without age or valid_until in match"
         in warned

@@ -8,6 +8,7 @@ import pytest
 from stix2 import registry
 from tests.unit.policy.making import (
     MITRE_IDENTITY,
+    NOW,
     OWN_ALLOWED,
     TLP2,
     UNKNOWN_MARKING,
@@ -29,7 +30,8 @@ from cert_exchange.policy.decide import (
     stands,
     subject_of,
 )
-from cert_exchange.policy.document import parse_policy, warnings_of_policy
+from cert_exchange.policy.document import parse_policy
+from cert_exchange.policy.doubts import warnings_of_policy
 from cert_exchange.policy.recipes import KEPT, NEEDED
 from cert_exchange.policy.rules import Recipe
 from cert_exchange.stix.handling import IEP_EXTENSION, Definition
@@ -120,7 +122,7 @@ class TestWhatMayStandThere:
     def test_it_permits_so_nothing_warns(self):
         """A policy that only redacts shows something."""
         found = policy(TEXT, ceiling="{tlp: amber}")
-        assert warnings_of_policy(found, "x.yaml") == ()
+        assert warnings_of_policy(found, "x.yaml", now=NOW) == ()
 
 
 def test_what_every_type_requires_is_what_the_standard_says():

@@ -20,8 +20,8 @@ from cert_exchange.policy.document import (
     Policy,
     parse_policy,
     problems_of_names,
-    warnings_of_policy,
 )
+from cert_exchange.policy.doubts import warnings_of_policy
 from cert_exchange.policy.expectations import SUFFIX, broken, parse_expectations
 from cert_exchange.policy.screening import FILE_NAME
 from cert_exchange.policy.subject import subject_of
@@ -68,7 +68,7 @@ def test_a_policy(path: Path):
     assert found.name == path.stem
     known = {name for item in collections_of(path.parents[1]) for name in (item.alias, item.uuid)}
     assert problems_of_names(found, {"cert-a", "cert-b"}, known, str(path)) == ()
-    assert warnings_of_policy(found, str(path)) == ()
+    assert warnings_of_policy(found, str(path), now=NOW) == ()
 
 
 @pytest.mark.parametrize("node", NODES, ids=lambda node: node.name)

@@ -27,8 +27,8 @@ from cert_exchange.policy.document import (
     Policy,
     parse_policy,
     problems_of_names,
-    warnings_of_policy,
 )
+from cert_exchange.policy.doubts import warnings_of_policy
 from cert_exchange.services import retention
 from cert_exchange.services.policies.agreeing import warnings_of_agreements
 from cert_exchange.services.policies.companions import read_companions
@@ -114,7 +114,9 @@ def check(
             )
     if problems:
         raise PolicyInvalid(tuple(problems))
-    warnings = warnings_of_policy(policy, file) + warnings_of_agreements(node, policy, file)
+    warnings = warnings_of_policy(
+        policy, file, now=node.now(), partners=known_partners
+    ) + warnings_of_agreements(node, policy, file)
     return Checked(policy, warnings, companions)
 
 
