@@ -15,7 +15,7 @@ from typing import Any, Final
 from cert_exchange.policy.redaction.cutting import Cutting, Path
 from cert_exchange.policy.redaction.shapes import ONE_OF, PROPERTIES_OF, REQUIRED
 from cert_exchange.policy.redaction.values import Need
-from cert_exchange.stix.references import is_identifier
+from cert_exchange.stix.references import TERMS_EXTENSION, is_identifier
 
 _MARKINGS: Final = frozenset({"object_marking_refs", "granular_markings"})
 
@@ -37,6 +37,7 @@ def _references(content: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         if (
             isinstance(value, str)
             and path not in (("id",), ("created_by_ref",))
+            and path[:2] != ("extensions", TERMS_EXTENSION)  # who is named there is not referred to
             and is_identifier(value)
         ):
             yield path, value

@@ -16,8 +16,9 @@ from typing import Any, Final
 from cert_exchange.errors import ObjectInvalid
 from cert_exchange.messages.notices import EXTENSION as NOTICE
 from cert_exchange.policy.redaction.cutting import GONE, KEY, Cutting, Impossible, Path
+from cert_exchange.policy.redaction.disguises import Named, uuids_in
 from cert_exchange.policy.redaction.folding import has_marks, meant, plain, plain_text
-from cert_exchange.policy.redaction.traces import Named, Traces, uuids_in
+from cert_exchange.policy.redaction.traces import Traces
 from cert_exchange.policy.redaction.trimming import NO_LIMITS, holder_of, holds, is_free_text
 from cert_exchange.policy.redaction.values import (
     EXTENSION,

@@ -9,17 +9,20 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
-import uuid
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any, Final, NamedTuple
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Final
 
-import orjson
-
+from cert_exchange.policy.redaction.disguises import (
+    SAFE,
+    SHORTEST,
+    address_of,
+    coded,
+    ids_of,
+    uuids_in,
+)
 from cert_exchange.policy.redaction.folding import (
     Folded,
     has_marks,
@@ -30,12 +33,10 @@ from cert_exchange.policy.redaction.folding import (
 )
 from cert_exchange.policy.redaction.values import WITHHELD
 from cert_exchange.policy.redaction.vocabulary import WORDS
-from cert_exchange.stix.observables import NAMESPACE
+from cert_exchange.stix.instants import InstantInvalid, parse_micros
 from cert_exchange.stix.references import is_identifier
 
-_SHORTEST: Final = 4  # characters of a value that is looked for inside texts
 _DIGITS: Final = 5  # of a number that is looked for at all
-_SAFE: Final = 8  # characters of a value that is looked for inside digests, payloads and ids
 _SQUEEZED_DIGITS: Final = 9
 _SQUEEZED: Final = 8  # letters and digits of a value that is looked for without separators
 _EDGES: Final = " \t\r\n.,;'\"<>()[]{}"
@@ -43,30 +44,11 @@ _OPAQUE: Final = re.compile(r"[0-9A-Za-z+/=_-]{32,}")
 _LONG_RUN: Final = re.compile(r"[0-9a-z+/_-]{12,}")
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:(?://)?(?=[^\s]{6,})")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?", re.IGNORECASE)
-_UUID: Final = re.compile(
-    r"[0-9a-f]{8}-?[0-9a-f]{4}-?[1-5][0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}"
-)
-_TYPE_BEFORE: Final = re.compile(r"[a-z][a-z0-9-]*\Z")
-_LONGEST_TYPE: Final = 250
-_HASHED: Final = frozenset("35")  # versions of UUID that are made from a value
 _ADDRESS: Final = re.compile(
     r"(?<![0-9.])(?:[0-9]{1,4}\.){3}[0-9]{1,4}(?![0-9])|(?<![0-9a-z:])[0-9a-f]{0,4}:[0-9a-f:]+(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?"
 )
 _NAME: Final = re.compile(r"[a-z]+(?:_[a-z]+)*")
 _INSTANT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}t[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]*[1-9])?)(?:\.?0*)z")  # fmt: skip
-_SPACES: Final = (NAMESPACE, uuid.NAMESPACE_URL, uuid.NAMESPACE_DNS, uuid.NAMESPACE_OID)
-# Every property that alone can make the id of a cyber-observable (STIX 2.9).
-_ALONE: Final = (
-    "value", "name", "path", "key", "payload_bin", "user_id", "account_login", "serial_number", "subject", "body", "cpe",
-    "swid", "pattern", "from_ref", "src_ref", "dst_ref", "parent_directory_ref",
-)  # fmt: skip
-_HASHES: Final = {
-    32: ("MD5",),
-    40: ("SHA-1",),
-    64: ("SHA-256", "SHA3-256"),
-    128: ("SHA-512", "SHA3-512"),
-}
-_LONGEST_HASHED: Final = 4096  # characters of a value whose ids are computed
 
 
 class Traces:
@@ -104,32 +86,34 @@ class Traces:
         if core in WORDS or whole in WORDS:
             return
         if _NUMBER.fullmatch(core) is not None:
-            if sum(map(str.isdigit, core)) >= _SHORTEST:
+            if sum(map(str.isdigit, core)) >= SHORTEST:
                 digits.add(core.lstrip("+-"))
                 self._numbers.add(float(core))
                 self._squeeze(core, numbered=False)
             return
-        if len(core) < _SHORTEST:
+        if not _says_enough(core, SHORTEST):
             return
         forms = {core, meant(core).text.strip(), meant(json.dumps(value.strip())[1:-1]).text}
         forms |= {form[found.end() :] for form in forms if (found := _SCHEME.match(form))}
         if (instant := _INSTANT.fullmatch(core)) is not None:
-            forms.add(instant[1])
-        self._pieces |= {form for form in forms if len(form) >= _SHORTEST}
-        numbered = self._add_address(core)
+            forms |= {instant[1], instant[1].replace("t", " ")}
+            digits |= _since_1970(core)
+        self._pieces |= {form for form in forms if _says_enough(form, SHORTEST)}
+        numbered = self._addaddress_of(core)
         for form in forms:
             self._squeeze(form, numbered=numbered)
 
     def _squeeze(self, form: str, *, numbered: bool) -> None:
         """Look for it without separators; of what is digits only, the separators of an address mean something."""
         bare = squeezed_text(form)
-        if len(bare) >= (_SQUEEZED_DIGITS if bare.isdigit() else _SQUEEZED) and not (
-            numbered and bare.isdigit()
-        ):
+        if bare.isdigit():
+            if len(bare) >= _SQUEEZED_DIGITS and not numbered:
+                self._squeezed.add(bare)
+        elif _says_enough(bare, _SQUEEZED):
             self._squeezed.add(bare)
 
-    def _add_address(self, text: str) -> bool:
-        address = _address(text)
+    def _addaddress_of(self, text: str) -> bool:
+        address = address_of(text)
         if address is None:
             return False
         self._addresses.add(address)
@@ -146,14 +130,14 @@ class Traces:
     def _coded_forms(self) -> frozenset[str]:
         """Digests, hexadecimal digits and base64; only made where some text could hold one."""
         if self._coded is None:
-            self._coded = frozenset(form for one in self._values for form in _coded(one))
+            self._coded = frozenset(form for one in self._values for form in coded(one))
         return self._coded
 
     @property
     def _made_ids(self) -> frozenset[str]:
         """UUIDs that are made from the values, without hyphens; only computed where some text holds such a UUID."""
         if self._uuids is None:
-            self._uuids = frozenset(made.hex for one in self._values for made in _ids_of(one))
+            self._uuids = frozenset(made.hex for one in self._values for made in ids_of(one))
         return self._uuids
 
     def is_word(self, text: str) -> bool:
@@ -200,7 +184,7 @@ class Traces:
     def _in_layer(self, layer: Folded, *, opaque: bool, named: bool) -> Iterator[tuple[int, int]]:
         text = layer.text
         for piece in self._pieces:
-            if piece in text and (not opaque or len(piece) >= _SAFE):
+            if piece in text and (not opaque or len(piece) >= SAFE):
                 yield from _places(text, piece)
         if not opaque and self._digits is not None:
             yield from (found.span() for found in self._digits.finditer(text))
@@ -216,42 +200,18 @@ class Traces:
                     yield kept[start], kept[end - 1] + 1
         if self._addresses and not opaque:
             for found in _ADDRESS.finditer(text):
-                if _address(found[0]) in self._addresses:
+                if address_of(found[0]) in self._addresses:
                     yield found.span()
         for one in uuids_in(text):
             if one.hashed and one.digits in self._made_ids:
                 yield one.start, one.end
 
 
-class Named(NamedTuple):
-    """A UUID in a text, with the type before it where it is the id of an object."""
-
-    type: str
-    digits: str  # 32 hexadecimal digits
-    start: int
-    end: int
-
-    @property
-    def id(self) -> str:
-        """The id in small letters, as STIX writes it."""
-        d = self.digits
-        return f"{self.type}--{d[:8]}-{d[8:12]}-{d[12:16]}-{d[16:20]}-{d[20:]}"
-
-    @property
-    def hashed(self) -> bool:
-        """Whether it is made from a value."""
-        return self.digits[12] in _HASHED
-
-
-def uuids_in(text: str) -> Iterator[Named]:
-    """Every UUID in a folded text, with or without hyphens."""
-    for found in _UUID.finditer(text):
-        start, stix_type = found.start(), ""
-        if text.startswith("--", start - 2) and start > 2:
-            before = _TYPE_BEFORE.search(text, max(0, start - 2 - _LONGEST_TYPE), start - 2)
-            if before is not None:
-                start, stix_type = before.start(), before[0]
-        yield Named(stix_type, found[0].replace("-", ""), start, found.end())
+def _says_enough(text: str, characters: int) -> bool:
+    """Whether a text is long enough to be looked for; a character of many scripts says as much as two of ours."""
+    return len(text) >= characters or (
+        not text.isascii() and len(text.encode()) * 2 >= characters * 3
+    )
 
 
 def _places(text: str, piece: str) -> Iterator[tuple[int, int]]:
@@ -261,69 +221,13 @@ def _places(text: str, piece: str) -> Iterator[tuple[int, int]]:
         place = text.find(piece, place + 1)
 
 
-def _coded(value: str) -> Iterator[str]:
-    """What a value looks like digested or encoded, in one letter case."""
-    if len(value.strip()) < _SHORTEST or value.casefold() in WORDS:
-        return
-    for text in {value, value.strip(), value.strip().lower()}:
-        wide = text.encode("utf-16-le")
-        yield from _in_base64(wide)  # as PowerShell takes its commands
-        yield wide.hex()
-        raw = text.encode()
-        for name in ("md5", "sha1", "sha256", "sha512"):
-            digest = hashlib.new(name, raw, usedforsecurity=False)
-            yield digest.hexdigest()
-            yield base64.b64encode(digest.digest()).decode()[:22].lower()
-        if len(raw) < _SAFE:
-            continue
-        yield raw.hex()
-        yield from _in_base64(raw)
-
-
-def _in_base64(raw: bytes) -> Iterator[str]:
-    for shift in range(3):
-        # Without the first and last group, which neighbours change.
-        coded = base64.b64encode(b"x" * shift + raw)[4:]
-        core = coded[: len(coded) // 4 * 4 - 4].decode().lower()
-        if len(core) >= _SAFE:
-            yield from {core, core.replace("+", "-").replace("/", "_")}
-
-
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """An address in any notation; IPv4 inside IPv6 is IPv4, leading zeros are none."""
-    host = text.partition("%")[0].partition("/")[0] if not text.endswith("/") else text
-    if ":" not in host:
-        parts = host.split(".")
-        if len(parts) != 4 or not all(part.isascii() and part.isdigit() for part in parts):
-            return None
-        host = ".".join(str(int(part)) for part in parts)
+def _since_1970(instant: str) -> set[str]:
+    """A timestamp as programs count: seconds and milliseconds."""
     try:
-        address = ip_address(host)
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
-
-
-def _ids_of(value: str) -> Iterator[uuid.UUID]:
-    """Every UUID that STIX, or a platform after its example, makes from one value alone."""
-    stripped = value.strip()
-    if is_identifier(stripped):
-        yield uuid.UUID(stripped[-36:])
-    if len(stripped) > _LONGEST_HASHED:
-        return
-    for text in {value, stripped, stripped.lower(), stripped.removesuffix(".")}:
-        for space in _SPACES:
-            yield uuid.uuid5(space, text)
-            yield uuid.uuid3(space, text)
-        for name in _ALONE:
-            yield uuid.uuid5(NAMESPACE, orjson.dumps({name: text}).decode())
-        for algorithm in _HASHES.get(len(text), ()):
-            yield uuid.uuid5(NAMESPACE, orjson.dumps({"hashes": {algorithm: text}}).decode())
-        if text.isascii() and text.isdigit():
-            for name in ("number", "src_port", "dst_port"):
-                yield uuid.uuid5(NAMESPACE, f'{{"{name}":{int(text)}}}')
+        seconds = parse_micros(instant.upper()) // 1_000_000
+    except InstantInvalid:
+        return set()
+    return {str(seconds), str(seconds * 1000)}
 
 
 def values_in(taken: Any) -> Iterator[str]:

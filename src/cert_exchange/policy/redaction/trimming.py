@@ -44,6 +44,7 @@ from cert_exchange.policy.redaction.vocabulary import WORDS
 from cert_exchange.policy.rules import Ceiling, Recipe
 from cert_exchange.stix.canonical import Limits
 from cert_exchange.stix.handling import Pap, pap_of_text
+from cert_exchange.stix.instants import InstantInvalid, parse_micros
 from cert_exchange.stix.markings import (
     TLP_BY_ID,
     TLP_DEFINITIONS,
@@ -125,11 +126,26 @@ def _take(cutting: Cutting, paths: Iterable[Path], taken: list[Any]) -> bool:
 
 def _secrets(taken: Iterable[Any], content: Mapping[str, Any]) -> Iterator[str]:
     """The values that must not stand anywhere any more."""
-    known = {content.get("created"), content.get("modified"), content.get("id")}
+    own = {_instant(content.get(name)) for name in ("created", "modified")} - {None}
     for part in taken:
         for value in values_in(part):
-            if value not in known and not value.startswith(_MARKING) and not _only_marks(value):
+            if (
+                value != content.get("id")
+                and _instant(value) not in own
+                and not value.startswith(_MARKING)
+                and not _only_marks(value)
+            ):
                 yield value
+
+
+def _instant(value: Any) -> int | None:
+    """Micros of a text that is a timestamp, else None."""
+    if not isinstance(value, str) or not value[:4].isdigit() or "T" not in value[:11].upper():
+        return None
+    try:
+        return parse_micros(value)
+    except InstantInvalid:
+        return None
 
 
 def _only_marks(text: str) -> bool:
