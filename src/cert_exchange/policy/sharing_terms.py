@@ -20,8 +20,9 @@ import orjson
 
 from cert_exchange.stix.instants import format_micros, parse_micros
 from cert_exchange.stix.markings import Tlp
+from cert_exchange.stix.references import TERMS_EXTENSION
 
-EXTENSION: Final = "extension-definition--7e69d4f8-fccc-53cd-bb3c-dfaa3cace88a"
+EXTENSION: Final = TERMS_EXTENSION
 """The key in `extensions` under which an object carries its originator's terms."""
 
 ANYONE: Final = "any"

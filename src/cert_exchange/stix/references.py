@@ -4,6 +4,7 @@
    properties and extensions count like those of STIX 2.1.
 2. Keys of `extensions` are references of the role EXTENSION; no other key is one. The object's own id is none.
 3. When one target occurs in several roles, the strictest counts: REQUIRED, then MARKING, CREATOR, EXTENSION.
+4. Whom terms of sharing name (docs/terms.md) is nobody that the object needs.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ _WHOLE: Final = re.compile(_ID)
 # for that would cost seven times as much as looking at the byte before each find, and only where there is such a quote.
 _IN_BODY: Final = re.compile(rf'"({_ID})"(?!:)'.encode("ascii"))
 _BACKSLASH: Final = 0x5C
+
+
+TERMS_EXTENSION: Final = "extension-definition--7e69d4f8-fccc-53cd-bb3c-dfaa3cace88a"
+"""The key in `extensions` under which an object carries its originator's terms of sharing."""
 
 
 class Role(IntEnum):
@@ -69,6 +74,9 @@ def references_of(content: Mapping[str, Any], body: bytes) -> tuple[Reference, .
     if isinstance(creator, str):
         roles[creator] = Role.CREATOR
         milder[creator] = milder.get(creator, 0) + 1
+    if isinstance(extensions, dict) and TERMS_EXTENSION in extensions:
+        for recipient in recipients(extensions[TERMS_EXTENSION]):
+            milder[recipient] = milder.get(recipient, 0) + 1
     for marking in marking_ids(content):
         roles[marking] = Role.MARKING
         milder[marking] = milder.get(marking, 0) + 1
@@ -82,6 +90,14 @@ def references_of(content: Mapping[str, Any], body: bytes) -> tuple[Reference, .
     if isinstance(own, str):
         roles.pop(own, None)
     return tuple(Reference(target, roles[target]) for target in sorted(roles))
+
+
+def recipients(terms: object) -> list[str]:
+    """Whom the terms that an object carries name, as often as they do."""
+    lists = [terms.get(key) for key in ("only_to", "not_to")] if isinstance(terms, dict) else []
+    return [
+        one for those in lists if isinstance(those, list) for one in those if isinstance(one, str)
+    ]
 
 
 def _named(body: bytes) -> list[bytes]:

@@ -13,6 +13,7 @@ from cert_exchange.stix.canonical import canonical_bytes
 from cert_exchange.stix.observables import CONTRIBUTING, deterministic_id, observable_id
 from cert_exchange.stix.references import (
     OBSERVABLE_TYPES,
+    TERMS_EXTENSION,
     Role,
     is_identifier,
     is_observable_id,
@@ -185,3 +186,14 @@ def test_nothing_contributes() -> None:
     assert observable_id(process)[23] == "4"
     with pytest.raises(KeyError):
         observable_id({"type": "x-thing"})
+
+
+def test_whom_terms_name_is_not_referred_to() -> None:
+    """A partner's identity in a list of recipients keeps nothing back; the same identity elsewhere does."""
+    terms = {"extension_type": "property-extension", "only_to": [ONE], "not_to": [ONE, TWO, 5]}
+    content = indicator(extensions={TERMS_EXTENSION: terms})
+    assert not roles(content).keys() & {ONE, TWO}
+    assert roles({**content, "x_seen_by": TWO})[TWO] is Role.REQUIRED
+    assert roles({**content, "created_by_ref": ONE})[ONE] is Role.CREATOR
+    odd = indicator(extensions={TERMS_EXTENSION: {**terms, "x_other": TWO}})
+    assert roles(odd)[TWO] is Role.REQUIRED

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cert_exchange.errors import NotFound
-from cert_exchange.services import freezing, partners, policies
+from cert_exchange.services import freezing, partners, policies, retention
 from cert_exchange.services.doctoring.findings import Finding
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import checkups, figures, freezes
@@ -107,6 +107,13 @@ def _about_partners(node: Node, listed: list[Listed]) -> Iterator[Finding]:
                 agreed.partner, agreed.warning,
                 f"review it together, write the next day into {agreed.file}, then policy apply",
             )  # fmt: skip
+    for partner, number in sorted(retention.count_passed(node).items()):
+        if partner in names:
+            yield _note(
+                partner,
+                f"{number:,} versions from it are past their agreed retention: they are out of use, and still stored",
+                "agree on a longer retention, or erase them when this program can",
+            )
 
 
 def _access(row: Listed, *, now: int) -> Iterator[Finding]:
