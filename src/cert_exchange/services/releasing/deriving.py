@@ -168,18 +168,20 @@ class Deriving:
 
     def seen(self, ident: int) -> Seen:
         """How the audience sees an id when all is done."""
-        keys = self.keys.get(ident)
-        if keys is None:
-            self.closing.sight.load_live((ident,))
+        keys = self.keys.get(ident, set())
+        lines = self._staying(ident)
+        if any(not line.derived for line in lines) or not keys <= self.derived:
+            return Seen.WHOLE
+        return Seen.DERIVED if lines or keys else Seen.HIDDEN
+
+    def _staying(self, ident: int) -> list[Live]:
+        """The lines that stay of an id that was not considered."""
+        if ident in self.done:
+            return []
+        self.closing.sight.load_live((ident,))
+        losses = self.closing.result.losses
         lines = self.closing.sight.live.get(ident, ())
-        if keys is None or ident not in self.done:
-            whole = any(not line.derived for line in lines)
-            if keys:
-                whole = whole or not keys <= self.derived
-            return Seen.WHOLE if whole else Seen.DERIVED if lines or keys else Seen.HIDDEN
-        if not keys:
-            return Seen.HIDDEN
-        return Seen.DERIVED if keys <= self.derived else Seen.WHOLE
+        return [line for line in lines if (line.view, line.object) not in losses]
 
     def sent_it(self, ident: int) -> bool:
         """Whether a member sent us the id: it goes on knowing it under that."""
@@ -246,8 +248,9 @@ class Deriving:
             return {}
         rendering = Rendering(closing.pool, policy, names, self)
         found: dict[Key, Made] = {}
-        for number, keys in by_version.items():
-            version = closing.pool.by_id(number)
+        # The newest last, so that its derivative is the newest too where views show several.
+        for number in sorted(by_version, key=lambda one: closing.pool.by_id(one).version_key):
+            keys, version = by_version[number], closing.pool.by_id(number)
             made = self._made(rendering, version, keys)
             for key in keys:
                 here = [one for one in self.keys[version.ident] if one[0] == key[0]]
@@ -294,19 +297,18 @@ class Deriving:
         assert names is not None
         for key, made in found.items():
             line = self.standing.get(key)
+            served = self._served.get(line.served) if line is not None else None
+            if served is not None and served.content == made.content:
+                continue
             prior = names.newest(made.source.ident)
-            same = (
+            if (
                 prior is not None
                 and prior.source == made.source.id
                 and prior.content == made.content
-            )
-            if same and prior is not None:
-                if line is not None and line.served == prior.object:
-                    continue
+            ):
                 result.reused[key] = prior.object
             else:
-                first = result.made.setdefault(made.source.id, made)
-                first.keys.append(key)
+                result.made.setdefault(made.source.id, made).keys.append(key)
             if line is not None:
                 self._take_place(key, line)
         for key, line in self.standing.items():
@@ -338,12 +340,13 @@ class Deriving:
                 continue  # its type has no such property
             ending = sorted(leaving & {view for view, _ in keys})
             if ending:
-                instant = max(names.now, names.last_instant(ident) + 1)
-                result.endings.append((newest, format_micros(instant), ending))
+                version = format_micros(names.next_instant(ident))
+                result.endings.append((newest, version, ending))
+        known += {line.ident for line, _ in result.losses.values()} - self.keys.keys()
         for line in in_force.ended_rows(closing.tx, closing.plan.view_ids, known):
-            if not any(view == line.view for view, _ in self.keys[line.ident]) and (
-                line.ident in self.done
-            ):
+            views = {view for view, _ in self.keys.get(line.ident, ())}
+            views.update(one.view for one in self._staying(line.ident))
+            if line.view not in views:
                 result.ended.append(line)
 
     def _version(self, key: Key) -> Version:

@@ -66,6 +66,8 @@ class Names:
     fresh: dict[int, Name] = field(default_factory=dict)
     """by original: made here, not in the map yet, without a number"""
     _known: dict[int, list[Name]] = field(default_factory=dict)
+    _given: dict[int, int] = field(default_factory=dict)
+    """by original: the last instant that `next_instant` gave"""
     _history: dict[int, list[Derivative]] = field(default_factory=dict)
     """by original: all versions that ever stood for it in this audience, the oldest first"""
 
@@ -93,10 +95,14 @@ class Names:
         newest = max(found, key=lambda one: (one.version_key, one.object))
         return None if newest.trimmed == ENDED else newest
 
-    def last_instant(self, original: int) -> int:
-        """The instant (micros) of the newest version of any name; 0 without one."""
+    def next_instant(self, original: int) -> int:
+        """The instant (micros) of the next version: after all versions of any name, and after what was asked before."""
         self.load((original,))
-        return max((parse_micros(one.version) for one in self._history[original]), default=0)
+        last = self._given.get(original) or max(
+            (parse_micros(one.version) for one in self._history[original]), default=0
+        )
+        found = self._given[original] = max(self.now, last + 1)
+        return found
 
     def name(self, original: int, text: str) -> Name:
         """The name of what stands for an original from now on; a new one where there is none or it was revoked."""

@@ -83,7 +83,7 @@ class Rendering:
             return left
         creator = self._creator(version)
         name = names.name(version.ident, version.stix_id)
-        modified = format_micros(max(names.now, names.last_instant(version.ident) + 1))
+        modified = format_micros(names.next_instant(version.ident))
         maker = self.pool.contents[version.rendition].get("created_by_ref")
         naming = Naming(
             name.stix_id,
