@@ -61,10 +61,11 @@ def foresee(policy: Policy, subject: Subject, context: Context) -> Foreseen:
     left = trim(content, decision.recipe, ceiling_for(policy, subject))
     if isinstance(left, Unredactable):
         return Foreseen(_denied(decision, left.reason))
-    if not left.changed:
+    never = never_redacted(content)
+    if not left.changed and (never is not None or not left.may_be_cut):
         allowed = Allow(decision.rule, decision.reason)
         return Foreseen(stands(policy, subject, context) or allowed, content)
-    if (never := never_redacted(content)) is not None:
+    if never is not None:
         return Foreseen(_denied(decision, never))
     barred = stands(policy, subject.reread(left.content), context, whole=subject)
     return Foreseen(barred or decision, left.content)

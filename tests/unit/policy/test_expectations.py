@@ -142,6 +142,22 @@ def test_what_redaction_cannot_do_is_a_denial() -> None:
     assert "the policy denies it" in said
 
 
+def test_what_may_be_cut_is_redacted_from_the_start() -> None:
+    """Its id stays when something of it becomes hidden; with one reference alone there is nothing to cut."""
+    refs = [f"malware--6b616fc1-1505-48e3-8b2c-0d19337bff3{n}" for n in (7, 8)]
+    made = parse_policy(
+        REDACTING.replace("remove: [description, hashes.MD5]", "references: cut"),
+        file="cert-b.yaml",
+    )
+    for count, answer in ((1, "allow"), (2, "redact")):
+        text = (
+            "expectations:\n  - object: {type: report, name: r, published: '2025-11-20T00:00:00Z',"
+            f" object_refs: [{', '.join(refs[:count])}]}}\n    expect: {answer}\n"
+        )
+        expected = parse_expectations(text, file="x.expect.yaml")
+        assert broken(made, expected, {}, now=NOW) == ()
+
+
 def test_of_half_an_object_only_the_decision_is_asked() -> None:
     """What would be left of it nobody can tell, and a `without` is not passed over."""
     assert not redacted("{type: indicator, description: x}")

@@ -68,6 +68,12 @@ class Trimmed:
     needs: Mapping[str, Need]  # of every reference left: creator and keys of `extensions` aside
     changed: bool  # False: nothing was taken away, the original may be shown as it is
 
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether there is a reference without which it could be shown."""
+        needs = list(self.needs.values())
+        return Need.OPTIONAL in needs or needs.count(Need.ONE_OF) > 1
+
 
 @dataclass(frozen=True, slots=True)
 class Unredactable:

@@ -1,6 +1,7 @@
 """What redaction leaves of a version, and whether that may be shown (DECISIONS 11-14).
 
-1. Where a rule redacts and nothing of the object is in question, the object is shown as it is.
+1. Where a rule redacts and nothing of the object is in question, the object is shown as it is. What may do without some
+   of its references is a derivative from the start, so that its id stays when one of them becomes hidden.
 2. What is left is asked once more, as if nothing were known of how it came about; whatever fails means "not shared".
 3. One audience is shown one content of a version: what rules take in any of its views is taken in all that redact.
 4. Found once per version, recipe and policy in a transaction.
@@ -55,11 +56,11 @@ def settle(
     left = left_of(pool, policy, version, redact.recipe)
     if isinstance(left, Unredactable):
         return _unredactable(redact, left.reason)
-    if not left.changed:
+    never = never_redacted(pool.contents[version.rendition])
+    if not left.changed and (never is not None or not left.may_be_cut):
         # A rule that redacts may have lifted what bars the whole: what it leaves untouched is asked without that.
         barred = stands(policy, pool.subject(version), context)
         return barred or Allow(redact.rule, redact.reason)
-    never = never_redacted(pool.contents[version.rendition])
     if never is not None:
         return _unredactable(redact, never)
     whole = pool.subject(version)
