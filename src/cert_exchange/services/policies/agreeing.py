@@ -121,7 +121,7 @@ def _passes_on(policy: Policy, partner: str) -> bool:
 
 def _lets_pass(rule: Rule, partner: str) -> bool:
     named = {ANY_ORIGIN, PARTNERS_ORIGIN, partner}
-    return rule.verb is Verb.ALLOW and not named.isdisjoint(rule.match.origins or ())
+    return rule.verb in {Verb.ALLOW, Verb.REDACT} and not named.isdisjoint(rule.match.origins or ())
 
 
 def remind(node: Node) -> int:
