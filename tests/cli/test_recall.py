@@ -28,9 +28,14 @@ def test_a_recall_says_who_has_it_and_what_to_do(cli: Cli, published: str) -> No
     assert "nobody fetched it" in ran.err
     assert "taken back from cert-b" in ran.err
     assert "frozen: cert-b; receiving goes on" in ran.err
-    assert f"next: watch who has it: cert-exchange fetched {published}" in ran.err
+    assert (
+        f"next: watch who has it and what they answer: cert-exchange fetched {published}" in ran.err
+    )
     assert "cert-exchange unfreeze cert-b --reason" in ran.err
-    again = cli("recall", published, "--reason", "once more", "--json").json()
+    repeated = cli("recall", published, "--reason", "once more", "--json")
+    assert "nothing was left to take back: it was taken back 20" in repeated.err
+    assert "taken back from" not in repeated.err
+    again = repeated.json()
     assert again["versions"] == 0
     assert again["frozen"] == ["cert-b"]
     assert again["holders"][0]["has"] == "not fetched"
@@ -51,6 +56,7 @@ def test_what_was_fetched_is_said_plainly(cli: Cli, published: str, node_with_b:
     assert "cert-b: already fetched, cannot be recalled" in ran.err
     assert f"next: call cert-b and ask it to delete {published}" in ran.err
     assert "cert-exchange unfreeze --all --reason" in ran.err
+    assert "1 notice made, which the freeze keeps back until it is lifted" in ran.err
     (row,) = ran.rows()
     assert (row["has it"], len(row["sha-256"])) == ("fetched", 64)
     assert int(row["bytes"]) > 100
@@ -70,8 +76,21 @@ def test_freezing_and_unfreezing(cli: Cli, node_with_b: Path) -> None:
     ]
     doctor = cli("doctor", "--json").json()
     assert any("is frozen since" in one["finding"] for one in doctor)
-    lifted = cli("unfreeze", "--all", "--reason", "x").err.splitlines()
-    assert lifted == ["everyone: goes out again", "still frozen: cert-b"]
+    kept = cli("unfreeze", "cert-b", "--reason", "x")  # the freeze of everyone still keeps it back
+    assert (kept.code, kept.err.splitlines()[:2]) == (
+        1,
+        ["cert-b: goes out again", "still frozen: everyone"],
+    )
+    assert cli("freeze", "cert-b", "--reason", "why").code == 0
+    lifted = cli("unfreeze", "--all", "--reason", "x")
+    assert (lifted.code, lifted.err.splitlines()) == (
+        1,
+        [
+            "everyone: goes out again",
+            "still frozen: cert-b",
+            "next: cert-exchange unfreeze cert-b --reason ...",
+        ],
+    )
     assert cli("unfreeze", "cert-b", "--reason", "x").err.strip() == "cert-b: goes out again"
     assert cli("frozen").rows() == []
     assert cli("freeze", "nobody", "--reason", "x").code == 3

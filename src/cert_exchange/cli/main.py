@@ -23,6 +23,7 @@ from cert_exchange.cli import (
     intake,
     keeping,
     ledger,
+    notices,
     partners,
     policies,
     printing,
@@ -69,6 +70,7 @@ publishing.register(app)
 app.add_typer(holds.app, name="hold")
 app.add_typer(intake.app, name="intake")
 recall.register(app)
+notices.register(app)
 terms.register(app)
 reading.register(app)
 app.add_typer(collections.app, name="collection")

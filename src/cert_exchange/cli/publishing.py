@@ -115,7 +115,7 @@ def withdraw(
 
     Exit code 1 when there was nothing to take back.
     """
-    from cert_exchange.services import holdings, releasing
+    from cert_exchange.services import holdings, noticing, releasing
 
     with opened(home) as node:
         stories = holdings.show(node, stix_id)
@@ -126,12 +126,15 @@ def withdraw(
         done = releasing.withdraw(
             node, stix_id, version=version, collection=collection, by=operator(), reason=reason
         )
+        told = noticing.tell(node)
     if not done.versions:
         raise InputRefused(_nothing_to_take_back(stix_id, stories, collection))
     _print_withdrawal(done, as_json=as_json)
     printing.verdict(
         f"{printing.count(done.versions, 'version')} taken back from {', '.join(done.audiences) or 'nobody: no audience saw it'}"
     )
+    if told:
+        printing.verdict(f"{printing.count(told, 'notice')} to who fetched it")
 
 
 def free(
@@ -149,7 +152,8 @@ def free(
     from cert_exchange.stix.references import is_observable_id
 
     with opened(home) as node:
-        if not holdings.show(node, stix_id)[0].blocked:
+        story = holdings.show(node, stix_id)[0]
+        if not story.blocked and not story.kept_from:
             raise InputRefused(
                 f"{stix_id} is not blocked; nothing was changed. `cert-exchange show {stix_id}` says who sees it."
                 if is_observable_id(stix_id)

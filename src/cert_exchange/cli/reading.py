@@ -217,6 +217,7 @@ def _story_document(story: Story) -> dict[str, Any]:
     return _hit_document(story.hit) | {
         "content": story.content,
         "blocked": story.blocked,
+        "kept_from": list(story.kept_from),
         "collections": [
             {
                 "collection": m.collection,
@@ -312,11 +313,16 @@ def _print_story(story: Story) -> None:
         printing.result(f"  marked: {said}")
     for member in story.memberships:
         gone = (
-            f", taken back {printing.instant(member.taken_back_at)}" if member.taken_back_at else ""
+            f", taken back by {'its sender' if member.taken_back_by else 'our desk'}"
+            f" {printing.instant(member.taken_back_at)}"
+            if member.taken_back_at
+            else ""
         )
         printing.result(f"  in {member.collection} since {printing.instant(member.added_at)}{gone}")
     if story.blocked:
         printing.result("  blocked by our desk in every view; `cert-exchange free` lifts it")
+    for audience in story.kept_from:
+        printing.result(f"  kept from {audience} by our desk; `cert-exchange free` lifts it")
     for line in story.visible:
         how = "carried along with what needs it" if line.carried else f"by rule {line.rule}"
         printing.result(

@@ -11,12 +11,14 @@ import typer
 
 from cert_exchange.cli import printing
 from cert_exchange.cli.exits import ExitCode
+from cert_exchange.cli.notices import print_receipts, receipt_document
 from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator
 from cert_exchange.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
     from cert_exchange.services.freezing import Frozen
     from cert_exchange.services.recalling import Holder, Recalled
+    from cert_exchange.services.receipts import Receipt
 
 StixId = Annotated[str, typer.Argument(metavar="ID", help="The object's STIX id.")]
 Names = Annotated[
@@ -47,7 +49,8 @@ def recall(
     partner: Annotated[
         str | None,
         typer.Option(
-            "--partner", help="Freeze and tell about this partner only; it is taken back from all."
+            "--partner",
+            help="Freeze, tell about and take back from this partner's audience only, until `free`.",
         ),
     ] = None,
     freeze: Annotated[
@@ -92,6 +95,7 @@ def recall(
                 "withdrawn_from": [] if done.withdrawal is None else done.withdrawal.audiences,
                 "versions": 0 if done.withdrawal is None else done.withdrawal.versions,
                 "trouble": done.trouble,
+                "notices": done.notices,
             }
         )
     else:
@@ -102,29 +106,56 @@ def recall(
 
 
 def fetched(
-    stix_id: StixId,
+    stix_id: Annotated[
+        str | None,
+        typer.Argument(metavar="ID", help="The object's STIX id; not needed with --open."),
+    ] = None,
     *,
     partner: Annotated[
         str | None, typer.Option("--partner", help="Only this partner; all if not given.")
     ] = None,
+    only_open: Annotated[
+        bool,
+        typer.Option(
+            "--open",
+            help="What was taken back from partners who fetched it and have not answered the notice.",
+        ),
+    ] = False,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Tell who could fetch an object, who did, and which bytes, also where it was taken back.
+    """Tell who could fetch an object, who did, and which bytes, also where it was taken back, and what they answered.
 
     `not fetched` is certain. `fetched` counts a page that broke off as well, and one of which a filter left the object out.
     `maybe` is what neither marks nor ledger can place before or after the taking back.
     """
-    from cert_exchange.services import recalling
+    from cert_exchange.services import recalling, receipts
 
+    if stix_id is None:
+        _check_open(only_open=only_open)
+        with opened(home) as node:
+            found = receipts.receipts(node, only_open=True)
+        _print_open(tuple(one for one in found if partner in (None, one.partner)), as_json=as_json)
+        return
     with opened(home) as node:
         about = recalling.asked_about(node, stix_id)
         _say_what_it_stands_for(stix_id, about)
         holders = recalling.fetched(node, about, partner=partner)
+        told = receipts.receipts(node, about=about, only_open=only_open)
+    told = tuple(one for one in told if partner in (None, one.partner))
+    if only_open:
+        _print_open(told, as_json=as_json)
+        return
     if as_json:
         printing.document([_as_document(one) for one in holders])
         return
     _print_holders(about, holders)
+    for one in told:
+        heard = "fetched" if one.fetched else "not fetched yet"
+        printing.verdict(
+            f"{one.partner}: {one.notice} asks it to {one.action}; notice {heard};"
+            f" answer: {one.answer or 'open'}"
+        )
 
 
 def freeze(
@@ -154,7 +185,11 @@ def unfreeze(
     reason: Reason,
     home: Home = None,
 ) -> None:
-    """Lift a freeze: what became visible meanwhile is there now. A freeze of everyone is lifted with --all."""
+    """Lift a freeze: what became visible meanwhile is there now. A freeze of everyone is lifted with --all.
+
+    --all lifts the freeze of everyone, not those of single audiences. Exit code 1 when somebody of whom it was asked is
+    still frozen.
+    """
     from cert_exchange.services import freezing
 
     with opened(home) as node:
@@ -165,6 +200,11 @@ def unfreeze(
     if left:
         still = ", ".join(one.audience or "everyone" for one in left)
         printing.verdict(f"still frozen: {still}")
+    if left and (everyone or None in [one.audience for one in left]):
+        names_left = [one.audience for one in left if one.audience is not None]
+        asked = "--all" if len(names_left) < len(left) else " ".join(names_left)
+        printing.verdict(f"next: cert-exchange unfreeze {asked} --reason ...")
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 def frozen(*, as_json: AsJson = False, home: Home = None) -> None:
@@ -190,6 +230,18 @@ def frozen(*, as_json: AsJson = False, home: Home = None) -> None:
             for one in found
         ],
     )
+
+
+def _check_open(*, only_open: bool) -> None:
+    if not only_open:
+        raise ConfigurationInvalid("Of which object? Give its id, or --open for all open receipts.")
+
+
+def _print_open(found: tuple[Receipt, ...], *, as_json: bool) -> None:
+    if as_json:
+        printing.document([receipt_document(one) for one in found])
+        return
+    print_receipts(found)
 
 
 def _check_names(names: list[str] | None, *, everyone: bool) -> None:
@@ -261,8 +313,12 @@ def _print_recall(stix_id: str, done: Recalled) -> None:
     if not having | maybe:
         printing.verdict("nobody fetched it")
     if done.withdrawal is not None:
-        seen = ", ".join(done.withdrawal.audiences) or "nobody: no audience saw it"
-        printing.verdict(f"taken back from {seen}")
+        if done.withdrawal.audiences:
+            printing.verdict(f"taken back from {', '.join(done.withdrawal.audiences)}")
+        else:
+            gone = max((one.until or 0 for one in done.holders), default=0)
+            before = f"it was taken back {printing.instant(gone)}" if gone else "it never went out"
+            printing.verdict(f"nothing was left to take back: {before}, and nobody sees it now")
         others = {line.stix_id for line in done.withdrawal.lines if line.kind == "withdrawal"}
         others -= {stix_id} | {one.stix_id for one in done.holders}
         if others:
@@ -276,7 +332,10 @@ def _print_recall(stix_id: str, done: Recalled) -> None:
         f"call {name} and ask it to delete {', '.join(sorted(ids))}"
         for name, ids in sorted(known_as.items())
     ]
-    steps += [f"watch who has it: cert-exchange fetched {stix_id}"]
+    if done.notices:
+        waits = ", which the freeze keeps back until it is lifted" if done.frozen else ""
+        printing.verdict(f"{printing.count(done.notices, 'notice')} made{waits}")
+    steps += [f"watch who has it and what they answer: cert-exchange fetched {stix_id}"]
     if done.trouble:
         steps.insert(0, f"mend that, then cert-exchange withdraw {stix_id} --reason ...")
     if done.frozen:

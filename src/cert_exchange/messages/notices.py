@@ -44,6 +44,8 @@ EXTENSION_DEFINITION: Final[Mapping[str, Any]] = MappingProxyType(
 
 MARKING: Final = "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003"
 """TLP:AMBER+STRICT: a notice is for its reader's own house."""
+ANSWER_MARKING: Final = "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421"
+"""TLP:AMBER: an answer goes where policy lets it go, to those who were told."""
 
 SUBJECTS: Final = 200
 """So many ids one notice names; more make more notices."""
@@ -173,6 +175,7 @@ def write_answer(
             "what": "answer",
             "answer": answer.reply.value,
         },
+        marking=ANSWER_MARKING,
     )
 
 
@@ -185,6 +188,7 @@ def _note(
     content: str,
     refs: Sequence[str],
     declared: Mapping[str, Any],
+    marking: str = MARKING,
 ) -> dict[str, Any]:
     made = format_micros(now)
     return {
@@ -197,7 +201,7 @@ def _note(
         "abstract": abstract,
         "content": content,
         "object_refs": list(refs),
-        "object_marking_refs": [MARKING],
+        "object_marking_refs": [marking],
         "extensions": {EXTENSION: dict(declared)},
     }
 

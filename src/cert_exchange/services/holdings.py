@@ -17,8 +17,8 @@ from cert_exchange.errors import NotFound
 from cert_exchange.services import derivatives, markings
 from cert_exchange.services.derivatives import Answer, Stand
 from cert_exchange.services.hits import Hit, hit_of
+from cert_exchange.store import blocks, figures, objects
 from cert_exchange.store import collections as collection_rows
-from cert_exchange.store import figures, objects
 from cert_exchange.store import holdings as rows
 from cert_exchange.store.figures import Channel, CollectionCount
 from cert_exchange.store.holdings import Membership, Pending, Visible, Wanted
@@ -41,6 +41,8 @@ class Story:
     memberships: tuple[Membership, ...]
     visible: tuple[Visible, ...]
     pending: tuple[Pending, ...]
+    kept_from: tuple[str, ...]
+    """the audiences from which alone our desk keeps it"""
     blocked: bool
     """our desk keeps this cyber-observable out of every view until it is freed"""
     markings: tuple[str, ...]
@@ -146,6 +148,7 @@ def show(node: Node, stix_id: str) -> tuple[Story, ...]:
         pending = rows.pending(tx, ids)
         ident = objects.idents_of(tx, [stix_id])[stix_id]
         blocked = objects.blocked(tx, ident)
+        kept_from = tuple(blocks.kept_from(tx, ident))
         stands, made = derivatives.stands(tx, ident, ids)
         heard = derivatives.answers_about(tx, ident, names)
         said = [markings.told(tx, json.loads(one.body), origin=one.origin) for one in found]
@@ -155,6 +158,7 @@ def show(node: Node, stix_id: str) -> tuple[Story, ...]:
             memberships=tuple(row for row in memberships if row.object == held.object),
             visible=tuple(row for row in visible if row.object == held.object),
             pending=tuple(row for row in pending if row.object == held.object),
+            kept_from=kept_from,
             blocked=blocked,
             markings=lines,
             stands_for=stands.get(held.object),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, literal, or_, select
 
 from cert_exchange.store.tables import (
     OWN,
@@ -34,7 +34,27 @@ from cert_exchange.store.tables import (
 EXPORT_CHUNK = 1000
 """Objects that an export reads at a time."""
 
+WITHDRAWN_BY_SENDER = "withdrawn by its sender"
+"""In place of a status: its sender took it back from every collection, by DELETE or by a notice (DECISIONS 20)."""
+
 _newer = objects.alias("newer")
+_status = case(
+    (
+        and_(
+            objects.c.origin != OWN,
+            objects.c.status == ObjectStatus.ACCEPTED.value,
+            exists().where(
+                memberships.c.object == objects.c.id,
+                memberships.c.taken_back_by == objects.c.origin,
+            ),
+            ~exists().where(
+                memberships.c.object == objects.c.id, memberships.c.taken_back_at.is_(None)
+            ),
+        ),
+        literal(WITHDRAWN_BY_SENDER),
+    ),
+    else_=objects.c.status,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +82,7 @@ class Held:
     version: str
     origin: int
     status: str
+    """an ObjectStatus, or WITHDRAWN_BY_SENDER"""
     stored_at: int
     revoked: bool
     body: str
@@ -142,7 +163,9 @@ def find(tx: Connection, wanted: Wanted) -> list[Held]:
         terms.append(objects.c.origin == wanted.origin)
     if wanted.status is not None:
         terms.append(objects.c.status == wanted.status.value)
-    elif wanted.stix_id is None:  # what is shown in an object's place is found with it, or by its own id
+    elif (
+        wanted.stix_id is None
+    ):  # what is shown in an object's place is found with it, or by its own id
         terms.append(objects.c.status != ObjectStatus.DERIVATIVE.value)
     if wanted.stored_since is not None:
         terms.append(objects.c.stored_at >= wanted.stored_since)
@@ -167,7 +190,7 @@ def find(tx: Connection, wanted: Wanted) -> list[Held]:
             objects.c.type,
             objects.c.version,
             objects.c.origin,
-            objects.c.status,
+            _status,
             objects.c.stored_at,
             objects.c.revoked,
             renditions.c.body,

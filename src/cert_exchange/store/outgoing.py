@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select
 
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
     LineKind,
     audience_members,
@@ -122,6 +123,19 @@ def batch_after(
         tuple(Ready(*row) for row in rows),
         recalls_after(tx, view, after=after, to=to, sent=after, partner=partner),
     )
+
+
+def all_in_force(tx: Transaction, batch: Batch) -> bool:
+    """Whether all that a batch would send is still in force where it was read."""
+    positions = [one.position for one in batch.ready]
+    count = 0
+    for part in parts(positions):
+        count += tx.execute(
+            select(func.count())
+            .select_from(live)
+            .where(live.c.view == batch.view, live.c.position.in_(part))
+        ).scalar_one()
+    return count == len(positions)
 
 
 def recalls_after(

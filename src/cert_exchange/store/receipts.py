@@ -24,6 +24,7 @@ from cert_exchange.store.tables import (
     notice_subjects,
     notices,
     objects,
+    owed_notices,
     partners,
     references,
     renditions,
@@ -133,6 +134,31 @@ def referring(tx: Transaction, notices_: Collection[str]) -> dict[str, list[Rece
 def _read(tx: Transaction, statement: Select[Any]) -> list[NoticeRow]:
     rows = tx.execute(statement.order_by(notices.c.made_at.desc(), notices.c.id.desc()))
     return [NoticeRow(*row) for row in rows]
+
+
+def named_to(tx: Transaction, view: int, stix_ids: Collection[str]) -> set[str]:
+    """Of these ids those that a notice to the view's audience names, or is still owed for."""
+    audience = select(views.c.audience).where(views.c.id == view).scalar_subquery()
+    made = (
+        select(notice_subjects.c.ident)
+        .join(notices, notices.c.id == notice_subjects.c.notice)
+        .where(notices.c.audience == audience)
+    )
+    due = (
+        select(objects.c.ident)
+        .join(owed_notices, owed_notices.c.object == objects.c.id)
+        .where(owed_notices.c.view == view)
+    )
+    found: set[str] = set()
+    for part in parts(sorted(stix_ids)):
+        rows = tx.execute(
+            select(identifiers.c.stix_id).where(
+                identifiers.c.stix_id.in_(part),
+                or_(identifiers.c.num.in_(made), identifiers.c.num.in_(due)),
+            )
+        )
+        found.update(rows.scalars())
+    return found
 
 
 def subjects_of(tx: Transaction, notices_: Collection[int]) -> dict[int, list[str]]:

@@ -140,8 +140,26 @@ def test_recalled_observables_are_blocked_and_told(scene: Scene) -> None:
         ("c", Has.FETCHED),
     }
     scene.publish(bad)
-    assert scene.names("b") == scene.names("c") == []
+    assert done.notices == 1
+    assert scene.names("b") == []
+    (notice,) = [
+        one for one in scene.sees("c") if one["type"] not in ("identity", "marking-definition")
+    ]
+    assert notice["object_refs"] == [bad["id"]]
     ledger.verify(scene.node)
+
+
+def test_a_recall_for_one_partner_leaves_the_others(scene: Scene) -> None:
+    """Frozen, told and taken back: that partner's audience alone."""
+    scene.publish(ONE)
+    fetch(scene, "b")
+    done = recalling.recall(scene.node, ONE["id"], by="duty", reason="wrong", partner="b")
+    assert done.frozen == ("b",)
+    assert done.withdrawal is not None
+    assert done.withdrawal.audiences == ("b",)
+    assert done.notices == 1
+    assert ONE["id"] not in scene.ids("b")
+    assert ONE["id"] in scene.ids("c")
 
 
 def test_a_recall_again_changes_nothing_more(scene: Scene) -> None:

@@ -30,7 +30,7 @@ from tests.unit.syncing.conftest import (
 from cert_exchange import errors
 from cert_exchange.messages.evidence import decode_line
 from cert_exchange.node import Node
-from cert_exchange.services import releasing, syncing
+from cert_exchange.services import freezing, noticing, releasing, syncing
 from cert_exchange.services.syncing.statuses import read_status
 from cert_exchange.store.tables import ledger_lines, targets
 
@@ -366,7 +366,7 @@ def test_withdrawn_before_it_was_pushed_never_leaves(node: Node, neighbour):
 
 @pytest.mark.parametrize("delete", [True, False])
 def test_what_was_pushed_and_withdrawn_is_recalled_where_we_may(node: Node, neighbour, delete):
-    """With the option DELETE of that version; without, it is counted and named as not recalled."""
+    """With the option DELETE of that version; without, the partner is told by a notice, and it is counted and named."""
     scene = Scene.set_up(node)
     scene.publish(indicator("a"), indicator("gone"))
     remote = Collection()
@@ -383,10 +383,66 @@ def test_what_was_pushed_and_withdrawn_is_recalled_where_we_may(node: Node, neig
         assert report.counts["not_recalled"] == 0
     else:
         assert remote.deleted == []
-        assert {one.stix_id for one in report.refusals} >= wanted
-        assert report.counts["not_recalled"] >= 2
-        assert push_lines(node)[-1].facts["not_recalled"] >= 2
+        told = {one.stix_id for one in report.refusals if "a notice asks" in one.reason}
+        assert told == wanted
+        assert report.counts["noticed"] == 2
+        assert push_lines(node)[-1].facts["noticed"] == 2
+        # What was carried for them owes no notice.
+        assert report.counts["not_recalled"] == len(report.refusals) - 2
     assert sync(node).outcome == "Nothing new to push."
+    assert noticing.tell(node) == 1
+    assert sync(node).counts["sent"] == 1
+    (notice,) = [one for _, one in remote.rows if one["type"] == "note"]
+    assert set(notice["object_refs"]) == wanted
+
+
+def test_a_remote_that_takes_no_notice_cannot_be_recalled_from(sqlite_node: Node, neighbour):
+    """It refuses the note: the report names what its owner does not learn of by this way."""
+    scene = Scene.set_up(sqlite_node)
+    scene.publish(indicator("gone"))
+    remote = Collection()
+    add_target(sqlite_node, neighbour(remote))
+    sync(sqlite_node)
+    releasing.withdraw(sqlite_node, indicator("gone")["id"], by="desk", reason="wrong")
+    noticing.tell(sqlite_node)
+    (note,) = [one for one in scene.sees("b") if one["type"] == "note"]
+    remote.refuse[note["id"]] = "no notes here"
+    report = sync(sqlite_node)
+    assert report.counts["noticed"] == 1
+    assert report.counts["refused"] == 1
+    (last,) = [one.reason for one in report.refusals if "does not take our notice" in one.reason]
+    assert "cannot be recalled" in last
+
+
+@pytest.mark.parametrize("change", ["freeze", "withdraw"])
+def test_a_batch_that_was_read_is_looked_at_again_before_it_leaves(
+    node: Node, neighbour, monkeypatch: pytest.MonkeyPatch, change
+):
+    """A freeze, or a withdrawal, that commits after the batch was read: nothing of it leaves."""
+    scene = Scene.set_up(node)
+    scene.publish(indicator("a"), indicator("gone"))
+    remote = Collection()
+    add_target(node, neighbour(remote))
+    advance = type(node.marks).advance
+    done: list[str] = []
+
+    def meanwhile(marks, *where):
+        advance(marks, *where)
+        if not done:
+            done.append(change)
+            if change == "freeze":
+                freezing.freeze(node, "b", by="duty", reason="wrong release")
+            else:
+                releasing.withdraw(node, indicator("gone")["id"], by="desk", reason="wrong")
+
+    monkeypatch.setattr(type(node.marks), "advance", meanwhile)
+    report = sync(node)
+    assert done == [change]
+    assert report.ok
+    sent = {one for post in remote.posts for one in post}
+    assert indicator("gone")["id"] not in sent
+    assert (indicator("a")["id"] in sent) == (change == "withdraw")
+    assert ("frozen" in report.outcome) == (change == "freeze")
 
 
 def test_a_refused_delete_counts_as_not_recalled(sqlite_node: Node, neighbour):

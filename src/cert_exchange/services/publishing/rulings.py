@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
+
+Result = Literal["accepted", "duplicate", "proposal", "conflict", "rejected"]
 
 
 class Step(StrEnum):
@@ -42,6 +45,23 @@ class Ruling:
     """kept as a proposal because other content stands under its id and version, which we must see"""
     barred: bool = False
     """it joins the collection as taken back by our desk: stored, not released"""
+
+    @property
+    def result(self) -> Result:
+        """What became of the object, in a word for us."""
+        if self.aside and self.step is not Step.TAKE_OVER:
+            return "proposal"
+        match self.step:
+            case Step.STORE | Step.COPY | Step.JOIN | Step.REPOST | Step.PROMOTE:
+                return "accepted"
+            case Step.NOTHING:
+                return "duplicate" if self.success else "proposal"
+            case Step.PROPOSE:
+                return "proposal"
+            case Step.TAKE_OVER | Step.CONFLICT:
+                return "conflict"
+            case Step.REFUSE:
+                return "rejected"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from cert_exchange.messages.evidence import Line as LedgerLine
 from cert_exchange.messages.evidence import commitments_root, object_commitment
@@ -30,6 +29,7 @@ from cert_exchange.services.publishing.admitting import (
 from cert_exchange.services.publishing.knowing import Intake, ask, read, sender_of, touched
 from cert_exchange.services.publishing.obeying import obey, speaks_of_withdrawal
 from cert_exchange.services.publishing.refusing import keep_aside, keep_invalid
+from cert_exchange.services.publishing.rulings import Result
 from cert_exchange.services.publishing.screening import catch, screen_for, screened
 from cert_exchange.services.publishing.terming import lay_beside
 from cert_exchange.services.releasing import Releasing, issuer_of
@@ -45,8 +45,6 @@ from cert_exchange.store.tables import OWN, ObjectStatus
 _ACCEPTING = (Step.STORE, Step.COPY, Step.JOIN, Step.REPOST, Step.PROMOTE)
 """After these an id is one that its sender may know: what refers to it is no secret to it (DECISIONS 4)."""
 _PREDEFINED = frozenset(str(definition["id"]) for definition in TLP_DEFINITIONS)
-
-Result = Literal["accepted", "duplicate", "proposal", "conflict", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +163,8 @@ def _one(intake: Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
         told = item.version or item.created
         return Outcome(index, item.id, told, "duplicate", success=True, message="")
     version, key = _version(intake, item, known)
-    broken = (
-        breaches(intake.agreed, item.content)
-        if intake.agreed is not None and not speaks_of_withdrawal(item)
-        else ()
-    )
+    agreed = None if speaks_of_withdrawal(item) else intake.agreed
+    broken = breaches(agreed, item.content) if agreed is not None else ()
     sender, identities, collection = intake.sender, intake.identities, intake.collection
     ruling = (
         not_agreed(broken)
@@ -183,7 +178,7 @@ def _one(intake: Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
     _carry_out(intake, ident, item, version, key, ruling, salt)
     if item.type == "note" and ruling.step is Step.STORE and ruling.success:
         obey(intake, item, ident)
-    return Outcome(index, item.id, version, _result(ruling), ruling.success, ruling.message)
+    return Outcome(index, item.id, version, ruling.result, ruling.success, ruling.message)
 
 
 def _version(intake: Intake, item: StixObject, known: Sequence[Known]) -> tuple[str, str]:
@@ -348,22 +343,6 @@ def _refused(intake: Intake, examined: Examined) -> Outcome:
     return Outcome(
         examined.index, examined.id, examined.version, "rejected", success=False, message=reason
     )
-
-
-def _result(ruling: Ruling) -> Result:
-    if ruling.aside and ruling.step is not Step.TAKE_OVER:
-        return "proposal"
-    match ruling.step:
-        case Step.STORE | Step.COPY | Step.JOIN | Step.REPOST | Step.PROMOTE:
-            return "accepted"
-        case Step.NOTHING:
-            return "duplicate" if ruling.success else "proposal"
-        case Step.PROPOSE:
-            return "proposal"
-        case Step.TAKE_OVER | Step.CONFLICT:
-            return "conflict"
-        case Step.REFUSE:
-            return "rejected"
 
 
 __all__ = ["Outcome", "take_in", "take_in_watched"]

@@ -6,8 +6,11 @@ it is complete, or keep it as pending  (5) in one transaction: cursor, quarantin
 2. The mark is raised before anything is sent: it may overstate, and never understates (DECISIONS 24).
 3. A batch is sent again when its answer was lost; what the remote then calls a failure but holds counts as confirmed.
 4. What a remote refuses is quarantined as `refused_by_target` with its words; the cursor goes on.
-5. What was withdrawn is taken back by DELETE where the option allows, else counted as not recalled (DECISIONS 21).
-6. While what goes out to the partner is frozen, no batch is begun; what was withdrawn is taken back all the same.
+5. What was withdrawn is taken back by DELETE where the option allows; else the partner is told by a notice, which is
+   pushed like any object; else, or where the notice is refused there, it counts as not recalled (DECISIONS 21).
+6. While what goes out to the partner is frozen, no batch is begun; what was withdrawn is taken back all the same. A batch
+   that was read already is looked at once more before it leaves: it is read again when a freeze began meanwhile, or when
+   anything of it was taken back.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from cert_exchange.remote.connection import Connection
 from cert_exchange.services import ledger
 from cert_exchange.services.syncing.arranging import connect
 from cert_exchange.services.syncing.confirming import await_status, quarantine, settle, weigh
+from cert_exchange.services.syncing.notifying import CANNOT, TOLD, not_taken, told_by_notice
 from cert_exchange.services.syncing.reporting import Ending, Run, plural
 from cert_exchange.services.syncing.statuses import (
     Failure,
@@ -119,6 +123,8 @@ class _Pusher:
             return True
         # Before anything leaves: from now on the partner may have it.
         run.node.marks.advance(run.channel.partner, self._view, batch.to)
+        if not self._still_holds(batch):
+            return self.frozen
         if batch.ready:
             status = self._send(batch)
             if status is None:
@@ -154,7 +160,7 @@ class _Pusher:
         done, kept = self._recall(recalls)
         run.memory[_ASKED_BACK] = found[1]
         for one in kept:
-            run.refuse(one.stix_id, one.version, "withdrawn, but cannot be recalled there")
+            run.refuse(one.stix_id, one.version, CANNOT)
         return f"{FROZEN} {plural(done, 'object')} taken back meanwhile." if done else FROZEN
 
     def _read(self) -> Batch | None:
@@ -177,6 +183,12 @@ class _Pusher:
                 limit=self._room,
                 room_bytes=self._content_length - _WRAPPING,
             )
+
+    def _still_holds(self, batch: Batch) -> bool:
+        """Look once more, after the mark and right before anything leaves: no freeze, and all of it in force."""
+        with self._run.node.database.reading() as tx:
+            self.frozen = freezes.frozen(tx, self._run.channel.partner)
+            return not self.frozen and outgoing.all_in_force(tx, batch)
 
     def _send(self, batch: Batch) -> PushStatus | None:
         """POST a batch. None: it must be smaller. What no size helps is a failure of its object."""
@@ -229,13 +241,17 @@ class _Pusher:
     ) -> None:
         """Move the cursor over the batch, with everything that is to be remembered of it, in one transaction."""
         run = self._run
-        more = Counter({"sent": len(batch.ready), "recalled": recalled, "not_recalled": len(kept)})
+        told = told_by_notice(run, self._view, kept)
+        more = Counter({"sent": len(batch.ready), "recalled": recalled})
+        more["not_recalled"], more["noticed"] = len(kept) - len(told), len(told)
         pending = None
         failures: tuple[Failure, ...] = ()
         if not status.complete and status.id is not None:
             pending = Pending(status.id, len(batch.ready), since=run.node.now()).encode()
         else:
             failures = weigh(run, self._connection, status, len(batch.ready), more)
+        untold = not_taken(run, failures)
+        more["not_recalled"] += len(untold)
         bodies = {(one.stix_id, one.version): one.body for one in batch.ready}
         bodies |= {(one.stix_id, ""): one.body for one in batch.ready}
 
@@ -266,7 +282,10 @@ class _Pusher:
         for failure in failures:
             run.refuse(failure.stix_id, failure.version, failure.message)
         for recall in kept:
-            run.refuse(recall.stix_id, recall.version, "withdrawn, but cannot be recalled there")
+            told_it = recall.stix_id in told
+            run.refuse(recall.stix_id, recall.version, TOLD if told_it else CANNOT)
+        for stix_id in untold:
+            run.refuse(stix_id, None, f"{CANNOT}: it does not take our notice")
 
 
 def _refused(one: Ready, reason: str) -> PushStatus:
@@ -275,7 +294,7 @@ def _refused(one: Ready, reason: str) -> PushStatus:
 
 def _sentence(run: Run) -> str:
     counts = run.counts
-    if not counts["sent"] and not counts["recalled"] and not counts["not_recalled"]:
+    if not any(counts[name] for name in ("sent", "recalled", "noticed", "not_recalled")):
         return "Nothing new to push."
     parts = [f"{plural(counts['sent'], 'object')} pushed"]
     parts += [
@@ -285,6 +304,7 @@ def _sentence(run: Run) -> str:
             ("refused", "refused there"),
             ("unconfirmed", "not confirmed"),
             ("recalled", "taken back"),
+            ("noticed", "withdrawn, with a notice to the partner"),
             ("not_recalled", "cannot be recalled"),
         )
         if counts[name]

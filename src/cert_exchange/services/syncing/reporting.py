@@ -23,7 +23,9 @@ COUNTED: Final[Mapping[Direction, tuple[str, ...]]] = {
     "pull": (
         "pages", "bytes", "received", "accepted", "duplicate", "known", "proposal", "conflict", "rejected",
     ),
-    "push": ("sent", "confirmed", "refused", "unconfirmed", "recalled", "not_recalled"),
+    "push": (
+        "sent", "confirmed", "refused", "unconfirmed", "recalled", "noticed", "not_recalled",
+    ),
 }  # fmt: skip
 """What a report counts. `known`: refused before and not quarantined again; `confirmed` and what follows it add up."""
 SHOWN_REFUSALS: Final = 50
