@@ -17,7 +17,7 @@ from tests.scenes import B_IDENTITY, C_IDENTITY, Scene, envelope, indicator, uid
 
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import EXTENSION
-from cert_exchange.services import consenting, holding, ledger, publishing, terms
+from cert_exchange.services import consenting, holding, ledger, locating, publishing, terms
 from cert_exchange.stix.instants import format_micros, parse_micros
 
 POLICY = """\
@@ -138,7 +138,7 @@ class Walk:
 
     def locate(self) -> None:
         partner, where = self.rng.choice([*SPEAKS]), self.rng.choice(["EE", "LV", "none"])
-        terms.locate(self.node, partner, where, by="anna")
+        locating.locate(self.node, partner, where, by="anna")
         self.countries[partner] = None if where == "none" else where
 
     def wait(self) -> None:
@@ -165,7 +165,9 @@ class Walk:
         for partner in SPEAKS:
             seen = set(self.scene.names(partner, last=False))
             expected = {name for name in self.things if self.shown(partner, name)}
-            assert seen == expected, f"{partner} {self.told} {self.things} {self.consents} {self.countries}"
+            assert seen == expected, (
+                f"{partner} {self.told} {self.things} {self.consents} {self.countries}"
+            )
 
     def shown(self, partner: str, name: str) -> bool:
         thing = self.things[name]

@@ -133,7 +133,7 @@ def amend(
 
     What is not named is taken away.
     """
-    from cert_exchange.services import partners
+    from cert_exchange.services import locating, partners
 
     with opened(home) as node:
         partners.amend(
@@ -144,6 +144,7 @@ def amend(
             relays_any=relays_any,
             by=operator(),
         )
+        locating.name_anew(node, name, by=operator())
     printing.verdict(f"{name} amended")
 
 

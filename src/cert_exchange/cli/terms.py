@@ -67,10 +67,10 @@ def locate(
     home: Home = None,
 ) -> None:
     """Say in which country a partner is, for terms that name countries. What it may no longer see goes at once."""
-    from cert_exchange.services import terms
+    from cert_exchange.services import locating
 
     with opened(home) as node:
-        lines = terms.locate(node, name, country, by=operator())
+        lines = locating.locate(node, name, country, by=operator())
     printing.verdict(f"{name} located; {printing.count(lines, 'line')} written")
 
 

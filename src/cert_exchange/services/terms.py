@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -29,7 +29,6 @@ from cert_exchange.policy.sharing_terms import (
 )
 from cert_exchange.policy.spellings import micros_of, tlp_named
 from cert_exchange.policy.wording import lasting
-from cert_exchange.services import partners
 from cert_exchange.services.releasing import Line, Releasing
 from cert_exchange.services.releasing.bindings import promises_of
 from cert_exchange.services.releasing.evaluating import plans_for
@@ -38,13 +37,11 @@ from cert_exchange.stix.instants import parse_micros
 from cert_exchange.stix.markings import Tlp
 from cert_exchange.store import consents as consent_rows
 from cert_exchange.store import objects, releases
-from cert_exchange.store import partners as partner_rows
 from cert_exchange.store import policies as policy_rows
 from cert_exchange.store import terms as rows
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.consents import ConsentRow
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import OWN, ObjectStatus
 from cert_exchange.store.terms import EVERY
 
@@ -55,7 +52,6 @@ __all__ = [
     "SharingTerms",
     "instant",
     "list_terms",
-    "locate",
     "mark",
     "read_terms",
     "recipient",
@@ -169,37 +165,6 @@ def mark(node: Node, stix_id: str, level: str, *, by: str, reason: str) -> Chang
     )
 
 
-def locate(node: Node, partner: str, country: str, *, by: str) -> int:
-    """Say in which country a partner is; `none` for not known. How many lines were written by it.
-
-    What it may no longer see goes with this; what it may see now, as far as our desk's terms and consents go, comes too.
-    What the originators' own terms let it see comes when it is next decided. Raises NotFound, ConfigurationInvalid.
-    """
-    where = None if country.strip().casefold() == "none" else partners.country_of(country)
-
-    def work(tx: Transaction) -> int:
-        number = policy_rows.partner_ids(tx).get(partner)
-        if number is None:
-            raise NotFound(f"there is no partner {partner!r}; see `partner list`")
-
-        def order(releasing: Releasing) -> None:
-            partner_rows.set_country(tx, number, where)
-            releasing.reload()
-            for plan in releasing.plans:
-                if number in plan.audience.members:
-                    one = {plan.audience.id}
-                    idents = rows.idents_about(tx) | set(_live(tx, plan.view_ids))
-                    for part in parts(sorted(idents)):
-                        releasing.reconsider(part, audiences=one)
-
-        _, releasing = in_one_line(
-            tx, node, "partner.locate", by, order, partner=partner, country=where or ""
-        )
-        return releasing.released
-
-    return node.database.transact(work)
-
-
 def show_terms(node: Node, stix_id: str) -> ObjectTerms:
     """All that is known of where an object may go. Raises NotFound when we hold no such object."""
     with node.database.reading() as conn:
@@ -302,13 +267,6 @@ def _level(text: str) -> Tlp:
             f"{text!r} is no TLP level; write clear, green, amber, amber+strict or red."
         )
     return found
-
-
-def _live(tx: Transaction, views: Sequence[int]) -> Iterator[int]:
-    after = 0
-    while idents := releases.live_idents_after(tx, views, after=after, limit=SHOWN):
-        yield from idents
-        after = idents[-1]
 
 
 def _held(conn: Transaction, stix_id: str) -> int:

@@ -31,12 +31,15 @@ from sqlalchemy import (
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import Asked, Kept, among
 from cert_exchange.store.tables import (
+    ObjectStatus,
     audiences,
     consents,
     holds,
     identifiers,
+    objects,
     partner_identities,
     partners,
+    references,
     terms,
 )
 
@@ -217,10 +220,15 @@ def listing(tx: Transaction, *, limit: int) -> list[Row]:
     return [Row(*row) for row in rows]
 
 
-def idents_about(tx: Transaction) -> set[int]:
-    """The ids that our desk's terms or consents are about."""
+def idents_about(tx: Transaction, *, carrying: str) -> set[int]:
+    """The ids that our desk's terms or consents are about, and those of versions that carry an extension of this id."""
     about = union(
-        select(terms.c.ident), select(consents.c.ident).where(consents.c.ident.is_not(None))
+        select(terms.c.ident),
+        select(consents.c.ident).where(consents.c.ident.is_not(None)),
+        select(objects.c.ident)
+        .join(references, references.c.source == objects.c.id)
+        .join(identifiers, identifiers.c.num == references.c.target)
+        .where(identifiers.c.stix_id == carrying, objects.c.status == ObjectStatus.ACCEPTED.value),
     )
     return {row[0] for row in tx.execute(about)}
 

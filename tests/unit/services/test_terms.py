@@ -27,6 +27,7 @@ from cert_exchange.services import (
     consenting,
     holding,
     ledger,
+    locating,
     partners,
     policies,
     publishing,
@@ -204,14 +205,14 @@ def test_countries(scene: Scene) -> None:
     publish(scene, one, only_to=["country:EE"])
     publish(scene, indicator("two"), not_to=["country:LV"])
     assert scene.names("b") == []
-    terms.locate(scene.node, "b", "ee", by="anna")
+    locating.locate(scene.node, "b", "ee", by="anna")
     assert sorted(scene.names("b")) == ["one", "two"]
-    terms.locate(scene.node, "b", "LV", by="anna")
+    locating.locate(scene.node, "b", "LV", by="anna")
     assert scene.names("b") == []
-    terms.locate(scene.node, "b", "none", by="anna")
+    locating.locate(scene.node, "b", "none", by="anna")
     assert scene.names("b") == []
     with pytest.raises(ConfigurationInvalid):
-        terms.locate(scene.node, "b", "Estonia", by="anna")
+        locating.locate(scene.node, "b", "Estonia", by="anna")
     partners.add(scene.node, "e", title="CERT E", country="ee")
     assert [row.partner.country for row in partners.listing(scene.node)] == [None, None, "EE"]
 
@@ -438,3 +439,17 @@ def test_a_policys_preview_is_what_applying_does(scene: Scene) -> None:
         done = scene.apply("c", text)
         assert (foretold.gained, foretold.lost) == (done.gained, done.lost)
     assert sorted(scene.names("c")) == ["free", "kept"]
+
+
+def test_whom_a_partner_speaks_for_may_change(scene: Scene) -> None:
+    """Terms that name an identity follow it, at once."""
+    one = indicator("one")
+    publish(scene, one, only_to=[C_IDENTITY])
+    assert (scene.names("b"), scene.names("c")) == ([], ["one"])
+    partners.amend(scene.node, "c", speaks_for=[], relays=[])
+    partners.amend(scene.node, "b", speaks_for=[C_IDENTITY], relays=[])
+    for partner in ("b", "c"):
+        locating.name_anew(scene.node, partner, by="anna")
+    assert (scene.names("b"), scene.names("c")) == (["one"], [])
+    with pytest.raises(NotFound):
+        locating.name_anew(scene.node, "nobody", by="anna")
