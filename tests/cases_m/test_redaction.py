@@ -9,12 +9,13 @@ import pytest
 from tests.cases_m.conftest import everything
 from tests.conftest import Wall
 from tests.neighbour import Collection, Neighbour
-from tests.scenes import OWN_IDENTITY, TLP, Scene, indicator, malware, note, report
+from tests.scenes import OWN_IDENTITY, TLP, Scene, at, indicator, malware, note, report, uid
 from tests.taxii.conftest import served
 from tests.unit.syncing.conftest import add_target, sync
 
 from cert_exchange.node import Node
 from cert_exchange.services import ledger
+from cert_exchange.stix.handling import IEP_EXTENSION
 
 CANARY = "canary-7f3a91"
 STRIPPING = """\
@@ -111,6 +112,32 @@ def test_a_first_sync_gets_the_report_without_the_member(node: Node) -> None:
     scene.apply("b", everything("b", more=CUTTING))
     assert reports(scene) == {"mixed": [green["id"]]}
     assert red["id"] not in everywhere(scene)
+
+
+def test_what_must_name_its_source_is_never_rewritten(scene: Scene) -> None:
+    """DECISIONS 14: neither where a rule redacts it nor for the sake of what it refers to; whole it goes out."""
+    terms = {
+        "type": "marking-definition", "spec_version": "2.1", "created": at(0), "name": "terms",
+        "id": f"marking-definition--{uid('terms')}", "object_marking_refs": [TLP["green"]],
+        "external_references": [{"source_name": "first", "url": "https://first.example/iep"}],
+        "extensions": {
+            IEP_EXTENSION: {
+                "extension_type": "property-extension", "iep_version": 2.0, "tlp": "green",
+                "name": "terms", "provider_attribution": "must",
+            }
+        },
+    }  # fmt: skip
+    bound = {"tlp": None, "object_marking_refs": [TLP["green"], terms["id"]]}
+    scene.apply("b", everything("b", more=STRIPPING))
+    one = indicator("one", x_desk=CANARY)
+    about = note("about one", [one["id"]], **bound)
+    scene.publish(
+        terms, one, about, indicator("plain", **bound), indicator("mine", x_desk=CANARY, **bound)
+    )
+    assert {"one", "plain"} <= set(scene.names("b"))
+    assert not {"mine"} & set(scene.names("b"))
+    assert [kind for kind in (o["type"] for o in scene.sees("b")) if kind == "note"] == []
+    assert len([o for o in scene.sees("c") if o["type"] == "note"]) == 1
 
 
 def reports(scene: Scene) -> dict[str, list[Any]]:

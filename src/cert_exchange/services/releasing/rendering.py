@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
+from cert_exchange.policy.ceiling import owed
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.redaction import (
     Naming,
@@ -78,6 +79,9 @@ class Rendering:
     def rendition(self, version: Version, recipe: Recipe) -> Shown | Unredactable:
         """A version without what a recipe takes, under its name. Never raises for odd content."""
         names = self.names
+        named = owed(self.pool.subject(version))  # whatever it is derived for (DECISIONS 14)
+        if named is not None:
+            return Unredactable(named.reason)
         left = left_of(self.pool, self.policy, version, recipe)
         if isinstance(left, Unredactable):
             return left
