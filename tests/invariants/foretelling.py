@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 
 from cert_exchange.node import Node
 from cert_exchange.services import policies
+from cert_exchange.store.in_force import ENDED
 from cert_exchange.store.tables import (
     audiences,
     collections,
@@ -22,7 +23,10 @@ Stands = dict[tuple[str, str, str], tuple[frozenset[Shows], frozenset[Shows]]]
 
 
 def stands(node: Node, policy: str) -> Stands:
-    """What the audiences of a policy see; a derivative counts as its original, `modified` aside."""
+    """What the audiences of a policy see; a derivative counts as its original, `modified` aside.
+
+    What only revokes a derivative whose original is shown now stands for nothing, and is left out.
+    """
     with node.database.reading() as conn:
         rows = conn.execute(
             select(
@@ -38,7 +42,10 @@ def stands(node: Node, policy: str) -> Stands:
                 identifiers,
                 identifiers.c.num == func.coalesce(derivatives.c.original, live.c.ident),
             )
-            .where(audiences.c.policy == policy)
+            .where(
+                audiences.c.policy == policy,
+                func.coalesce(derivatives.c.trimmed, b"") != ENDED,
+            )
         ).all()  # fmt: skip
     found: Stands = {}
     for audience, collection, stix_id, number, content, last in rows:
@@ -78,13 +85,44 @@ def foretold(told: policies.Preview) -> set[tuple[str, str, str, str]]:
     return found
 
 
+def assert_shown_as_foretold(node: Node, told: policies.Preview) -> None:
+    """How many of what is last in each view is whole, redacted, or only rewritten."""
+    with node.database.reading() as conn:
+        rows = conn.execute(
+            select(
+                audiences.c.name, collections.c.alias, derivatives.c.object, derivatives.c.withheld
+            )
+            .join(views, views.c.id == live.c.view)
+            .join(audiences, audiences.c.id == views.c.audience)
+            .join(collections, collections.c.id == views.c.collection)
+            .outerjoin(derivatives, derivatives.c.object == live.c.object)
+            .where(
+                audiences.c.policy == told.name,
+                live.c.is_last == 1,
+                func.coalesce(derivatives.c.trimmed, b"") != ENDED,
+            )
+        ).all()
+    counts: dict[tuple[str, str], list[int]] = {}
+    for audience, collection, derivative, withheld in rows:
+        redacted, rewritten = counts.setdefault((audience, collection), [0, 0])
+        if derivative is not None:
+            counts[audience, collection] = (
+                [redacted + 1, rewritten] if withheld != "[]" else [redacted, rewritten + 1]
+            )
+    for one in told.prospects:
+        found = counts.get((one.audience, one.collection), [0, 0])
+        assert [one.redacted, one.rewritten] == found, one
+
+
 def assert_as_foretold(node: Node, name: str, text: str) -> set[tuple[str, str, str, str]]:
     """Preview a policy, apply it, compare."""
     before = stands(node, name)
     policy = policies.check(node, text, file=f"{name}.yaml").policy
-    told = foretold(policies.preview(node, policy, samples=100_000))
+    preview = policies.preview(node, policy, samples=100_000)
+    told = foretold(preview)
     assert stands(node, name) == before
     policies.apply(node, text, file=f"{name}.yaml", author="test")
     done = changes(before, stands(node, name))
     assert told == done, told ^ done
+    assert_shown_as_foretold(node, preview)
     return done

@@ -149,7 +149,8 @@ def preview(
     """Show what policies would change, before anything happens: what is gained, lost and changed, and by which rule.
 
     For each audience and collection, with the ids of some objects. It reads only, and it is what `policy apply` does. In a
-    rule's place: `carried` is what something visible needs, `reference` what refers to something hidden.
+    rule's place: `carried` is what something visible needs, `reference` what refers to something hidden. `redacted` are
+    seen as derivatives by a rule, `rewritten` only because they refer to one.
     """
     from cert_exchange.services import policies
 
@@ -174,25 +175,35 @@ def preview(
         now = f"version {one.in_force} in force" if one.in_force is not None else "not in force"
         printing.verdict(
             f"{one.name} ({now}): {one.gained:,} gained, {one.lost:,} lost, {one.changed:,} changed;"
-            f" next: cert-exchange policy apply {file} --reason ... --confirm {one.gained}"
+            f" next: cert-exchange policy apply {file} --reason ... --confirm {one.widens}"
         )
 
 
 def _show(one: Preview) -> None:
     printing.table(
-        ["audience", "collection", "gained", "lost", "changed", "kept", "waiting", "held"],
         [
-            (p.audience, p.collection, p.gained, p.lost, p.changed, p.kept, p.waiting, p.held)
+            "audience", "collection", "gained", "lost", "changed", "kept", "waiting", "held",
+            "redacted", "rewritten",
+        ],
+        [
+            (
+                p.audience, p.collection, p.gained, p.lost, p.changed, p.kept, p.waiting, p.held,
+                p.redacted, p.rewritten,
+            )
             for p in one.prospects
         ],
         title=one.name,
         empty="the policy names no collection",
-    )
+    )  # fmt: skip
     rows = [
-        (p.audience, p.collection, c.kind, c.rule, c.objects, " ".join(c.samples))
+        (
+            p.audience, p.collection,
+            c.kind if c.shown in ("whole", "nothing") else f"{c.kind}, {c.shown}",
+            c.rule, c.objects, " ".join(c.samples),
+        )
         for p in one.prospects
         for c in p.changes
-    ]
+    ]  # fmt: skip
     if rows:
         printing.table(["audience", "collection", "change", "rule", "objects", "example"], rows)
 

@@ -28,6 +28,7 @@ class About(IntFlag):
 
 _IS_OBSERVABLE: Final = 1
 _SAME_AS_BEFORE: Final = 2
+_NEVER_REDACTED: Final = 4
 
 
 class Catalogue:
@@ -69,9 +70,16 @@ class Catalogue:
             self.about.extend(bytes(ident + 1 - len(self.about)))
         self.about[ident] = about
 
-    def add(self, version: Version, references: Iterable[tuple[int, int]]) -> None:
-        """A version with what it refers to: (id, Role)."""
+    def add(
+        self,
+        version: Version,
+        references: Iterable[tuple[int, int]],
+        *,
+        never_redacted: bool = False,
+    ) -> None:
+        """A version with what it refers to: (id, Role), and whether it is shown whole or not at all."""
         traits = _IS_OBSERVABLE if version.observable else 0
+        traits |= _NEVER_REDACTED if never_redacted else 0
         if self.idents and self.idents[-1] == version.ident and self._key == version.version_key:
             traits |= _SAME_AS_BEFORE
         self._key = version.version_key
@@ -125,6 +133,10 @@ class Catalogue:
     def is_observable(self, place: int) -> bool:
         """Whether the version is a cyber-observable's."""
         return bool(self._traits[place] & _IS_OBSERVABLE)
+
+    def is_never_redacted(self, place: int) -> bool:
+        """Whether the version is shown whole or not at all."""
+        return bool(self._traits[place] & _NEVER_REDACTED)
 
     def is_same_version(self, one: int, other: int) -> bool:
         """Whether two places of an id, the lower one first, are one version of two origins."""

@@ -64,7 +64,10 @@ def look_together(
             progress(min(done * len(spans), total), total)
 
     def here(span: Span) -> None:
-        look_through(node.database, partners, catalogue, onlookers, span, now=now, moved=moved)
+        look_through(
+            node.database, partners, catalogue, onlookers, span, identity=node.identity, now=now,
+            moved=moved,
+        )  # fmt: skip
 
     first, *others = spans
     if not others:
@@ -118,8 +121,9 @@ def _elsewhere(
             )
         ]
         look_through(
-            node.database, present.partners, catalogue, onlookers, span, now=now, moved=_unheard
-        )
+            node.database, present.partners, catalogue, onlookers, span, identity=node.identity,
+            now=now, moved=_unheard,
+        )  # fmt: skip
     finally:
         node.close()
     return catalogue, [

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from cert_exchange.policy.decide import Allow, Context, Decision, Deny, Hold, Redact
+from cert_exchange.policy.redaction import Need
 from cert_exchange.policy.tracing import Step, trace
 from cert_exchange.services.releasing.evaluating import Plan, Pool, bindings_for, plans_for
 from cert_exchange.services.releasing.judging import Judge
@@ -33,7 +34,8 @@ WIDTH: Final = 50
 FOLLOWED: Final = 500
 """Objects that one explanation follows: whoever sends a chain chooses how it branches."""
 
-_ORDER: Final = ("waits", "not held", "carried along", "visible", "may be missing")
+_ORDER: Final = ("waits", "not held", "cut", "carried along", "visible", "may be missing")
+_MISSING: Final = ("waits", "not held")
 
 _NAMES: Final[Mapping[int, str]] = {
     Role.CREATOR: "its creator",
@@ -129,6 +131,8 @@ class Look:
         for verdict in self.judge.verdicts(ident, lines):
             version, decision, view = verdict.version, verdict.decision, verdict.view
             told.add((view, version.id))
+            if isinstance(decision, Redact):
+                self.sight.redact(view, version, decision)
             line = lines.get((view, version.id))
             answer, rule, reason = _worded(decision, visible=line is not None)
             if answer != "visible" and line is not None and line.carried:
@@ -185,20 +189,35 @@ class Look:
         return self._follow(answer.version, answer.collection, 0)
 
     def _follow(self, version: Version, collection: int, depth: int) -> tuple[Step, ...]:
-        named = self.sight.refs(version.id)
-        targets = {target for target, _ in named} - {version.ident}
+        view = self.plan.views[collection]
+        named = [one for one in self.sight.refs(version.id, view) if one[0] != version.ident]
+        targets = {target for target, _ in named}
         self.sight.learn(targets)
         self.load(target for target in targets if not self.sight.live[target])
-        steps = [
-            self._reference(target, role, collection, depth)
-            for target, role in named
-            if target != version.ident
-        ]
+        found = {t: self._reference(t, role, collection, depth) for t, role in named}
+        steps = self._with_cuts(found, self.sight.needs(version.id, view))
         steps.sort(key=lambda step: _ORDER.index(step.answer))
         if len(steps) > WIDTH:
             more = f"and {len(steps) - WIDTH:,} more; those that it waits for come first"
             steps = [*steps[:WIDTH], Step("it refers to", "not shown", more)]
         return tuple(steps)
+
+    def _with_cuts(self, found: Mapping[int, Step], needs: Mapping[int, Need]) -> list[Step]:
+        """A derivative does without some of its references, and of others needs one (`Closing._missing`)."""
+        choices = {target for target, need in needs.items() if need is Need.ONE_OF}
+        dry = all(found[target].answer in _MISSING for target in choices if target in found)
+
+        def as_cut(target: int, step: Step) -> Step:
+            need = needs.get(target, Need.REQUIRED)
+            if step.answer not in _MISSING or need is Need.REQUIRED:
+                return step
+            if need is Need.ONE_OF and dry:
+                return step
+            return Step(
+                step.asked, "cut", f"the derivative does without it: {step.found}", step.steps
+            )
+
+        return [as_cut(target, step) for target, step in found.items()]
 
     def _reference(self, target: int, role: int, collection: int, depth: int) -> Step:
         asked = f"{_NAMES[role]} {self.pool.texts[target]}"
@@ -258,13 +277,15 @@ class Look:
         if not versions:
             return Step(asked, "waits", "every version of it was taken back")
         decision = self.judge.decided(versions[-1], collection, carried=True)
-        if not isinstance(decision, Allow):
+        if isinstance(decision, Redact):
+            self.sight.redact(self.plan.views[collection], versions[-1], decision)
+        elif not isinstance(decision, Allow):
             _, rule, reason = _worded(decision, visible=False)
             return Step(asked, "waits", f"it cannot be carried along, by {rule}: {reason}")
         if target not in self._followed and depth < DEPTH and len(self._followed) < FOLLOWED:
             self._followed.add(target)
             below = self._follow(versions[-1], collection, depth + 1)
-            if any(step.answer in ("waits", "not held") for step in below):
+            if any(step.answer in _MISSING for step in below):
                 return Step(asked, "waits", "what it needs itself is not visible", below)
         return Step(asked, "carried along", "it comes and goes with what needs it")
 

@@ -13,14 +13,15 @@ from typing import Final
 
 from cert_exchange.policy.decide import Hold
 from cert_exchange.policy.document import Policy
+from cert_exchange.policy.redaction import never_redacted
 from cert_exchange.services.policies.catalogue import Catalogue
-from cert_exchange.services.policies.outlook import Outlook
-from cert_exchange.services.policies.standing import known, standings
+from cert_exchange.services.policies.outlook import Leaves, Outlook, Standing
+from cert_exchange.services.policies.standing import known, leaves, standings
 from cert_exchange.services.releasing.bindings import Bindings, promises_of
 from cert_exchange.services.releasing.evaluating import Plan, Pool, plan_of, plans_for
 from cert_exchange.services.releasing.judging import Judge
 from cert_exchange.store import holds as hold_rows
-from cert_exchange.store import releases
+from cert_exchange.store import objects, releases
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Database
 from cert_exchange.store.releases import Audience, Head, Live, Sharing
@@ -28,6 +29,7 @@ from cert_exchange.store.tables import OWN
 
 PART: Final = 800
 _OURS: Final = frozenset({OWN})
+_REDACTED: Final = int(Standing.REDACTED)
 Span = tuple[int, int | None]
 """Ids from the first number to before the second, to the end without one."""
 
@@ -96,25 +98,33 @@ class Onlooker:
         self, judge: Judge, ident: int, lines: Sequence[Live]
     ) -> dict[int, list[tuple[int, int, str]]]:
         """How the versions of an id stand in this audience's views; what is held is counted."""
+        held: set[int] = set()
+        found = self.stands(judge, ident, lines, held)
+        for view in held:
+            self.held[self.places[view]] += 1
+        return found
+
+    def stands(
+        self, judge: Judge, ident: int, lines: Sequence[Live], held: set[int] | None = None
+    ) -> dict[int, list[tuple[int, int, str]]]:
+        """The same without counting; the views in which a version is held are added to `held`."""
         places = self.places
         live = {(line.view, line.object): line for line in lines if line.view in places}
         decisions = {}
-        held = set()
         for version, _, view, decision in judge.verdicts(ident, live):
             decisions[view, version.id] = decision
-            if isinstance(decision, Hold):
+            if held is not None and isinstance(decision, Hold):
                 held.add(view)
-        for view in held:
-            self.held[places[view]] += 1
         carried = judge.pool.is_carried_type(ident)
         if not decisions and not live and not carried:
             return {}
         return standings(judge, ident, decisions, live, carried=carried)
 
-    def keep(self, rows: Sequence[tuple[int, int, str]]) -> None:
-        """Keep how the version that the catalogue got last stands."""
+    def keep(self, rows: Sequence[tuple[int, int, str]], left: Leaves | None = None) -> None:
+        """Keep how the version that the catalogue got last stands, and what is left of it where it is redacted."""
         number = self.rules.number
-        self.outlook.add([(place, standing, number(rule)) for place, standing, rule in rows])
+        numbered = [(place, standing, number(rule)) for place, standing, rule in rows]
+        self.outlook.add(numbered, left)
 
     def join(self, held: Sequence[int], names: Sequence[str], later: Outlook) -> None:
         """Take over what another process found of the ids that come after those found here."""
@@ -147,14 +157,19 @@ def look_through(
     onlookers: Sequence[Onlooker],
     span: Span,
     *,
+    identity: str,
     now: int,
     moved: Callable[[int], None],
 ) -> None:
-    """Let all onlookers judge the ids of a span; `moved` is called with how many versions each part had."""
+    """Let all onlookers judge the ids of a span; `moved` is called with how many versions each part had.
+
+    `identity` is the node's own.
+    """
     views = tuple(view for onlooker in onlookers for view in onlooker.plan.view_ids)
     with database.reading() as conn:
         sharing = releases.read_sharing(conn)
         said, promises = sharing.said, promises_of(plans_for(conn, sharing))
+        own = objects.idents_of(conn, [identity]).get(identity)
     after, end = span[0] - 1, span[1]
     while True:
         with database.reading() as conn:
@@ -162,7 +177,7 @@ def look_through(
             wanted = [one for one in idents if end is None or one < end]
             if wanted:
                 pool = Pool(conn, partners, Bindings(conn, said, partners, promises), views)
-                moved(_look(pool, catalogue, onlookers, wanted, now=now))
+                moved(_look(pool, catalogue, onlookers, wanted, own=own, now=now))
         if len(wanted) < PART:
             return
         after = wanted[-1]
@@ -174,6 +189,7 @@ def _look(
     onlookers: Sequence[Onlooker],
     idents: Sequence[int],
     *,
+    own: int | None,
     now: int,
 ) -> int:
     """Judge a part of the ids for all audiences and keep what the end depends on; how many versions there were."""
@@ -181,6 +197,10 @@ def _look(
     numbers = [version.id for ident in idents for version in pool.by_ident[ident]]
     targets = {target for n in numbers for target, _ in pool.references.get(n, ())}
     targets.update(idents)
+    if own is not None:
+        targets.add(own)
+        for onlooker in onlookers:
+            onlooker.outlook.own = own
     pool.know(targets)
     lines = pool.lines_of(idents)
     judges = []
@@ -195,6 +215,7 @@ def _look(
         for onlooker, judge in judges:
             if judge.sent_here(target):
                 onlooker.outlook.note_sent(target)
+    redacting = any(onlooker.plan.redacting for onlooker in onlookers)
     for ident in idents:
         judged = [onlooker.judged(judge, ident, lines[ident]) for onlooker, judge in judges]
         if not any(judged):
@@ -202,7 +223,10 @@ def _look(
         for version in pool.by_ident[ident]:
             rows = [found.get(version.id, ()) for found in judged]
             if any(rows):
-                catalogue.add(version, pool.references.get(version.id, ()))
-                for onlooker, mine in zip(onlookers, rows, strict=True):
-                    onlooker.keep(mine)
+                never = redacting and never_redacted(pool.contents[version.rendition]) is not None
+                references = pool.references.get(version.id, ())
+                catalogue.add(version, references, never_redacted=never)
+                for (onlooker, judge), mine in zip(judges, rows, strict=True):
+                    redacted = any(standing & _REDACTED for _, standing, _ in mine)
+                    onlooker.keep(mine, leaves(judge, version, own) if redacted else None)
     return len(numbers)

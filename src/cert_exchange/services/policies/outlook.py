@@ -4,17 +4,21 @@
    same for all audiences is in the catalogue.
 2. The end is the one that `releasing.closing` reaches part by part: the greatest fixed point of "all allowed, less those
    with a required reference outside", then the identities and marking definitions that the rest needs.
-3. It knows numbers only: who fills it judges, who reads it gives names.
+3. What is shown as a derivative is found then (`fanning`); that may carry more, and drops older versions.
+4. It knows numbers only: who fills it judges, `fates` reads it, and who asks those gives names.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum, IntFlag
-from typing import Final, NamedTuple
+from typing import Final
 
+from cert_exchange.policy.redaction import Need
 from cert_exchange.services.policies.catalogue import About, Catalogue
+from cert_exchange.services.policies.fanning import fan_out
+from cert_exchange.services.policies.leavings import Leavings
 from cert_exchange.stix.references import Role
 from cert_exchange.store.tables import OWN
 
@@ -33,29 +37,30 @@ class Standing(IntFlag):
     """an older version that is carried now and stays beside the newest while that is needed"""
     SUPPORTS = 32
     """while it is not lost, what refers to its id finds it visible"""
+    REDACTED = 64
+    """a derivative is shown in its place, because a rule redacts it"""
+    DERIVED = 128
+    """in force now, and what is in force is a derivative"""
 
 
-class Kind(IntEnum):
-    """What happens to an id in a view."""
+class Shown(IntEnum):
+    """How what is seen is shown."""
 
-    KEPT = 0
-    GAINED = 1
-    LOST = 2
-    CHANGED = 3
+    WHOLE = 0
+    REDACTED = 1
+    """a derivative, because a rule redacts it"""
+    REWRITTEN = 2
+    """a derivative, only because it refers to what is shown as one (fan-out)"""
 
 
-class Fate(NamedTuple):
-    """What happens to an id in a view, and the number of the rule that does it."""
-
-    ident: int
-    view: int
-    kind: Kind
-    rule: int
+Leaves = tuple[list[tuple[int, int]], Mapping[int, Need]]
+"""what a version refers to once it is redacted, (target, role), and how badly it needs that, by target"""
 
 
 _COUNTS: Final = int(Standing.ALLOWED | Standing.NEWEST | Standing.STAYS)
-_ALLOWED, _LIVE, _LAST = int(Standing.ALLOWED), int(Standing.LIVE), int(Standing.LAST)
+_ALLOWED, _REDACTED = int(Standing.ALLOWED), int(Standing.REDACTED)
 _NEWEST, _STAYS, _SUPPORTS = int(Standing.NEWEST), int(Standing.STAYS), int(Standing.SUPPORTS)
+_REQUIRED, _ONE_OF = int(Need.REQUIRED), int(Need.ONE_OF)
 _HELD, _TYPE, _OBSERVABLE = int(About.HELD), int(About.CARRIED_TYPE), int(About.OBSERVABLE)
 
 
@@ -63,8 +68,9 @@ class Outlook:
     """One audience's rows over a catalogue. `add` them, `settle`, then read `fates`."""
 
     __slots__ = (
-        "_after", "_alive", "_by_need", "_by_reference", "_catalogue", "_dangling", "_rows",
-        "_rule", "_sent", "_standing", "_support", "_version", "_view",
+        "_dangling", "_dropped", "_left", "_support", "after", "alive", "by_need", "by_reference",
+        "catalogue", "new_content", "own", "rows", "rule", "sent", "shown", "standing", "version",
+        "view",
     )  # fmt: skip
 
     def __init__(
@@ -75,202 +81,234 @@ class Outlook:
         The numbers are of what stands in a rule's place where a reference is hidden, and where a carried object is not
         needed any more.
         """
-        self._catalogue = catalogue
-        self._dangling = dangling
-        self._by_reference = by_reference
-        self._by_need = by_need
-        self._sent: set[int] = set()
-        self._rows = array("I", [0])
+        self.catalogue = catalogue
+        self.by_reference = by_reference
+        self.by_need = by_need
+        self.own: int | None = None
+        """the number of our own identity, which makes derivatives"""
+        self.sent: set[int] = set()
+        self.rows = array("I", [0])
         """where the rows of a place in the catalogue begin"""
-        self._version = array("I")
-        self._view = array("H")
-        self._standing = bytearray()
-        self._rule = array("H")
+        self.version = array("I")
+        self.view = array("H")
+        self.standing = bytearray()
+        self.rule = array("H")
+        self.alive = bytearray()
+        """by row: whether all that it requires is there"""
+        self.after = bytearray()
+        """by row: whether it is seen in the end"""
+        self.shown = bytearray()
+        """by row: how what is seen is shown (Shown)"""
+        self.new_content: set[int] = set()
+        """rows of derivatives that stay ones and say something else"""
+        self._dangling = dangling
+        self._left = Leavings()
+        self._dropped: set[int] = set()
         self._support = array("I")
         """by number of the id: how many rows make it visible"""
-        self._alive = bytearray()
-        self._after = bytearray()
+
+    @property
+    def redacts(self) -> bool:
+        """Whether a rule redacts any version."""
+        return bool(self._left)
 
     def note_sent(self, ident: int) -> None:
         """A member of the audience sent us the id: it sees it already."""
-        self._sent.add(ident)
+        self.sent.add(ident)
 
-    def add(self, rows: Iterable[tuple[int, int, int]]) -> None:
+    def add(self, rows: Iterable[tuple[int, int, int]], leaves: Leaves | None = None) -> None:
         """How the version that the catalogue got last stands in each view that it may have to do with.
 
-        A row is the view's place in the plan, Standing, and the number of the rule that answers.
+        A row is the view's place in the plan, Standing, and the number of the rule that answers; `leaves` is what the
+        version refers to where it is redacted.
         """
-        place = len(self._rows) - 1
+        place = len(self.rows) - 1
         for view, standing, rule in rows:
-            self._version.append(place)
-            self._view.append(view)
-            self._standing.append(standing)
-            self._rule.append(rule)
-        self._rows.append(len(self._version))
+            self.version.append(place)
+            self.view.append(view)
+            self.standing.append(standing)
+            self.rule.append(rule)
+        self.rows.append(len(self.version))
+        if leaves is not None:
+            self._left.add(place, *leaves, own=self.catalogue.idents[place])
 
     def join(self, later: Outlook, rules: Sequence[int]) -> None:
         """Append the rows of an outlook on the ids that come next; `rules` gives its rules' numbers here."""
-        places, rows = len(self._rows) - 1, len(self._version)
-        self._version.extend(place + places for place in later._version)
-        self._view.extend(later._view)
-        self._standing.extend(later._standing)
-        self._rule.extend(rules[rule] for rule in later._rule)
-        self._rows.extend(row + rows for row in later._rows[1:])
-        self._sent |= later._sent
+        places, rows = len(self.rows) - 1, len(self.version)
+        self.version.extend(place + places for place in later.version)
+        self.view.extend(later.view)
+        self.standing.extend(later.standing)
+        self.rule.extend(rules[rule] for rule in later.rule)
+        self.rows.extend(row + rows for row in later.rows[1:])
+        self._left.join(later._left, places)
+        self.sent |= later.sent
+
+    def restate(self, place: int, rows: Mapping[int, tuple[int, int]]) -> None:
+        """A version stands otherwise than was said: by the view's place Standing and rule, nothing where none is given."""
+        for row in range(self.rows[place], self.rows[place + 1]):
+            self.standing[row], self.rule[row] = rows.get(self.view[row], (0, self.rule[row]))
+
+    def drop(self, row: int) -> None:
+        """It is not seen after all: an older version beside a derivative."""
+        self._dropped.add(row)
+        self.after[row] = 0
 
     def settle(self) -> None:
         """Find what stays when every reference has been followed; the catalogue is closed by then."""
-        idents = self._catalogue.idents
-        self._support = array("I", bytes(4 * len(self._catalogue.about)))
-        self._alive = bytearray(len(self._standing))
-        for row, standing in enumerate(self._standing):
+        idents = self.catalogue.idents
+        self._support = array("I", bytes(4 * len(self.catalogue.about)))
+        self.alive = bytearray(len(self.standing))
+        for row, standing in enumerate(self.standing):
             if standing & _COUNTS:
-                self._alive[row] = 1
+                self.alive[row] = 1
                 if standing & _SUPPORTS:
-                    self._support[idents[self._version[row]]] += 1
+                    self._support[idents[self.version[row]]] += 1
         self._shrink()
+        self._dropped.clear()
+        self.new_content.clear()
+        self.shown = bytearray(len(self.standing))
         self._carry()
-
-    def fates(self) -> Iterator[Fate]:
-        """What happens to each id in each view, in the order of ids."""
-        idents = self._catalogue.idents
-        start = 0
-        while start < len(idents):
-            ident = idents[start]
-            end = start + 1
-            while end < len(idents) and idents[end] == ident:
-                end += 1
-            by_view: dict[int, list[int]] = {}
-            for row in range(self._rows[start], self._rows[end]):
-                by_view.setdefault(self._view[row], []).append(row)
-            for view, rows in by_view.items():
-                fate = self._fate(rows)
-                if fate is not None:
-                    yield Fate(ident, view, *fate)
-            start = end
+        while self.redacts and fan_out(self):  # what is rewritten may need our own identity carried
+            self._carry()
 
     def waiting(self) -> Iterator[tuple[int, int]]:
         """(id, view) of what policy allows and a reference keeps out."""
-        for row, standing in enumerate(self._standing):
-            if standing & _ALLOWED and not self._alive[row]:
-                yield self._catalogue.idents[self._version[row]], self._view[row]
+        for row, standing in enumerate(self.standing):
+            if standing & _ALLOWED and not self.alive[row]:
+                yield self.catalogue.idents[self.version[row]], self.view[row]
 
     # -- following references --------------------------------------------------------------------------------------
 
     def _shrink(self) -> None:
-        queue = [row for row, alive in enumerate(self._alive) if alive and self._lacks(row)]
-        catalogue = self._catalogue
+        queue = [row for row, alive in enumerate(self.alive) if alive and self._lacks(row)]
+        catalogue = self.catalogue
         while queue:
             row = queue.pop()
-            if not self._alive[row]:
+            if not self.alive[row]:
                 continue
-            self._alive[row] = 0
-            ident = catalogue.idents[self._version[row]]
+            self.alive[row] = 0
+            ident = catalogue.idents[self.version[row]]
             gone = False
-            if self._standing[row] & _SUPPORTS:
+            if self.standing[row] & _SUPPORTS:
                 self._support[ident] -= 1
                 gone = not self._support[ident]
-            if not gone and not self._standing[row] & _NEWEST:
+            if not gone and not self.standing[row] & _NEWEST:
                 continue
             for place in catalogue.needing(ident):
                 queue += [
                     other
-                    for other in range(self._rows[place], self._rows[place + 1])
-                    if self._alive[other] and self._lacks(other)
+                    for other in range(self.rows[place], self.rows[place + 1])
+                    if self.alive[other] and self._lacks(other)
                 ]
 
     def _lacks(self, row: int) -> bool:
         """Whether something that the version requires is hidden from the audience (`Closing._missing`)."""
-        catalogue, place = self._catalogue, self._version[row]
+        catalogue, place, view = self.catalogue, self.version[row], self.view[row]
+        if self.standing[row] & _REDACTED:
+            return self._cannot_do_without(place, view)
         for at in range(catalogue.refs[place], catalogue.refs[place + 1]):
             target = catalogue.targets[at]
-            if self._support[target] or target in self._sent:
-                continue
-            known = catalogue.about[target]
-            if known & _HELD:
-                if known & _TYPE and self._can_carry(target, self._view[row]):
-                    continue
-                return True
-            if catalogue.roles[at] != Role.CREATOR and not (
-                self._dangling and not known & _OBSERVABLE
+            if not (self._support[target] or target in self.sent) and self._is_hidden(
+                target, catalogue.roles[at], view
             ):
                 return True
         return False
 
+    def _is_hidden(self, target: int, role: int, view: int) -> bool:
+        """Whether what is neither seen nor sent by the audience can be neither carried nor missing."""
+        known = self.catalogue.about[target]
+        if known & _HELD:
+            return not (known & _TYPE and self._can_carry(target, view))
+        return not self.may_dangle(target, role)
+
+    def may_dangle(self, target: int, role: int) -> bool:
+        """Whether a reference to what nobody shows the audience may stay: we do not hold it, and policy lets it."""
+        known = self.catalogue.about[target]
+        if known & _HELD:
+            return False
+        return role == Role.CREATOR or (self._dangling and not known & _OBSERVABLE)
+
+    def _cannot_do_without(self, place: int, view: int) -> bool:
+        """The same of a derivative, which can do without some references, and of others needs one."""
+        choices = missing = 0
+        for target, role, need in self._left.of(place):
+            hidden = not (self._support[target] or target in self.sent) and self._is_hidden(
+                target, role, view
+            )
+            if hidden and need == _REQUIRED:
+                return True
+            if need == _ONE_OF:
+                choices += 1
+                missing += hidden
+        return bool(choices) and choices == missing
+
     def _can_carry(self, target: int, view: int) -> bool:
         return any(
-            self._alive[row] and self._standing[row] & _NEWEST for row in self._of(target, view)
+            self.alive[row] and self.standing[row] & _NEWEST for row in self._of(target, view)
         )
 
     def _of(self, ident: int, view: int) -> Iterator[int]:
         """The rows of an id in a view."""
-        for place in self._catalogue.places(ident):
-            for row in range(self._rows[place], self._rows[place + 1]):
-                if self._view[row] == view:
+        for place in self.catalogue.places(ident):
+            for row in range(self.rows[place], self.rows[place + 1]):
+                if self.view[row] == view:
                     yield row
 
     def _carry(self) -> None:
         """What is allowed is seen; identities and marking definitions join each view that needs them."""
-        self._after = bytearray(
+        self.after = bytearray(
             int(bool(alive and standing & _ALLOWED))
-            for alive, standing in zip(self._alive, self._standing, strict=True)
+            for alive, standing in zip(self.alive, self.standing, strict=True)
         )
-        catalogue = self._catalogue
+        for row in self._dropped:
+            self.after[row] = 0
+        catalogue = self.catalogue
         done: dict[int, bytearray] = {}
-        for start, seen in enumerate(bytes(self._after)):
+        for start, seen in enumerate(bytes(self.after)):
             if not seen:
                 continue
             stack = [start]
             while stack:
                 row = stack.pop()
-                place, view = self._version[row], self._view[row]
+                place, view = self.version[row], self.view[row]
                 looked = done.setdefault(view, bytearray(len(catalogue.about)))
-                for at in range(catalogue.refs[place], catalogue.refs[place + 1]):
-                    target = catalogue.targets[at]
+                for target in self._targets(row, place):
                     if looked[target]:
                         continue
                     looked[target] = 1
                     if catalogue.about[target] & _TYPE and catalogue.about[target] & _HELD:
                         stack += self._joining(target, view)
 
+    def _targets(self, row: int, place: int) -> Iterable[int]:
+        """What the version refers to as it is shown in the row's view."""
+        if self.standing[row] & _REDACTED:
+            return [one.target for one in self._left.of(place)]
+        catalogue = self.catalogue
+        targets = catalogue.targets[catalogue.refs[place] : catalogue.refs[place + 1]]
+        if self.own is not None and self.shown[row] and not catalogue.is_observable(place):
+            targets.append(self.own)
+        return targets
+
     def _joining(self, ident: int, view: int) -> list[int]:
-        rows = [row for row in self._of(ident, view) if self._alive[row]]
-        by_rule = any(self._standing[row] & _ALLOWED for row in rows)
+        rows = [row for row in self._of(ident, view) if self.alive[row]]
+        by_rule = any(self.standing[row] & _ALLOWED for row in rows)
         joining = [
             row
             for row in rows
-            if not self._after[row]
-            and (self._standing[row] & _STAYS or (self._standing[row] & _NEWEST and not by_rule))
+            if not self.after[row]
+            and row not in self._dropped
+            and (self.standing[row] & _STAYS or (self.standing[row] & _NEWEST and not by_rule))
         ]
         for row in joining:
-            self._after[row] = 1
+            self.after[row] = 1
         return joining
 
     # -- reading the end -------------------------------------------------------------------------------------------
 
-    def _fate(self, rows: Sequence[int]) -> tuple[Kind, int] | None:
-        before = [row for row in rows if self._standing[row] & _LIVE]
-        after = [row for row in rows if self._after[row]]
-        if not after:
-            return (Kind.LOST, self._loser(before)) if before else None
-        last = self._last(after)
-        rule = self._rule[last] if self._standing[last] & _ALLOWED else self._by_need
-        if not before:
-            return Kind.GAINED, rule
-        same = before == after and self._standing[last] & _LAST
-        return (Kind.KEPT if same else Kind.CHANGED), rule
-
-    def _loser(self, before: Sequence[int]) -> int:
-        last = next((row for row in before if self._standing[row] & _LAST), before[-1])
-        standing = self._standing[last]
-        if not standing & _COUNTS:
-            return self._rule[last]
-        return self._by_need if self._alive[last] else self._by_reference
-
-    def _last(self, rows: Sequence[int]) -> int:
-        """Which of an id's rows in a view will be the last one (`arranging.ends`)."""
-        catalogue = self._catalogue
-        places = [self._version[row] for row in rows]
+    def last(self, rows: Sequence[int]) -> int:
+        """Which of an id's rows in a view, in their order, will be the last one (`arranging.ends`)."""
+        catalogue = self.catalogue
+        places = [self.version[row] for row in rows]
         if catalogue.is_observable(places[0]):
             origins = [catalogue.origins[place] for place in places]
             whose = OWN
@@ -283,3 +321,11 @@ class Outlook:
         while index and catalogue.is_same_version(places[index - 1], places[index]):
             index -= 1
         return rows[index]
+
+    def by_view(self, ident: int) -> dict[int, list[int]]:
+        """The rows of an id by view, in the order of versions."""
+        found: dict[int, list[int]] = {}
+        for place in self.catalogue.places(ident):
+            for row in range(self.rows[place], self.rows[place + 1]):
+                found.setdefault(self.view[row], []).append(row)
+        return found

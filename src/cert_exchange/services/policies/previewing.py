@@ -17,8 +17,10 @@ from cert_exchange.policy.companions import NO_COMPANIONS, Companions
 from cert_exchange.policy.document import Policy
 from cert_exchange.services.policies.catalogue import Catalogue
 from cert_exchange.services.policies.dividing import look_together
+from cert_exchange.services.policies.fates import Kind, fates
 from cert_exchange.services.policies.onlooking import Onlooker, plans_if_applied
-from cert_exchange.services.policies.outlook import Kind
+from cert_exchange.services.policies.outlook import Shown
+from cert_exchange.services.policies.rewriting import Rewriting
 from cert_exchange.store import policies as policy_rows
 from cert_exchange.store import releases
 from cert_exchange.store import versions as version_rows
@@ -28,11 +30,19 @@ GROUP: Final = 6
 SAMPLES: Final = 5
 Progress = Callable[[int, int | None], None]
 ChangeKind = Literal["gained", "lost", "changed"]
+ShownAs = Literal["whole", "redacted", "rewritten", "nothing"]
 _KINDS: Final[Mapping[Kind, ChangeKind]] = {
     Kind.GAINED: "gained",
     Kind.LOST: "lost",
     Kind.CHANGED: "changed",
 }
+_SHOWN: Final[Mapping[Shown, ShownAs]] = {
+    Shown.WHOLE: "whole",
+    Shown.REDACTED: "redacted",
+    Shown.REWRITTEN: "rewritten",
+}
+_Change = tuple[Kind, Shown, int]
+"""with the number of the rule"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,9 @@ class Change:
     rule: str
     objects: int
     samples: tuple[str, ...]
+    """of originals, also where a derivative is what is shown"""
+    shown: ShownAs = "whole"
+    """how they are shown then; nothing is shown of what is lost"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,12 @@ class Prospect:
     """allowed, and kept out by a reference to something hidden"""
     held: int
     """held back for a time or until a person releases them"""
+    redacted: int
+    """of those that it sees then, shown as derivatives because a rule redacts them"""
+    rewritten: int
+    """the same, only because they refer to what is shown as a derivative (fan-out)"""
+    uncovered: int
+    """of those changed, derivatives now that are shown whole then"""
     changes: tuple[Change, ...]
     """by kind, the rule that does most first"""
 
@@ -79,6 +98,13 @@ class Preview:
     gained: int
     lost: int
     changed: int
+    uncovered: int
+    """of those changed, derivatives now that are shown whole then"""
+
+    @property
+    def widens(self) -> int:
+        """What `apply` wants confirmed: how many would be seen that are not seen now, or not whole."""
+        return self.gained + self.uncovered
 
 
 @dataclass(slots=True)
@@ -86,8 +112,10 @@ class _Tally:
     """The counts of one view while they are being made."""
 
     objects: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
-    by_rule: dict[tuple[Kind, int], int] = field(default_factory=dict)
-    samples: dict[tuple[Kind, int], list[int]] = field(default_factory=dict)
+    by_rule: dict[_Change, int] = field(default_factory=dict)
+    samples: dict[_Change, list[int]] = field(default_factory=dict)
+    shown: dict[Shown, int] = field(default_factory=lambda: dict.fromkeys(Shown, 0))
+    uncovered: int = 0
     waiting: int = 0
 
 
@@ -144,7 +172,11 @@ def _together(
     catalogue.close()
     told = []
     for (policy, _), those in zip(policies, onlookers, strict=True):
-        prospects = [one for onlooker in those for one in _prospects(node, onlooker, samples)]
+        prospects = [
+            one
+            for onlooker in those
+            for one in _prospects(node, onlooker, present.partners, samples)
+        ]
         told.append(
             Preview(
                 policy.name,
@@ -153,24 +185,31 @@ def _together(
                 gained=sum(one.gained for one in prospects),
                 lost=sum(one.lost for one in prospects),
                 changed=sum(one.changed for one in prospects),
+                uncovered=sum(one.uncovered for one in prospects),
             )
         )
     return told
 
 
-def _prospects(node: Node, onlooker: Onlooker, samples: int) -> list[Prospect]:
+def _prospects(
+    node: Node, onlooker: Onlooker, partners: Mapping[int, str], samples: int
+) -> list[Prospect]:
     """Follow references to the end, and count."""
     plan, outlook = onlooker.plan, onlooker.outlook
     tallies = [_Tally() for _ in plan.views]
-    outlook.settle()
-    for ident, view, kind, rule in outlook.fates():
-        tally = tallies[view]
-        tally.objects[kind] += 1
-        if kind is not Kind.KEPT:
-            tally.by_rule[kind, rule] = tally.by_rule.get((kind, rule), 0) + 1
-            named = tally.samples.setdefault((kind, rule), [])
+    Rewriting(node, partners, onlooker, node.now()).settle()
+    for fate in fates(outlook):
+        tally = tallies[fate.view]
+        tally.objects[fate.kind] += 1
+        if fate.kind is not Kind.LOST:
+            tally.shown[fate.shown] += 1
+        if fate.kind is not Kind.KEPT:
+            tally.uncovered += fate.was_derived and fate.shown is Shown.WHOLE
+            key = (fate.kind, fate.shown, fate.rule)
+            tally.by_rule[key] = tally.by_rule.get(key, 0) + 1
+            named = tally.samples.setdefault(key, [])
             if len(named) < samples:
-                named.append(ident)
+                named.append(fate.ident)
     for _, view in set(outlook.waiting()):
         tallies[view].waiting += 1
     sampled = {one for tally in tallies for those in tally.samples.values() for one in those}
@@ -187,6 +226,9 @@ def _prospects(node: Node, onlooker: Onlooker, samples: int) -> list[Prospect]:
             kept=tally.objects[Kind.KEPT],
             waiting=tally.waiting,
             held=held,
+            redacted=tally.shown[Shown.REDACTED],
+            rewritten=tally.shown[Shown.REWRITTEN],
+            uncovered=tally.uncovered,
             changes=tuple(_changes(tally, onlooker.rules.names, texts)),
         )
         for collection, tally, held in zip(plan.views, tallies, onlooker.held, strict=True)
@@ -195,14 +237,15 @@ def _prospects(node: Node, onlooker: Onlooker, samples: int) -> list[Prospect]:
 
 def _changes(tally: _Tally, names: Sequence[str], texts: Mapping[int, str]) -> list[Change]:
     ranked = sorted(
-        tally.by_rule.items(), key=lambda item: (item[0][0], -item[1], names[item[0][1]])
+        tally.by_rule.items(), key=lambda item: (item[0][0], -item[1], names[item[0][2]], item[0])
     )
     return [
         Change(
             _KINDS[kind],
             names[rule],
             count,
-            tuple(texts[ident] for ident in tally.samples[kind, rule]),
+            tuple(texts[ident] for ident in tally.samples[kind, shown, rule]),
+            "nothing" if kind is Kind.LOST else _SHOWN[shown],
         )
-        for (kind, rule), count in ranked
+        for (kind, shown, rule), count in ranked
     ]

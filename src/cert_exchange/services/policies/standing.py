@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from cert_exchange.policy.decide import Allow, Decision
+from cert_exchange.policy.decide import Allow, Decision, Redact
+from cert_exchange.policy.redaction import Unredactable
 from cert_exchange.services.policies.catalogue import About
-from cert_exchange.services.policies.outlook import Standing
+from cert_exchange.services.policies.outlook import Leaves, Standing
 from cert_exchange.services.releasing.evaluating import Pool
 from cert_exchange.services.releasing.judging import Judge
+from cert_exchange.services.releasing.trimming import left_of, needs_of
 from cert_exchange.stix.references import is_observable_id
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live
@@ -21,6 +23,7 @@ _LIVE, _LAST = int(Standing.LIVE), int(Standing.LAST)
 _ALLOWED = int(Standing.ALLOWED | Standing.SUPPORTS)
 _NEWEST, _SUPPORTS = int(Standing.NEWEST), int(Standing.SUPPORTS)
 _STAYS = int(Standing.STAYS | Standing.SUPPORTS)
+_REDACTED, _DERIVED = int(Standing.REDACTED), int(Standing.DERIVED)
 _HELD, _CARRIED_TYPE, _OBSERVABLE = (
     int(About.HELD),
     int(About.CARRIED_TYPE),
@@ -37,6 +40,16 @@ def known(pool: Pool, targets: Collection[int]) -> Iterator[tuple[int, int]]:
         if pool.is_carried_type(target):
             about |= _CARRIED_TYPE
         yield target, about
+
+
+def leaves(judge: Judge, version: Version, own: int | None) -> Leaves:
+    """What a version that a rule redacts refers to as a derivative; `own` is the number of our identity."""
+    policy = judge.plan.policy
+    assert policy is not None  # without one nothing is redacted
+    left = left_of(judge.pool, policy, version, judge.recipes[version.id])
+    if isinstance(left, Unredactable):  # the judge said before that it can be redacted
+        return list(judge.pool.references.get(version.id, ())), {}
+    return needs_of(judge.pool, version, left, own)
 
 
 def standings(
@@ -57,8 +70,10 @@ def standings(
             standing = as_carried.get(version.id, 0)
             if line is not None:
                 standing |= _LIVE | _LAST if line.is_last else _LIVE
-            if isinstance(decision, Allow):
+                standing |= _DERIVED if line.derived else 0
+            if isinstance(decision, Allow | Redact):
                 standing |= _ALLOWED
+                standing |= _REDACTED if isinstance(decision, Redact) else 0
             if standing:
                 rule = decision.rule if decision is not None else "withdrawn"
                 found.setdefault(version.id, []).append((place, standing, rule))
@@ -79,23 +94,30 @@ def _as_carried(
     """
     pool, members = judge.pool, judge.plan.audience.members
 
-    def may(version: Version) -> bool:
-        return isinstance(judge.decided(version, collection, carried=True), Allow)
+    def may(version: Version) -> int | None:
+        """Whether it may be carried, and how it is shown then; None where it may not."""
+        decision = judge.decided(version, collection, carried=True)
+        if isinstance(decision, Redact):
+            return _REDACTED
+        return 0 if isinstance(decision, Allow) else None
 
     usable = [one for one in pool.by_ident[ident] if pool.in_use(one)]
     ours = [one for one in usable if one.origin not in members]
-    if not ours or not may(ours[-1]):
+    shown = may(ours[-1]) if ours else None
+    if shown is None:
         return {}
     newest = ours[-1]
     by_rule = any(
-        v == view and isinstance(decision, Allow) for (v, _), decision in decisions.items()
+        v == view and isinstance(decision, Allow | Redact) for (v, _), decision in decisions.items()
     )
     line = live.get((view, newest.id))
-    found = {newest.id: _NEWEST}
+    found = {newest.id: _NEWEST | shown}
     if line is not None and (line.carried or not by_rule):
         found[newest.id] |= _SUPPORTS
     for version in usable:
         line = live.get((view, version.id))
-        if version is not newest and line is not None and line.carried and may(version):
-            found[version.id] = _STAYS
+        if version is not newest and line is not None and line.carried:
+            stays = may(version)
+            if stays is not None:
+                found[version.id] = _STAYS | stays
     return found

@@ -121,7 +121,9 @@ def sees_around(node: Node, stix_id: str, *, partner: str) -> list[Around]:
             return [_around("itself", stix_id, None, known=True)]
         look.load((ident,))
         versions = look.pool.by_ident[ident]
-        below = sorted({t for v in versions for t, _ in look.sight.refs(v.id)} - {ident})
+        below = sorted(
+            {t for v in versions for t, _ in look.pool.references.get(v.id, ())} - {ident}
+        )
         above = sights.referring(conn, ident, limit=NEIGHBOURS)
         below = below[:NEIGHBOURS]
         look.load({*below, *above})

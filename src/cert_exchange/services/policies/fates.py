@@ -1,0 +1,84 @@
+"""What happens to each id in each view of an audience, read from a settled outlook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from cert_exchange.services.policies.outlook import Outlook, Shown, Standing
+
+_COUNTS: Final = int(Standing.ALLOWED | Standing.NEWEST | Standing.STAYS)
+_ALLOWED, _LIVE, _LAST = int(Standing.ALLOWED), int(Standing.LIVE), int(Standing.LAST)
+_DERIVED: Final = int(Standing.DERIVED)
+
+
+class Kind(IntEnum):
+    """What happens to an id in a view."""
+
+    KEPT = 0
+    GAINED = 1
+    LOST = 2
+    CHANGED = 3
+
+
+class Fate(NamedTuple):
+    """What happens to an id in a view, the number of the rule that does it, and how its last version is shown then."""
+
+    ident: int
+    view: int
+    kind: Kind
+    rule: int
+    shown: Shown
+    was_derived: bool
+    """what is in force of it now is a derivative"""
+
+
+def fates(outlook: Outlook) -> Iterator[Fate]:
+    """What happens to each id in each view, in the order of ids."""
+    idents = outlook.catalogue.idents
+    previous = 0
+    for ident in idents:
+        if ident == previous:
+            continue
+        previous = ident
+        for view, rows in outlook.by_view(ident).items():
+            fate = _fate(outlook, ident, view, rows)
+            if fate is not None:
+                yield fate
+
+
+def _fate(outlook: Outlook, ident: int, view: int, rows: Sequence[int]) -> Fate | None:
+    standing = outlook.standing
+    before = [row for row in rows if standing[row] & _LIVE]
+    after = [row for row in rows if outlook.after[row]]
+    derived = any(standing[row] & _DERIVED and standing[row] & _LAST for row in before)
+    if not after:
+        if not before:
+            return None
+        return Fate(ident, view, Kind.LOST, _loser(outlook, before), Shown.WHOLE, derived)
+    last = outlook.last(after)
+    rule = outlook.rule[last] if standing[last] & _ALLOWED else outlook.by_need
+    shown = Shown(outlook.shown[last])
+    if not before:
+        return Fate(ident, view, Kind.GAINED, rule, shown, derived)
+    same = (
+        before == after
+        and standing[last] & _LAST
+        and all(_says_the_same(outlook, row) for row in after)
+    )
+    return Fate(ident, view, Kind.KEPT if same else Kind.CHANGED, rule, shown, derived)
+
+
+def _says_the_same(outlook: Outlook, row: int) -> bool:
+    """Whether what is in force in a row stays as it is shown."""
+    if bool(outlook.standing[row] & _DERIVED) != bool(outlook.shown[row]):
+        return False
+    return row not in outlook.new_content
+
+
+def _loser(outlook: Outlook, before: Sequence[int]) -> int:
+    last = next((row for row in before if outlook.standing[row] & _LAST), before[-1])
+    if not outlook.standing[last] & _COUNTS:
+        return outlook.rule[last]
+    return outlook.by_need if outlook.alive[last] else outlook.by_reference
