@@ -27,6 +27,7 @@ SMALL = {
     "policy/redaction/vocabulary.py": "one list of words",
     "services/doctoring/findings.py": "one value that two rooms make",
     "services/policies/companions.py": "one sentence: the files that a policy names are read",
+    "services/policies/leavings.py": "one array of numbers",
     "services/ledger/recording.py": "write and seal, which every service needs; verifying has its own room",
     "services/publishing/terming.py": "one step of taking in",
     "services/publishing/obeying.py": "one sentence: a partner's notice is carried out",
