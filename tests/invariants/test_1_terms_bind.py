@@ -193,11 +193,14 @@ class Walk:
             or any(not self.is_named(partner, words) for one in said for words in one.only)
             or any(self.is_barred(partner, one.never) for one in said)
             or (not own and not free and version.said.onward != "free")
-            or ((thing.beside.test or version.said.test) and partner != "d")
         )
         if denied:
             return "denied"
-        return "held" if any(one.until > now for one in said) else "shown"
+        if any(one.until > now for one in said):
+            return "held"
+        # As ever, what no rule allows is denied only where nothing holds it.
+        exercise = thing.beside.test or version.said.test
+        return "denied" if exercise and partner != "d" else "shown"
 
     def is_named(self, partner: str, words: list[str]) -> bool:
         return bool({partner, SPEAKS[partner], f"country:{self.countries[partner]}"} & {*words})
