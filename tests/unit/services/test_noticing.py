@@ -191,3 +191,70 @@ def test_a_killed_teller_is_repeated(scene: Scene, monkeypatch: pytest.MonkeyPat
     assert told(scene, "b") == []
     assert noticing.tell(scene.node) == 1
     assert len(told(scene, "b")) == 1
+
+
+REDACTED = """\
+partners: [{partner}]
+collections: [indicators, reports]
+ceiling: {{tlp: amber, unmarked: green}}
+rules:
+  - name: without words
+    match: {{type: indicator}}
+    redact: {{remove: [description]}}
+"""
+
+
+def test_a_derivative_is_named_by_its_own_id(scene: Scene) -> None:
+    """The original's id, which the audience never saw, is in no notice."""
+    scene.apply("b", REDACTED.format(partner="b"))
+    one = indicator("one", description="where we got it")
+    scene.publish(one)
+    (shown,) = [seen["id"] for seen in scene.sees("b") if seen["type"] == "indicator"]
+    assert shown != one["id"]
+    fetch(scene, "b")
+    fetch(scene, "c")
+    take_back(scene, one)
+    assert noticing.tell(scene.node) == 2
+    assert [notice.subjects for notice in told(scene, "b")] == [(shown,)]
+    assert [notice.subjects for notice in told(scene, "c")] == [(one["id"],)]
+    assert one["id"] not in str(scene.sees("b"))
+
+
+def test_a_new_rendition_owes_no_notice(scene: Scene) -> None:
+    """The line changes, the object stays: nothing was taken back."""
+    scene.apply("b", REDACTED.format(partner="b"))
+    scene.publish(indicator("one", description="where we got it"))
+    fetch(scene, "b")
+    scene.apply("b", REDACTED.format(partner="b").replace("[description]", "[description, name]"))
+    assert noticing.tell(scene.node) == 0
+
+
+def test_an_explanation_says_that_it_is_a_notice(scene: Scene) -> None:
+    from cert_exchange.services import policies
+
+    one = indicator("one")
+    scene.publish(one)
+    fetch(scene, "b")
+    take_back(scene, one)
+    noticing.tell(scene.node)
+    (note,) = [seen for seen in scene.sees("b") if seen["type"] == "note"]
+    for partner, answer in (("b", "visible"), ("c", "denied")):
+        (found,) = policies.explain(scene.node, note["id"], partner=partner).versions
+        assert (found.answer, found.rule) == (answer, "notice")
+        assert found.steps[0].asked == "notice of withdrawal"
+
+
+def test_a_preview_leaves_notices_where_they_are(scene: Scene) -> None:
+    from cert_exchange.services import policies
+
+    one = indicator("one")
+    scene.publish(one, indicator("two"))
+    fetch(scene, "b")
+    take_back(scene, one)
+    noticing.tell(scene.node)
+    text = NOTHING.format(partner="b")
+    checked = policies.check(scene.node, text, file="b.yaml")
+    (found,) = policies.previews(scene.node, [(checked.policy, checked.companions)], samples=5)
+    applied = scene.apply("b", text)
+    assert (found.lost, found.gained) == (applied.lost, applied.gained)
+    assert len(told(scene, "b")) == 1
