@@ -37,7 +37,7 @@ _ANY_UUID: Final = "00000000-0000-4000-8000-000000000000"
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """The decision; where it redacts, what is left, or why that cannot be told."""
+    """The decision; where it redacts, with what is left, or with why that cannot be told."""
 
     decision: Decision
     left: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -63,12 +63,12 @@ def foresee(policy: Policy, subject: Subject, context: Context) -> Foreseen:
         return Foreseen(_denied(decision, left.reason))
     never = never_redacted(content)
     if not left.changed and (never is not None or not left.may_be_cut):
-        allowed = Allow(decision.rule, decision.reason)
-        return Foreseen(stands(policy, subject, context) or allowed, content)
+        barred = stands(policy, subject, context)
+        return Foreseen(barred or Allow(decision.rule, decision.reason))
     if never is not None:
         return Foreseen(_denied(decision, never))
     barred = stands(policy, subject.reread(left.content), context, whole=subject)
-    return Foreseen(barred or decision, left.content)
+    return Foreseen(barred) if barred is not None else Foreseen(decision, left.content)
 
 
 def completed(content: Mapping[str, Any], stored_at: int) -> dict[str, Any]:
