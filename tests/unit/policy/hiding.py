@@ -15,6 +15,7 @@ import unicodedata
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -85,12 +86,12 @@ def secrets(draw: st.DrawFn) -> Secret:
             )
         case "six":
             a, b = draw(st.integers(0x1111, 0xFFFF)), draw(st.integers(0x1111, 0xFFFF))
-            return Secret(
-                f"2001:db8::{a:x}:{b:x}", "ipv6-addr", (), (f"{a:x}:{b:x}", f"{a:04x}.{b:04x}")
-            )
+            number = int(ip_address(f"2001:db8::{a:x}:{b:x}"))
+            looks = (f"{a:x}:{b:x}", str(number), f"{number:x}", ".".join(reversed(f"{a:x}{b:x}")))
+            return Secret(f"2001:db8::{a:x}:{b:x}", "ipv6-addr", (), looks)
         case "number":
             number = draw(st.integers(10**9, 10**11))
-            return Secret(str(number), "mutex", (), (str(number),))
+            return Secret(str(number), "mutex", (), (str(number), f"{number:,}"))
         case "path":
             return Secret(f"C:\\Users\\{word}\\n.exe", "directory", (word,))
         case "umlaut":
@@ -139,7 +140,7 @@ def _decoded(text: str) -> set[str]:
         text.replace("\\", ""), re.sub(r"[\[\](){}]", "", text), "".join(c for c in text if c.isascii()), unicodedata.normalize("NFKC", text), re.sub(r"\b0+(?=\d)", "", text),
         re.sub(r"<[^>]*>", "", text), text.replace("\0", ""), re.sub(r"\\+u([0-9a-fA-F]{4})", lambda one: chr(int(one[1], 16)), text),
     }  # fmt: skip
-    for run in re.findall(r"[0-9A-Za-z+/_-]{16,}={0,2}", text):
+    for run in re.findall(r"[0-9A-Za-z+/_-]{12,}={0,2}", text):
         for start in range(4):
             piece = run[start:].rstrip("=")
             piece += "=" * (-len(piece) % 4)
@@ -165,6 +166,14 @@ def _digests(secret: Secret) -> set[str]:
     found |= {str(uuid.uuid5(space, secret.value)) for space in spaces}
     found.add(secret.id()[-36:])
     return found
+
+
+def _notation(value: str, write: Callable[[IPv4Address | IPv6Address], str]) -> str:
+    """An address in another notation; what is none stays."""
+    try:
+        return write(ip_address(value))
+    except ValueError:
+        return value
 
 
 # In how many ways the same value can be written. Each is given the value, and nothing else.
@@ -197,6 +206,13 @@ WRITINGS: Mapping[str, Callable[[str], str]] = {
     "md5": lambda v: hashlib.md5(v.encode()).hexdigest(),
     "sha256": lambda v: hashlib.sha256(v.encode()).hexdigest(),
     "uuid5 of a URL": lambda v: str(uuid.uuid5(uuid.NAMESPACE_URL, v)),
+    "expanded": lambda v: _notation(v, lambda a: a.exploded if a.version == 6 else ".".join(f"{int(p):03}" for p in v.split("."))),
+    "as one number": lambda v: _notation(v, lambda a: str(int(a))),
+    "as hexadecimal digits": lambda v: _notation(v, lambda a: f"{int(a):08x}"),
+    "reversed": lambda v: _notation(v, lambda a: a.reverse_pointer),
+    "inside IPv6": lambda v: _notation(v, lambda a: f"::ffff:{a}" if a.version == 4 else str(a).upper()),
+    "with separators": lambda v: v if v[:4] in ("2001", "251.") or v.isdigit() else f"{v[:5]}-{v[5:9]}_{v[9:]}",
+    "with thousands": lambda v: f"{int(v):,}" if v.isdigit() else v,
     "punycode": lambda v: ".".join(p if p.isascii() else "xn--" + p.encode("punycode").decode() for p in v.split(".")),
 }  # fmt: skip
 

@@ -109,7 +109,7 @@ def test_each_kind_is_named_and_nothing_more() -> None:
 @pytest.mark.parametrize(
     ("content", "paths", "gone"),
     [
-        ({"hashes": {"MD5": "0" * 32, "SHA-256": "0" * 64}, "name": "a"}, ["hashes.md5"], ("hashes", "MD5")),
+        ({"hashes": {"MD5": "1f" * 16, "SHA-256": "0e" * 32}, "name": "a"}, ["hashes.md5"], ("hashes", "MD5")),
         ({"name": "a", "extensions": {"archive-ext": {"contains_refs": [f"file--{ID}"]}}}, ["extensions.archive-ext"], ("extensions",)),
         ({"name": "a", "X_Acme_Ticket": "4711"}, ["x_acme_ticket"], ("X_Acme_Ticket",)),
         ({"name": "a", "extensions": {f"extension-definition--{ID}": {"extension_type": "property-extension", "x_acme": "k", "num": 1}}}, ["x_acme"], ("extensions", f"extension-definition--{ID}", "x_acme")),

@@ -99,7 +99,7 @@ class Traces:
             forms |= {instant[1], instant[1].replace("t", " ")}
             digits |= _since_1970(core)
         self._pieces |= {form for form in forms if _says_enough(form, SHORTEST)}
-        numbered = self._addaddress_of(core)
+        numbered = self._add_address(core)
         for form in forms:
             self._squeeze(form, numbered=numbered)
 
@@ -112,7 +112,7 @@ class Traces:
         elif _says_enough(bare, _SQUEEZED):
             self._squeezed.add(bare)
 
-    def _addaddress_of(self, text: str) -> bool:
+    def _add_address(self, text: str) -> bool:
         address = address_of(text)
         if address is None:
             return False
@@ -192,7 +192,7 @@ class Traces:
             for code in self._coded_forms:
                 if code in text:
                     yield from _places(text, code)
-        if self._squeezed and not opaque:
+        if self._squeezed:
             kept = [index for index, character in enumerate(text) if character.isalnum()]
             bare = "".join([text[index] for index in kept])
             for piece in self._squeezed:
