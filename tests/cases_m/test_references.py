@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,17 +19,21 @@ from tests.scenes import (
     TLP,
     Scene,
     address,
+    at,
     identity,
     indicator,
     malware,
     note,
     relationship,
     report,
+    uid,
 )
 from tests.taxii.conftest import Client, Served, served
 
 from cert_exchange.node import Node
 from cert_exchange.services import ledger, partners, policies, publishing, releasing
+from cert_exchange.services.releasing import withdraw
+from cert_exchange.services.releasing.dating import pass_dates
 from cert_exchange.stix.references import is_identifier
 
 
@@ -178,6 +183,91 @@ def test_a_revocation_is_sent_so_that_partners_learn_it(scene: Scene) -> None:
     (last,) = [one for one in scene.sees("b") if one["type"] == "indicator"]
     assert last["revoked"] is True
     assert address("192.0.2.8")["id"] in scene.ids("b")
+
+
+ENDED = """\
+partners: [{partner}]
+collections: [indicators]
+ceiling: {{tlp: amber, unmarked: green}}
+rules:
+  - {{name: all, match: {{origin: any}}, allow: true}}
+  - {{name: ended, match: {{origin: any, indicators: ended}}, deny: true, withdraw: true}}
+"""
+
+
+@pytest.mark.case("M13")
+def test_an_observable_goes_with_its_last_indicator(scene: Scene) -> None:
+    """By a relationship, or through an observed-data; the revoked indicator stays, and with a new one it comes back."""
+    scene.apply("b", ENDED.format(partner="b"))
+    one, other = indicator("one"), indicator("other")
+    host, seen = address("192.0.2.8"), address("192.0.2.9")
+    observed = observed_data("seen", [seen["id"]])
+    by_host = [relationship(one, host), relationship(other, host)]
+    by_data = relationship(other, observed, relationship_type="based-on")
+    scene.publish(one, other, host, seen, observed, *by_host, by_data)
+    assert {host["id"], seen["id"], observed["id"]} <= set(scene.ids("b"))
+    scene.publish(indicator("other", version=1, revoked=True))
+    assert host["id"] in scene.ids("b")  # the other one still points at it
+    assert not {seen["id"], observed["id"]} & set(scene.ids("b"))
+    scene.publish(indicator("one", version=1, revoked=True))
+    left = {one["id"]: one for one in scene.sees("b")}
+    assert host["id"] not in left
+    assert left[one["id"]]["revoked"] is left[other["id"]]["revoked"] is True
+    (told,) = policies.explain(scene.node, host["id"], partner="b").versions
+    assert (told.answer, told.rule) == ("denied", "ended")
+    fresh = indicator("fresh")
+    scene.publish(fresh, relationship(host, fresh))
+    assert host["id"] in scene.ids("b")
+    withdraw(scene.node, fresh["id"], by="anna", reason="wrong")
+    assert host["id"] not in scene.ids("b")
+    ledger.verify(scene.node)
+
+
+@pytest.mark.case("M13")
+def test_an_indicator_that_expires_takes_its_observable_along(scene: Scene, wall: Wall) -> None:
+    """On its day, without anybody asking; a policy that comes later sees the same, and a preview says it before."""
+    scene.apply("b", ENDED.format(partner="b"))
+    tomorrow = datetime.fromtimestamp(wall.read() / 1_000_000, tz=UTC) + timedelta(days=1)
+    one = indicator("one", valid_until=f"{tomorrow:%Y-%m-%dT%H:%M:%SZ}")
+    host = address("192.0.2.8")
+    scene.publish(one, host, relationship(one, host))
+    assert host["id"] in scene.ids("b")
+    assert pass_dates(scene.node) == 0
+    wall.forward(timedelta(days=2))
+    while pass_dates(scene.node):
+        pass
+    assert host["id"] not in scene.ids("b")
+    assert one["id"] in scene.ids("b")
+    scene.apply("c", ENDED.format(partner="c"))
+    assert one["id"] in scene.ids("c")
+    assert host["id"] not in scene.ids("c")
+
+
+def test_nobody_else_ends_or_revives_an_observable_of_ours(scene: Scene) -> None:
+    """A partner that names our address decides nothing about it, for itself or for others."""
+    scene.apply("b", ENDED.format(partner="b"))
+    scene.apply("c", ENDED.format(partner="c"))
+    host = address("192.0.2.8")
+    scene.publish(host)
+    theirs = indicator("theirs", by=C_IDENTITY)
+    scene.post("c", theirs, relationship(theirs, host, by=C_IDENTITY))
+    scene.post("c", indicator("theirs", version=1, revoked=True, by=C_IDENTITY))
+    assert host["id"] in scene.ids("b")
+    ours = indicator("ours")
+    scene.publish(ours, relationship(ours, host))
+    scene.publish(indicator("ours", version=1, revoked=True))
+    assert host["id"] not in scene.ids("b")
+    again = indicator("again", by=C_IDENTITY)
+    scene.post("c", again, relationship(again, host, by=C_IDENTITY))
+    assert host["id"] not in scene.ids("b")
+
+
+def observed_data(name: str, refs: list[str]) -> dict[str, Any]:
+    return {
+        "type": "observed-data", "spec_version": "2.1", "id": f"observed-data--{uid(name)}",
+        "created": at(0), "modified": at(0), "first_observed": at(0), "last_observed": at(0),
+        "number_observed": 1, "object_refs": refs, "object_marking_refs": [TLP["green"]],
+    }  # fmt: skip
 
 
 @pytest.mark.case("M45")

@@ -38,6 +38,7 @@ from cert_exchange.policy.rules import (
 from cert_exchange.policy.spellings import (
     ADVICE,
     identity_id,
+    indicators_word,
     label,
     level_of,
     marking_id,
@@ -193,6 +194,9 @@ class MatchForm(_Form):
     concerns_only: Annotated[tuple[_Concern, ...], _Listed] = ()
     listed: Plains = ()
     mentions: Annotated[tuple[_Kind, ...], _Listed] = ()
+    indicators: Annotated[
+        tuple[Annotated[str, BeforeValidator(indicators_word)], ...], _Listed
+    ] = ()
     absent: Annotated[tuple[Annotated[str, BeforeValidator(property_name)], ...], _Listed] = ()
     test: StrictBool | None = None
     when: Annotated[Expression, PlainValidator(_when)] | None = None
@@ -228,6 +232,7 @@ class MatchForm(_Form):
             else None,
             listed=Listed(frozenset(self.listed)) if self.listed else None,
             mentions=Mentions(frozenset(self.mentions)) if self.mentions else None,
+            indicators=_given(self.indicators),
             absent=self.absent,
             test=self.test,
             when=self.when,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from cert_exchange.policy.expressions import PROPERTIES, Expression, ExpressionFailed
 from cert_exchange.policy.lists import Listed
 from cert_exchange.policy.mentions import Mentions
+from cert_exchange.policy.pointing import state_of
 from cert_exchange.policy.rules import ANY_ORIGIN, PARTNERS_ORIGIN, Match
 from cert_exchange.policy.subject import OWN_NAME, Subject
 from cert_exchange.policy.territories import Concerns
@@ -128,6 +129,8 @@ def other_keys(match: Match, rule: str = "") -> Iterator[tuple[str, Test]]:
     for looked_up in (match.concerns, match.concerns_only, match.listed, match.mentions):
         if looked_up is not None:
             yield looked_up.key, _looked_up(looked_up)
+    if (states := match.indicators) is not None:
+        yield "indicators", _indicators_test(states)
     if names := match.absent:
         yield "absent", lambda subject, at, collection: all(map(subject.lacks, names))
     if match.test is not None:
@@ -158,6 +161,14 @@ def test_test(*, wanted: bool) -> Test:
         return (subject.binding is not None and subject.binding.test) is wanted
 
     return marked
+
+
+def _indicators_test(states: frozenset[str]) -> Test:
+    def stand(subject: Subject, at: int, collection: str) -> bool:
+        pointing = subject.pointing
+        return pointing is not None and state_of(pointing, at) in states
+
+    return stand
 
 
 def _confidence_test(least: int, most: int) -> Test:

@@ -98,6 +98,7 @@ class Match:
     concerns_only: Concerns | None = None
     listed: Listed | None = None
     mentions: Mentions | None = None
+    indicators: frozenset[str] | None = None  # words of pointing.STATES
     absent: tuple[str, ...] = ()
     test: bool | None = None  # of an exercise, or not; rules that permit need True for one
     when: Expression | None = None

@@ -17,6 +17,7 @@ from pydantic_core.core_schema import CoreSchema
 from cert_exchange.policy.companions import FILE_LIMIT
 from cert_exchange.policy.expressions import LENGTH_LIMIT
 from cert_exchange.policy.forms import RULE_LIMIT, BaseForm, PolicyForm
+from cert_exchange.policy.pointing import STATES
 from cert_exchange.policy.spellings import ADVICE
 from cert_exchange.policy.territories import CONCERNS, KINDS
 
@@ -107,6 +108,7 @@ _SHAPES: Final[Mapping[str, Shape]] = {
     "MatchForm.concerns": _one_or_more({"enum": list(CONCERNS)}),
     "MatchForm.concerns_only": _one_or_more({"enum": list(CONCERNS)}),
     "MatchForm.mentions": _one_or_more({"enum": list(KINDS)}),
+    "MatchForm.indicators": _one_or_more({"enum": list(STATES)}),
     "MatchForm.created_by_ref": _one_or_more({"type": "string", "pattern": f"^identity--{_UUID}$"}),
     "MatchForm.marking": _one_or_more(_MARKING),
     "MatchForm.origin": _one_or_more(_PARTNER),

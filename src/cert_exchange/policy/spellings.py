@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 
 from pydantic_core import PydanticCustomError
 
+from cert_exchange.policy.pointing import STATES
 from cert_exchange.policy.reading import shown
 from cert_exchange.stix.instants import parse_micros
 from cert_exchange.stix.markings import TLP_BY_ID, Tlp, tlp_of_text
@@ -103,6 +104,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "pattern_type": "write one text or a list of texts, such as stix or sigma",
     "marking": "write marking-definition-- and a UUID, or a list of them; for TLP use the key tlp",
     "mentions": "write own, partner, third, protected or a list of them",
+    "indicators": "write ended, in force, none or a list of them",
     "absent": "write one property or a list of properties",
     "test": "write true for what belongs to an exercise, false for what does not",
     "when": "write an expression in quotes, such as 'object.name.startsWith(\"APT\")'",
@@ -206,6 +208,13 @@ def label(value: Any) -> str:
 def partner_name(value: Any) -> str:
     """Check a partner's name, or a word that stands for partners."""
     return word(value, _PARTNER, "partner's name; write small letters, digits, '.', '_' or '-'")
+
+
+def indicators_word(value: Any) -> str:
+    """Check a word of `indicators`."""
+    if value not in STATES:
+        refuse(f"{shown(value)} is no state of indicators; {ADVICE['indicators']}")
+    return str(value)
 
 
 def property_name(value: Any) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from cert_exchange.policy.binding import Binding, binding_of
 from cert_exchange.policy.indicated import Indicated, indicated_by
+from cert_exchange.policy.pointing import Pointers, Pointing, no_pointers
 from cert_exchange.stix.handling import (
     Definition,
     Handling,
@@ -25,6 +26,7 @@ from cert_exchange.stix.handling import (
 )
 from cert_exchange.stix.instants import parse_micros
 from cert_exchange.stix.markings import Tlp, read_markings
+from cert_exchange.stix.references import OBSERVABLE_TYPES
 
 OWN_NAME: Final = "own"
 """The origin of what our own desk published, as policies and `Subject.origin` spell it."""
@@ -61,6 +63,7 @@ class Subject:
     content: Mapping[str, Any] = field(repr=False)
     handling: Handling | None = None  # what its markings say beyond a TLP; None: nothing
     binding: Binding | None = None  # terms, consents, agreement; None: nothing of the kind
+    _pointers: Pointers = field(default=no_pointers, compare=False, repr=False)
     _definitions: Lookup = field(default=_no_definitions, compare=False, repr=False)
     _target: Sequence[Mapping[str, Any]] = field(default=(), compare=False, repr=False)
     _noted: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -76,6 +79,19 @@ class Subject:
         """The values that it states, read when a rule first asks for them."""
         found: Indicated = self.noted("indicated", lambda: indicated_by(self.content))
         return found
+
+    @property
+    def pointing(self) -> tuple[Pointing, ...] | None:
+        """The indicators that point at it, asked for when a rule first does; None for what is no cyber-observable."""
+        if self.type not in OBSERVABLE_TYPES:
+            return None
+        found: tuple[Pointing, ...] = self.noted("pointing", lambda: tuple(self._pointers()))
+        return found
+
+    @property
+    def pointed(self) -> bool:
+        """Whether a rule has asked which indicators point at it."""
+        return "pointing" in self._noted
 
     @property
     def without_granular_markings(self) -> Subject:
@@ -135,13 +151,14 @@ def subject_of(
     stored_at: int,
     definitions: Lookup = _no_definitions,
     target: Sequence[Mapping[str, Any]] = (),
+    pointers: Pointers = no_pointers,
     given: Binding | None = None,
 ) -> Subject:
     """Read the facts of a validated object once; never raises for odd custom properties, see `Subject.malformed`.
 
     `origin` is "own" or the partner's name; `stored_at` is in micros. `definitions` gives the marking definitions
-    that we hold under an id; `target` are the versions of what a language-content translates, and `given` is what
-    binds it besides the terms that it carries.
+    that we hold under an id; `target` are the versions of what a language-content translates, `pointers` finds the
+    indicators of a cyber-observable, and `given` is what binds it besides the terms that it carries.
     """
     malformed: list[str] = []
     handling: Handling | None = None
@@ -189,6 +206,7 @@ def subject_of(
         content=content,
         handling=handling,
         binding=binding,
+        _pointers=pointers,
         _definitions=definitions,
         _target=target,
     )

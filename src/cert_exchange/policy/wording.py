@@ -49,6 +49,16 @@ def _said(key: Concerns | Listed | Mentions | None, subject: Subject) -> str:
     return "" if key is None else "; ".join(key.said(subject))
 
 
+def _pointing(subject: Subject, at: int) -> str:
+    pointing = subject.pointing
+    if pointing is None:
+        return "it is no cyber-observable"
+    ended = sum(one.has_ended(at) for one in pointing)
+    return (
+        f"{len(pointing)} point at it, {ended} of them ended" if pointing else "none points at it"
+    )
+
+
 FINDERS: Final[Mapping[str, Callable[[Subject, int, Match], str]]] = {
     "origin": lambda subject, _at, _match: subject.origin,
     "type": lambda subject, _at, _match: subject.type,
@@ -66,6 +76,7 @@ FINDERS: Final[Mapping[str, Callable[[Subject, int, Match], str]]] = {
     "concerns": lambda subject, _at, match: _said(match.concerns, subject),
     "concerns_only": lambda subject, _at, match: _said(match.concerns_only, subject),
     "listed": lambda subject, _at, match: _said(match.listed, subject),
+    "indicators": lambda subject, at, _match: _pointing(subject, at),
     "mentions": lambda subject, _at, match: _said(match.mentions, subject),
     "absent": lambda subject, _at, match: _there(match, subject),
     "test": lambda subject, _at, _match: (

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cert_exchange.policy.decide import Context, Decision, Subject, decide, subject_of
 from cert_exchange.policy.document import Policy, parse_policy
+from cert_exchange.policy.pointing import Pointing
 from cert_exchange.policy.tracing import trace
 from cert_exchange.stix.instants import parse_micros
 
@@ -54,11 +55,26 @@ def policy(
 
 
 def subject(
-    kind: str = "indicator", *, origin: str = "own", stored_at: int = NOW - MINUTE, **content: Any
+    kind: str = "indicator",
+    *,
+    origin: str = "own",
+    stored_at: int = NOW - MINUTE,
+    pointing: Sequence[str] = (),
+    **content: Any,
 ) -> Subject:
-    """An object of this type with these properties and nothing else."""
+    """An object of this type with these properties and nothing else.
+
+    `pointing`: for each indicator that points at it "revoked", "unlimited", or its valid_until.
+    """
+    indicators = [
+        Pointing(one == "revoked", parse_micros(one) if one[0].isdigit() else None)
+        for one in pointing
+    ]
     return subject_of(
-        {"type": kind, "id": f"{kind}--{ID}", **content}, origin=origin, stored_at=stored_at
+        {"type": kind, "id": f"{kind}--{ID}", **content},
+        origin=origin,
+        stored_at=stored_at,
+        pointers=lambda: indicators,
     )
 
 

@@ -44,7 +44,8 @@ NAMED = f"territories: [{', '.join(list(COMPANIONS)[:-1])}]\nlists: [lists/short
 def test_an_example(rule: str, answer: str, example: str):
     """The rule is about the object (yes) or not (no)."""
     content = json.loads(example)
-    what = subject(content.pop("type"), origin=content.pop("from", "own"), **content)
+    given = {"origin": content.pop("from", "own"), "pointing": content.pop("indicators", ())}
+    what = subject(content.pop("type"), **given, **content)
     indented = "".join(f"    {line}\n" for line in rule.splitlines())
     found = policy("  -\n" + indented, more=NAMED, companions=COMPANIONS)
     decision = decide(found, what, context())

@@ -86,7 +86,8 @@ def _subject(example: str) -> tuple[Any, dict[str, Any]]:
         given["released_at"] = parse_micros(content.pop("released"))
     if "tlp" in content:
         content.setdefault("object_marking_refs", []).append(TLP2[LEVELS[content.pop("tlp")]])
-    return subject(content.pop("type"), origin=content.pop("from", "own"), **content), given
+    beside = {"origin": content.pop("from", "own"), "pointing": content.pop("indicators", ())}
+    return subject(content.pop("type"), **beside, **content), given
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from cert_exchange.services.releasing.judging import Verdict
 from cert_exchange.services.releasing.marked import next_dates
 from cert_exchange.services.releasing.minting import mint, revoking
 from cert_exchange.services.releasing.naming import Issuer, Names
+from cert_exchange.services.releasing.pointing import observables_of
 from cert_exchange.services.releasing.settlement import Key, Settlement
 from cert_exchange.store import handling_dates, in_force, releases
 from cert_exchange.store import holds as hold_rows
@@ -160,6 +161,8 @@ class Releasing:
             for plan in self.plans
             if plan.views and (audiences is None or plan.audience.id in audiences)
         ]
+        if any(plan.pointing for plan in plans):
+            wanted += observables_of(self.pool, wanted)
         self.pool.prepare(wanted, [plan.audience.id for plan in plans])
         for plan in plans:
             sent = {

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import orjson
-import structlog
 
-from cert_exchange.errors import PolicyInvalid
+from cert_exchange.messages.notices import declares
+from cert_exchange.policy.binding import Recipients
 from cert_exchange.policy.decide import Subject
-from cert_exchange.policy.document import Policy, Verb, parse_policy
+from cert_exchange.policy.document import Policy, Verb
+from cert_exchange.policy.redaction import Trimmed, Unredactable
+from cert_exchange.policy.rules import Recipe
 from cert_exchange.services.releasing import marked
-from cert_exchange.store import companions as companion_rows
-from cert_exchange.store import objects, releases
+from cert_exchange.services.releasing.bindings import Bindings, promises_of, recipients_of
+from cert_exchange.services.releasing.in_force import policy_in_force
+from cert_exchange.store import blocks, releases
+from cert_exchange.store import notices as notice_rows
 from cert_exchange.store import references as reference_rows
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
@@ -27,42 +31,8 @@ from cert_exchange.store.objects import Membership, Version
 from cert_exchange.store.releases import Audience, Live, Sharing, live_of
 from cert_exchange.store.tables import OWN, ObjectStatus
 
-_log = structlog.get_logger(__name__)
-
 CARRIED_TYPES = ("identity--", "marking-definition--")
 """Ids of objects that are carried along with what needs them (DECISIONS 4)."""
-
-
-_Version = tuple[str, str, bytes | None]
-"""text, name, digest of companions: what a parsed policy depends on"""
-_parsed_policies: Final[dict[_Version, Policy]] = {}
-_KEPT: Final = 64
-
-
-def _parsed(conn: Transaction, audience: Audience) -> Policy | None:
-    """The policy in force for an audience, parsed once a process; None where there is none that can be read."""
-    if audience.policy_id is None or audience.policy_text is None:
-        return None
-    key = (audience.policy_text, audience.policy, audience.companions)
-    found = _parsed_policies.get(key)
-    if found is not None:
-        return found
-    companions = companion_rows.read(conn, audience.policy_id, audience.companions)
-    if companions is None:
-        _log.error("policy-companions-unreadable", policy=audience.policy, id=audience.policy_id)
-        return None
-    try:
-        found = parse_policy(
-            audience.policy_text, file=f"{audience.policy}.yaml", companions=companions
-        )
-    except PolicyInvalid as error:
-        # It was valid when it was applied: another release's, or a row that somebody changed.
-        _log.error("policy-unreadable", policy=audience.policy, problems=len(error.problems))
-        return None
-    for oldest in list(_parsed_policies)[: len(_parsed_policies) - _KEPT + 1]:
-        _parsed_policies.pop(oldest, None)
-    _parsed_policies[key] = found
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +46,16 @@ class Plan:
     labels: Mapping[int, str]
     """collection id -> how the policy names it"""
     holding: bool
-    """whether any rule holds"""
+    """whether any rule, or an embargo, holds"""
     member_names: frozenset[str]
+    recipients: Recipients
+    """how terms may name the members"""
+    redacting: bool = False
+    """whether any rule redacts"""
+    pointing: bool = False
+    """whether any rule asks which indicators point at an observable"""
+    deriving: bool = False
+    """whether anything is, or may now be, derived for it: elsewhere nobody looks for derivatives"""
 
     @property
     def view_ids(self) -> tuple[int, ...]:
@@ -85,9 +63,15 @@ class Plan:
         return tuple(self.views.values())
 
 
-def plans_for(conn: Transaction, sharing: Sharing) -> list[Plan]:
-    """A plan for every audience, whatever its policy; one whose policy cannot be read shows nothing."""
-    return [plan_of(audience, _parsed(conn, audience), sharing) for audience in sharing.audiences]
+def plans_for(conn: Transaction, sharing: Sharing, *, locked: bool = False) -> list[Plan]:
+    """A plan for every audience, whatever its policy; one whose policy cannot be read shows nothing.
+
+    Raises Unprepared under locks (`in_force`).
+    """
+    return [
+        plan_of(audience, policy_in_force(conn, audience, locked=locked), sharing)
+        for audience in sharing.audiences
+    ]
 
 
 def plan_of(audience: Audience, policy: Policy | None, sharing: Sharing) -> Plan:
@@ -98,8 +82,19 @@ def plan_of(audience: Audience, policy: Policy | None, sharing: Sharing) -> Plan
         labels[number] = uuid if uuid in named or alias is None else alias
     views = {head.collection: head.view for head in sharing.heads if head.audience == audience.id}
     holding = policy is not None and any(rule.verb is Verb.HOLD for rule in policy.rules)
+    redacting = policy is not None and any(rule.verb is Verb.REDACT for rule in policy.rules)
+    pointing = policy is not None and any(rule.match.indicators for rule in policy.rules)
     names_of = frozenset(audience.members.values())
-    return Plan(audience, policy, views, labels, holding, names_of)
+    return Plan(
+        audience, policy, views, labels, holding or audience.id in sharing.said.embargoed,
+        names_of, recipients_of(sharing.said, names_of),
+        redacting=redacting, pointing=pointing, deriving=redacting or audience.id in sharing.deriving,
+    )  # fmt: skip
+
+
+def bindings_for(conn: Transaction, sharing: Sharing, plans: Iterable[Plan]) -> Bindings:
+    """What binds versions, where these plans are all that are in force."""
+    return Bindings(conn, sharing.said, sharing.partners, promises_of(plans))
 
 
 @dataclass(slots=True)
@@ -109,8 +104,12 @@ class Pool:
     tx: Transaction
     names: Mapping[int, str]
     """partner id -> name, for `Subject.origin`"""
+    bindings: Bindings
+    """what binds versions besides their markings"""
     views: tuple[int, ...] = ()
     """all open views"""
+    deriving: bool = True
+    """whether lines of derivatives are looked for"""
     contents: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     """rendition id -> parsed object"""
     by_ident: dict[int, list[Version]] = field(default_factory=dict)
@@ -118,7 +117,10 @@ class Pool:
     references: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     texts: dict[int, str] = field(default_factory=dict)
     held: dict[int, bool] = field(default_factory=dict)
-    blocked: set[int] = field(default_factory=set)
+    blocked: set[tuple[int, int]] = field(default_factory=set)
+    """(ident, audience, or EVERYONE) of what our desk keeps back"""
+    notices: dict[str, int | None] = field(default_factory=dict)
+    """note's STIX id -> the audience it is a notice for"""
     fresh: set[int] = field(default_factory=set)
     """ids that this transaction numbered: nothing refers to them, waits for them or is in force of them"""
     subjects: dict[int, Subject] = field(default_factory=dict)
@@ -126,6 +128,8 @@ class Pool:
     """ident -> who sent it, in whatever state it is kept"""
     givers: dict[int, set[int]] = field(default_factory=dict)
     """ident -> whose version of it is accepted; only those who have one stand here"""
+    trims: dict[tuple[int, Recipe, int], Trimmed | Unredactable] = field(default_factory=dict)
+    """what recipes leave of versions, by the number of the policy that asked; `trimming` fills it"""
     lines: dict[int, list[Live]] = field(default_factory=dict)
     """ident -> its lines in force in any view; forgotten when a new round begins"""
     waiting: dict[tuple[int, int], set[int]] = field(default_factory=dict)
@@ -135,6 +139,35 @@ class Pool:
     def by_id(self, number: int) -> Version:
         """An accepted version that was loaded with its id."""
         return self._by_id[number]
+
+    def barred(self, ident: int, audience: int) -> bool:
+        """Whether our desk keeps an id from an audience, or from everyone."""
+        blocked = self.blocked
+        return bool(blocked) and (
+            (ident, blocks.EVERYONE) in blocked or (ident, audience) in blocked
+        )
+
+    def notice_for(self, version: Version) -> int | None:
+        """The audience that one of our notes is a notice of withdrawal for; None: it is none (DECISIONS 19)."""
+        if version.origin != OWN or not declares(self.contents[version.rendition]):
+            return None
+        if version.stix_id not in self.notices:
+            self.notices[version.stix_id] = notice_rows.audience_of(self.tx, version.stix_id)
+        return self.notices[version.stix_id]
+
+    def know_served(self, lines: Iterable[Live]) -> None:
+        """Read the derivatives that these lines serve, for `by_id`."""
+        self.know_rows(line.served for line in lines if line.derived)
+
+    def know_rows(self, numbers: Iterable[int]) -> None:
+        """Read versions of any status by their numbers, for `by_id` only."""
+        missing = {number for number in numbers if number not in self._by_id}
+        if missing:
+            self._by_id.update(version_rows.numbered(self.tx, sorted(missing)))
+
+    def note_served(self, version: Version) -> None:
+        """A derivative that this transaction stored, for `by_id` only."""
+        self._by_id[version.id] = version
 
     def in_use(self, version: Version) -> bool:
         """Whether it was not taken back from every collection; what stands in none is seeded or carried."""
@@ -174,20 +207,24 @@ class Pool:
         for ident in missing:
             self.by_ident[ident] = []
         fresh: list[Version] = []
+        derived: set[int] = set()
         for version in version_rows.versions(self.tx, missing):
+            if version.status == ObjectStatus.DERIVATIVE.value:
+                derived.add(version.ident)
             if version.status == ObjectStatus.ACCEPTED.value:
                 self.by_ident[version.ident].append(version)
                 self._by_id[version.id] = version
                 fresh.append(version)
         for ident in missing:
-            self.held[ident] = bool(self.by_ident[ident])
+            self.held[ident] = bool(self.by_ident[ident]) or ident in derived
         wanted = {v.rendition for v in fresh if v.rendition not in self.contents}
         ids = [version.id for version in fresh]
-        blocked = objects.ask_blocked(self.tx, {version.ident for version in fresh})
+        blocked = blocks.ask_blocked(self.tx, {version.ident for version in fresh})
         places = version_rows.ask_memberships(self.tx, ids)
         references = reference_rows.ask_references(self.tx, ids)
         bodies = version_rows.ask_bodies(self.tx, wanted)
-        self.blocked.update(row[0] for row in blocked())
+        beside = self.bindings.ask(missing)
+        self.blocked.update(tuple(row) for row in blocked())
         for row in places():
             place = Membership(*row)
             self.places.setdefault(place.object, {})[place.collection] = place
@@ -195,6 +232,7 @@ class Pool:
             self.references.setdefault(source, []).append((target, role))
         for rendition, body in bodies():
             self.contents[rendition] = orjson.loads(body)
+        beside()
 
     def subject(self, version: Version) -> Subject:
         """The facts that rules look at, read once per version."""
@@ -282,7 +320,10 @@ class Pool:
                 self.texts[target] = text
                 if origin is not None:
                     self.origins[target].add(origin)
-                if status == ObjectStatus.ACCEPTED.value:
+                if status == ObjectStatus.DERIVATIVE.value:
+                    # Ours, and hidden from whoever was not shown it: a reference to it never dangles.
+                    self.held[target] = True
+                elif status == ObjectStatus.ACCEPTED.value:
                     self.held[target] = True
                     self.givers.setdefault(target, set()).add(origin)
 
@@ -291,7 +332,7 @@ class Pool:
     def _ask_lines(self, idents: Collection[int]) -> Callable[[], None]:
         missing = [ident for ident in idents if ident not in self.lines]
         known = [ident for ident in missing if ident not in self.fresh]
-        asked = releases.ask_live(self.tx, self.views, known)
+        asked = releases.ask_live(self.tx, self.views, known, deriving=self.deriving)
 
         def note() -> None:
             self.lines.update((ident, []) for ident in missing)

@@ -15,7 +15,9 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from cert_exchange.policy.decide import Subject, subject_of
+from cert_exchange.policy.pointing import next_end
 from cert_exchange.services.releasing.bindings import Bindings
+from cert_exchange.services.releasing.pointing import pointing_at
 from cert_exchange.stix.handling import Definition
 from cert_exchange.stix.instants import order_key
 from cert_exchange.store import objects
@@ -43,6 +45,9 @@ class Held(Protocol):
     def know(self, targets: Collection[int]) -> None:
         """Read how these ids are spelled."""
 
+    def in_use(self, version: Version) -> bool:
+        """Whether it was not taken back everywhere."""
+
 
 def subject(held: Held, version: Version, *, origin: str) -> Subject:
     """The facts of one version with all that binds it. `origin` is "own" or the partner's name."""
@@ -57,22 +62,26 @@ def subject(held: Held, version: Version, *, origin: str) -> Subject:
         stored_at=version.stored_at,
         definitions=definitions,
         target=target,
+        pointers=partial(pointing_at, held, version),
         given=held.bindings.of(version),
     )
 
 
 def next_dates(subjects: Mapping[int, Subject], now: int) -> dict[int, int]:
-    """Of the versions that were judged: when what their markings say begins or ends next, in micros."""
+    """Of the versions that were judged: when what binds them begins or ends next, in micros.
+
+    That is what their markings say, and, where a rule asked for it, when an indicator that points at them ends.
+    """
     found: dict[int, int] = {}
     for number, one in subjects.items():
+        dates: list[int | None] = []
         if one.handling is not None:
-            dates = [
-                date
-                for date in (one.handling.begins, one.handling.ends)
-                if date is not None and date > now
-            ]
-            if dates:
-                found[number] = min(dates)
+            dates += [one.handling.begins, one.handling.ends]
+        if one.pointed:
+            dates.append(next_end(one.pointing or (), now))
+        ahead = [date for date in dates if date is not None and date > now]
+        if ahead:
+            found[number] = min(ahead)
     return found
 
 
