@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.conftest import Wall
 from tests.scenes import ALLOW_ALL, Scene, indicator, relationship
 
 from cert_exchange.messages import notices
@@ -258,3 +260,23 @@ def test_a_preview_leaves_notices_where_they_are(scene: Scene) -> None:
     applied = scene.apply("b", text)
     assert (found.lost, found.gained) == (applied.lost, applied.gained)
     assert len(told(scene, "b")) == 1
+
+
+def test_a_late_answer_is_noted_by_doctor(scene: Scene, wall: Wall) -> None:
+    """Past its due instant, until the partner answers; before it, nothing is said."""
+    from cert_exchange.services import doctoring
+
+    one = indicator("one")
+    scene.publish(one)
+    fetch(scene, "b")
+    take_back(scene, one)
+    noticing.tell(scene.node)
+
+    def late() -> list[str]:
+        return [
+            found.about for found in doctoring.examine(scene.node) if "notices" in found.finding
+        ]
+
+    assert late() == []
+    wall.forward(timedelta(hours=80))
+    assert late() == ["partner b"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cert_exchange.errors import NotFound
-from cert_exchange.services import freezing, partners, policies, retention
+from cert_exchange.services import freezing, partners, policies, receipts, retention
 from cert_exchange.services.doctoring.findings import Finding
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import checkups, figures, freezes
@@ -31,6 +31,7 @@ def examine(node: Node) -> list[Finding]:
     listed = partners.listing(node)
     found = [
         *_freezes(node),
+        *_notices(node),
         *_policies(node),
         *_about_partners(node, listed),
         *_channels(node),
@@ -160,6 +161,19 @@ def _freezes(node: Node) -> Iterator[Finding]:
             f"what goes out is frozen since {format_micros(one.frozen_at)}, by {one.frozen_by}",
             f"cert-exchange unfreeze {one.audience or '--all'} --reason ..., when the cause is gone",
         )  # fmt: skip
+
+
+def _notices(node: Node) -> Iterator[Finding]:
+    late: dict[str, int] = {}
+    for one in receipts.receipts(node, only_open=True):
+        if one.due_at is not None and one.due_at < node.now():
+            late[one.partner] = late.get(one.partner, 0) + 1
+    for partner, count in sorted(late.items()):
+        yield _note(
+            partner,
+            f"has not answered {count:,} of our notices by the time that they name",
+            "cert-exchange notices list --open; then call its duty officer",
+        )
 
 
 def _policies(node: Node) -> Iterator[Finding]:
