@@ -97,3 +97,13 @@ def test_where_a_partner_is(cli: Cli, node_with_b: Path) -> None:
     assert cli("partner", "locate", "cert-b", "none").code == 0
     assert cli("partner", "list", "--json").json()[0]["country"] is None
     assert cli("partner", "locate", "cert-x", "EE").code != 0
+
+
+def test_the_story_of_an_object_has_its_terms(
+    cli: Cli, node_with_b: Path, file: Path, one: str
+) -> None:
+    assert "terms" not in cli("publish", file).out
+    assert cli("show", one, "--json").json()[0]["terms"] == []
+    assert cli("mark", one, "--tlp", "red", "--reason", "it names a victim").code == 0
+    assert "our desk, every copy: marked TLP:RED here" in cli("show", one).out
+    assert len(cli("show", one, "--json").json()[0]["terms"]) == 1

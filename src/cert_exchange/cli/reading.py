@@ -87,19 +87,19 @@ def show(
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Show everything about one object, and who sees it.
-
-    Its versions and content, its collections, since when which audience sees it by which rule, what it waits for.
-    """
-    from cert_exchange.services import holdings
+    """Show all of one object: versions, content, collections, terms, who sees it since when by which rule, what it waits for."""
+    from cert_exchange.services import holdings, terms
 
     with opened(home) as node:
         stories = holdings.show(node, stix_id)
+        said = terms.sentences(node, stix_id)
     if as_json:
-        printing.document([_story_document(story) for story in stories])
+        printing.document([_story_document(story) | {"terms": said} for story in stories])
         return
     for story in stories:
         _print_story(story)
+    if said:
+        printing.table(["terms"], [(one,) for one in said])
 
 
 def received(

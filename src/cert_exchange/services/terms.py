@@ -33,7 +33,7 @@ from cert_exchange.services.releasing import Line, Releasing
 from cert_exchange.services.releasing.bindings import promises_of
 from cert_exchange.services.releasing.evaluating import plans_for
 from cert_exchange.services.releasing.orders import in_one_line
-from cert_exchange.stix.instants import parse_micros
+from cert_exchange.stix.instants import format_micros, parse_micros
 from cert_exchange.stix.markings import Tlp
 from cert_exchange.store import consents as consent_rows
 from cert_exchange.store import objects, releases
@@ -55,6 +55,7 @@ __all__ = [
     "mark",
     "read_terms",
     "recipient",
+    "sentences",
     "set_terms",
     "show_terms",
 ]
@@ -189,6 +190,23 @@ def show_terms(node: Node, stix_id: str) -> ObjectTerms:
         tuple((name, _promised(promises[name])) for name in senders),
         tuple(given),
     )
+
+
+def sentences(node: Node, stix_id: str) -> list[str]:
+    """All that binds an object, a sentence each; none for what we do not hold."""
+    try:
+        found = show_terms(node, stix_id)
+    except NotFound:
+        return []
+    said = [f"our desk, {one.copies}: {'; '.join(one.said)}" for one in found.beside]
+    said += [f"in version {n} of {who}: {'; '.join(what)}" for who, n, what in found.carried]
+    said += [f"agreement with {who}: {'; '.join(what)}" for who, what in found.agreed]
+    said += [
+        f"consent {one.id} of {one.name} to {one.recipient} until {format_micros(one.until)}"
+        for one in found.consents
+        if one.ended_at is None
+    ]
+    return said
 
 
 def list_terms(node: Node, *, limit: int = SHOWN) -> list[Beside]:
