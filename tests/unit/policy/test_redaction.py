@@ -346,13 +346,35 @@ def test_handling_in_labels_that_go_is_said_again() -> None:
     )
 
 
+IEP = "extension-definition--762e2e97-ee51-43e5-a9ea-165fbb862c4a"
+TERMS = "extension-definition--7e69d4f8-fccc-53cd-bb3c-dfaa3cace88a"
+
+
 def test_extensions_that_bind_the_receiver_stay() -> None:
-    """Terms, IEP and other markings are no custom content; who names them gets nothing."""
-    iep = "extension-definition--762e2e97-ee51-43e5-a9ea-165fbb862c4a"
+    """Terms, IEP and other markings are no custom content; a recipe that means them gets nothing."""
     fields = {"extension_type": "property-extension", "tlp": "green", "provider_attribution": "may"}
-    content = indicator(extensions={iep: fields}, x_more="one two three")
-    assert left(content, custom=True).content["extensions"] == {iep: fields}
+    content = indicator(extensions={IEP: fields}, x_more="one two three")
+    assert left(content, custom=True).content["extensions"] == {IEP: fields}
     assert "who may have" in refused(content, remove=["extensions"])
+
+
+def test_nothing_changes_in_what_binds_the_receiver() -> None:
+    """To lose a name from `not_to`, or all of `only_to`, would be to widen."""
+    terms = {
+        "extension_type": "property-extension",
+        "not_to": ["country:LV"],
+        "only_to": [CREATOR, "country:EE"],
+        "purpose": "ticket 4711",
+    }
+    content = indicator(extensions={TERMS: terms}, created_by_ref=CREATOR, x_more="ticket 4711")
+    assert "who may have" in refused(content, remove=[f"extensions.{TERMS}.not_to"])
+    assert "who may have" in refused(content, custom=True)  # the purpose holds the value
+    assert "who may have" in refused(content, source=True)  # and only_to the creator
+    assert left(content, remove=["not_to"]).changed is False
+    trimmed = left(content, cut=True)
+    assert trimmed.needs == {}  # who is named there is not referred to
+    for new in (None, OURS):
+        assert "who may have" in hidden(render(trimmed, naming(content, replace={CREATOR: new})))
 
 
 # What it needs.

@@ -12,16 +12,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from cert_exchange.policy.redaction.cutting import Impossible, Path, path_of
+from cert_exchange.policy.redaction.cutting import BINDING, Impossible, Path, path_of
 from cert_exchange.policy.redaction.shapes import EXTENSIONS_OF, FIXED, PROPERTIES_OF, STRUCTURES
 from cert_exchange.policy.redaction.vocabulary import WORDS
 from cert_exchange.policy.rules import Ceiling
-from cert_exchange.policy.sharing_terms import EXTENSION as TERMS_EXTENSION
-from cert_exchange.stix.handling import IEP_EXTENSION
-from cert_exchange.stix.markings import FOREIGN_SCHEMES, TLP2_EXTENSION, TLP_BY_ID, squeezed
-
-BINDING: Final = frozenset({TLP2_EXTENSION, IEP_EXTENSION, TERMS_EXTENSION, *FOREIGN_SCHEMES})
-"""Extensions that say who may have the object and what for."""
+from cert_exchange.stix.markings import TLP_BY_ID, squeezed
 
 _SOURCE_KEY: Final = re.compile(
     r"creat(?:ed_by|or)|author|(?:^|_)orgc?(?:_|$)|organi[sz]ation|reporter|submitter|producer|originator|provider"
@@ -109,7 +104,7 @@ def _named(content: Mapping[str, Any], name: re.Pattern[str]) -> Iterator[Path]:
             for key, child in node.items():
                 if name.fullmatch(key) is not None:
                     yield (*path, key)
-                else:
+                elif path != ("extensions",) or key not in BINDING:
                     waiting.append(((*path, key), child))
         elif isinstance(node, list):
             waiting.extend(((*path, index), child) for index, child in enumerate(node))
@@ -133,7 +128,7 @@ def naming_source(content: Mapping[str, Any]) -> Iterator[Path]:
             for key, child in node.items():
                 if key.casefold() not in WORDS and _SOURCE_KEY.search(key) is not None:
                     yield (*path, key)
-                elif (*path, key)[-2:-1] != ("extensions",) or key not in BINDING:
+                elif path != ("extensions",) or key not in BINDING:
                     waiting.append(((*path, key), child))
         elif isinstance(node, list):
             waiting.extend(((*path, index), child) for index, child in enumerate(node))

@@ -17,12 +17,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from cert_exchange.policy.redaction.shapes import FIXED, NEEDED, ONE_OF, REQUIRED, leans_on
+from cert_exchange.stix.handling import IEP_EXTENSION
+from cert_exchange.stix.markings import FOREIGN_SCHEMES, TLP2_EXTENSION
+from cert_exchange.stix.references import TERMS_EXTENSION
 
 Path = tuple[str | int, ...]
 """From the object down: names of properties, keys of dictionaries, numbers of list items."""
 
 _INDEX: Final = re.compile(r"\[(0|[1-9][0-9]{0,8})\]")
 _ACCEPTED: Final = re.compile(r"(?:[a-z0-9_-]{3,249}(?:\.(?:\[[0-9]+\]|[a-z0-9_-]{1,250}))*|id)")
+
+
+BINDING: Final = frozenset({TLP2_EXTENSION, IEP_EXTENSION, TERMS_EXTENSION, *FOREIGN_SCHEMES})
+"""Extensions that say who may have the object and what for: nothing in them changes."""
 
 
 class Impossible(Exception):
@@ -77,15 +84,24 @@ class Cutting:
         return taken
 
     def put(self, path: Path, value: Any) -> None:
-        """Replace what stands there."""
+        """Replace what stands there. Raises Impossible."""
+        self._refuse_binding(path)
         self.at(path[:-1])[path[-1]] = value
 
     def rename(self, path: Path, key: str) -> None:
-        """Give the entry of a dictionary another key."""
+        """Give the entry of a dictionary another key. Raises Impossible."""
+        self._refuse_binding(path)
         holder = self.at(path[:-1])
         holder[key] = holder.pop(path[-1])
 
+    def _refuse_binding(self, path: Path) -> None:
+        if len(path) > 1 and path[0] == "extensions" and path[1] in BINDING:
+            raise Impossible("an extension that says who may have the object would change")
+        if path == ("extensions",) and any(key in BINDING for key in self.root["extensions"]):
+            raise Impossible("an extension that says who may have the object would go")
+
     def _refuse(self, path: Path) -> None:
+        self._refuse_binding(path)
         first = path[0]
         if len(path) == 1:
             if first in FIXED:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from cert_exchange.policy.redaction.cutting import Cutting, Path
+from cert_exchange.policy.redaction.cutting import BINDING, Cutting, Path
 from cert_exchange.policy.redaction.shapes import ONE_OF, PROPERTIES_OF, REQUIRED
 from cert_exchange.policy.redaction.values import Need
 from cert_exchange.stix.references import TERMS_EXTENSION, is_identifier
@@ -45,7 +45,8 @@ def _references(content: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
 
 def _need(content: Mapping[str, Any], path: Path) -> Need:
     stix_type, name = str(content.get("type")), path[0]
-    if name in _MARKINGS or stix_type not in PROPERTIES_OF:
+    binding = name == "extensions" and path[1] in BINDING
+    if name in _MARKINGS or binding or stix_type not in PROPERTIES_OF:
         return Need.REQUIRED
     if name in REQUIRED.get(stix_type, ()):
         return Need.ONE_OF if len(path) == 2 and isinstance(path[1], int) else Need.REQUIRED

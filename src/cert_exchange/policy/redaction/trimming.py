@@ -228,11 +228,8 @@ def _bear(left: dict[str, Any], content: Mapping[str, Any]) -> None:
     if before.tlp is not None and (after.tlp is None or after.tlp < before.tlp):
         add_markings(left, [_TLP2[before.tlp]])
     lost = sorted(before.ids - after.ids)
-    bound = choosing.BINDING & set(content.get("extensions") or ())
-    if any(not one.startswith(_MARKING) for one in lost) or not bound <= set(
-        left.get("extensions") or ()
-    ):
-        raise Impossible("an extension that says who may have the object would go")
+    if any(not one.startswith(_MARKING) for one in lost):
+        raise Impossible("an extension that marks the object would go")
     add_markings(left, lost)
     labels = list(_lost_tags(before.tags, after.tags))
     if labels:

@@ -29,7 +29,7 @@ EXTENSION_DEFINITION: Final[Mapping[str, Any]] = MappingProxyType(
         "description": "The object is a derivative: the sender took content away, or rewrote references to other "
         "derivatives. `withheld` lists the kinds: properties, custom, external-references, marked, source, references. "
         "`source` is a pseudonym of the original's creator, stable for this receiver.",
-        "schema": "docs/decisions/redaction.md of cert-exchange",
+        "schema": "docs/redaction.md of cert-exchange",
         "version": "1.0.0",
         "extension_types": ["property-extension"],
     }
