@@ -22,9 +22,9 @@ from cert_exchange.services.releasing.arranging import Row, arrange, in_order
 from cert_exchange.services.releasing.closing import Closing
 from cert_exchange.services.releasing.dropping import standing_in, suspects_of, unneeded
 from cert_exchange.services.releasing.evaluating import Plan, Pool, bindings_for, plans_for
+from cert_exchange.services.releasing.issuing import REPLACED, issue, rule_for
 from cert_exchange.services.releasing.judging import Verdict
 from cert_exchange.services.releasing.marked import next_dates
-from cert_exchange.services.releasing.minting import mint, revoking
 from cert_exchange.services.releasing.naming import Issuer, Names
 from cert_exchange.services.releasing.pointing import observables_of
 from cert_exchange.services.releasing.settlement import Key, Settlement
@@ -40,8 +40,6 @@ from cert_exchange.store.tables import LineKind
 
 RELEASE: Final = LineKind.RELEASE.value
 WITHDRAWAL: Final = LineKind.WITHDRAWAL.value
-REPLACED: Final = "replaced"
-"""In place of a rule, of a derivative whose next version came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +192,8 @@ class Releasing:
         plan, names = settlement.plan, closing.names
         endings: list[tuple[int, Version]] = []
         if plan.deriving and names is not None:
-            endings = self._mint(settlement, closing, names)
+            endings, stored = issue(self.tx, closing.sight, names, ledger_line=self.ledger_line)
+            self.stored += stored
         live_after, returns, marks = arrange(settlement, closing, self.pool)
         losses = [(line, rule) for line, rule in settlement.losses.values()]
         losses += [(line, rule_for(settlement, line)) for line in settlement.replaced.values()]
@@ -216,39 +215,6 @@ class Releasing:
         ]
         self._write_down_who_waits(settlement)
         self._drop_unneeded(plan, settlement, names.own if names is not None else None)
-
-    def _mint(
-        self, settlement: Settlement, closing: Closing, names: Names
-    ) -> list[tuple[int, Version]]:
-        """Store the derivatives that are gained, and those that revoke; (view, row) of the latter."""
-        lines = [line for those in closing.sight.live.values() for line in those]
-        self.pool.know_served([*lines, *settlement.ended])
-        made = list(settlement.made.values())
-        endings = settlement.endings
-        made += [
-            revoking(
-                self.tx,
-                prior,
-                self.pool.by_id(prior.source),
-                names.current(prior.original),
-                version,
-            )
-            for prior, version, _ in endings
-        ]
-        rows, commitments = mint(self.tx, names, made, ledger_line=self.ledger_line)
-        self.stored += commitments
-        for place, one in enumerate(made):
-            self.pool.note_served(rows[place])
-            settlement.shown.update((key, rows[place]) for key in one.keys)
-        self.pool.know_rows(settlement.reused.values())
-        for key, number in settlement.reused.items():
-            settlement.shown[key] = self.pool.by_id(number)
-        start = len(settlement.made)
-        return [
-            (view, rows[start + place])
-            for place, (_, _, views) in enumerate(endings)
-            for view in views
-        ]
 
     def _append(
         self,
@@ -376,12 +342,3 @@ class Releasing:
                     (view, row.line.position, row.is_last, row.is_first, row.carried)
                 )
         self._flush()
-
-
-def rule_for(settlement: Settlement, line: Live) -> str:
-    """Why a line goes in whose place something else comes."""
-    if not line.derived:
-        return "redacted"
-    shown = settlement.shown.get((line.view, line.object))
-    ending = any(line.shown == prior.ident for prior, _, _ in settlement.endings)
-    return REPLACED if ending or (shown is not None and shown.ident == line.shown) else "whole"

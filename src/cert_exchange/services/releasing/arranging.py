@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 from cert_exchange.services.releasing.closing import Closing
 from cert_exchange.services.releasing.evaluating import Pool
+from cert_exchange.services.releasing.governing import last_of
 from cert_exchange.services.releasing.settlement import Gain, Key, Settlement, Sight
 from cert_exchange.stix.references import Role
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live, LiveLine
-from cert_exchange.store.tables import OWN
 
 
 @dataclass(slots=True, eq=False)
@@ -107,13 +107,8 @@ def arrange(
 def ends(rows: Sequence[Row]) -> tuple[Row, Row]:
     """Which of an id's rows in a view is last, and which first (DECISIONS 1 and 5)."""
     first = min(rows, key=lambda row: (row.version.version_key, row.version.id))
-    if not rows[0].version.observable:
-        return max(rows, key=lambda row: (row.version.version_key, -row.version.id)), first
-    own = [row for row in rows if row.version.origin == OWN]
-    if not own:
-        origin = min(rows, key=lambda row: row.version.id).version.origin
-        own = [row for row in rows if row.version.origin == origin]
-    return max(own, key=lambda row: (row.version.version_key, row.version.id)), first
+    last = last_of([row.version for row in rows])
+    return next(row for row in rows if row.version is last), first
 
 
 def in_order(settlement: Settlement, sight: Sight) -> list[Gain]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cert_exchange.policy.redaction import Unredactable, never_redacted
+from cert_exchange.services.releasing.governing import last_of
 from cert_exchange.services.releasing.minting import Made
 from cert_exchange.services.releasing.naming import Names
 from cert_exchange.services.releasing.rendering import Rendering, Seen
@@ -29,7 +30,6 @@ from cert_exchange.store import derivatives, in_force
 from cert_exchange.store.derivatives import Derivative
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live
-from cert_exchange.store.tables import OWN
 
 if TYPE_CHECKING:
     from cert_exchange.services.releasing.closing import Closing
@@ -141,15 +141,9 @@ class Deriving:
         return changed
 
     def _newest(self, keys: Collection[Key]) -> Key:
-        """The one that is last in its view (see `arranging.ends`)."""
-        versions = {key: self._version(key) for key in keys}
-        some = next(iter(versions.values()))
-        if some.observable:
-            own = [key for key in keys if versions[key].origin == OWN]
-            first = versions[min(keys, key=lambda key: key[1])].origin
-            keys = own or [key for key in keys if versions[key].origin == first]
-            return max(keys, key=lambda key: (versions[key].version_key, key[1]))
-        return max(keys, key=lambda key: (versions[key].version_key, -key[1]))
+        """Of one id's keys in a view the one that is last there."""
+        last = last_of([self._version(key) for key in keys])
+        return next(key for key in keys if key[1] == last.id)
 
     def _refers_to_derived(self, key: Key) -> bool:
         version = self._version(key)

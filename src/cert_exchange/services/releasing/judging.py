@@ -33,6 +33,12 @@ from cert_exchange.policy.screening import INTAKE
 from cert_exchange.policy.subject import OWN_NAME
 from cert_exchange.services.releasing import trimming
 from cert_exchange.services.releasing.evaluating import Plan, Pool
+from cert_exchange.services.releasing.governing import (
+    REACHING,
+    beside_a_derivative,
+    governed,
+    groups,
+)
 from cert_exchange.stix.references import is_observable_id
 from cert_exchange.store import screening
 from cert_exchange.store.holds import Ended
@@ -46,13 +52,6 @@ _NOTICE = Allow("notice", "it tells this audience what was taken back from it")
 _OTHERS_NOTICE = Deny("notice", "it is a notice for another audience", DenyKind.RULE)
 _NO_POLICY = Deny("no policy", "no active policy decides for this audience", DenyKind.DEFAULT)
 _NOT_NAMED = Deny("collection", "the policy does not name this collection", DenyKind.DEFAULT)
-_REACHING = (
-    DenyKind.CEILING,
-    DenyKind.TERMS,
-    DenyKind.AGREEMENT,
-    DenyKind.RULE,
-    DenyKind.ERROR,
-)
 _NOBODY: Final[frozenset[int]] = frozenset()
 
 Lines = Mapping[tuple[int, int], Live]
@@ -92,7 +91,7 @@ class Judge:
     def _beside(self, ident: int, stored: Sequence[Version], lines: Lines) -> Iterator[Verdict]:
         """Several versions of an id, of one origin or more."""
         members, pool = self.plan.audience.members, self.pool
-        for group in _groups(stored):
+        for group in groups(stored):
             # What a member sent does not come back to it by another partner's channel either (invariant 5).
             theirs = {v.version_key for v in group if v.origin in members}
             shared = [
@@ -155,7 +154,7 @@ class Judge:
                 )
                 decision = decide(policy, subject, context)
                 if isinstance(decision, Hold | Redact) or (
-                    isinstance(decision, Deny) and decision.kind in _REACHING
+                    isinstance(decision, Deny) and decision.kind in REACHING
                 ):
                     return True
         return False
@@ -226,9 +225,9 @@ class Judge:
             decision = answers.get(version.id) or self.decided(version, collection, line)
             if version.version_key != newest_key:
                 if not open_:
-                    decision = _governed(version, governing) or decision
+                    decision = governed(version, governing) or decision
                 if self.plan.redacting:
-                    decision = _beside_a_derivative(decision, governing, line)
+                    decision = beside_a_derivative(decision, governing, line)
             verdict = Verdict(version, collection, view, decision)
             rival = chosen.get(version.version_key)
             if rival is None or _rank(verdict, lines) < _rank(rival, lines):
@@ -319,45 +318,6 @@ class Judge:
             f"{found[1]} at the way in: {found[0]}" if found is not None else "held at the way in"
         )
         return Hold(INTAKE, said, None)
-
-
-def _groups(versions: Sequence[Version]) -> Iterable[Sequence[Version]]:
-    """The versions that govern each other: all of an id, or an observable's by origin."""
-    if not versions or not versions[0].observable:
-        return [versions] if versions else []
-    by_origin: dict[int, list[Version]] = {}
-    for version in versions:
-        by_origin.setdefault(version.origin, []).append(version)
-    return by_origin.values()
-
-
-def _governed(older: Version, governing: Sequence[tuple[Version, Decision]]) -> Deny | None:
-    """The denial that reaches from the newest version to an older one, if any does.
-
-    A version that came by another way and is kept back only because nothing allows it there takes nothing of ours
-    back; what its markings or a rule deny does.
-    """
-    for version, decision in governing:
-        if isinstance(decision, Deny) and (
-            decision.kind in _REACHING or version.origin == older.origin
-        ):
-            return Deny(
-                decision.rule, f"its newest version is denied: {decision.reason}", decision.kind
-            )
-    return None
-
-
-def _beside_a_derivative(
-    older: Decision, governing: Sequence[tuple[Version, Decision]], line: Live | None
-) -> Decision:
-    """Only the newest version is redacted, and beside its derivative no older one is shown whole."""
-    if isinstance(older, Redact) and (line is None or not line.derived):
-        return Deny(older.rule, "only the newest version is redacted", DenyKind.RULE)
-    if isinstance(older, Allow):
-        for _, decision in governing:
-            if isinstance(decision, Redact):
-                return Deny(decision.rule, "its newest version is redacted", DenyKind.RULE)
-    return older
 
 
 def _rank(verdict: Verdict, lines: Lines) -> tuple[bool, bool, bool, int]:
