@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ from tests.scenes import (
     report,
 )
 
+from cert_exchange import worker
 from cert_exchange.errors import ConfigurationInvalid, InputRefused, NotFound
 from cert_exchange.messages.evidence import decode_line
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import EXTENSION
 from cert_exchange.services import (
     consenting,
+    doctoring,
     holding,
     ledger,
     locating,
@@ -453,3 +456,23 @@ def test_whom_a_partner_speaks_for_may_change(scene: Scene) -> None:
     assert (scene.names("b"), scene.names("c")) == (["one"], [])
     with pytest.raises(NotFound):
         locating.name_anew(scene.node, "nobody", by="anna")
+
+
+def test_the_worker_ends_what_is_over(scene: Scene, wall: Wall, tmp_path: Path) -> None:
+    """Embargoes, consents and retentions, without anybody asking."""
+    agree(scene, tmp_path, "retention: 5 hours")
+    publish(scene, indicator("held"), embargo="3 hours")
+    kept = carrying("kept", onward="none")
+    scene.post("b", kept, indicator("old", by=None))
+    consent(scene, stix_id=kept["id"])
+    assert sorted(scene.names("c")) == ["kept", "old"]
+    made = worker.Worker(scene.node, stop=threading.Event())
+    wall.forward(timedelta(hours=4))
+    made.tick(1)
+    assert sorted(scene.names("c")) == ["held", "old"]
+    wall.forward(timedelta(hours=2))
+    made.tick(0)
+    assert scene.names("c", last=False) == ["held"]
+    found = [one.finding for one in doctoring.examine(scene.node, partner="b")]
+    assert any("2 versions from it are past their agreed retention" in one for one in found)
+    ledger.verify(scene.node)

@@ -157,3 +157,32 @@ def test_what_persons_released_before_stays_released(tmp_path: Path) -> None:
         rows = tx.execute(text("SELECT audience, object, rule, outcome, held_at FROM hold_endings"))
         assert rows.all() == [(1, 7, "ask", "released", 5)]
     database.dispose()
+
+
+def test_partners_from_before_are_in_no_known_country(tmp_path: Path) -> None:
+    """What the third revision knew of partners and holds is there after the fourth, which adds and changes nothing."""
+    from alembic import command
+
+    path = tmp_path / "old.db"
+    database = Database.open(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+
+    def to_third(tx: Connection) -> None:
+        config.attributes["connection"] = tx
+        command.upgrade(config, "0003")
+
+    database.transact(to_third)
+    database.dispose()
+    with sqlite3.connect(path) as plain:
+        plain.execute(
+            "INSERT INTO partners (id, name, title, relays_any, empty_objects_list, requests_per_minute, added_at)"
+            " VALUES (1, 'b', 'CERT B', 0, 0, 60, 5)"
+        )
+    plain.close()
+    assert database.migrate()[0] == "0004"
+    with database.reading() as tx:
+        assert tx.execute(text("SELECT name, country FROM partners")).all() == [("b", None)]
+        assert tx.execute(text("SELECT count(*) FROM terms")).scalar() == 0
+        assert tx.execute(text("SELECT count(*) FROM consents")).scalar() == 0
+    database.dispose()
