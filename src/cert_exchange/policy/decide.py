@@ -95,7 +95,7 @@ class Context:
 
 
 def decide(policy: Policy, subject: Subject, context: Context) -> Decision:
-    """Decide for one audience and collection; (0) to (7) above, the first answer stands. Never raises."""
+    """Decide for one audience and collection; (0) to (8) above, the first answer stands. Never raises."""
     try:
         return _decided(policy, subject, context)
     except ExpressionFailed as failed:

@@ -15,8 +15,8 @@ from cert_exchange.errors import Problem
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.expressions.words import Token, tokens_of
 from cert_exchange.policy.reading import place_in, shown
-from cert_exchange.policy.redaction.shapes import PROPERTIES_OF
-from cert_exchange.policy.rules import ANY_ORIGIN, PARTNERS_ORIGIN, Rule, Verb
+from cert_exchange.policy.redaction.shapes import PROPERTIES_OF, REQUIRED
+from cert_exchange.policy.rules import ANY_ORIGIN, PARTNERS_ORIGIN, Recipe, Rule, Verb
 from cert_exchange.policy.spellings import LEVEL_WORDS, tlp_named
 from cert_exchange.policy.subject import OWN_NAME
 from cert_exchange.stix.markings import Tlp
@@ -52,9 +52,9 @@ def warnings_of_policy(
                 Problem(*place, f"when: {said}")
                 for said in _never(match.when.text, policy, partners)
             )
-        found.extend(
-            Problem(*written.spot("redact", "remove"), said) for said in _removing_nothing(rule)
-        )
+        if rule.recipe is not None:
+            said_of = (*_removing_nothing(rule, rule.recipe), *_leaving_nothing(rule, rule.recipe))
+            found.extend(Problem(*written.spot("redact", key), said) for key, said in said_of)
     found.extend(
         Problem(*spot, f"{name} is no type of STIX 2.1{_meant(name, _TYPES)}")
         for spot, name in policy.words["type"]
@@ -83,17 +83,30 @@ def _about_the_whole(policy: Policy) -> Iterator[tuple[tuple[str, ...], str]]:
         )
 
 
-def _removing_nothing(rule: Rule) -> Iterator[str]:
+def _removing_nothing(rule: Rule, recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Properties that no object of the rule's types has by the standard: a slip of the pen would take nothing away."""
     kinds = rule.match.types or _TYPES
-    if rule.recipe is None or not kinds <= _TYPES:
+    if not kinds <= _TYPES:
         return
     known = frozenset(SHARED_PROPERTIES).union(*(PROPERTIES_OF[kind] for kind in kinds))
-    for name in sorted({path.split(".", 1)[0] for path in rule.recipe.remove}):
+    for name in sorted({path.split(".", 1)[0] for path in recipe.remove}):
         if name not in known and not _MADE_UP.match(name):
             whose = "of these types" if name in _PROPERTIES else "of any type"
             yield (
-                f"{name} is no property {whose} by STIX 2.1, so only a custom one is removed{_meant(name, known)}"
+                "remove",
+                f"{name} is no property {whose} by STIX 2.1, so only a custom one is removed{_meant(name, known)}",
+            )
+
+
+def _leaving_nothing(rule: Rule, recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Types of the rule that cannot be without what is taken, so that all of them are denied."""
+    for kind in sorted(rule.match.types or ()):
+        for name in sorted(recipe.remove & REQUIRED.get(kind, frozenset())):
+            yield "remove", f"every {kind} must have {name}, so all of them are denied"
+        if recipe.custom and kind not in _TYPES:
+            yield (
+                "custom",
+                f"STIX 2.1 does not define {kind}, so nobody can tell what is custom in it: all of them are denied",
             )
 
 

@@ -103,6 +103,23 @@ def test_a_property_to_remove_that_nothing_has(match: str, remove: str, told: st
 
 
 @pytest.mark.parametrize(
+    ("types", "redact", "told"),
+    [
+        ("[report, malware]", "{remove: [name]}", ["every report must have name, so all of them are denied"]),
+        ("[malware]", "{remove: [name, description]}", []),
+        (
+            "[x-acme, indicator]",
+            "{custom: true}",
+            ["STIX 2.1 does not define x-acme, so nobody can tell what is custom in it: all of them are denied"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_redaction_that_leaves_nothing(types: str, redact: str, told: list[str]):
+    """It would deny, and a rule that denies says so more plainly."""
+    assert about(f"{{name: a, match: {{type: {types}, origin: any}}, redact: {redact}}}") == told
+
+
+@pytest.mark.parametrize(
     ("when", "told"),
     [
         ("tlp == 'AMBER'", 'tlp is never "AMBER"; write "amber"'),

@@ -89,7 +89,7 @@ def levels(content: dict[str, Any], names: set[str]) -> list[Tlp | None]:
 
 
 @given(policies(), indicators, st.sampled_from(["own", "cert-c"]))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_what_is_shown_stands_under_the_ceiling(made: Policy, content: dict[str, Any], origin: str):
     """Whole: it passes as it is. In part: what is marked above is gone, with its values, and so is a hidden source."""
     subject = subject_of(content, origin=origin, stored_at=NOW - DAY)
