@@ -26,8 +26,20 @@ from tests.scenes import (
 )
 from tests.unit.syncing.conftest import row, sync
 
+from cert_exchange.messages.notices import Reply
 from cert_exchange.node import Node
-from cert_exchange.services import holding, ledger, partners, publishing, syncing
+from cert_exchange.services import (
+    holding,
+    holdings,
+    ledger,
+    noticing,
+    partners,
+    publishing,
+    receipts,
+    releasing,
+    revoking,
+    syncing,
+)
 from cert_exchange.store.tables import ledger_lines, objects, targets
 
 
@@ -170,6 +182,58 @@ def test_a_withdrawal_reaches_our_own_kind_by_delete(pair: Pair):
     assert result.ok, result.outcome
     assert result.counts["recalled"] >= 1
     assert result.counts["not_recalled"] == 0
+
+
+def told_to_b(pair: Pair, count: int) -> None:
+    """Wait until A has made so many notices: it does, or its served worker was first."""
+    for _ in range(100):
+        noticing.tell(pair.a.node)
+        if len(receipts.receipts(pair.a.node)) >= count:
+            return
+        time.sleep(0.05)
+    raise AssertionError("no notice was made")
+
+
+@pytest.mark.case("S26")
+def test_what_a_takes_back_ends_at_the_other_and_is_answered(pair: Pair):
+    """Marked and in use no more, never deleted; shared again, it is in use again. The answer closes A's receipt."""
+    wrong = indicator("wrong")
+    pair.a.publish(wrong, indicator("fine"))
+    pair.add_source()
+    assert sync(pair.other.node).ok
+    releasing.withdraw(pair.a.node, wrong["id"], by="desk", reason="names a victim")
+    told_to_b(pair, 1)
+    assert sync(pair.other.node).ok
+    (hit,) = holdings.search(pair.other.node, text=wrong["id"])
+    assert hit.status == "withdrawn by its sender"
+    (fine,) = holdings.search(pair.other.node, text=indicator("fine")["id"])
+    assert fine.status == "accepted"
+    (notice,) = receipts.told(pair.other.node)
+    assert (notice.partner, notice.subjects) == ("a", (wrong["id"],))
+    receipts.answer(
+        pair.other.node, notice.notice, Reply.DONE, text="", collection="reports", by="duty"
+    )
+    pair.add_target()
+    assert sync(pair.other.node, "to-a").ok
+    (receipt,) = receipts.receipts(pair.a.node)
+    assert (receipt.fetched, receipt.answer) == (True, "done")
+    pair.a.publish(wrong)
+    assert sync(pair.other.node, "from-a").ok
+    assert holdings.search(pair.other.node, text=wrong["id"])[0].status == "accepted"
+
+
+def test_a_revocation_reaches_the_other_and_stays(pair: Pair):
+    """The last version arrives with its notice, and the object is not in use: nothing newer is taken from A."""
+    wrong = indicator("wrong")
+    pair.a.publish(wrong)
+    pair.add_source()
+    assert sync(pair.other.node).ok
+    revoking.revoke(pair.a.node, wrong["id"], by="desk", reason="wrong")
+    told_to_b(pair, 1)
+    assert sync(pair.other.node).ok
+    (hit,) = holdings.search(pair.other.node, text=wrong["id"])
+    assert hit.revoked
+    assert [one.reason for one in receipts.told(pair.other.node)] == ["revoked"]
 
 
 @pytest.mark.case("S09")

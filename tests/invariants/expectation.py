@@ -117,7 +117,11 @@ class World:
             if _same(copy.content, content):
                 self._again(copy, origin, collection)
             return
-        if observable or self._may_bring(content, origin):
+        over = any(
+            c.id == stix_id and c.accepted and c.content.get("revoked") and c.key < key
+            for c in self.copies
+        )
+        if observable or (self._may_bring(content, origin) and not over):
             if not mine:
                 self._store(content, origin, accepted=True).places[collection] = None
         elif origin != OWN and not mine and not self._shown(content, origin):

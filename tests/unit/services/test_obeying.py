@@ -114,6 +114,21 @@ def test_a_newer_version_is_visible_again(scene: Scene) -> None:
     assert [seen.get("description") for seen in scene.sees("c")][-1:] == ["mended"]
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_revocation_goes_on_to_who_has_the_object_from_us(scene: Scene, together: bool) -> None:
+    """The notice of it is about what is revoked already; where only the notice came, the object goes."""
+    one, two = indicator("one", by=B_IDENTITY), indicator("two", by=B_IDENTITY)
+    scene.post("b", one, two)
+    gone = indicator("one", by=B_IDENTITY, version=5, revoked=True)
+    about = notices.notice_of([one["id"], two["id"]], Reason.REVOKED, now=LATER)
+    told = notices.write_notice(about, stix_id=f"note--{uid('n')}", creator=B_IDENTITY, now=LATER)
+    for batch in [(gone, told)] if together else [(gone,), (told,)]:
+        scene.post("b", *batch)
+    (seen,) = [seen for seen in scene.sees("c") if seen["type"] == "indicator"]
+    assert (seen["id"], seen["revoked"]) == (one["id"], True)
+    assert recorded(scene) == [("b", sorted([one["id"], two["id"]]))]
+
+
 def test_no_content_profile_keeps_a_notice_out(scene: Scene) -> None:
     """Both sides agreed to indicators only; what takes one back is let in all the same."""
     folder = scene.node.settings.home / "policies"

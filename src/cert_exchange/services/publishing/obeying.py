@@ -4,14 +4,16 @@
    nobody any more, and what needed it goes with it. The versions stay stored, and people find them marked.
 2. Nothing else is touched: no object of ours, no copy that another partner sent. A stolen key must not wipe what we
    hold; a person deletes, or a rule of ours does.
-3. Who sends an object again after its notice, be it in the same batch, or a newer version, has put it back.
+3. A notice of a revocation adds nothing to the last version that says so itself: that one goes on, so that whoever has the
+   object from us learns of it too.
+4. Who sends an object again after its notice, be it in the same batch, or a newer version, has put it back.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from cert_exchange.messages.notices import Notice, read
+from cert_exchange.messages.notices import Notice, Reason, read
 from cert_exchange.services.publishing.knowing import Intake
 from cert_exchange.stix.objects import StixObject
 from cert_exchange.store import notices, objects
@@ -37,6 +39,16 @@ def obey(intake: Intake, item: StixObject, ident: int) -> None:
     stored = [
         one for one in version_rows.versions(intake.tx, sorted(named)) if one.origin == origin
     ]
+    revoked: set[int] = set()
+    if said.reason is Reason.REVOKED:
+        revoked = {one.ident for one in stored if one.revoked}
+        revoked |= {
+            number
+            for number in named & intake.known.keys()
+            if any(one.revoked and one.origin == origin for one in intake.known[number])
+        }
+        named -= revoked
+        stored = [one for one in stored if one.ident not in revoked]
     ids = {one.id for one in stored}
     objects.take_back(intake.tx, sorted(ids), collection=None, by=origin, at=intake.now)
     theirs = {one.ident for one in stored}
@@ -61,5 +73,5 @@ def obey(intake: Intake, item: StixObject, ident: int) -> None:
     notices.keep(
         intake.tx, stix_id=item.id, audience=None, partner=origin, collection=intake.collection,
         reason=said.reason.value, action=said.action.value, due_at=said.due, made_at=intake.now,
-        subjects=theirs,
+        subjects=theirs | revoked,
     )  # fmt: skip
