@@ -94,6 +94,23 @@ def plain_text(text: str) -> str:
     return plain(text).text
 
 
+def meant_text(text: str) -> str:
+    """`meant` where nobody asks from where it came."""
+    found = plain_text(text)
+    for _ in range(_LAYERS):
+        if _MARKS.search(found) is None:
+            break
+        undone = _TOKEN.sub(_meaning_text, found)
+        if undone == found:
+            break
+        found = undone
+    return found
+
+
+def _meaning_text(token: re.Match[str]) -> str:
+    return "".join([plain_text(characters) for characters, _, _ in _meaning(token)])
+
+
 def squeezed_text(text: str) -> str:
     """The letters and digits of a folded text."""
     return "".join(filter(str.isalnum, text))

@@ -17,7 +17,7 @@ from cert_exchange.errors import ObjectInvalid
 from cert_exchange.messages.notices import EXTENSION as NOTICE
 from cert_exchange.policy.redaction.cutting import GONE, KEY, Cutting, Impossible, Path
 from cert_exchange.policy.redaction.disguises import Named, uuids_in
-from cert_exchange.policy.redaction.folding import has_marks, meant, plain, plain_text
+from cert_exchange.policy.redaction.folding import has_marks, meant, meant_text, plain, plain_text
 from cert_exchange.policy.redaction.traces import Traces
 from cert_exchange.policy.redaction.trimming import NO_LIMITS, holder_of, holds, is_free_text
 from cert_exchange.policy.redaction.values import (
@@ -110,7 +110,7 @@ class _Originals:
     def stand_in(self, text: str) -> bool:
         """Whether a text names any original."""
         folded = plain_text(text)
-        layers = [folded, meant(text).text] if has_marks(folded) else [folded]
+        layers = [folded, meant_text(text)] if has_marks(folded) else [folded]
         return any(self._is_original(one) for layer in layers for one in uuids_in(layer))
 
     def _found_in(self, text: str) -> Iterator[tuple[int, int, str | None]]:

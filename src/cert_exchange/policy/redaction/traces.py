@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final
 
@@ -24,9 +25,9 @@ from cert_exchange.policy.redaction.disguises import (
     uuids_in,
 )
 from cert_exchange.policy.redaction.folding import (
-    Folded,
     has_marks,
     meant,
+    meant_text,
     plain,
     plain_text,
     squeezed_text,
@@ -39,6 +40,7 @@ from cert_exchange.stix.references import is_identifier
 _DIGITS: Final = 5  # of a number that is looked for at all
 _SQUEEZED_DIGITS: Final = 9
 _SQUEEZED: Final = 8  # letters and digits of a value that is looked for without separators
+_MANY: Final = 64
 _EDGES: Final = " \t\r\n.,;'\"<>()[]{}"
 _OPAQUE: Final = re.compile(r"[0-9A-Za-z+/=_-]{32,}")
 _LONG_RUN: Final = re.compile(r"[0-9a-z+/_-]{12,}")
@@ -51,54 +53,40 @@ _NAME: Final = re.compile(r"[a-z]+(?:_[a-z]+)*")
 _INSTANT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}t[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]*[1-9])?)(?:\.?0*)z")  # fmt: skip
 
 
-class Traces:
-    """What to look for. Made once for an object; holds secrets, so it is never shown."""
+@dataclass(slots=True)
+class _Forms:
+    """What values look like, before it is made ready to be looked for."""
 
-    __slots__ = ("_addresses", "_coded", "_digits", "_numbers", "_pieces", "_squeezed", "_uuids", "_values", "_words")  # fmt: skip
+    words: set[str] = field(default_factory=set)  # whole values
+    pieces: set[str] = field(default_factory=set)
+    squeezed: set[str] = field(default_factory=set)
+    digits: set[str] = field(default_factory=set)  # with no digit before or after
+    numbers: set[float] = field(default_factory=set)
+    addresses: set[IPv4Address | IPv6Address] = field(default_factory=set)
 
-    def __init__(self, values: Iterable[str]) -> None:
-        self._values = tuple(dict.fromkeys(values))
-        self._words: set[str] = set()
-        self._pieces: set[str] = set()
-        self._squeezed: set[str] = set()
-        self._coded: frozenset[str] | None = None
-        self._numbers: set[float] = set()
-        self._addresses: set[IPv4Address | IPv6Address] = set()
-        self._uuids: frozenset[str] | None = None
-        digits: set[str] = set()
-        for value in self._values:
-            self._add(value, digits)
-        self._digits = (
-            re.compile(rf"(?<![0-9])(?:{'|'.join(map(re.escape, sorted(digits)))})(?![0-9])")
-            if digits
-            else None
-        )
-
-    def __bool__(self) -> bool:
-        return bool(self._values)
-
-    def _add(self, value: str, digits: set[str]) -> None:
+    def add(self, value: str) -> None:
+        """Note what one value looks like."""
         whole = plain_text(value).strip()
         if not whole:
             return
-        self._words.add(whole)
+        self.words.add(whole)
         core = whole.strip(_EDGES).removesuffix("/")
         if core in WORDS or whole in WORDS:
             return
         if _NUMBER.fullmatch(core) is not None:
             if sum(map(str.isdigit, core)) >= SHORTEST:
-                digits.add(core.lstrip("+-"))
-                self._numbers.add(float(core))
+                self.digits.add(core.lstrip("+-"))
+                self.numbers.add(float(core))
                 self._squeeze(core, numbered=False)
             return
         if not _says_enough(core, SHORTEST):
             return
-        forms = {core, meant(core).text.strip(), meant(json.dumps(value.strip())[1:-1]).text}
+        forms = {core, meant_text(core).strip(), meant_text(json.dumps(value.strip())[1:-1])}
         forms |= {form[found.end() :] for form in forms if (found := _SCHEME.match(form))}
         if (instant := _INSTANT.fullmatch(core)) is not None:
             forms |= {instant[1], instant[1].replace("t", " ")}
-            digits |= _since_1970(core)
-        self._pieces |= {form for form in forms if _says_enough(form, SHORTEST)}
+            self.digits |= _since_1970(core)
+        self.pieces |= {form for form in forms if _says_enough(form, SHORTEST)}
         numbered = self._add_address(core)
         for form in forms:
             self._squeeze(form, numbered=numbered)
@@ -108,29 +96,50 @@ class Traces:
         bare = squeezed_text(form)
         if bare.isdigit():
             if len(bare) >= _SQUEEZED_DIGITS and not numbered:
-                self._squeezed.add(bare)
+                self.squeezed.add(bare)
         elif _says_enough(bare, _SQUEEZED):
-            self._squeezed.add(bare)
+            self.squeezed.add(bare)
 
     def _add_address(self, text: str) -> bool:
         address = address_of(text)
         if address is None:
             return False
-        self._addresses.add(address)
-        self._pieces.add(address.reverse_pointer)
+        self.addresses.add(address)
+        self.pieces.add(address.reverse_pointer)
         number = int(address)
-        self._numbers.add(float(number))
+        self.numbers.add(float(number))
         if number >= 1 << 24:
-            self._pieces |= {f"{number:08x}", str(number)}
+            self.pieces |= {f"{number:08x}", str(number)}
         if number < 1 << 32:
-            self._pieces.add(f"{number >> 16:x}:{number & 0xFFFF:x}")  # inside IPv6
+            self.pieces.add(f"{number >> 16:x}:{number & 0xFFFF:x}")  # inside IPv6
         return True
 
+
+class Traces:
+    """What to look for. Made once for an object; holds secrets, so it is never shown."""
+
+    __slots__ = ("_coded", "_digits", "_forms", "_pieces", "_squeezed", "_uuids", "_values")
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self._values = tuple(dict.fromkeys(values))
+        self._forms = forms = _Forms()
+        for value in self._values:
+            forms.add(value)
+        self._pieces = _Pieces(forms.pieces)
+        self._squeezed = _Pieces(forms.squeezed)
+        self._coded: _Pieces | None = None
+        self._uuids: frozenset[str] | None = None
+        either = "|".join(map(re.escape, sorted(forms.digits)))
+        self._digits = re.compile(rf"(?<![0-9])(?:{either})(?![0-9])") if either else None
+
+    def __bool__(self) -> bool:
+        return bool(self._values)
+
     @property
-    def _coded_forms(self) -> frozenset[str]:
+    def _coded_forms(self) -> _Pieces:
         """Digests, hexadecimal digits and base64; only made where some text could hold one."""
         if self._coded is None:
-            self._coded = frozenset(form for one in self._values for form in coded(one))
+            self._coded = _Pieces(form for one in self._values for form in coded(one))
         return self._coded
 
     @property
@@ -142,11 +151,11 @@ class Traces:
 
     def is_word(self, text: str) -> bool:
         """Whether the whole text is one of the values, also a short one or a word of a vocabulary."""
-        return plain_text(text).strip() in self._words
+        return plain_text(text).strip() in self._forms.words
 
     def found_in_number(self, number: float) -> bool:
         """Whether a number is one of the values."""
-        return bool(self._numbers) and float(number) in self._numbers
+        return bool(self._forms.numbers) and float(number) in self._forms.numbers
 
     def found_in(self, text: str) -> bool:
         """Whether any value stands in the text, in any form."""
@@ -173,38 +182,63 @@ class Traces:
         """From where to where in the text; where nobody asks for places, some place."""
         named = is_identifier(text)
         opaque = named or _OPAQUE.fullmatch(text) is not None
-        first = plain(text) if exact else Folded(plain_text(text), (), ())
-        layers = [first]
-        if has_marks(first.text):
-            layers.append(meant(text))
-        for layer in layers:
-            for start, end in self._in_layer(layer, opaque=opaque, named=named):
-                yield (layer.starts[start], layer.ends[end - 1]) if layer.starts else (0, len(text))
+        folded = plain_text(text)
+        if not exact:
+            for layer in (folded, meant_text(text)) if has_marks(folded) else (folded,):
+                yield from self._in_layer(layer, opaque=opaque, named=named)
+            return
+        for placed in (plain(text), meant(text)):
+            for start, end in self._in_layer(placed.text, opaque=opaque, named=named):
+                yield placed.starts[start], placed.ends[end - 1]
 
-    def _in_layer(self, layer: Folded, *, opaque: bool, named: bool) -> Iterator[tuple[int, int]]:
-        text = layer.text
-        for piece in self._pieces:
-            if piece in text and (not opaque or len(piece) >= SAFE):
-                yield from _places(text, piece)
+    def _in_layer(self, text: str, *, opaque: bool, named: bool) -> Iterator[tuple[int, int]]:
+        yield from self._pieces.places(text, shortest=SAFE if opaque else 0)
         if not opaque and self._digits is not None:
             yield from (found.span() for found in self._digits.finditer(text))
         if not named and _LONG_RUN.search(text) is not None:
-            for code in self._coded_forms:
-                if code in text:
-                    yield from _places(text, code)
+            yield from self._coded_forms.places(text)
         if self._squeezed:
-            kept = [index for index, character in enumerate(text) if character.isalnum()]
-            bare = "".join([text[index] for index in kept])
-            for piece in self._squeezed:
-                for start, end in _places(bare, piece):
-                    yield kept[start], kept[end - 1] + 1
-        if self._addresses and not opaque:
+            spans = list(self._squeezed.places(squeezed_text(text)))
+            if spans:
+                kept = [index for index, character in enumerate(text) if character.isalnum()]
+                yield from ((kept[start], kept[end - 1] + 1) for start, end in spans)
+        if self._forms.addresses and not opaque:
             for found in _ADDRESS.finditer(text):
-                if address_of(found[0]) in self._addresses:
+                if address_of(found[0]) in self._forms.addresses:
                     yield found.span()
         for one in uuids_in(text):
             if one.hashed and one.digits in self._made_ids:
                 yield one.start, one.end
+
+
+class _Pieces:
+    """Texts that are looked for in others: one by one where there are few, by their beginnings where there are many."""
+
+    __slots__ = ("_by_start", "_few", "_size")
+
+    def __init__(self, pieces: Iterable[str]) -> None:
+        found = sorted(set(pieces))
+        self._few = () if len(found) > _MANY else tuple(found)
+        self._size = min(map(len, found), default=0)
+        self._by_start: dict[str, list[str]] = {}
+        for piece in found if len(found) > _MANY else ():
+            self._by_start.setdefault(piece[: self._size], []).append(piece)
+
+    def __bool__(self) -> bool:
+        return bool(self._few or self._by_start)
+
+    def places(self, text: str, *, shortest: int = 0) -> Iterator[tuple[int, int]]:
+        """Every place of a piece of at least so many characters."""
+        for piece in self._few:
+            if len(piece) >= shortest and piece in text:
+                yield from _places(text, piece)
+        if not self._by_start:
+            return
+        size = self._size
+        for place in range(len(text) - size + 1):
+            for piece in self._by_start.get(text[place : place + size], ()):
+                if len(piece) >= shortest and text.startswith(piece, place):
+                    yield place, place + len(piece)
 
 
 def _says_enough(text: str, characters: int) -> bool:
