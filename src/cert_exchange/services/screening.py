@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cert_exchange.errors import NotFound
+from cert_exchange.errors import InputRefused, NotFound
 from cert_exchange.node import Node
 from cert_exchange.policy.screening import FILE_NAME, Screen, parse_screen
 from cert_exchange.services.policies.companions import read_companions
@@ -38,6 +38,7 @@ __all__ = [
     "check",
     "count_held",
     "in_force",
+    "is_in_force",
     "let_in",
     "lift",
     "list_kept",
@@ -112,6 +113,19 @@ def in_force(node: Node) -> ScreenVersion | None:
     """What is looked for now."""
     with node.database.reading() as conn:
         return rows.in_force(conn)
+
+
+def is_in_force(node: Node, file: Path) -> bool:
+    """Whether a file says what is in force; where there is no file, nothing is to be compared."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        companions = read_companions(text, file.parent)
+    except FileNotFoundError:
+        return True
+    except (OSError, UnicodeDecodeError, InputRefused):
+        return False
+    present = in_force(node)
+    return present is not None and present.text == text and (present.companions or {}) == companions
 
 
 def list_kept(

@@ -21,7 +21,7 @@ from tests.scenes import (
 from cert_exchange.errors import ConfigurationInvalid, NotFound
 from cert_exchange.messages.evidence import decode_line
 from cert_exchange.node import Node
-from cert_exchange.services import ledger, policies, screening
+from cert_exchange.services import doctoring, ledger, policies, screening
 from cert_exchange.services.publishing import preview_publish
 from cert_exchange.store.tables import ledger_lines, screens
 
@@ -177,6 +177,7 @@ def test_what_refers_to_it_waits_and_explain_says_why(scene: Scene, tmp_path: Pa
     (told,) = policies.explain(scene.node, one["id"], partner="b").versions
     assert (told.answer, told.rule) == ("held", "intake")
     assert "198.51.100.7" in told.reason
+    assert ("the way in", "held") in [(step.asked, step.answer) for step in told.steps]
     screening.let_in(scene.node, [one["id"]], by="anna", reason="seen")
     assert len(scene.names("b")) == 3
 
@@ -276,3 +277,28 @@ def test_a_proposal_is_screened_when_it_counts(scene: Scene, tmp_path: Path) -> 
     assert held(scene) == {sent["id"]: "listed keep-out"}
     assert scene.names("c") == []
     assert C_IDENTITY not in held(scene)
+
+
+def test_doctor_says_what_waits_and_that_a_file_was_not_applied(
+    scene: Scene, tmp_path: Path
+) -> None:
+    """The file in the node's folder of policies is compared with what is in force, its lists included."""
+
+    def told() -> list[str]:
+        return [one.finding for one in doctoring.examine(scene.node) if one.about == "the way in"]
+
+    assert told() == []
+    folder = scene.node.settings.path(scene.node.settings.policies_directory)
+    folder.mkdir(exist_ok=True)
+    for name in ("protected.yaml", "keep-out.txt", "dns.txt"):
+        (folder / name).write_text((tmp_path / name).read_text())
+    (folder / "intake.yaml").write_text(FILE)
+    assert told() == ["intake.yaml is not what is in force"]
+    look_for(scene, tmp_path)
+    assert told() == []
+    (folder / "dns.txt").write_text("203.0.113.54\n")
+    scene.publish(about("listed", "198.51.100.7"))
+    assert told() == [
+        "1 version held until a person lets them in",
+        "intake.yaml is not what is in force",
+    ]

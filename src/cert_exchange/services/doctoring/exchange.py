@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cert_exchange.errors import NotFound
-from cert_exchange.services import freezing, partners, policies, receipts, retention
+from cert_exchange.services import freezing, partners, policies, receipts, retention, screening
 from cert_exchange.services.doctoring.findings import Finding
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import checkups, figures, freezes
@@ -33,6 +33,7 @@ def examine(node: Node) -> list[Finding]:
         *_freezes(node),
         *_notices(node),
         *_policies(node),
+        *_way_in(node),
         *_about_partners(node, listed),
         *_channels(node),
     ]
@@ -174,6 +175,22 @@ def _notices(node: Node) -> Iterator[Finding]:
             f"has not answered {count:,} of our notices by the time that they name",
             "cert-exchange notices list --open; then call its duty officer",
         )
+
+
+def _way_in(node: Node) -> Iterator[Finding]:
+    """What waits for a person at the way in, and whether its file says what is in force."""
+    if waiting := screening.count_held(node):
+        yield Finding(
+            "note", "the way in",
+            f"{waiting:,} version{'' if waiting == 1 else 's'} held until a person lets them in",
+            "cert-exchange intake list, then release or refuse",
+        )  # fmt: skip
+    file = node.settings.path(node.settings.policies_directory) / screening.FILE_NAME
+    if not screening.is_in_force(node, file):
+        yield Finding(
+            "note", "the way in", f"{file.name} is not what is in force",
+            f"intake check {file}, then intake apply",
+        )  # fmt: skip
 
 
 def _policies(node: Node) -> Iterator[Finding]:
