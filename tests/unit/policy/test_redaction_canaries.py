@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
+from urllib.parse import quote, unquote
 
 import orjson
 import pytest
@@ -18,8 +21,8 @@ from tests.unit.policy.hiding import (
     shows,
 )
 
-from cert_exchange.policy.redaction import Naming, Rendered, Unredactable, render, trim
-from cert_exchange.policy.rules import Ceiling
+from cert_exchange.policy.redaction import Naming, Rendered, Trimmed, Unredactable, render, trim
+from cert_exchange.policy.rules import Ceiling, Recipe
 from cert_exchange.stix.canonical import Limits
 from cert_exchange.stix.markings import Tlp
 from cert_exchange.stix.validation import validate
@@ -77,6 +80,63 @@ def test_nothing_of_what_is_taken_away_is_in_the_rendition(case: Case) -> None:
 @given(hidden_objects())
 def test_nothing_of_what_is_taken_away_is_in_100_000_renditions(case: Case) -> None:
     check(case)
+
+
+IDS = [
+    f"{kind}--{n:08x}-5a6f-{v}b8c-8d9e-0f1a2b3c4d5e"
+    for n, kind in enumerate(("indicator", "malware", "ipv4-addr", "file"))
+    for v in (4, 5)
+]
+ID_WRITINGS = {
+    "as it is": lambda i: i, "in capitals": str.upper, "in a text": lambda i: f"see {i}, again", "bare": lambda i: i[-36:],
+    "without hyphens": lambda i: i[-36:].replace("-", ""), "percent-encoded": lambda i: f"x?ref={quote(i).replace('-', '%2D')}",
+    "with invisible characters": lambda i: i.replace("-", "-\u200b"), "as JSON": lambda i: json.dumps({"ref": [i]}),
+}  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_no_id_of_an_original_is_seen(data: st.DataObject) -> None:
+    """References and ids in any text, key and writing: rewritten, cut, or the whole is not shown."""
+    content = {
+        "type": "report", "spec_version": "2.1", "id": "report--7b1d2c3e-5a6f-4b8c-8d9e-0f1a2b3c4d5e", "published": "2024-05-06T07:08:09Z",
+        "created": "2024-05-06T07:08:09.123Z", "modified": "2024-05-06T07:08:09.123Z", "name": "A report", "object_refs": [OURS, *IDS],
+    }  # fmt: skip
+    for place in data.draw(
+        st.lists(
+            st.sampled_from(["name", "description", "labels", "x_key", "x_deep", "external"]),
+            max_size=4,
+        )
+    ):
+        written = data.draw(st.sampled_from(sorted(ID_WRITINGS)))
+        text = ID_WRITINGS[written](data.draw(st.sampled_from([*IDS, content["id"]])))
+        match place:
+            case "name" | "description":
+                content[place] = f"On {text}"
+            case "labels":
+                content["labels"] = [text, "kept"]
+            case "x_key":
+                content["x_key"] = {"a": {text: 1}}
+            case "x_deep":
+                content["x_deep"] = [{"k": [text]}]
+            case _:
+                content["external_references"] = [{"source_name": "s", "external_id": text}]
+    gone = data.draw(st.lists(st.sampled_from(IDS), unique=True, min_size=1))
+    replace = {one: data.draw(st.sampled_from([None, f"{one[:-36]}{NEW}"])) for one in gone}
+    trimmed = trim(content, Recipe(cut=True), CEILING)
+    assert isinstance(trimmed, Trimmed)
+    assert set(trimmed.needs) == {OURS, *IDS}
+    made = render(trimmed, naming(content, replace=replace))
+    assert isinstance(made, Rendered), made
+    bare = re.sub(
+        r"[^0-9a-z]", "", unquote(made.body.decode()).lower().encode("ascii", "ignore").decode()
+    )
+    for one in (*gone, content["id"]):
+        assert re.sub("[^0-9a-z]", "", one) not in bare
+        # What is made from a value must not stand without its type either; others may share a UUID with what is seen.
+        if one[-22] == "5":
+            assert one[-36:].replace("-", "") not in bare
+    assert {*IDS} - {*gone} <= {*made.content["object_refs"]}
 
 
 @settings(max_examples=400, deadline=None)
