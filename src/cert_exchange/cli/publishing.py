@@ -126,7 +126,7 @@ def withdraw(
         done = releasing.withdraw(
             node, stix_id, version=version, collection=collection, by=operator(), reason=reason
         )
-        told = noticing.tell(node)
+        told = noticing.tell_now(node)
     if not done.versions:
         raise InputRefused(_nothing_to_take_back(stix_id, stories, collection))
     _print_withdrawal(done, as_json=as_json)

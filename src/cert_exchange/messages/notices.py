@@ -47,7 +47,7 @@ MARKING: Final = "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003"
 ANSWER_MARKING: Final = "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421"
 """TLP:AMBER: an answer goes where policy lets it go, to those who were told."""
 
-SUBJECTS: Final = 200
+SUBJECTS: Final = 500
 """So many ids one notice names; more make more notices."""
 _READ: Final = 10_000
 Word = TypeVar("Word", bound=StrEnum)

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import structlog
 
-from cert_exchange.errors import CursorMoved
+from cert_exchange.errors import CertExchangeError, CursorMoved
 from cert_exchange.messages.notices import SUBJECTS, Notice, Reason, notice_of, write_notice
 from cert_exchange.node import Node
 from cert_exchange.services.publishing import take_in
@@ -67,6 +67,15 @@ def tell(node: Node, *, rounds: int | None = None) -> int:
             pass  # another worker was first with some of them: look again
         rounds = None if rounds is None else rounds - 1
     return made
+
+
+def tell_now(node: Node) -> int:
+    """`tell` right after an order that is done: what fails here is left to the worker, and the order stands."""
+    try:
+        return tell(node)
+    except CertExchangeError as error:
+        _log.warning("notices wait for the worker", error=type(error).__name__)
+        return 0
 
 
 def _look(node: Node) -> tuple[list[Debt], dict[_Telling, list[Debt]]]:

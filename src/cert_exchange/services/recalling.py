@@ -130,7 +130,7 @@ def recall(
         else:
             audiences = _audiences_of(node, partner)
             taken = withdraw_from(node, stix_id, audiences, by=by, reason=reason)
-        made = noticing.tell(node)
+        made = noticing.tell_now(node)
     except CertExchangeError as error:
         trouble = f"{error.public} {error.detail}".strip()
     # Commit. The marks are read after it (DECISIONS 19): no page that is read from now on has the object.

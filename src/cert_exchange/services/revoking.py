@@ -74,12 +74,12 @@ def revoke(node: Node, stix_id: str, *, by: str, reason: str) -> Revoked:
         taken = withdraw(
             node, stix_id, by=by, reason=reason, block=True, owing=Reason.REVOKED
         )  # fmt: skip
-        return Revoked(None, why, taken.lines, noticing.tell(node))
+        return Revoked(None, why, taken.lines, noticing.tell_now(node))
     version, lines = node.database.transact(
         lambda tx: _last_version(tx, node, stix_id, by=by, reason=reason)
     )
     # Commit. The marks are read after it: who fetched anything of the object before is told.
-    return Revoked(version, "", lines, noticing.tell(node))
+    return Revoked(version, "", lines, noticing.tell_now(node))
 
 
 def _newest(tx: Transaction, stix_id: str) -> Version:

@@ -15,7 +15,7 @@ from tests.scenes import (
     indicator,
     report,
 )
-from tests.unit.services.test_noticing import NOTHING, fetch, told
+from tests.unit.services.test_noticing import NOTHING, REDACTED, fetch, told
 
 from cert_exchange.errors import InputRefused, NotFound
 from cert_exchange.messages.notices import Action, Reason
@@ -175,3 +175,19 @@ def test_nothing_comes_after_it_from_a_partner(scene: Scene) -> None:
     (late,) = scene.post("b", indicator("x", by=B_IDENTITY, version=2))
     assert late.success
     assert states(scene, "c", gone["id"]) == [True]
+
+
+def test_a_derivative_is_revoked_too_and_told_by_its_own_id(scene: Scene) -> None:
+    """b never learns the original's id."""
+    scene.apply("b", REDACTED.format(partner="b"))
+    one = indicator("one", description="where we got it")
+    scene.publish(one)
+    (shown,) = [seen["id"] for seen in scene.sees("b") if seen["type"] == "indicator"]
+    fetch(scene, "b")
+    done = revoke(scene.node, one["id"], by="anna", reason="wrong")
+    assert states(scene, "b", shown) == [True]
+    assert [(notice.subjects, notice.reason) for notice in told(scene, "b")] == [
+        ((shown,), Reason.REVOKED)
+    ]
+    assert done.notices == 1
+    assert one["id"] not in str(scene.sees("b"))
