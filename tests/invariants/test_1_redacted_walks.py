@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 from tests.scenes import (
+    B_IDENTITY,
+    C_IDENTITY,
     OWN_IDENTITY,
     THIRD_IDENTITY,
     Scene,
@@ -32,6 +34,7 @@ from cert_exchange.services import ledger, releasing
 from cert_exchange.services.releasing.orders import in_one_line
 from cert_exchange.store import derivatives
 from cert_exchange.store.tables import (
+    audience_members,
     derived_ids,
     identifiers,
     live,
@@ -59,7 +62,9 @@ TYPES = (
 )
 
 
-def policy(partner: str, recipe: str | None, types: str, denied: str) -> str:
+def policy(
+    partner: str, recipe: str | None, types: str, denied: str, *, only: str | None = None
+) -> str:
     """What holds the canary is redacted or denied, never shown whole."""
     text = f"""\
 partners: [{partner}]
@@ -75,7 +80,14 @@ rules:
 """
     redacted = types[1:-1].split(", ") if recipe is not None else []
     if recipe is not None:
-        text += f"  - name: less\n    match: {{origin: own, type: {types}}}\n    redact: {recipe}\n"
+        where = f", collection: [{only}]" if only is not None else ""
+        text += f"  - name: less\n    match: {{origin: own, type: {types}{where}}}\n    redact: {recipe}\n"
+    if only is not None:
+        other = "reports" if only == "indicators" else "indicators"
+        text += (
+            f"  - name: no secrets there\n    match: {{origin: own, collection: [{other}],"
+            " labels: [secret]}\n    deny: true\n"
+        )
     others = sorted({"indicator", "malware", "identity"} - set(redacted))
     for kind in others:
         text += (
@@ -90,6 +102,7 @@ class Walk:
         self.scene = scene
         self.choose = random.Random(seed)
         self.versions: dict[str, int] = {}
+        self.origin = "any" if seed % 2 else "own"
         self.names = ("one", "two", "three")
 
     def thing(self) -> dict[str, Any]:
@@ -131,7 +144,8 @@ class Walk:
                 extra = {"description": f"of {CANARY}", "labels": ["secret"]} if more else {}
                 return identity(THIRD_IDENTITY, "third", version=version, tlp=tlp, **extra)
             case _:
-                return address(f"198.51.100.{self.names.index(name)}")
+                owner = {"x_owner": choose.choice("xyz")} if choose.random() < 0.5 else {}
+                return address(f"198.51.100.{self.names.index(name)}", **owner)
 
     def step(self) -> str:
         choose, scene = self.choose, self.scene
@@ -141,6 +155,20 @@ class Walk:
             to = choose.choice(("indicators", "indicators", "reports"))
             scene.publish(*{one["id"]: one for one in things}.values(), to=to)
             return f"publish {[one['id'] for one in things]} {to}"
+        if lot < 0.67:
+            host = address(f"198.51.100.{choose.randrange(3)}", x_owner=choose.choice("uvw"))
+            partner, maker = choose.choice((("b", B_IDENTITY), ("c", C_IDENTITY)))
+            name = f"{partner} {choose.choice(self.names)}"
+            self.versions[name] = self.versions.get(name, 0) + 1
+            about = [host["id"], indicator(choose.choice(self.names))["id"]]
+            text = note(name, about[: choose.randint(1, 2)], by=maker, version=self.versions[name])
+            bad = indicator(
+                name, by=maker, version=self.versions[name], description=f"see {CANARY}",
+                labels=["secret"],
+            )  # fmt: skip
+            sent = choose.sample([host, text, bad], choose.randint(1, 3))
+            scene.post(partner, *sent)
+            return f"post {partner} {[one['id'] for one in sent]}"
         if lot < 0.76:
             with scene.node.database.reading() as conn:
                 known = conn.execute(
@@ -161,8 +189,10 @@ class Walk:
             return f"withdraw {name} {where}"
         partner = choose.choice(("b", "c"))
         recipe, types = choose.choice(RECIPES), choose.choice(TYPES)
-        scene.apply(partner, policy(partner, recipe, types, choose.choice(("never", "seldom"))))
-        return f"apply {partner} {recipe} {types}"
+        denied, only = choose.choice(("never", "seldom")), choose.choice((None, "indicators"))
+        text = policy(partner, recipe, types, denied, only=only)
+        scene.apply(partner, text.replace("origin: own", f"origin: {self.origin}"))
+        return f"apply {partner} {recipe} {types} {only}"
 
     def check(self) -> None:
         node = self.scene.node
@@ -187,9 +217,19 @@ class Walk:
                 )
             }
             every = [row[0] for row in conn.execute(select(objects.c.ident).distinct())]
+            sent = {
+                (row[0], row[1])
+                for row in conn.execute(
+                    select(audience_members.c.audience, identifiers.c.stix_id)
+                    .select_from(objects)
+                    .join(identifiers, identifiers.c.num == objects.c.ident)
+                    .join(audience_members, audience_members.c.partner == objects.c.origin)
+                )
+            }
         for audience in {row[0] for row in rows}:
             visible = {row[2] for row in rows if row[0] == audience}
-            originals = {row[2] for row in names if row[0] == audience} - visible
+            knows = visible | {name for one, name in sent if one == audience}
+            originals = {row[2] for row in names if row[0] == audience} - knows
             for _, body, name in (row for row in rows if row[0] == audience):
                 assert CANARY not in body, name
                 made = json.loads(body)
@@ -197,7 +237,7 @@ class Walk:
                     assert said not in originals, (name, said)
                     if said.startswith("extension-definition--") or made.get("revoked"):
                         continue
-                    assert said in visible or (
+                    assert said in knows or (
                         said == made.get("created_by_ref") and said not in held
                     ), (name, said)
         _, again = node.database.transact(

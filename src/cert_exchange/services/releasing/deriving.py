@@ -53,6 +53,7 @@ class Deriving:
     derived: set[Key] = field(default_factory=set)
     unrendered: dict[int, str] = field(default_factory=dict)
     _served: dict[int, Derivative] = field(default_factory=dict)
+    _gaining: dict[int, int] | None = None
 
     def derive(self) -> tuple[set[int], dict[int, str]]:
         """Complete the settlement; or else what must be considered as well, and what cannot be rendered and why."""
@@ -183,7 +184,9 @@ class Deriving:
 
     def may_dangle(self, ident: int, role: int) -> bool:
         """Whether a reference to an id that it does not see may stay."""
-        return self.closing.stands(ident, role, self.closing.gaining())
+        if self._gaining is None:
+            self._gaining = self.closing.gaining()
+        return self.closing.stands(ident, role, self._gaining)
 
     def _before(self, ident: int) -> Seen:
         lines = self.closing.sight.live.get(ident, ())
