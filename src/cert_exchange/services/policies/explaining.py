@@ -8,14 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from cert_exchange.errors import NotFound
 from cert_exchange.node import Node
-from cert_exchange.policy.decide import Allow
+from cert_exchange.policy.decide import Allow, Redact
 from cert_exchange.policy.tracing import Step
 from cert_exchange.services.policies.looking import Answer, Look
+from cert_exchange.services.policies.showing import without
+from cert_exchange.services.releasing import issuer_of
 from cert_exchange.services.releasing.evaluating import plans_for
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import answers, freezes, objects, releases, sights
@@ -73,7 +74,7 @@ def explain(node: Node, stix_id: str, *, partner: str) -> Explanation:
     The id of a derivative asks about its original.
     """
     with node.database.reading() as conn:
-        look = look_of(conn, partner, now=node.now())
+        look = look_of(node, conn, partner)
         ident = ident_of(conn, stix_id)
         asked, stix_id = stix_id, answers.original_of(conn, stix_id) or stix_id
         if look is None:
@@ -101,14 +102,14 @@ def explain(node: Node, stix_id: str, *, partner: str) -> Explanation:
     return Explanation(stix_id, partner, audience.name, audience.policy, number, found, remark)
 
 
-def look_of(conn: Transaction, partner: str, *, now: int) -> Look | None:
+def look_of(node: Node, conn: Transaction, partner: str) -> Look | None:
     """A look at the audience of a partner; None where no policy governs it. Raises NotFound for an unknown one."""
     if partner not in policy_rows.partner_ids(conn):
         raise NotFound(f"there is no partner {partner!r}; see `partner list`")
     sharing = releases.read_sharing(conn)
     for plan in plans_for(conn, sharing):
         if partner in plan.audience.members.values() and plan.policy is not None:
-            return Look(conn, sharing, plan, now)
+            return Look(conn, sharing, plan, node.now(), issuer_of(node))
     return None
 
 
@@ -152,7 +153,7 @@ def explained(look: Look, ident: int) -> tuple[Explained, ...]:
         steps = look.decision_steps(one)
         key = (one.version.id, one.collection)
         steps += _hold_steps(one, ended.get(key, []), standing.get(key))
-        if isinstance(one.decision, Allow) or one.line is not None:
+        if isinstance(one.decision, Allow | Redact) or one.line is not None:
             steps += _references(look, one)
         if line is not None:
             steps += (_rendition(one, line),)
@@ -226,10 +227,3 @@ def _rendition(one: Answer, line: ReleaseLine) -> Step:
     if one.shown is not None:
         what = f"as {one.shown.stix_id}, {without(one.shown.withheld)}: {what}"
     return Step("rendition", "visible", f"{since}: {what}{last}")
-
-
-def without(kinds: Collection[str]) -> str:
-    """In words what was taken away from a derivative."""
-    if not kinds:
-        return "its references rewritten"
-    return f"without {', '.join(sorted(kinds))}"

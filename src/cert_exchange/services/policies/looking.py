@@ -4,6 +4,7 @@
    cannot differ from the deed.
 2. References are followed until something answers: it is visible, not held, denied, held back. A cycle ends where it
    comes back, a long chain after DEPTH steps and a wide one after FOLLOWED objects; all that is said.
+3. What policy shows and cannot be rendered as a derivative is denied, as `Closing.settle` has it.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from typing import Final, assert_never
 from cert_exchange.policy.decide import Allow, Context, Decision, Deny, Hold, Redact
 from cert_exchange.policy.redaction import Need
 from cert_exchange.policy.tracing import Step, trace
+from cert_exchange.services.policies.showing import Showing
 from cert_exchange.services.releasing.evaluating import Plan, Pool, bindings_for, plans_for
 from cert_exchange.services.releasing.judging import Judge
+from cert_exchange.services.releasing.naming import Issuer
 from cert_exchange.services.releasing.settlement import Settlement, Sight
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.references import Role, is_observable_id
-from cert_exchange.store import derivatives
 from cert_exchange.store import holds as hold_rows
+from cert_exchange.store import objects
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.derivatives import Derivative
 from cert_exchange.store.holds import Ended
@@ -80,11 +83,11 @@ class Look:
     sharing: Sharing
     plan: Plan
     now: int
+    issuer: Issuer
     pool: Pool = field(init=False)
     sight: Sight = field(init=False)
     judge: Judge = field(init=False)
-    _shown: dict[int, Derivative] = field(default_factory=dict)
-    """what lines in force serve in place of originals, by objects.id"""
+    showing: Showing = field(init=False)
     _answers: dict[int, list[Answer]] = field(default_factory=dict)
     _followed: set[int] = field(default_factory=set)
 
@@ -93,7 +96,9 @@ class Look:
         bindings = bindings_for(self.conn, self.sharing, plans_for(self.conn, self.sharing))
         self.pool = Pool(self.conn, self.sharing.partners, bindings, self.plan.view_ids)
         self.judge = Judge(self.plan, self.pool, self.now)
-        self.sight = Sight(self.pool, Settlement(self.plan), self.judge, arrived=())
+        own = objects.idents_of(self.conn, [self.issuer.identity]).get(self.issuer.identity)
+        self.sight = Sight(self.pool, Settlement(self.plan), self.judge, arrived=(), own=own)
+        self.showing = Showing(self.conn, self.judge, self.sight, self.issuer)
 
     def load(self, idents: Iterable[int]) -> None:
         """Read what judging these ids needs."""
@@ -103,8 +108,7 @@ class Look:
         self.pool.load(fresh)
         self.pool.know(fresh)
         self.sight.load_live(fresh)
-        served = [one.served for ident in fresh for one in self.sight.live[ident] if one.derived]
-        self._shown.update(derivatives.of_objects(self.conn, served))
+        self.showing.note(fresh)
         if self.plan.holding:
             numbers = [version.id for ident in fresh for version in self.pool.by_ident[ident]]
             approved = hold_rows.ended_rules(self.conn, self.plan.audience.id, numbers)
@@ -135,13 +139,15 @@ class Look:
                 self.sight.redact(view, version, decision)
             line = lines.get((view, version.id))
             answer, rule, reason = _worded(decision, visible=line is not None)
+            if answer == "waiting" and (why := self.showing.why_not(version, view, decision)):
+                answer, reason = "denied", f"it cannot be rendered: {why}"
             if answer != "visible" and line is not None and line.carried:
                 answer, rule, reason = "visible", "carried", "a visible object needs it"
             label = self.plan.labels[verdict.collection]
             found.append(
                 Answer(
                     version, verdict.collection, view, label, answer, rule, reason, decision, line,
-                    self._derivative(line),
+                    self.showing.derivative(line),
                 )
             )  # fmt: skip
         for (view, number), line in lines.items():
@@ -151,17 +157,16 @@ class Look:
                     Answer(
                         self.pool.by_id(number), collection, view, self.plan.labels[collection],
                         "visible", "carried", "a visible object needs it", None, line,
-                        self._derivative(line),
+                        self.showing.derivative(line),
                     )
                 )  # fmt: skip
         return found
 
-    def _derivative(self, line: Live | None) -> Derivative | None:
-        return None if line is None else self._shown.get(line.served)
-
     def decision_steps(self, answer: Answer) -> tuple[Step, ...]:
         """The decision about one version in one collection, question by question."""
         policy, line = self.plan.policy, answer.line
+        if answer.rule == "notice" and self.pool.notice_for(answer.version) is not None:
+            return (Step("notice of withdrawal", answer.answer, answer.reason),)
         if policy is None:
             return ()
         carried = answer.decision is None or answer.rule == "carried"
@@ -177,6 +182,7 @@ class Look:
             carried=carried,
         )
         steps = trace(policy, self.pool.subject(answer.version), context)
+        steps += tuple(self.showing.steps(answer.version))
         alone = self.judge.decided(answer.version, answer.collection, line)
         if answer.decision is not None and not carried and answer.decision != alone:
             # It would be answered otherwise if it were the only version of its id.
@@ -194,6 +200,7 @@ class Look:
         targets = {target for target, _ in named}
         self.sight.learn(targets)
         self.load(target for target in targets if not self.sight.live[target])
+        self.showing.note([target for target in targets if self.sight.live[target]])
         found = {t: self._reference(t, role, collection, depth) for t, role in named}
         steps = self._with_cuts(found, self.sight.needs(version.id, view))
         steps.sort(key=lambda step: _ORDER.index(step.answer))
@@ -224,7 +231,9 @@ class Look:
         if role == Role.EXTENSION:
             return Step(asked, "may be missing", "a key of extensions is never required")
         if lines := self.sight.live[target]:
-            return Step(asked, "visible", self._places(lines))
+            known_as = self.showing.names_under(lines)
+            under = f"as {', '.join(known_as)}, " if known_as else ""
+            return Step(asked, "visible", under + self._places(lines))
         if self.sight.sent_it(target):
             return Step(asked, "visible", "they sent it to us themselves")
         if not self.pool.held[target]:
@@ -232,6 +241,8 @@ class Look:
         if self.pool.is_carried_type(target):
             return self._carried(asked, target, collection, depth)
         found = self.answers(target)
+        if not found and (stranger := self.showing.stranger(target)) is not None:
+            return Step(asked, "waits", stranger)
         if not found:
             return Step(asked, "waits", "no version of it stands in a collection that is shared")
         if target in self._followed:

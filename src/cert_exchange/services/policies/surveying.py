@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from cert_exchange.node import Node
-from cert_exchange.services.policies.explaining import ident_of, look_of, ungoverned, without
+from cert_exchange.services.policies.explaining import ident_of, look_of, ungoverned
 from cert_exchange.services.policies.looking import Answer, Look
+from cert_exchange.services.policies.showing import without
+from cert_exchange.services.releasing import issuer_of
 from cert_exchange.services.releasing.evaluating import plans_for
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import policies as policy_rows
@@ -96,7 +98,7 @@ class WithheldCount:
 def sees(node: Node, *, partner: str) -> list[SeenCount]:
     """What a partner sees, by collection and type. Raises NotFound for an unknown partner."""
     with node.database.reading() as conn:
-        look = look_of(conn, partner, now=node.now())
+        look = look_of(node, conn, partner)
         if look is None:
             return []
         labels = {view: look.plan.labels[number] for number, view in look.plan.views.items()}
@@ -115,7 +117,7 @@ def sees_around(node: Node, stix_id: str, *, partner: str) -> list[Around]:
     Of what refers to it and what it refers to, NEIGHBOURS each at most.
     """
     with node.database.reading() as conn:
-        look = look_of(conn, partner, now=node.now())
+        look = look_of(node, conn, partner)
         ident = ident_of(conn, stix_id)
         if look is None:
             return [_around("itself", stix_id, None, known=True)]
@@ -163,7 +165,7 @@ def who(node: Node, stix_id: str) -> list[Seer]:
             members = tuple(sorted(plan.audience.members.values()))
             if not members:
                 continue
-            look = Look(conn, sharing, plan, node.now())
+            look = Look(conn, sharing, plan, node.now(), issuer_of(node))
             answers = look.answers(ident)
             waits = policy_rows.waits_of(
                 conn, plan.audience.id, [one.version.id for one in answers]
@@ -203,7 +205,7 @@ def withheld(
     examples: dict[_Reason, str] = {}
     with node.database.reading() as conn:
         total = version_rows.count_after(conn, 0)
-        if look_of(conn, partner, now=node.now()) is None:
+        if look_of(node, conn, partner) is None:
             reason = ungoverned(conn, partner)
             return [WithheldCount("all", "no policy", reason, "denied", total, "")]
     after: int | None = 0
@@ -211,7 +213,7 @@ def withheld(
     seen: set[int] = set()
     while after is not None:
         with node.database.reading() as conn:
-            look = look_of(conn, partner, now=node.now())
+            look = look_of(node, conn, partner)
             idents, after = version_rows.idents_between(conn, after=after, limit=PART)
             fresh = [ident for ident in idents if ident not in seen]
             seen.update(fresh)
