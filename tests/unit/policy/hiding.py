@@ -137,7 +137,7 @@ def _texts(node: Any) -> set[str]:
 def _decoded(text: str) -> set[str]:
     found = {
         unquote(text), html.unescape(text), re.sub(r"\s?[\[({]\s?(?:\.|dot)\s?[\])}]\s?", ".", text, flags=re.IGNORECASE),
-        text.replace("\\", ""), re.sub(r"[\[\](){}]", "", text), "".join(c for c in text if c.isascii()), unicodedata.normalize("NFKC", text), re.sub(r"\b0+(?=\d)", "", text),
+        text.replace("\\", ""), re.sub(r"[\[\](){}]", "", text), "".join(c for c in text if c.isascii()), "".join(c for c in text if c >= " "), re.sub(r" (?:dot|\.) ", ".", text), unicodedata.normalize("NFKC", text), re.sub(r"\b0+(?=\d)", "", text),
         re.sub(r"<[^>]*>", "", text), text.replace("\0", ""), re.sub(r"\\+u([0-9a-fA-F]{4})", lambda one: chr(int(one[1], 16)), text),
     }  # fmt: skip
     for run in re.findall(r"[0-9A-Za-z+/_-]{12,}={0,2}", text):
@@ -195,6 +195,8 @@ WRITINGS: Mapping[str, Callable[[str], str]] = {
     "as JSON twice": lambda v: json.dumps(json.dumps([v])),
     "with invisible characters": "\u200b".join,
     "with soft hyphens": lambda v: v[:4] + "\u00ad" + v[4:],
+    "with control characters": lambda v: v[:3] + "\x01" + v[3:5] + "\x1f" + v[5:],
+    "in words": lambda v: v.replace(".", " dot ").replace("@", " at "),
     "in full width": lambda v: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in v),
     "with escaped backslashes": lambda v: v.replace("\\", "\\\\").replace("'", "\\'"),
     "as a regular expression": re.escape,

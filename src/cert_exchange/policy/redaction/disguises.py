@@ -44,6 +44,7 @@ _HASHES: Final = {
     64: ("SHA-256", "SHA3-256"),
     128: ("SHA-512", "SHA3-512"),
 }
+_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}){16,}")
 _LONGEST_HASHED: Final = 4096  # characters of a value whose ids are computed
 
 
@@ -82,6 +83,10 @@ def coded(value: str) -> Iterator[str]:
     """What a value looks like digested or encoded, in one letter case."""
     if len(value.strip()) < SHORTEST or value.casefold() in WORDS:
         return
+    if _HEX.fullmatch(value) is not None:
+        yield from _in_base64(
+            bytes.fromhex(value)
+        )  # a digest, as web pages and mail headers write it
     for text in {value, value.strip(), value.strip().lower()}:
         wide = text.encode("utf-16-le")
         yield from _in_base64(wide)  # as PowerShell takes its commands

@@ -27,6 +27,7 @@ _TOKEN: Final = re.compile(
     | (?P<code>\\+(?:u[0-9a-f]{4}|u\{[0-9a-f]{1,6}\}|x[0-9a-f]{2}))
     | (?P<entity>&(?:\#[0-9]{1,7}|\#x[0-9a-f]{1,6}|[a-z]{2,8});)
     | (?P<dot>\x20?[\[({<]\x20?(?:\.|dot|d0t|punkt)\x20?[\])}>]\x20?)
+    | (?P<word>\x20(?:\.|dot|at)\x20)
     | (?P<at>\x20?[\[({<]\x20?(?:@|at|a)\x20?[\])}>]\x20?)
     | (?P<mark>[\[({<](?::|/|:/|://|-|_)[\])}>])
     | (?P<tag></?[a-z][^<>]{0,80}>)
@@ -36,8 +37,20 @@ _TOKEN: Final = re.compile(
     """,
     re.VERBOSE,
 )
-_MARKS: Final = re.compile(r"[%\\&\[({<*]|xn--|hxxp|h__p|htxp|hxtp")
+_MARKS: Final = re.compile(r"[%\\&\[({<*]|\x20(?:\.|dot|at)\x20|xn--|hxxp|h__p|htxp|hxtp")
 _SPACE: Final = re.compile(r"\s")
+_SPACED: Final = re.compile(r"\s+")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+# What looks like nothing although Unicode calls it a letter or a symbol, and punctuation as word processors set it.
+_LOOKS: Final = {
+    **dict.fromkeys("\u115f\u1160\u3164\uffa0\u2800", ""),
+    **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4", "'"),
+    **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'),
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
+    **dict.fromkeys(
+        "\u3002\uff61\u00b7\u2022", "."
+    ),  # the first two by IDNA (RFC 3490 section 3.1)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +103,8 @@ def meant(text: str) -> Folded:
 def plain_text(text: str) -> str:
     """`plain` where nobody asks from where it came."""
     if text.isascii():
-        return " ".join(_SPACED.split(text.lower())) if _SPACED.search(text) else text.lower()
+        small = _CONTROL.sub("", text.lower())
+        return " ".join(_SPACED.split(small)) if _SPACED.search(small) else small
     return plain(text).text
 
 
@@ -116,9 +130,6 @@ def squeezed_text(text: str) -> str:
     return "".join(filter(str.isalnum, text))
 
 
-_SPACED: Final = re.compile(r"\s+")
-
-
 def has_marks(folded: str) -> bool:
     """Whether a text in the form of `plain` holds anything that `meant` would undo."""
     return _MARKS.search(folded) is not None
@@ -128,13 +139,15 @@ def has_marks(folded: str) -> bool:
 def _folded(character: str) -> str:
     """One character: nothing where it is invisible or an accent, several where it stands for several."""
     if character.isascii():
+        if _CONTROL.match(character):
+            return ""
         return " " if _SPACE.match(character) else character.lower()
+    if character in _LOOKS:
+        return _LOOKS[character]
     if _SPACE.match(character) or unicodedata.category(character) in ("Zs", "Zl", "Zp"):
         return " "
     opened = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
-    kept = "".join(c for c in opened if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
-    # What IDNA takes for a dot (RFC 3490 section 3.1) is one.
-    return kept.replace("\u3002", ".").replace("\uff61", ".")
+    return "".join(c for c in opened if unicodedata.category(c) not in ("Mn", "Me", "Cf", "Cc"))
 
 
 def _undone(found: Folded) -> Folded:
@@ -177,6 +190,8 @@ def _meaning(token: re.Match[str]) -> list[tuple[str, int, int]]:
             return [(".", 0, size)]
         case "at":
             return [("@", 0, size)]
+        case "word":
+            return [("@" if "a" in written else ".", 0, size)]
         case "mark":
             return [(written[1:-1], 0, size)]
         case "scheme":
