@@ -33,6 +33,7 @@ def test_what_is_held_is_listed_and_answered(cli: Cli, node_with_b: Path) -> Non
     assert "198.51.100.7" in told
     (row,) = cli("intake", "list").rows()
     assert (row["id"], row["from"], row["found"]) == (held["id"], "own", "listed out")
+    assert "from own, kept out at the way in" in cli("show", str(held["id"])).out
     (one,) = cli("intake", "list", "--json", "--found", "listed out").json()
     assert one["state"] == "held"
     assert cli("intake", "list", "--found", "listed nothing", "--json").json() == []
@@ -43,6 +44,7 @@ def test_what_is_held_is_listed_and_answered(cli: Cli, node_with_b: Path) -> Non
     assert row["answer"] == "tester: ours"
     done = cli("intake", "release", str(held["id"]), "--reason", "after all")
     assert "1 version let in, 1 released" in done.err
+    assert "from own, accepted" in cli("show", str(held["id"])).out
     assert cli("policy", "check", *sorted(folder.glob("*.yaml"))).code == 0
     assert cli("policy", "check", file).code == 2
     assert cli("policy", "drift").code == 0

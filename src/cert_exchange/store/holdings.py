@@ -37,6 +37,9 @@ EXPORT_CHUNK = 1000
 WITHDRAWN_BY_SENDER = "withdrawn by its sender"
 """In place of a status: its sender took it back from every collection, by DELETE or by a notice (DECISIONS 20)."""
 
+KEPT_OUT = "kept out at the way in"
+"""In place of a status: something listed was found in it, and no person let it in; `intake list` says what."""
+
 _newer = objects.alias("newer")
 _status = case(
     (
@@ -52,6 +55,10 @@ _status = case(
             ),
         ),
         literal(WITHDRAWN_BY_SENDER),
+    ),
+    (
+        and_(objects.c.status == ObjectStatus.ACCEPTED.value, objects.c.kept_out),
+        literal(KEPT_OUT),
     ),
     else_=objects.c.status,
 )
