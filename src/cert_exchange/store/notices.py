@@ -29,6 +29,7 @@ from cert_exchange.store.statements import Kept, parts
 from cert_exchange.store.tables import (
     audience_members,
     derivatives,
+    derived_ids,
     identifiers,
     live,
     notice_subjects,
@@ -182,9 +183,13 @@ def shown(tx: Transaction, audience: int, idents: Collection[int]) -> dict[int, 
 
 def lines_of(tx: Transaction, ident: int) -> list[LineInForce]:
     """The lines in force of an id, and of what audiences see in its place, oldest first; carried ones left out."""
+    # By (view, ident): `live` has no index that begins with the object, and it is long.
+    numbers = tx.execute(select(views.c.id).order_by(views.c.id)).scalars().all()
+    known_as = select(derived_ids.c.ident).where(derived_ids.c.original == ident)
+    idents = [ident, *tx.execute(known_as).scalars()]
     rows = tx.execute(
         select(live.c.view, live.c.position, live.c.object)
-        .where(live.c.object.in_(_versions_of(ident)), live.c.carried == 0)
+        .where(live.c.view.in_(numbers), live.c.ident.in_(idents), live.c.carried == 0)
         .order_by(live.c.view, live.c.position)
     )
     return [LineInForce(*row) for row in rows]

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select, union
 
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import parts
@@ -138,26 +138,27 @@ def _read(tx: Transaction, statement: Select[Any]) -> list[NoticeRow]:
 
 def named_to(tx: Transaction, view: int, stix_ids: Collection[str]) -> set[str]:
     """Of these ids those that a notice to the view's audience names, or is still owed for."""
-    audience = select(views.c.audience).where(views.c.id == view).scalar_subquery()
-    made = (
-        select(notice_subjects.c.ident)
-        .join(notices, notices.c.id == notice_subjects.c.notice)
-        .where(notices.c.audience == audience)
-    )
-    due = (
-        select(objects.c.ident)
-        .join(owed_notices, owed_notices.c.object == objects.c.id)
-        .where(owed_notices.c.view == view)
-    )
+    audience = tx.execute(select(views.c.audience).where(views.c.id == view)).scalar_one()
     found: set[str] = set()
     for part in parts(sorted(stix_ids)):
-        rows = tx.execute(
-            select(identifiers.c.stix_id).where(
-                identifiers.c.stix_id.in_(part),
-                or_(identifiers.c.num.in_(made), identifiers.c.num.in_(due)),
-            )
+        wanted = (
+            select(identifiers.c.stix_id, identifiers.c.num)
+            .where(identifiers.c.stix_id.in_(part))
+            .subquery()
         )
-        found.update(rows.scalars())
+        made = (
+            select(wanted.c.stix_id)
+            .join(notice_subjects, notice_subjects.c.ident == wanted.c.num)
+            .join(notices, notices.c.id == notice_subjects.c.notice)
+            .where(notices.c.audience == audience)
+        )
+        due = (
+            select(wanted.c.stix_id)
+            .join(objects, objects.c.ident == wanted.c.num)
+            .join(owed_notices, owed_notices.c.object == objects.c.id)
+            .where(owed_notices.c.view == view)
+        )
+        found.update(tx.execute(union(made, due)).scalars())
     return found
 
 
