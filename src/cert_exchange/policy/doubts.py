@@ -32,7 +32,7 @@ _EQUAL: Final = frozenset({"==", "!="})
 def warnings_of_policy(
     policy: Policy, file: str, *, now: int, partners: Collection[str] | None = None
 ) -> tuple[Problem, ...]:
-    """Find what is allowed but may not be meant. `now` in micros; `partners` are those that the node knows."""
+    """Find what is allowed but may not be meant, in the file's order. `now` in micros; `partners`: those that we know."""
     found = [
         Problem(file, *place_in(policy.places, path), said)
         for path, said in _about_the_whole(policy)
@@ -60,7 +60,7 @@ def warnings_of_policy(
         for spot, name in policy.words["type"]
         if name not in _TYPES and not _MADE_UP.match(name)
     )
-    return tuple(found)
+    return tuple(sorted(found, key=lambda one: (one.file != file, one.file, one.line, one.column)))
 
 
 def _about_the_whole(policy: Policy) -> Iterator[tuple[tuple[str, ...], str]]:
