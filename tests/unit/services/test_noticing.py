@@ -280,3 +280,13 @@ def test_a_late_answer_is_noted_by_doctor(scene: Scene, wall: Wall) -> None:
     assert late() == []
     wall.forward(timedelta(hours=80))
     assert late() == ["partner b"]
+
+
+def test_what_is_shown_redacted_from_now_on_owes_a_notice_of_the_whole(scene: Scene) -> None:
+    """b has the object with its words; from now on it sees a derivative of it only."""
+    one = indicator("one", description="where we got it")
+    scene.publish(one)
+    fetch(scene, "b")
+    scene.apply("b", REDACTED.format(partner="b"))
+    assert noticing.tell(scene.node) == 1
+    assert [notice.subjects for notice in told(scene, "b")] == [(one["id"],)]
