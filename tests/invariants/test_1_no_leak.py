@@ -25,6 +25,7 @@ from tests.scenes import (
     TLP,
     Scene,
     address,
+    envelope,
     identity,
     indicator,
     malware,
@@ -36,7 +37,15 @@ from tests.scenes import (
 from tests.taxii.conftest import serving
 
 from cert_exchange.node import Node
-from cert_exchange.services import collections, partners, publishing, releasing
+from cert_exchange.policy.sharing_terms import EXTENSION
+from cert_exchange.services import (
+    collections,
+    consenting,
+    partners,
+    publishing,
+    releasing,
+    terms,
+)
 
 POLICY = """\
 name: b
@@ -226,6 +235,40 @@ class Mixture:
         self.scene.publish(address(value))
         self.visible.append(address(value)["id"])
         assert self.scene.post("c", address(value, tlp="amber", x_word=word))[0].success
+
+    def _keep_with_terms(self, one: dict[str, Any], **given: Any) -> None:
+        node = self.scene.node
+        said = terms.read_terms(node, **given)
+        publishing.publish(node, envelope(one), collection="indicators", by="desk", terms=said)
+        self._keep_secret(one)
+
+    def _barred(self, word: str, name: str) -> None:
+        one = indicator(name, description=word)
+        self._keep_with_terms(one, not_to=["b"], purpose=word)
+
+    def _for_a_country(self, word: str, name: str) -> None:
+        self._keep_with_terms(malware(name, description=word), only_to=["country:EE"], purpose=word)
+
+    def _embargoed(self, word: str, name: str) -> None:
+        self._keep_with_terms(indicator(name, description=word), embargo="2 days", purpose=word)
+
+    def _exercise(self, word: str, name: str) -> None:
+        self._keep_with_terms(indicator(name, description=word), test=True)
+
+    def _marked_here(self, word: str, name: str) -> None:
+        one = indicator(name, description=word)
+        self._publish(one)
+        terms.mark(self.scene.node, one["id"], "red", by=word, reason=word)
+
+    def _kept_by_its_originator(self, word: str, name: str) -> None:
+        said = {"extension_type": "property-extension", "onward": "ask", "purpose": word}
+        one = indicator(name, by=C_IDENTITY, labels=["community"], extensions={EXTENSION: said})
+        assert self.scene.post("c", one)[0].success
+        consenting.give(
+            self.scene.node, "c", to="country:EE", until="9 days", said_by=word, note=word,
+            stix_id=one["id"], by=word,
+        )  # fmt: skip
+        self._keep_secret(one)
 
     def _anchor(self) -> str:
         if not self.visible:
