@@ -181,6 +181,26 @@ def test_what_is_taken_away_goes_from_texts_lists_and_references() -> None:
     assert made["name"] == "Beacon"
 
 
+@pytest.mark.parametrize(
+    ("content", "stays"),
+    [
+        ({"x_map": {"opera-4711": 1, "keep": 2}, "granular_markings": [{"marking_ref": GREEN, "selectors": ["x_map.opera-4711", "x_map.keep"]}]}, {"x_map": {"keep": 2}, "granular_markings": [{"marking_ref": GREEN, "selectors": ["x_map.keep"]}]}),
+        ({"granular_markings": [{"lang": "x-opera-4711", "selectors": ["name"]}]}, {}),
+        ({"lang": "x-opera-4711"}, {}),
+        ({"extensions": {"opera-4711-ext": {"x_any": 1}}}, {}),
+        ({"x_opera_4711": "its name says it"}, {}),
+        ({"x_any_refs": [f"x-opera-4711--{ID}"], "kill_chain_phases": [{"kill_chain_name": "opera-4711", "phase_name": "p"}]}, {}),
+    ],
+)  # fmt: skip
+def test_values_are_found_where_nobody_looks(
+    content: dict[str, Any], stays: dict[str, Any]
+) -> None:
+    """Keys, selectors, private languages, names of properties and extensions, types of references."""
+    assert left(
+        indicator(x_ticket="opera-4711", **content), remove=["x_ticket"]
+    ).content == indicator(**stays)
+
+
 def test_the_guessable_id_of_a_value_goes_with_it() -> None:
     """A reference to the id that STIX derives from a value says the value (DECISIONS 17)."""
     assert deterministic_id({"type": "ipv4-addr", "value": "198.51.100.7"}) == ADDRESS

@@ -193,6 +193,8 @@ class Traces:
 
     def _in_layer(self, text: str, *, opaque: bool, named: bool) -> Iterator[tuple[int, int]]:
         yield from self._pieces.places(text, shortest=SAFE if opaque else 0)
+        if named:
+            yield from self._pieces.places(text[:-38])  # its type
         if not opaque and self._digits is not None:
             yield from (found.span() for found in self._digits.finditer(text))
         if not named and _LONG_RUN.search(text) is not None:

@@ -167,6 +167,9 @@ def search(cutting: Cutting, traces: Traces) -> None:
     for path, value in list(cutting.leaves()):
         if path[0] in _SKIPPED or cutting.at(path) is GONE or not holds(traces, path, value):
             continue
+        if path[0] == "granular_markings" and path[-1] == "lang":
+            cutting.put(path[:2], {})  # a private language may be called anything
+            continue
         if path[0] in _WHOLE_OR_NOT:
             raise Impossible(f"{path[0]} holds a value that is taken away")
         if value is KEY:
@@ -182,8 +185,8 @@ def holds(traces: Traces, path: Path, value: Any) -> bool:
     """Whether a key or a value of an object shows anything of what was taken away."""
     if isinstance(value, str):
         name = next(step for step in reversed(path) if isinstance(step, str))
-        if path[0] == "granular_markings" and name in ("selectors", "lang"):
-            return False  # languages are public; selectors follow what they select
+        if path[0] == "granular_markings" and name == "selectors":
+            return False  # they follow what they select
         if value.casefold() in WORDS:
             return name not in SAYS_ITSELF and traces.is_word(value)
         return (name not in SAYS_ITSELF and traces.is_word(value)) or traces.found_in(value)
