@@ -239,6 +239,16 @@ def test_short_values_and_words_of_the_standard_are_whole_values_only() -> None:
     assert "indicator_types" not in made
 
 
+def test_names_of_public_catalogues_stay_where_they_say_themselves() -> None:
+    """ATT&CK names itself in references and in phases: the phases are no trace of the references."""
+    phases = [{"kill_chain_name": "mitre-attack", "phase_name": "impact"}]
+    content = indicator(
+        kill_chain_phases=phases,
+        external_references=[{"source_name": "mitre-attack", "external_id": "T9999"}],
+    )
+    assert left(content, external_references=True).content == indicator(kill_chain_phases=phases)
+
+
 def test_the_source_goes_with_whoever_names_it() -> None:
     """Creator, authors, and every other mention of the creator's id."""
     content = {

@@ -250,6 +250,7 @@ FREE_TEXT: Final = _names(
 
 SAYS_ITSELF: Final = _names(
     "type spec_version pattern_type pattern_version relationship_type context opinion protocols extension_type "
-    "definition_type pe_type request_method address_family sighting_of_ref rir lang is_family"
+    "definition_type pe_type request_method address_family sighting_of_ref rir lang is_family "
+    "kill_chain_name"
 )
 """Words of a vocabulary that say what the object is: that the same word was taken away elsewhere tells nothing."""

@@ -1,4 +1,4 @@
-"""Words that anybody may use: STIX's own vocabularies, type names and names of properties.
+"""Words that anybody may use: STIX's own vocabularies, type names, names of properties and of public catalogues.
 
 A word of these that was taken away is no secret as such: it is looked for as a whole value, never inside a text, where
 "system" or "report" would tear every sentence. The list is closed: a word that is missing only costs more care.
@@ -52,10 +52,16 @@ western-africa western-asia western-europe windows-domain windows-local wiper wo
 yara
 """
 
+_CATALOGUES: Final = """
+cve cwe capec mitre-attack mitre-mobile-attack mitre-ics-attack mitre-pre-attack mitre-atlas mitre-d3fend
+lockheed-martin-cyber-kill-chain unified-kill-chain nvd
+"""
+
 WORDS: Final = frozenset(
     word.casefold()
     for word in (
         *_VOCABULARIES.split(),
+        *_CATALOGUES.split(),
         *PROPERTIES_OF,
         *(name for names in PROPERTIES_OF.values() for name in names),
         *(name for named in EXTENSIONS_OF.values() for name in named),
