@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -26,7 +28,16 @@ from tests.taxii.conftest import Client, Served, served
 
 from cert_exchange.errors import PolicyInvalid
 from cert_exchange.node import Node
-from cert_exchange.services import collections, holding, ledger, partners, policies
+from cert_exchange.services import (
+    collections,
+    doctoring,
+    holding,
+    holdings,
+    ledger,
+    partners,
+    policies,
+    reaching,
+)
 
 NOBODY = """\
 partners: []
@@ -160,6 +171,30 @@ def everything_said(client: Client) -> Iterator[str]:
             yield client.get(f"/api/status/{got.json['id']}/").raw.decode()
     got = client.delete(f"/api/collections/indicators/objects/{stix_id}/")
     yield f"delete {got.status} {got.all_headers} {got.raw.decode()}"
+
+
+@pytest.mark.case("M16")
+def test_a_partner_without_any_channel_is_named_and_a_file_holds_what_it_may_have(
+    scene: Scene,
+) -> None:
+    """Nobody believes that it gets anything; the file is what its view serves, and follows its policy."""
+
+    def told() -> list[str]:
+        found = [one for one in doctoring.examine(scene.node) if one.about == "partner b"]
+        return [one.step for one in found if "no channel" in one.finding]
+
+    scene.apply("b", everything("b"))
+    scene.publish(indicator("green"), indicator("red", tlp="red"))
+    assert {"b", "c"} <= reaching.without_channel(scene.node)
+    (step,) = told()
+    assert "cert-exchange export" in step
+    file = io.BytesIO()
+    holdings.export(scene.node, "b/indicators", file)
+    assert [one["id"] for one in json.loads(file.getvalue())["objects"]] == scene.ids("b")
+    assert scene.names("b") == ["green"]
+    partners.issue(scene.node, "b", lifetime=timedelta(days=1))
+    assert "b" not in reaching.without_channel(scene.node)
+    assert told() == []
 
 
 @pytest.mark.case("M42")

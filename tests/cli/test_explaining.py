@@ -73,7 +73,11 @@ def test_sees_and_who(cli: Cli, node_with_b: Path) -> None:
     )
     who = cli("policy", "who", indicator(1)["id"])
     assert [(row["audience"], row["answer"]) for row in who.rows()] == [("cert-b", "visible")]
-    assert who.err.strip() == "1 audience sees it, 0 do not"
+    said, unreached = who.err.strip().splitlines()
+    assert said == "1 audience sees it, 0 do not"
+    assert unreached.startswith("no channel to cert-b: ")
+    assert cli("partner", "issue", "cert-b", "--to", node_with_b / "secret.txt").code == 0
+    assert "no channel" not in cli("policy", "who", indicator(1)["id"]).err
     assert cli("policy", "who", indicator(2)["id"], "--json").json()[0]["answer"] == "held"
     assert cli("policy", "who", indicator(3)["id"]).code == 3
     assert cli("policy", "sees", "nobody").code == 3

@@ -106,11 +106,15 @@ def sees(
 
 
 def who(stix_id: ObjectId, *, as_json: AsJson = False, home: Home = None) -> None:
-    """Show who sees an object, since when, and why the others do not."""
-    from cert_exchange.services import policies
+    """Show who sees an object, since when, and why the others do not.
+
+    Partners that neither can log in nor have a target are named: what they may see reaches them by file alone.
+    """
+    from cert_exchange.services import policies, reaching
 
     with opened(home) as node:
         rows = policies.who(node, stix_id)
+        unreached = reaching.without_channel(node)
     if as_json:
         printing.document([asdict(row) for row in rows])
         return
@@ -129,10 +133,17 @@ def who(stix_id: ObjectId, *, as_json: AsJson = False, home: Home = None) -> Non
         "sees it" if "visible" in answers else "does not see it"
         for answers in _answers_by_audience((r.audience, r.answer) for r in rows).values()
     )
+    seeing, blind = by_answer["sees it"], by_answer["does not see it"]
     printing.verdict(
-        f"{printing.count(by_answer['sees it'], 'audience')} sees it,"
-        f" {by_answer['does not see it']:,} do not"
+        f"{printing.count(seeing, 'audience')} {'sees' if seeing == 1 else 'see'} it,"
+        f" {blind:,} {'does' if blind == 1 else 'do'} not"
     )
+    mute = sorted({one for r in rows if r.answer == "visible" for one in r.partners} & unreached)
+    if mute:
+        printing.verdict(
+            f"no channel to {', '.join(mute)}: no credential and no target; send a file"
+            " (`cert-exchange export AUDIENCE/COLLECTION`)"
+        )
 
 
 def withheld(partner: PartnerName, *, as_json: AsJson = False, home: Home = None) -> None:

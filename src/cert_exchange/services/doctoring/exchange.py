@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cert_exchange.errors import NotFound
-from cert_exchange.services import freezing, partners, policies, receipts, retention, screening
+from cert_exchange.services import (
+    freezing,
+    partners,
+    policies,
+    reaching,
+    receipts,
+    retention,
+    screening,
+)
 from cert_exchange.services.doctoring.findings import Finding
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import checkups, figures, freezes
@@ -58,8 +66,9 @@ def examine_partner(node: Node, name: str) -> list[Finding]:
 
 
 def _about_partners(node: Node, listed: list[Listed]) -> Iterator[Finding]:
+    unreached = reaching.without_channel(node)
     for row in listed:
-        yield from _access(row, now=node.now())
+        yield from _access(row, now=node.now(), unreached=row.partner.name in unreached)
     names = {row.partner.name for row in listed}
     with node.database.reading() as tx:
         rights = checkups.rights(tx)
@@ -118,7 +127,7 @@ def _about_partners(node: Node, listed: list[Listed]) -> Iterator[Finding]:
             )
 
 
-def _access(row: Listed, *, now: int) -> Iterator[Finding]:
+def _access(row: Listed, *, now: int, unreached: bool) -> Iterator[Finding]:
     name, about = row.partner.name, f"partner {row.partner.name}"
     before = len(row.credentials)
     if row.partner.suspended_at is not None:
@@ -129,9 +138,12 @@ def _access(row: Listed, *, now: int) -> Iterator[Finding]:
             f"partner resume {name}",
         )
     if not before:
-        yield Finding(
-            "note", about, "has no credential in force: it cannot log in", f"partner issue {name}"
-        )
+        said = "has no credential in force: it cannot log in"
+        step = f"partner issue {name}"
+        if unreached and row.audience is not None:
+            said += "; nor is anything pushed to it: no channel brings it what its policy allows"
+            step += ", target add, or send it files: cert-exchange export AUDIENCE/COLLECTION"
+        yield Finding("note", about, said, step)
     for credential, end in row.credentials:
         if end is not None and end - now < CREDENTIAL_NOTE:
             yield Finding(
