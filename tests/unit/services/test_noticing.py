@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -289,4 +290,17 @@ def test_what_is_shown_redacted_from_now_on_owes_a_notice_of_the_whole(scene: Sc
     fetch(scene, "b")
     scene.apply("b", REDACTED.format(partner="b"))
     assert noticing.tell(scene.node) == 1
+    assert [notice.subjects for notice in told(scene, "b")] == [(one["id"],)]
+
+
+def test_the_worker_tells_without_being_asked(scene: Scene) -> None:
+    """A policy that narrows is applied; a second later its audience is told."""
+    from cert_exchange.worker import Worker
+
+    one = indicator("one")
+    scene.publish(one)
+    fetch(scene, "b")
+    scene.apply("b", NOTHING.format(partner="b"))
+    assert told(scene, "b") == []
+    Worker(scene.node, stop=threading.Event()).tick(1)
     assert [notice.subjects for notice in told(scene, "b")] == [(one["id"],)]
