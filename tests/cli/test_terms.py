@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,37 @@ def test_the_story_of_an_object_has_its_terms(
     assert cli("mark", one, "--tlp", "red", "--reason", "it names a victim").code == 0
     assert "our desk, every copy: marked TLP:RED here" in cli("show", one).out
     assert len(cli("show", one, "--json").json()[0]["terms"]) == 1
+
+
+def test_terms_that_are_carried_reach_the_receiver(
+    cli: Cli, node_with_b: Path, tmp_path: Path, one: str
+) -> None:
+    """In the bytes that the partner gets: partners by their identities; observables and definitions as they were."""
+    address = {
+        "type": "ipv4-addr", "spec_version": "2.1", "value": "198.51.100.7",
+        "id": "ipv4-addr--12592121-be4c-5a93-a813-5a5af16e50db",
+    }  # fmt: skip
+    file = tmp_path / "two.json"
+    file.write_bytes(
+        bundle(indicator(1, confidence=80, x_weight=1.5), address).replace(b"1.5", b"1.50")
+    )
+    assert cli("publish", file, "--carry").code == 1
+    given = ("--only-to", "cert-b", "--only-to", "country:ee", "--onward", "ask")
+    done = cli("publish", file, *given, "--carry")
+    assert done.code == 0, done.err
+    out = tmp_path / "seen.json"
+    assert cli("export", "cert-b/indicators", out).code == 0
+    text = out.read_text()
+    seen = {item["id"]: item for item in json.loads(text)["objects"]}
+    (carried,) = seen[one]["extensions"].values()
+    assert carried == {
+        "extension_type": "property-extension",
+        "only_to": ["country:EE", B_IDENTITY],
+        "onward": "ask",
+    }
+    assert "extensions" not in seen[address["id"]]
+    assert '"x_weight":1.50' in text.replace(" ", "")
+    assert "duplicate" in cli("publish", file, *given, "--carry").out
+    assert cli("partner", "add", "cert-c", "--title", "CERT C").code == 0
+    nameless = cli("publish", file, "--not-to", "cert-c", "--carry")
+    assert "speaks for no identity" in nameless.err

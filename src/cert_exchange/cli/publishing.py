@@ -64,6 +64,12 @@ def publish(
     purpose: Purpose = None,
     onward: Onward = None,
     test: Exercise = False,
+    carry: Annotated[
+        bool,
+        typer.Option(
+            "--carry", help="Write the terms into the objects, too: receivers are told and bound."
+        ),
+    ] = False,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
@@ -89,6 +95,8 @@ def publish(
         bodies = {
             str(file): read_packed(file, limit=node.publish_limits.body_bytes) for file in files
         }
+        if carry:
+            bodies = _carrying(node, bodies, said)
         _understand_all(node, bodies)
         if dry_run:
             refused = _preview(node, bodies, where, said, quiet=quiet, as_json=as_json)
@@ -291,6 +299,16 @@ def _verdict(outcomes: list[Outcome], done: str) -> int:
     told = ", ".join(f"{number:,} {result}" for result, number in sorted(counts.items()))
     printing.verdict(f"{printing.count(len(outcomes), 'object')} {done}: {told}")
     return sum(number for result, number in counts.items() if result not in _GOOD)
+
+
+def _carrying(node: Node, bodies: dict[str, bytes], terms: SharingTerms | None) -> dict[str, bytes]:
+    from cert_exchange.services import publishing
+
+    if terms is None:
+        raise ConfigurationInvalid(
+            "Carry what? Give --only-to, --not-to, --onward or another term."
+        )
+    return {name: publishing.carry_terms(node, body, terms) for name, body in bodies.items()}
 
 
 def _only_collection(node: Node) -> str:

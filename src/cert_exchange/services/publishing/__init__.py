@@ -15,6 +15,7 @@ from cert_exchange.services.publishing.sentences import (
     seed,
 )
 from cert_exchange.services.publishing.taking_in import Outcome, take_in
+from cert_exchange.services.publishing.terming import carry_terms
 
 __all__ = [
     "Outcome",
@@ -22,6 +23,7 @@ __all__ = [
     "PublishReport",
     "Sighted",
     "Submission",
+    "carry_terms",
     "forget_submissions",
     "preview_publish",
     "publish",

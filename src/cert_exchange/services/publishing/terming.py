@@ -4,22 +4,39 @@
 2. A cyber-observable of ours is bound in our copy; any other object in whoever's copy, for it is one object.
 3. Identities and definitions are not bound by the terms of a publication: what refers to them needs them, also of those
    who get nothing of it.
+4. Beside objects, terms are told to nobody. Written into them, they bind receivers as well: in their own words, in which
+   a partner is the identities that it speaks for. Cyber-observables stay as they are, for their ids may depend on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
-from cert_exchange.policy.sharing_terms import NO_TERMS, SharingTerms, from_text, to_text
+from cert_exchange.errors import InputRefused
+from cert_exchange.node import Node
+from cert_exchange.policy.sharing_terms import (
+    EXTENSION,
+    NO_TERMS,
+    SharingTerms,
+    as_extension,
+    from_text,
+    to_text,
+)
 from cert_exchange.services.publishing.knowing import Intake
 from cert_exchange.services.releasing import Releasing
+from cert_exchange.stix.canonical import canonical_bytes, parse_json
 from cert_exchange.stix.envelopes import Examined
+from cert_exchange.stix.references import OBSERVABLE_TYPES
+from cert_exchange.store import releases
 from cert_exchange.store import terms as rows
 from cert_exchange.store.tables import OWN
 from cert_exchange.store.terms import EVERY
 
 _FREE: Final = frozenset({"identity", "marking-definition", "extension-definition"})
+_BARE: Final = _FREE | OBSERVABLE_TYPES | {"bundle"}
+"""Types into which no terms are written."""
 
 
 def lay_beside(
@@ -44,3 +61,45 @@ def lay_beside(
     rows.replace(intake.tx, written, at=intake.now, by=intake.sender.name, reason=None)
     bindings.tell(written)
     return dict.fromkeys(ident for ident, _ in written)
+
+
+def carry_terms(node: Node, body: bytes, terms: SharingTerms) -> bytes:
+    """The same objects, each with these terms written into it; one that carries terms already keeps its own.
+
+    Raises NotJson, InputRefused where a named partner speaks for no identity: others do not know the name.
+    """
+    with node.database.reading() as conn:
+        spoken = releases.read_sharing(conn).said.spoken
+    told = replace(
+        terms,
+        only_to=tuple(_named_elsewhere(words, spoken) for words in terms.only_to),
+        not_to=_named_elsewhere(terms.not_to, spoken),
+    )
+    written = as_extension(told)
+    value: Any = parse_json(body, depth=node.publish_limits.depth + 2)
+    for one in _objects(value):
+        extensions = one.setdefault("extensions", {})
+        if isinstance(extensions, dict):
+            extensions.setdefault(EXTENSION, written)
+    return canonical_bytes(value)
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """The objects of a bundle, an envelope or a list, or the one, that can carry terms."""
+    found = value.get("objects", [value]) if isinstance(value, dict) else value
+    for one in found if isinstance(found, list) else ():
+        kind = one.get("type") if isinstance(one, dict) else None
+        if isinstance(kind, str) and kind not in _BARE:
+            yield one
+
+
+def _named_elsewhere(words: frozenset[str], spoken: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    found: set[str] = set()
+    for word in words:
+        known = word.startswith(("country:", "identity--"))
+        if not known and word not in spoken:
+            raise InputRefused(
+                f"{word} speaks for no identity here, so nobody else knows whom the terms mean; name its identity."
+            )
+        found.update((word,) if known else spoken[word])
+    return frozenset(found)
