@@ -476,3 +476,20 @@ def test_the_worker_ends_what_is_over(scene: Scene, wall: Wall, tmp_path: Path) 
     found = [one.finding for one in doctoring.examine(scene.node, partner="b")]
     assert any("2 versions from it are past their agreed retention" in one for one in found)
     ledger.verify(scene.node)
+
+
+def test_a_derivative_goes_with_the_consent_that_let_it_pass(scene: Scene) -> None:
+    """It is known as what came from the partner; a derivative carries its originator's terms on."""
+    rule = "  - {name: cut, match: {origin: any}, redact: {remove: [description]}}\n"
+    scene.apply("c", OPEN.format(partner="c", more="") + rule)
+    kept = carrying("kept", onward="none", purpose="incident 7")
+    scene.post("b", {**kept, "description": "a secret"})
+    assert scene.names("c") == []
+    given = consent(scene)
+    (shown,) = [one for one in scene.sees("c") if one["type"] == "indicator"]
+    assert shown["id"] != kept["id"]
+    assert "description" not in shown
+    assert shown["extensions"][EXTENSION] == kept["extensions"][EXTENSION]
+    consenting.end(scene.node, given.consent.id, by="anna", reason="they asked us to")
+    assert scene.names("c", last=False) == []
+    ledger.verify(scene.node)
