@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.scenes import ALLOW_ALL, B_IDENTITY, Scene, indicator
@@ -25,16 +26,16 @@ def reading(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool
     database = scene.node.database
     tries = type(database)._tries
 
-    def watched_tries(self: object, work: object) -> object:
+    def watched_tries(self: Any, work: Any) -> object:
         inside[0] = True
         try:
-            return tries(self, work)  # type: ignore[arg-type]
+            return tries(self, work)
         finally:
             inside[0] = False
 
-    def watched(text: str, **more: object) -> Policy:
+    def watched(text: str, **more: Any) -> Policy:
         seen.append(inside[0])
-        return parse_policy(text, **more)  # type: ignore[arg-type]
+        return parse_policy(text, **more)
 
     monkeypatch.setattr(type(database), "_tries", watched_tries)
     monkeypatch.setattr(in_force, "parse_policy", watched)
