@@ -157,12 +157,15 @@ def live_idents_after(
         .order_by(live.c.ident)
         .limit(limit)
     )
+    # EXISTS, so that no planner walks the views: they are long, and derivatives are few.
+    served = exists(
+        select(literal(1)).where(live.c.view.in_(list(views_)), live.c.ident == derived_ids.c.ident)
+    )
     derived = (
-        select(derivatives.c.original)
-        .join(live, live.c.object == derivatives.c.object)
-        .where(live.c.view.in_(list(views_)), derivatives.c.original > after)
+        select(derived_ids.c.original)
+        .where(derived_ids.c.original > after, served)
         .distinct()
-        .order_by(derivatives.c.original)
+        .order_by(derived_ids.c.original)
         .limit(limit)
     )
     found = {row[0] for row in tx.execute(whole)} | {row[0] for row in tx.execute(derived)}
