@@ -274,4 +274,6 @@ def test_a_recall_takes_back_original_and_derivative(scene: Scene, *, by_origina
     assert {one.stix_id for one in done.holders} == {made, ONE["id"]}
     assert all(one.until is not None for one in done.holders)
     assert "one" not in scene.names("b") + scene.names("c")
+    noticed = json.dumps(scene.sees("b"))
+    assert ONE["id"] not in noticed  # the notice names what B was shown
     assert ledger.verify(scene.node)

@@ -1,0 +1,84 @@
+"""What our own people are told of derivatives: preview, show, explain, who, sees, withheld, fetched and recall."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import POLICY, Cli, bundle, indicator
+
+SECRET = "seen by the honeypot in the cellar"
+ONE = indicator(1, confidence=80, description=SECRET)
+RULE = (
+    "rules:\n  - {name: no words, match: {type: indicator}, redact: {remove: [description]},"
+    " reason: they name our sources}\n"
+)
+
+
+@pytest.fixture
+def redacting(cli: Cli, node_with_b: Path) -> str:
+    """cert-b sees an indicator without its description; the id under which it does."""
+    assert cli("publish", "-", stdin=bundle(ONE)).code == 0
+    file = node_with_b / "policies" / "cert-b.yaml"
+    file.write_text(POLICY.replace("rules:\n", RULE))
+    looked = cli("policy", "preview", file)
+    row = looked.out.splitlines()
+    assert any("changed, redacted" in line and ONE["id"] in line for line in row), looked.out
+    assert "1 gained, 0 lost, 1 changed" in looked.err  # our identity comes along, who made it
+    assert cli("policy", "apply", file, "--reason", "test").code == 0
+    (stand,) = cli("show", ONE["id"], "--json").json()[0]["shown_as"]
+    assert (stand["audience"], stand["withheld"]) == ("cert-b", ["properties"])
+    return str(stand["id"])
+
+
+def test_show_tells_what_stands_for_what(cli: Cli, redacting: str) -> None:
+    """By either id; the derivative's content is what the partner has."""
+    original = cli("show", ONE["id"]).out
+    assert f"cert-b is shown {redacting} version " in original
+    assert ", without properties, in indicators since " in original
+    assert "seen by nobody" not in original
+    derivative = cli("show", redacting)
+    assert f"stands for {ONE['id']} before cert-b, without properties, in indicators" in (
+        derivative.out
+    )
+    assert SECRET not in derivative.out
+    found = [row["id"] for row in cli("search", "--type", "indicator", "--json").json()]
+    assert found == [ONE["id"]]
+
+
+def test_questions_are_answered_with_the_derivative(cli: Cli, redacting: str) -> None:
+    """explain, who, sees and withheld name what is shown, and take its id for a question."""
+    told = cli("policy", "explain", redacting, "cert-b").out
+    assert told.startswith(f"{ONE['id']} before cert-b")
+    assert f"shown as {redacting}, without properties" in told
+    assert "by no words: they name our sources" in told
+    assert f"shown as {redacting}" in cli("policy", "who", ONE["id"]).out
+    around = cli("policy", "sees", "cert-b", ONE["id"]).out
+    assert f"shown as {redacting}, without properties" in around
+    (row,) = [r for r in cli("policy", "sees", "cert-b").rows() if r["type"] == "indicator"]
+    assert (row["objects"], row["derived"]) == ("1", "1")
+    (kept,) = cli("policy", "withheld", "cert-b", "--json").json()
+    assert (kept["rule"], kept["answer"], kept["versions"]) == ("no words", "redacted", 1)
+
+
+def test_a_recall_names_the_id_that_the_partner_knows(
+    cli: Cli, redacting: str, node_with_b: Path
+) -> None:
+    """Asked for by what the partner calls it; the sentence for the telephone does not name ours."""
+    from cert_exchange.node import open_node
+    from cert_exchange.store.tables import live
+
+    node = open_node(node_with_b)
+    with node.database.reading() as tx:
+        view, position = tx.execute(live.select().order_by(live.c.position.desc())).first()[:2]
+    node.marks.advance(1, view, position)
+    node.close()
+    asked = cli("fetched", redacting)
+    assert f"{redacting} is what was shown in place of {ONE['id']}" in asked.err
+    assert any(f"shown as {redacting}" in row["why"] for row in asked.rows())
+    ran = cli("recall", redacting, "--reason", "names a victim")
+    assert ran.code == 0
+    assert "taken back from cert-b" in ran.err
+    (call,) = [line for line in ran.err.splitlines() if "call cert-b" in line]
+    assert redacting in call
+    assert "not in force" in cli("show", ONE["id"]).out
