@@ -23,7 +23,7 @@ from tests.unit.policy.hiding import (
 
 from cert_exchange.policy.redaction import Naming, Rendered, Trimmed, Unredactable, render, trim
 from cert_exchange.policy.rules import Ceiling, Recipe
-from cert_exchange.stix.canonical import Limits
+from cert_exchange.stix.canonical import Limits, canonical_bytes
 from cert_exchange.stix.markings import Tlp
 from cert_exchange.stix.validation import validate
 
@@ -72,6 +72,22 @@ def check(case: Case) -> None:
 def test_nothing_of_what_is_taken_away_is_in_the_rendition(case: Case) -> None:
     check(case)
     assert rendition(case) == rendition(case)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(hidden_objects())
+def test_trimming_leaves_nothing_to_trim(case: Case) -> None:
+    """The same recipe finds nothing more in what it left, which is a valid object that needs nothing new."""
+    once = trim(case.content, case.recipe, CEILING)
+    if isinstance(once, Unredactable):
+        return
+    twice = trim(once.content, case.recipe, CEILING)
+    assert isinstance(twice, Trimmed)
+    assert (twice.changed, twice.content, twice.needs) == (False, once.content, once.needs)
+    validate(once.content, limits=Limits())
+    body = canonical_bytes(dict(once.content))
+    assert b"[]" not in body
+    assert b"{}" not in body
 
 
 @pytest.mark.soak
