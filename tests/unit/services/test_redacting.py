@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 from tests.scenes import (
+    C_IDENTITY,
     OWN_IDENTITY,
     THIRD_IDENTITY,
+    TLP,
     Scene,
     address,
     identity,
@@ -23,8 +25,9 @@ from tests.scenes import (
 
 from cert_exchange.node import Node
 from cert_exchange.policy.redaction import EXTENSION
-from cert_exchange.services import ledger, releasing
+from cert_exchange.services import holding, ledger, releasing
 from cert_exchange.store import derivatives
+from cert_exchange.store.statements import observed
 from cert_exchange.store.tables import identifiers, live, objects, renditions
 
 WHOLE = """\
@@ -362,4 +365,83 @@ def test_an_identity_without_its_contacts_is_shown_redacted_and_what_it_made_fol
     assert SECRET not in text
     assert THIRD_IDENTITY not in text
     assert len(of_type(scene, "indicator")) == 1
+    checked(scene)
+
+
+def test_without_redaction_nothing_asks_for_derivatives(node: Node) -> None:
+    """One part of the statement about sharing aside, which every transaction runs."""
+    scene = Scene.set_up(node)
+    seen: list[str] = []
+    with observed(seen.append):
+        scene.publish(
+            indicator("one"), malware("two"), relationship(indicator("one"), malware("two"))
+        )
+    asking = [text for text in seen if "derived_ids" in text or "derivatives" in text]
+    assert len(seen) > 5
+    assert len(asking) <= 1
+
+
+def test_a_hold_comes_before_redaction(scene: Scene) -> None:
+    scene.apply(
+        "b",
+        redacting()
+        + """\
+  - name: wait
+    match: {origin: own, labels: [embargo]}
+    hold: approval
+""",
+    )
+    scene.publish(secret(labels=["embargo"]))
+    assert of_type(scene, "indicator") == []
+    holding.release_hold(scene.node, [secret()["id"]], audience=None, by="anna", reason="ready")
+    assert "description" not in one_of(scene, "indicator")
+    checked(scene)
+
+
+def test_what_granular_markings_put_above_the_ceiling_is_taken_away(scene: Scene) -> None:
+    scene.apply("b", redacting(recipe="{above_ceiling: true}"))
+    marks = [{"marking_ref": TLP["red"], "selectors": ["description"]}]
+    scene.publish(secret(granular_markings=marks))
+    shown = one_of(scene, "indicator")
+    assert shown["extensions"][EXTENSION]["withheld"] == ["marked"]
+    assert SECRET not in json.dumps(scene.sees("b", last=False))
+    assert of_type(scene, "indicator", "c") == []
+    checked(scene)
+
+
+def test_what_is_redacted_already_is_shown_whole_or_not_at_all(scene: Scene) -> None:
+    """A partner's derivative: another rendition of it would let ids multiply round a ring (DECISIONS 14)."""
+    ring = {EXTENSION: {"extension_type": "property-extension", "withheld": ["custom"]}}
+    text = redacting().replace("origin: own", "origin: any")
+    scene.apply("b", text)
+    scene.post("c", indicator("whole", by=C_IDENTITY, extensions=ring))
+    scene.post("c", indicator("cut", by=C_IDENTITY, extensions=ring, description=SECRET))
+    assert [o["name"] for o in of_type(scene, "indicator")] == ["whole"]
+    assert of_type(scene, "indicator")[0]["id"] == indicator("whole")["id"]
+    checked(scene)
+
+
+def test_another_partners_object_is_redacted_before_it_goes_on(scene: Scene) -> None:
+    text = redacting(recipe="{remove: [description], source: true}")
+    scene.apply("b", text.replace("origin: own", "origin: any"))
+    scene.post("c", identity(C_IDENTITY, "CERT C", by=C_IDENTITY, tlp="green"))
+    scene.post("c", secret(by=C_IDENTITY))
+    shown = one_of(scene, "indicator")
+    assert shown["created_by_ref"] == OWN_IDENTITY
+    assert C_IDENTITY not in json.dumps(shown)
+    assert scene.ids("c") == []  # and nothing goes back
+    checked(scene)
+
+
+def test_a_rule_for_one_collection_leaves_the_other_whole(scene: Scene) -> None:
+    """What an audience has whole in one view it has whole: references go to that id."""
+    one = secret()
+    text = redacting().replace("type: [indicator, malware]", "collection: [indicators]")
+    scene.apply("b", text)
+    scene.publish(one, to="indicators")
+    scene.publish(one, to="reports")
+    scene.publish(note("about", [one["id"]]))
+    assert one["id"] in scene.ids("b", "reports")
+    assert one["id"] not in scene.ids("b", "indicators")
+    assert one_of(scene, "note")["object_refs"] == [one["id"]]
     checked(scene)
