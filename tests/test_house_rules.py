@@ -47,6 +47,7 @@ SMALL = {
     "store/facts.py": "one table",
     "store/handling_dates.py": "one table, written and read",
     "store/migrations/env.py": "what Alembic asks for",
+    "store/movers.py": "two questions about one change",
     "store/pages/shapes.py": "rows and pages as values",
     "store/planning.py": "one query",
     "store/poll_notes.py": "one table",

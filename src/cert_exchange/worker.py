@@ -26,6 +26,7 @@ from cert_exchange import errors, logs
 from cert_exchange.node import Node, open_node
 from cert_exchange.services import consenting, ledger, noticing, retention, syncing
 from cert_exchange.services.holding import release_due
+from cert_exchange.services.moving import tell_movers
 from cert_exchange.services.policies import continue_gains, remind
 from cert_exchange.services.publishing import forget_submissions
 from cert_exchange.services.releasing.dating import pass_dates
@@ -79,6 +80,7 @@ class Worker:
         self._step("consents", lambda: consenting.end_due(self._node))
         self._step("gains", lambda: continue_gains(self._node, parts=GAIN_PARTS_A_TICK))
         self._step("notices", lambda: noticing.tell(self._node, rounds=NOTICE_ROUNDS_A_TICK))
+        self._step("movers", lambda: tell_movers(self._node))
         if number % _LEDGER_TICKS == 0:
             self._step("fetches", lambda: ledger.note_fetches(self._node))
             self._step("seal", lambda: ledger.seal(self._node))

@@ -147,14 +147,17 @@ def _settle(node: Node, telling: _Telling, debts: Sequence[Debt]) -> int:
         if rows.settle(tx, debts) != len(debts):
             raise CursorMoved("notices")
         return sum(
-            _make(tx, node, audience, telling.reason, debts) for audience in telling.audiences
+            make(tx, node, audience, telling.reason, debts) for audience in telling.audiences
         )
 
     return node.database.transact(work)
 
 
-def _make(tx: Transaction, node: Node, audience: int, reason: Reason, debts: Sequence[Debt]) -> int:
-    """One audience's notice about what it sees no longer; 0 where there is nothing to tell it."""
+def make(tx: Transaction, node: Node, audience: int, reason: Reason, debts: Sequence[Debt]) -> int:
+    """One audience's notice about what it sees no longer; 0 where there is nothing to tell it.
+
+    At most SUBJECTS debts; the caller holds the heads' locks.
+    """
     subjects = {debt.ident: debt.stix_id for debt in debts}
     for ident, revoked in rows.shown(tx, audience, subjects).items():
         if not (revoked and reason is Reason.REVOKED):

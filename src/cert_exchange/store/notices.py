@@ -91,6 +91,7 @@ _AUDIENCE_OF: Final = Kept(
         notices.c.stix_id == bindparam("note"), notices.c.audience.is_not(None)
     )
 )
+_present = audience_members.alias("present")
 _OWED: Final = (
     select(
         owed_notices.c.view, owed_notices.c.position, owed_notices.c.released,
@@ -100,6 +101,13 @@ _OWED: Final = (
     .join(views, views.c.id == owed_notices.c.view)
     .join(objects, objects.c.id == owed_notices.c.object)
     .join(identifiers, identifiers.c.num == objects.c.ident)
+    .where(
+        views.c.audience.in_(
+            select(audience_members.c.audience)
+            .join(_present, _present.c.partner == audience_members.c.partner)
+            .where(_present.c.until.is_(None))
+        )
+    )
     .order_by(owed_notices.c.view, owed_notices.c.position)
 )  # fmt: skip
 
@@ -110,7 +118,10 @@ def owe(tx: Transaction, rows: Sequence[Owed]) -> None:
 
 
 def owed(tx: Transaction, *, limit: int) -> list[Debt]:
-    """The oldest debts of each view, at most so many."""
+    """The oldest debts of each view, at most so many.
+
+    Those of an audience whose partners are of none now wait until one of them is of one again.
+    """
     return [Debt(*row) for row in tx.execute(_OWED.limit(limit))]
 
 

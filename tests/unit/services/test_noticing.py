@@ -14,6 +14,7 @@ from cert_exchange.messages import notices
 from cert_exchange.messages.notices import Action, Notice, Reason
 from cert_exchange.node import Node
 from cert_exchange.services import ledger, noticing, releasing
+from cert_exchange.services.moving import tell_movers
 from cert_exchange.services.releasing import withdraw
 from cert_exchange.store import notices as rows
 
@@ -138,6 +139,41 @@ def test_who_moved_to_another_audience_is_told_there(scene: Scene) -> None:
     take_back(scene, one)
     noticing.tell(scene.node)
     assert [notice.subjects for notice in told(scene, "b")] == [(one["id"],)]
+
+
+KEEP = ALLOW_ALL.replace("{{origin: own}}", "{{labels: [keep]}}")
+
+
+def test_who_is_named_by_no_policy_for_a_while_is_told_afterwards(scene: Scene) -> None:
+    """Moving takes two steps; between them there is nobody to tell."""
+    one, labelled = indicator("one"), indicator("labelled", labels=["keep"])
+    scene.publish(one, labelled)
+    fetch(scene, "b")
+    scene.apply("b", NOTHING.format(partner="c").replace("[c]", "[]"))
+    assert noticing.tell(scene.node) == 0
+    scene.apply("alone", KEEP.format(partner="b"))
+    assert noticing.tell(scene.node) == 1
+    assert [notice.subjects for notice in told(scene, "b")] == [(one["id"],)]
+
+
+def test_who_comes_under_a_narrower_policy_is_told_what_it_lost(node: Node) -> None:
+    """Its old audience goes on with others and no line is withdrawn: what the new one does not show is looked for once."""
+    scene = Scene.set_up(node, policies_for=())
+    scene.apply("both", ALLOW_ALL.format(partner="b, c"))
+    one, labelled = indicator("one"), indicator("labelled", labels=["keep"])
+    scene.publish(one, labelled)
+    assert tell_movers(node) == 0  # from here on
+    fetch(scene, "b")
+    scene.publish(indicator("never fetched"))
+    scene.apply("both", ALLOW_ALL.format(partner="c"))
+    assert (noticing.tell(node), tell_movers(node)) == (0, 0)
+    scene.apply("alone", KEEP.format(partner="b"))
+    assert (noticing.tell(node), tell_movers(node)) == (0, 1)
+    assert [notice.subjects for notice in told(scene, "b")] == [(one["id"],)]
+    assert told(scene, "c") == []
+    assert tell_movers(node) == 0
+    ledger.seal(node)
+    ledger.verify(node)
 
 
 def test_a_withdrawn_notice_owes_no_notice(scene: Scene) -> None:
