@@ -157,7 +157,7 @@ def test_doctor_notes_a_file_that_has_drifted(cli: Cli, node_with_b: Path) -> No
     assert "is not what is in force" not in cli("doctor").out
     (folder / "cert-b.yaml").write_text(WIDER)
     told = cli("doctor").out
-    assert "cert-b.yaml is not what is in force: the file has 1 lines that are not in force" in told
+    assert "cert-b.yaml is not what is in force: lines of the file that are not in force: 1" in told
     assert "expect.yaml" not in told
 
 

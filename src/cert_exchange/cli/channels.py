@@ -148,7 +148,7 @@ def _listing(direction: str, *, as_json: bool, home: Path | None) -> None:
                 row.url,
                 "paused"
                 if row.paused
-                else f"failed {row.attempts} times"
+                else f"failed {printing.count(row.attempts, 'time')}"
                 if row.attempts
                 else "active",
                 printing.instant(row.last_success_at) or "never",

@@ -207,7 +207,7 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
         title="sources and targets",
     )
     printing.result(
-        f"ledger: {found.ledger_sealed:,} lines sealed, {found.ledger_open:,} waiting for their seal"
+        f"ledger: {printing.count(found.ledger_sealed, 'line')} sealed, {found.ledger_open:,} waiting for their seal"
     )
     for agreed in overdue:
         printing.verdict(f"{agreed.partner}: {agreed.warning}")

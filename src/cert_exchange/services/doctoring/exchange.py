@@ -109,7 +109,7 @@ def _about_partners(node: Node, listed: list[Listed]) -> Iterator[Finding]:
     for partner, number in proposed.items():
         if partner in names:
             yield _note(
-                partner, f"{number:,} versions are kept as proposals: it may not speak for their creators",
+                partner, f"versions kept as proposals: {number:,}; it may not speak for their creators",
                 f"cert-exchange search --proposals --from {partner}; if it may, partner amend --relays",
             )  # fmt: skip
     for agreed in policies.agreements(node):
@@ -242,7 +242,7 @@ def _channels(node: Node, *, partner: str | None = None) -> Iterator[Finding]:
         elif channel.attempts:
             yield Finding(
                 "wrong", about,
-                f"failed {channel.attempts} times in a row; last success {last}; {channel.last_outcome or ''}",
+                f"failed in a row: {channel.attempts}; last success {last}; {channel.last_outcome or ''}",
                 f"cert-exchange sync now {channel.name}",
             )  # fmt: skip
         else:

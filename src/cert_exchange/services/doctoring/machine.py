@@ -159,7 +159,7 @@ def _database(node: Node) -> Iterator[Finding]:
 def _ledger(node: Node) -> Iterator[Finding]:
     with node.database.reading() as tx:
         sealed, unsealed = figures.ledger_state(tx)
-    told = f"{sealed:,} lines sealed, {unsealed:,} wait"
+    told = f"lines sealed: {sealed:,}, waiting: {unsealed:,}"
     if unsealed > LEDGER_OPEN_LINES:
         yield Finding("wrong", "ledger", told, "start the worker: `cert-exchange serve` or `work`")
     else:

@@ -172,7 +172,7 @@ def _files(folder: Path, active: dict[str, PolicyVersion]) -> Iterator[Drift]:
             yield Drift(name, str(file), "not in force", None, "it was never applied")
         elif one.text != text:
             added, removed = _lines(one.text, text)
-            remark = f"the file has {added} lines that are not in force, and lacks {removed}"
+            remark = f"lines of the file that are not in force: {added}; lines in force that it lacks: {removed}"
             yield Drift(name, str(file), "differs", one.version, remark)
         elif one.companions != digest_of(companions):
             yield Drift(name, str(file), "differs", one.version, "a file that it names differs")
