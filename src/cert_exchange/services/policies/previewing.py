@@ -175,7 +175,7 @@ def _together(
         prospects = [
             one
             for onlooker in those
-            for one in _prospects(node, onlooker, present.partners, samples)
+            for one in _prospects(node, onlooker, present.partners, samples, progress)
         ]
         told.append(
             Preview(
@@ -192,12 +192,16 @@ def _together(
 
 
 def _prospects(
-    node: Node, onlooker: Onlooker, partners: Mapping[int, str], samples: int
+    node: Node,
+    onlooker: Onlooker,
+    partners: Mapping[int, str],
+    samples: int,
+    progress: Progress | None,
 ) -> list[Prospect]:
     """Follow references to the end, and count."""
     plan, outlook = onlooker.plan, onlooker.outlook
     tallies = [_Tally() for _ in plan.views]
-    Rewriting(node, partners, onlooker, node.now()).settle()
+    Rewriting(node, partners, onlooker, node.now(), progress).settle()
     for fate in fates(outlook):
         tally = tallies[fate.view]
         tally.objects[fate.kind] += 1

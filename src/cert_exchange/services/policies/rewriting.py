@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cert_exchange.node import Node
@@ -39,6 +39,8 @@ class Rewriting:
     partners: Mapping[int, str]
     onlooker: Onlooker
     now: int
+    progress: Callable[[int, int | None], None] | None = None
+    """told how many of those that are shown as derivatives are rendered"""
     barred: dict[int, str] = field(default_factory=dict)
     """versions (objects.id) that cannot be rendered, and why"""
 
@@ -69,6 +71,8 @@ class Rewriting:
         for start in range(0, len(shown), PART):
             with self.node.database.reading() as conn:
                 unrendered.update(self._part(conn, shown[start : start + PART]))
+            if self.progress is not None:
+                self.progress(min(start + PART, len(shown)), len(shown))
         return unrendered
 
     def _part(self, conn: Transaction, idents: Sequence[int]) -> dict[int, str]:
