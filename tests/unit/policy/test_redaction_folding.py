@@ -79,7 +79,7 @@ def test_which_values_are_looked_for() -> None:
     [
         ("198.51.100.7", "3325256711"), ("198.51.100.7", "0xc6336407"), ("198.51.100.7", "7.100.51.198.in-addr.arpa"), ("198.51.100.7", "::ffff:c633:6407"),
         ("198.51.100.7", "198.051.100.007"), ("198.51.100.7", "64:ff9b::c633:6407"), ("2001:db8::1", "2001:0DB8:0:0:0:0:0:1"), ("2001:db8::1", "at 2001:db8:0::1: seen"),
-        ("https://www.acme.example/x?a=1", "http://WWW.acme.example/x?a=1"), ("acme.example.", "mail.acme.example"), ("64512", "AS64512"),
+        ("https://www.acme.example/x?a=1", "http://WWW.acme.example/x?a=1"), ("acme.example.", "mail.acme.example"), ("64512", "AS64512"), ("123456", "x91234567"),
         ("2024-05-06T07:08:09.500Z", "2024-05-06 07:08:09.5"), ("2024-05-06T07:08:09Z", "at 1714979289"), ("\u591c\u5e55", "\u4ee3\u53f7\u591c\u5e55\u884c\u52a8"),
         ("00:00:5e:00:53:af", "0000.5e00.53af"), ("+49 30 1234567", "+49 (30) 123-4567"), ("two\nlines of it", r'{"text": "two\nlines of it"}'),
         ("d41d8cd98f00b204e9800998ecf8427e", "md5-1B2M2Y8AsgTpgAmY7PhCfg=="),

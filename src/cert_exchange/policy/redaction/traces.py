@@ -38,6 +38,7 @@ from cert_exchange.stix.instants import InstantInvalid, parse_micros
 from cert_exchange.stix.references import is_identifier
 
 _DIGITS: Final = 5  # of a number that is looked for at all
+_MANY_DIGITS: Final = 6  # of a number that is looked for inside longer ones too
 _SQUEEZED_DIGITS: Final = 9
 _SQUEEZED: Final = 8  # letters and digits of a value that is looked for without separators
 _MANY: Final = 64
@@ -71,11 +72,14 @@ class _Forms:
             return
         self.words.add(whole)
         core = whole.strip(_EDGES).removesuffix("/")
+        if not _says_enough(core, SHORTEST):
+            core = whole
         if core in WORDS or whole in WORDS:
             return
         if _NUMBER.fullmatch(core) is not None:
             if sum(map(str.isdigit, core)) >= SHORTEST:
-                self.digits.add(core.lstrip("+-"))
+                bare = core.lstrip("+-")
+                (self.pieces if len(bare) >= _MANY_DIGITS else self.digits).add(bare)
                 self.numbers.add(float(core))
                 self._squeeze(core, numbered=False)
             return
