@@ -20,8 +20,10 @@ from tests.unit.policy.hiding import (
     secrets,
     shows,
 )
+from tests.unit.stix.samples import indicator
 
 from cert_exchange.policy.redaction import Naming, Rendered, Trimmed, Unredactable, render, trim
+from cert_exchange.policy.redaction.vocabulary import WORDS
 from cert_exchange.policy.rules import Ceiling, Recipe
 from cert_exchange.stix.canonical import Limits, canonical_bytes
 from cert_exchange.stix.markings import Tlp
@@ -72,6 +74,28 @@ def check(case: Case) -> None:
 def test_nothing_of_what_is_taken_away_is_in_the_rendition(case: Case) -> None:
     check(case)
     assert rendition(case) == rendition(case)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=6, max_size=14).map(str.strip), st.text(max_size=6),
+    st.text(max_size=6), st.sampled_from(["description", "labels", "x_more", "key"]),
+)  # fmt: skip
+def test_a_value_of_any_characters_goes(value: str, before: str, after: str, where: str) -> None:
+    """Whatever script, mark or symbol it is made of, and whatever stands around it."""
+    if sum(map(str.isalnum, value)) < 6:
+        return  # marks and accents alone are nothing that anybody could read
+    if value.casefold() in WORDS:
+        return  # looked for as a whole value only
+    told = f"{before}{value}{after}"
+    more = {
+        "description": {"description": told}, "labels": {"labels": [told, "kept"]}, "x_more": {"x_more": {"k": [told]}},
+        "key": {"x_more": {"other": 1, told: 2}},
+    }[where]  # fmt: skip
+    trimmed = trim(indicator(x_value=value, **more), Recipe(remove=frozenset({"x_value"})), CEILING)
+    if isinstance(trimmed, Trimmed):
+        made = {name: one for name, one in trimmed.content.items() if name not in indicator()}
+        assert value not in canonical_bytes(made).decode().replace("\\\\", "\\").replace('\\"', '"')
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
