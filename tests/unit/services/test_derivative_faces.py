@@ -90,7 +90,12 @@ def test_nobody_brings_another_version_of_a_derivative(scene: Scene) -> None:
     before = scene.sees("b"), scene.sees("c")
     for changed in (
         {**made, "modified": "2030-01-01T00:00:00.000Z", "name": "mine"},
-        {**made, "modified": "2030-01-01T00:00:01.000Z", "name": "mine", "created_by_ref": B_IDENTITY},
+        {
+            **made,
+            "modified": "2030-01-01T00:00:01.000Z",
+            "name": "mine",
+            "created_by_ref": B_IDENTITY,
+        },
         {**made, "name": "mine"},
     ):
         success, message = told(scene, "b", changed)
