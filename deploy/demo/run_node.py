@@ -69,7 +69,8 @@ def make(home: Path, port: int) -> None:
     for file in sorted((home / "policies").glob("*.yaml")):
         if file.name.endswith(".expect.yaml"):
             continue  # what is expected of the policy beside it
-        node.cli("policy", "apply", str(file), "--reason", "first start by make run")
+        kind = "intake" if file.name == "intake.yaml" else "policy"
+        node.cli(kind, "apply", str(file), "--reason", "first start by make run")
 
 
 def partners_of(home: Path) -> list[tuple[str, str]]:
