@@ -81,7 +81,9 @@ def _redaction(redact: Redact | None, context: Context, *, permitted: bool) -> I
     if redact is not None:
         lets = permitted or context.carried
         found = "" if lets else "only in doubt, so that another rule must allow the object"
-        takes = tuple(Step(one, "taken away") for one in taken_by(redact.recipe))
+        takes = tuple(
+            Step(one, "taken away where the object has it") for one in taken_by(redact.recipe)
+        )
         yield Step("redaction", f"by {redact.rule}", found, takes)
 
 
