@@ -564,3 +564,16 @@ def test_the_extension_is_a_valid_object() -> None:
     """Partners may ask for it; its id never changes."""
     assert EXTENSION == "extension-definition--6400d4e3-20ef-5731-a4c0-f54897dc3ee1"
     assert validate(dict(EXTENSION_DEFINITION), limits=Limits()).id == EXTENSION
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (["a" * size for size in range(4, 300)], "a" * 100_000),
+        ([f"aaaa{number:06d}" for number in range(20_000)], "aaaa" * 25_000),
+    ],
+)
+def test_an_object_made_to_take_long_is_hidden_whole(values: list[str], text: str) -> None:
+    """A partner chooses what it sends: one object must neither fill the memory nor hold up the heads."""
+    why = refused(indicator(name=text, x_v=values), custom=True)
+    assert "too much" in why

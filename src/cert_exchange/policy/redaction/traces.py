@@ -5,6 +5,7 @@
 2. What is short, or a word of STIX's own vocabularies, counts as a whole value only; a whole number from five digits on.
 3. A key of what was taken is a value like others, unless it looks like the name of a property: letters and underscores.
 4. `found_in` and `blanked` agree: what was blanked holds nothing any more, or `blanked` gives None.
+5. Work is bounded: whoever fills an object with what it hides many thousand times gets it hidden whole.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final
 
+from cert_exchange.policy.redaction.cutting import Impossible
 from cert_exchange.policy.redaction.disguises import (
     SAFE,
     SHORTEST,
@@ -42,6 +44,8 @@ _MANY_DIGITS: Final = 6  # of a number that is looked for inside longer ones too
 _SQUEEZED_DIGITS: Final = 9
 _SQUEEZED: Final = 8  # letters and digits of a value that is looked for without separators
 _MANY: Final = 64
+_MOST_PLACES: Final = 100_000  # of values, in one object
+_MOST_COMPARED: Final = 3_000_000  # values with a place that begins like them
 _EDGES: Final = " \t\r\n.,;'\"<>()[]{}"
 _OPAQUE: Final = re.compile(r"[0-9A-Za-z+/=_-]{32,}")
 _LONG_RUN: Final = re.compile(r"[0-9a-z+/_-]{12,}")
@@ -120,9 +124,21 @@ class _Forms:
 
 
 class Traces:
-    """What to look for. Made once for an object; holds secrets, so it is never shown."""
+    """What to look for. Made once for an object; holds secrets, so it is never shown.
 
-    __slots__ = ("_coded", "_digits", "_forms", "_pieces", "_squeezed", "_uuids", "_values")
+    `found_in` and `blanked` raise Impossible where that would take too much work.
+    """
+
+    __slots__ = (
+        "_coded",
+        "_digits",
+        "_forms",
+        "_left",
+        "_pieces",
+        "_squeezed",
+        "_uuids",
+        "_values",
+    )
 
     def __init__(self, values: Iterable[str]) -> None:
         self._values = tuple(dict.fromkeys(values))
@@ -131,6 +147,7 @@ class Traces:
             forms.add(value)
         self._pieces = _Pieces(forms.pieces)
         self._squeezed = _Pieces(forms.squeezed)
+        self._left = _MOST_PLACES
         self._coded: _Pieces | None = None
         self._uuids: frozenset[str] | None = None
         either = "|".join(map(re.escape, sorted(forms.digits)))
@@ -169,7 +186,13 @@ class Traces:
 
     def blanked(self, text: str) -> str | None:
         """The text with what was found replaced by one constant; None where that cannot be done."""
-        spans = sorted(self._found(text, exact=True))
+        spans: list[tuple[int, int]] = []
+        for span in self._found(text, exact=True):
+            self._left -= 1
+            if not self._left:
+                raise Impossible("it holds too much of what is taken away")
+            spans.append(span)
+        spans.sort()
         made: list[str] = []
         place = 0
         for start, end in spans:
@@ -220,12 +243,13 @@ class Traces:
 class _Pieces:
     """Texts that are looked for in others: one by one where there are few, by their beginnings where there are many."""
 
-    __slots__ = ("_by_start", "_few", "_size")
+    __slots__ = ("_by_start", "_few", "_left", "_size")
 
     def __init__(self, pieces: Iterable[str]) -> None:
         found = sorted(set(pieces))
         self._few = () if len(found) > _MANY else tuple(found)
         self._size = min(map(len, found), default=0)
+        self._left = _MOST_COMPARED
         self._by_start: dict[str, list[str]] = {}
         for piece in found if len(found) > _MANY else ():
             self._by_start.setdefault(piece[: self._size], []).append(piece)
@@ -242,7 +266,11 @@ class _Pieces:
             return
         size = self._size
         for place in range(len(text) - size + 1):
-            for piece in self._by_start.get(text[place : place + size], ()):
+            alike = self._by_start.get(text[place : place + size], ())
+            self._left -= len(alike)
+            if self._left < 0:
+                raise Impossible("too much in it is like what is taken away")
+            for piece in alike:
                 if len(piece) >= shortest and text.startswith(piece, place):
                     yield place, place + len(piece)
 
