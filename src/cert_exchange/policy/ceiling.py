@@ -12,6 +12,7 @@ from typing import Final
 
 from cert_exchange.policy.agreements import Agreement, breaches_by
 from cert_exchange.policy.document import Policy
+from cert_exchange.policy.profiles import FORBIDDEN
 from cert_exchange.policy.rules import Ceiling, Deny, DenyKind, Recipe
 from cert_exchange.policy.subject import MARKINGS, OWN_NAME, Subject, lost_markings
 from cert_exchange.stix.handling import Handling
@@ -81,9 +82,17 @@ def above_ceiling(ceiling: Ceiling, subject: Subject, *, own: bool, carried: boo
     return None
 
 
-def breaking(agreement: Agreement, subject: Subject) -> Deny | None:
-    """The denial for what breaks the content profile of an agreement, or None."""
-    found = breaches_by(agreement, subject)
+def breaking(agreement: Agreement, subject: Subject, recipe: Recipe = WHOLE) -> Deny | None:
+    """The denial for what breaks the content profile of an agreement, or None; of what this recipe will take from."""
+    if recipe.above_ceiling:
+        # What it marks and what it forbids may be what goes.
+        found = tuple(
+            one
+            for one in breaches_by(agreement, subject.without_granular_markings)
+            if not one.clause.startswith(FORBIDDEN)
+        )
+    else:
+        found = breaches_by(agreement, subject)
     if not found:
         return None
     reasons = "; ".join(f"{one.clause}: {one.reason}" for one in found[:3])

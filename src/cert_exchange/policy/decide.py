@@ -14,7 +14,7 @@
 3. Time keys of a live line use the instant of its release, unless their rule says withdraw (DECISIONS 9); whether a
    hold has passed is always asked of `now`.
 4. Where a rule that matches redacts what is above the ceiling, (2) and (3) are asked of the object without its granular
-   markings; where one redacts the source, markings that forbid to name it are no reason to deny. Whoever makes the
+   markings, and what an agreement forbids is asked of what is left; where one redacts the source, markings that forbid to name it are no reason to deny. Whoever makes the
    derivative asks `stands` of what is left: nothing that redaction forgot passes.
 """
 
@@ -26,6 +26,7 @@ from typing import Final
 from cert_exchange.policy.asking import TERMS, Asking, holding, lifted, refusal
 from cert_exchange.policy.binding import Recipients
 from cert_exchange.policy.ceiling import (
+    WHOLE,
     barring,
     breaking,
     ceiling_for,
@@ -173,8 +174,10 @@ def _decided(policy: Policy, subject: Subject, context: Context) -> Decision:
         held = holding(subject.binding, asking)
         if held is not None and context.carried:
             return Deny(TERMS, held.reason, DenyKind.TERMS)
-    if policy.agreed is not None and (broken := breaking(policy.agreed, subject)) is not None:
-        return broken
+    if policy.agreed is not None:
+        taken = WHOLE if redact is None else redact.recipe
+        if (broken := breaking(policy.agreed, subject, taken)) is not None:
+            return broken
     collection = context.collection
     now = context.now
     if context.carried:

@@ -49,6 +49,8 @@ class Breach:
     reason: str
 
 
+FORBIDDEN: Final = "profile.forbidden"
+"""How the clause of a breach begins that is about content."""
 PERSON_TYPES: Final = frozenset({"user-account", "email-addr"})
 _NEEDED_BY_OTHERS: Final = frozenset({"marking-definition", "identity"})
 _TELLING: Final = PERSON_TYPES | {"identity", "email-message"}
@@ -99,7 +101,7 @@ def _breaches(
                 yield Breach("profile.required", f"{kind} needs {name}")
     for clause, found in signs:
         if clause in profile.forbidden:
-            yield Breach(f"profile.forbidden, {clause.value}", f"{kind} {found}")
+            yield Breach(f"{FORBIDDEN}, {clause.value}", f"{kind} {found}")
     if profile.tlp is not None or not profile.unmarked:
         yield from _markings(profile, kind, level, free=free)
 

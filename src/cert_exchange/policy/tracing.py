@@ -15,7 +15,7 @@ from typing import Any
 from cert_exchange.policy.agreements import breaches_by
 from cert_exchange.policy.asking import holding, lifted, refusal
 from cert_exchange.policy.asking import steps as what_binds
-from cert_exchange.policy.ceiling import above_ceiling, bound, unreadable
+from cert_exchange.policy.ceiling import above_ceiling, bound, breaking, unreadable
 from cert_exchange.policy.decide import (
     Context,
     asking_for,
@@ -57,7 +57,7 @@ def trace(policy: Policy, subject: Subject, context: Context) -> tuple[Step, ...
         *_handling(subject, context, redact),
         _ceiling(policy, subject, context, redact, own=own or cleared(subject, context)),
         *_terms_of_sharing(policy, subject, context),
-        *_agreement(policy, subject),
+        *_agreement(policy, subject, redact),
         Step(
             "rules",
             "asked" if policy.rules else "none",
@@ -217,7 +217,7 @@ def _texts(content: Mapping[str, Any]) -> Iterator[str]:
             yield label
 
 
-def _agreement(policy: Policy, subject: Subject) -> Iterator[Step]:
+def _agreement(policy: Policy, subject: Subject, redact: Redact | None) -> Iterator[Step]:
     agreed = policy.agreed
     if agreed is None:
         return
@@ -225,7 +225,10 @@ def _agreement(policy: Policy, subject: Subject) -> Iterator[Step]:
     broken = tuple(Step(one.clause, "broken", one.reason) for one in found_)
     found = "it keeps to the content profile" if not broken else "it breaks the content profile"
     asked = f"agreement with {agreed.partner}"
-    yield Step(asked, "denied" if broken else "passed", found, broken)
+    if broken and redact is not None and breaking(agreed, subject, redact.recipe) is None:
+        yield Step(asked, "passed", f"{found}; asked again of what redaction leaves", broken)
+    else:
+        yield Step(asked, "denied" if broken else "passed", found, broken)
 
 
 def _rule(rule: Rule, subject: Subject, context: Context) -> Step:

@@ -34,6 +34,7 @@ from cert_exchange.policy.document import parse_policy
 from cert_exchange.policy.doubts import warnings_of_policy
 from cert_exchange.policy.recipes import KEPT, NEEDED
 from cert_exchange.policy.rules import Recipe
+from cert_exchange.policy.tracing import trace
 from cert_exchange.stix.handling import IEP_EXTENSION, Definition
 from cert_exchange.stix.markings import Tlp
 
@@ -425,6 +426,46 @@ class TestWhatIsLeft:
         assert isinstance(decide(found, whole, context()), Redact)
         said = stands(found, self.left(whole, "description"), context(), whole=whole)
         assert said is not None
+        assert said.kind is DenyKind.AGREEMENT
+
+    AGREED = (
+        "partner: cert-b\ntitle: t\nparties:\n  - {name: A, contacts: [a@a.example]}\n"
+        "  - {name: B, contacts: [b@b.example]}\nreview: 2027-06-30\n"
+    )
+
+    @pytest.mark.parametrize(
+        ("clause", "answers"),
+        [
+            ("profile: {types: [indicator]}\nmarkings: {tlp: green}\n", True),
+            ("profile: {forbidden: [payloads]}\n", True),
+            ("profile: {types: [malware]}\n", False),
+            ("profile: {types: [indicator]}\nmarkings: {tlp: clear}\n", False),
+        ],
+    )
+    def test_an_agreement_is_asked_of_what_is_left(self, clause: str, *, answers: bool):
+        """Not of what a granular marking puts above the ceiling; what no redaction mends is denied at once."""
+        rules = "  - {name: a, match: {origin: own}, redact: {above_ceiling: true}}\n"
+        more = "agreement: agreements/cert-b.yaml\n"
+        companions = {"agreements/cert-b.yaml": self.AGREED + clause}
+        found = policy(rules, ceiling="{tlp: green}", more=more, companions=companions)
+        pattern = "[artifact:payload_bin = 'QUJD']"
+        hiding = {"selectors": ["name", "x_pattern"], "marking_ref": TLP2["red"]}
+        whole = subject(
+            **GREEN, name="n", granular_markings=[hiding], x_pattern={"payload_bin": pattern}
+        )
+        asked = decide(found, whole, context())
+        assert isinstance(asked, Redact if answers else Deny), asked
+        traced = [one for one in trace(found, whole, context()) if "agreement" in one.asked]
+        assert [one.answer for one in traced] == ["passed" if answers else "denied"]
+        if answers:
+            rest = self.left(whole, "name", "x_pattern", "granular_markings")
+            assert stands(found, rest, context(), whole=whole) is None
+            rest = self.left(whole, "name")
+            said = stands(found, rest, context(), whole=whole)
+            assert said is not None
+        without = policy(OWN_ALLOWED, ceiling="{tlp: red}", more=more, companions=companions)
+        said = decide(without, whole, context())
+        assert isinstance(said, Deny)
         assert said.kind is DenyKind.AGREEMENT
 
     def test_whatever_fails_denies(self):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode, urlsafe_b64encode
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,6 +90,37 @@ def test_which_values_are_looked_for() -> None:
 )  # fmt: skip
 def test_a_value_in_another_notation(value: str, text: str) -> None:
     assert Traces([value]).found_in(text)
+
+
+@pytest.mark.parametrize("value", ["ACME", "Acme-9", "FOXTROT", "SECRET-49", "b\u00fccher", "\u591c\u5e55", "\u041d\u043e\u0447\u044c", "12345"])  # fmt: skip
+def test_a_coded_value_goes_with_the_whole_run(value: str) -> None:
+    """Short ones too, and nothing is left that could be decoded."""
+    raw, wide = value.encode(), value.encode("utf-16-le")
+    digits = raw.hex()
+    apart = [digits[place : place + 2] for place in range(0, len(digits), 2)]
+    for run in (
+        b64encode(raw).decode(), b64encode(raw).decode().rstrip("="), b64encode(b"user=" + raw + b";ok").decode(),
+        "x/" + b64encode(raw).decode(), urlsafe_b64encode(b"\xfb\xff" + raw + b"\xff").decode(), b64encode(wide).decode(),
+        b64encode(value.swapcase().encode()).decode(), quote(b64encode(raw).decode()), digits, f"0{digits}1", digits.upper(),
+        " ".join(apart), ", ".join(f"0x{pair}" for pair in apart), b64encode(b"z" * 54 + raw + b"z" * 9).decode()[:72] + "\r\n" + b64encode(b"z" * 54 + raw + b"z" * 9).decode()[72:],
+    ):  # fmt: skip
+        assert Traces([value]).found_in(run), run
+        assert Traces([value]).blanked(f"seen: {run} twice") == "seen: [withheld] twice", run
+
+
+def test_a_run_goes_whole_where_it_is_long() -> None:
+    """Its ends said the ends of the value."""
+    run = b64encode(b"SECRET-MARKING-1234567-49").decode()
+    assert Traces(["SECRET-MARKING-1234567-49"]).blanked(f"id {run}.") == "id [withheld]."
+
+
+def test_words_are_no_code() -> None:
+    """A long text of words, which all could be base64, stays."""
+    text = (
+        "The actor used infrastructure/elements and well-known operations, deadbeef and cafebabe. "
+        * 9
+    )
+    assert Traces(["FOXTROT", "b\u00fccher", "ACME", "12345"]).blanked(text) == text
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@
 2. What is short, or a word of STIX's own vocabularies, counts as a whole value only; a whole number from five digits on.
 3. A key of what was taken is a value like others, unless it looks like the name of a property: letters and underscores.
 4. `found_in` and `blanked` agree: what was blanked holds nothing any more, or `blanked` gives None.
-5. Work is bounded: whoever fills an object with what it hides many thousand times gets it hidden whole.
+5. What says a value in base64 or in hexadecimal digits goes as a whole: what stays of it could be decoded (`decoding`).
+6. Work is bounded: whoever fills an object with what it hides many thousand times gets it hidden whole.
 """
 
 from __future__ import annotations
@@ -18,6 +19,14 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final
 
 from cert_exchange.policy.redaction.cutting import Impossible
+from cert_exchange.policy.redaction.decoding import (
+    Run,
+    decoded,
+    readings,
+    runs_in,
+    squeezed_reading,
+    whole_runs,
+)
 from cert_exchange.policy.redaction.disguises import (
     SAFE,
     SHORTEST,
@@ -132,6 +141,7 @@ class Traces:
     __slots__ = (
         "_coded",
         "_digits",
+        "_foreign",
         "_forms",
         "_left",
         "_pieces",
@@ -148,6 +158,7 @@ class Traces:
         self._pieces = _Pieces(forms.pieces)
         self._squeezed = _Pieces(forms.squeezed)
         self._left = _MOST_PLACES
+        self._foreign = not all(map(str.isascii, self._values))
         self._coded: _Pieces | None = None
         self._uuids: frozenset[str] | None = None
         either = "|".join(map(re.escape, sorted(forms.digits)))
@@ -186,13 +197,7 @@ class Traces:
 
     def blanked(self, text: str) -> str | None:
         """The text with what was found replaced by one constant; None where that cannot be done."""
-        spans: list[tuple[int, int]] = []
-        for span in self._found(text, exact=True):
-            self._left -= 1
-            if not self._left:
-                raise Impossible("it holds too much of what is taken away")
-            spans.append(span)
-        spans.sort()
+        spans = sorted(self._counted(self._found(text, exact=True)))
         made: list[str] = []
         place = 0
         for start, end in spans:
@@ -205,6 +210,13 @@ class Traces:
         blanked = "".join(made)
         return None if self.found_in(blanked.replace(WITHHELD, "\n")) else blanked
 
+    def _counted(self, places: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+        for place in places:
+            self._left -= 1
+            if self._left < 0:
+                raise Impossible("it holds too much of what is taken away")
+            yield place
+
     def _found(self, text: str, *, exact: bool) -> Iterator[tuple[int, int]]:
         """From where to where in the text; where nobody asks for places, some place."""
         named = is_identifier(text)
@@ -213,10 +225,12 @@ class Traces:
         if not exact:
             for layer in (folded, meant_text(text)) if has_marks(folded) else (folded,):
                 yield from self._in_layer(layer, opaque=opaque, named=named)
+            yield from () if named else self._in_code(text, exact=False)
             return
         for placed in (plain(text), meant(text)):
             for start, end in self._in_layer(placed.text, opaque=opaque, named=named):
                 yield placed.starts[start], placed.ends[end - 1]
+        yield from () if named else self._in_code(text, exact=True)
 
     def _in_layer(self, text: str, *, opaque: bool, named: bool) -> Iterator[tuple[int, int]]:
         yield from self._pieces.places(text, shortest=SAFE if opaque else 0)
@@ -225,7 +239,7 @@ class Traces:
         if not opaque and self._digits is not None:
             yield from (found.span() for found in self._digits.finditer(text))
         if not named and _LONG_RUN.search(text) is not None:
-            yield from self._coded_forms.places(text)
+            yield from whole_runs(text, self._counted(self._coded_forms.places(text)))
         if self._squeezed:
             spans = list(self._squeezed.places(squeezed_text(text)))
             if spans:
@@ -238,6 +252,22 @@ class Traces:
         for one in uuids_in(text):
             if one.hashed and one.digits in self._made_ids:
                 yield one.start, one.end
+
+    def _in_code(self, text: str, *, exact: bool) -> Iterator[tuple[int, int]]:
+        """Runs in base64 or hexadecimal digits that say a value, also a short one, in any letter case."""
+        runs = runs_in(text) if self._pieces or self._digits is not None else []
+        if runs and self._said_by(runs):
+            told = (run for run in runs if self._said_by((run,))) if exact else iter(runs[:1])
+            yield from ((run.start, run.end) for run in told)
+
+    def _said_by(self, runs: Iterable[Run]) -> bool:
+        said = decoded(runs)
+        for reading in readings(said, foreign=self._foreign):
+            if any(self._pieces.places(reading)):
+                return True
+            if self._digits is not None and self._digits.search(reading) is not None:
+                return True
+        return bool(self._squeezed) and any(self._squeezed.places(squeezed_reading(said)))
 
 
 class _Pieces:
@@ -264,9 +294,11 @@ class _Pieces:
                 yield from _places(text, piece)
         if not self._by_start:
             return
-        size = self._size
+        size, starting = self._size, self._by_start.get
         for place in range(len(text) - size + 1):
-            alike = self._by_start.get(text[place : place + size], ())
+            alike = starting(text[place : place + size])
+            if alike is None:
+                continue
             self._left -= len(alike)
             if self._left < 0:
                 raise Impossible("too much in it is like what is taken away")
