@@ -198,3 +198,70 @@ def test_several_processes_see_what_one_sees(
     assert policies.previews(node, [(policy, {})], samples=1_000, processes=processes) == (alone,)
     assert sum(one.redacted for one in alone.prospects) == 6
     assert sum(one.rewritten for one in alone.prospects) == 12
+
+
+def removing(*properties: str) -> str:
+    return REDACTING.replace("[description]", f"[{', '.join(properties)}]")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "uncovered"),
+    [
+        (("description",), ("name",), 1),  # one thing comes back, another goes
+        (("description", "name"), ("description",), 2),  # PLAIN has no description: shown whole
+        (("description",), ("description", "name"), 0),
+        (("description",), ("description", "labels"), 0),
+    ],
+)
+def test_taking_less_away_widens_and_taking_more_does_not(
+    node: Node, before: tuple[str, ...], after: tuple[str, ...], uncovered: int
+) -> None:
+    """What is shown otherwise as a derivative counts as newly shown, but where it only says less."""
+    filled(node, removing(*before))
+    told = look(node, removing(*after))
+    assert told.gained == 0
+    if before == ("description", "name"):
+        uncovered += 1  # and the relationship that is whole again with it
+    assert (told.uncovered, told.widens) == (uncovered, uncovered)
+    if uncovered:
+        checked = policies.check(node, removing(*after), file="b.yaml")
+        with pytest.raises(PolicyWidens, match=f"newly show, or show more of, {uncovered} objects"):
+            policies.weigh(node, checked, most=0)
+    assert_as_foretold(node, "b", removing(*after))
+
+
+@pytest.mark.parametrize("verb", ["deny: true", "hold: {until: '2099-01-01T00:00:00Z'}"])
+def test_hiding_what_is_redacted_does_not_widen(node: Node, verb: str) -> None:
+    """The indicator goes with all that names it; the other and what is about it stay as they are."""
+    filled(node, REDACTING)
+    narrower = REDACTING.replace(
+        "rules:\n",
+        f"rules:\n  - {{name: not now, match: {{origin: own, type: indicator}}, {verb}}}\n",
+    )
+    told = look(node, narrower)
+    assert (told.gained, told.uncovered, told.widens) == (0, 0, 0)
+    assert told.lost > 0
+    policies.weigh(node, policies.check(node, narrower, file="b.yaml"), most=0)
+
+
+def test_an_older_derivative_ends_when_the_newest_version_is_shown_whole(node: Node) -> None:
+    """Both are shown without their names; then the newer one, which has no words, has nothing to hide."""
+    nameless = REDACTING.replace("[description]", "[description, name]")
+    scene = filled(node, nameless)
+    plain = indicator("one", version=1)
+    scene.publish(plain)
+    done = assert_as_foretold(node, "b", REDACTING)
+    assert ("changed", "b", "indicators", ONE["id"]) in done
+    shown = [one for one in scene.sees("b", last=False) if one["type"] == "indicator"]
+    assert {one["id"] for one in shown if not one.get("revoked")} == {plain["id"], PLAIN["id"]}
+
+
+def test_an_edit_that_takes_from_an_older_version_takes_it_from_the_newest(node: Node) -> None:
+    """What the new recipe takes stands in the older version only, and is spelt in the newer one."""
+    scene = filled(node, REDACTING)
+    scene.publish(indicator("told", x_by="InformantMueller"))
+    told = {**indicator("told", version=1), "labels": ["informantmueller", "useful"]}
+    scene.publish(told)
+    done = assert_as_foretold(node, "b", REDACTING.replace("[description]", "[description, x_by]"))
+    assert ("changed", "b", "indicators", told["id"]) in done
+    assert "nformant" not in str(scene.sees("b", last=False))

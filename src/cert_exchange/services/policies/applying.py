@@ -129,7 +129,7 @@ def weigh(
     processes: int = 1,
     progress: Progress | None = None,
 ) -> None:
-    """Refuse a policy that would newly show, or show whole, more than `most` objects, unless so many were `confirmed`.
+    """Refuse a policy that would newly show, or show more of, more than `most` objects, unless so many were `confirmed`.
 
     What was confirmed may be off by a tenth: others publish between a preview and this. What is in force already is not
     looked at. `processes` as for `previews`. Raises PolicyWidens, StoreError.
@@ -142,7 +142,8 @@ def weigh(
     gained = found.widens
     if gained <= most or (confirmed is not None and 10 * abs(gained - confirmed) <= confirmed):
         return
-    told = f"policy {checked.policy.name} would newly show {gained:,} objects"
+    what = "newly show" if gained == found.gained else "newly show, or show more of,"
+    told = f"policy {checked.policy.name} would {what} {gained:,} objects"
     if confirmed is not None:
         raise PolicyWidens(
             f"{told}, and {confirmed:,} were confirmed. Something changed since; look at"

@@ -30,8 +30,8 @@ class Fate(NamedTuple):
     kind: Kind
     rule: int
     shown: Shown
-    was_derived: bool
-    """what is in force of it now is a derivative"""
+    uncovers: bool
+    """what is in force of it now is a derivative, and it is shown whole then, or more of it"""
 
 
 def fates(outlook: Outlook) -> Iterator[Fate]:
@@ -52,22 +52,25 @@ def _fate(outlook: Outlook, ident: int, view: int, rows: Sequence[int]) -> Fate 
     standing = outlook.standing
     before = [row for row in rows if standing[row] & _LIVE]
     after = [row for row in rows if outlook.after[row]]
-    derived = any(standing[row] & _DERIVED and standing[row] & _LAST for row in before)
     if not after:
         if not before:
             return None
-        return Fate(ident, view, Kind.LOST, _loser(outlook, before), Shown.WHOLE, derived)
+        return Fate(ident, view, Kind.LOST, _loser(outlook, before), Shown.WHOLE, uncovers=False)
     last = outlook.last(after)
     rule = outlook.rule[last] if standing[last] & _ALLOWED else outlook.by_need
     shown = Shown(outlook.shown[last])
     if not before:
-        return Fate(ident, view, Kind.GAINED, rule, shown, derived)
+        return Fate(ident, view, Kind.GAINED, rule, shown, uncovers=False)
     same = (
         before == after
         and standing[last] & _LAST
         and all(_says_the_same(outlook, row) for row in after)
     )
-    return Fate(ident, view, Kind.KEPT if same else Kind.CHANGED, rule, shown, derived)
+    if same:
+        return Fate(ident, view, Kind.KEPT, rule, shown, uncovers=False)
+    derived = any(standing[row] & _DERIVED and standing[row] & _LAST for row in before)
+    more = not shown or last not in before or last in outlook.says_more
+    return Fate(ident, view, Kind.CHANGED, rule, shown, uncovers=derived and more)
 
 
 def _says_the_same(outlook: Outlook, row: int) -> bool:

@@ -69,8 +69,8 @@ class Outlook:
 
     __slots__ = (
         "_dangling", "_dropped", "_left", "_support", "after", "alive", "by_need", "by_reference",
-        "catalogue", "new_content", "own", "rows", "rule", "sent", "shown", "standing", "version",
-        "view",
+        "catalogue", "new_content", "own", "rows", "rule", "says_more", "sent", "shown", "standing",
+        "version", "view",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +101,8 @@ class Outlook:
         """by row: how what is seen is shown (Shown)"""
         self.new_content: set[int] = set()
         """rows of derivatives that stay ones and say something else"""
+        self.says_more: set[int] = set()
+        """those of them that say something that is not said now"""
         self._dangling = dangling
         self._left = Leavings()
         self._dropped: set[int] = set()
@@ -166,6 +168,7 @@ class Outlook:
         self._shrink()
         self._dropped.clear()
         self.new_content.clear()
+        self.says_more.clear()
         self.shown = bytearray(len(self.standing))
         self._carry()
         while self.redacts and fan_out(self):  # what is rewritten may need our own identity carried

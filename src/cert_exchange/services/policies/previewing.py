@@ -82,7 +82,7 @@ class Prospect:
     rewritten: int
     """the same, only because they refer to what is shown as a derivative (fan-out)"""
     uncovered: int
-    """of those changed, derivatives now that are shown whole then"""
+    """of those changed, derivatives now that are shown whole then, or more of them"""
     changes: tuple[Change, ...]
     """by kind, the rule that does most first"""
 
@@ -99,11 +99,11 @@ class Preview:
     lost: int
     changed: int
     uncovered: int
-    """of those changed, derivatives now that are shown whole then"""
+    """of those changed, derivatives now that are shown whole then, or more of them"""
 
     @property
     def widens(self) -> int:
-        """What `apply` wants confirmed: how many would be seen that are not seen now, or not whole."""
+        """What `apply` wants confirmed: how many would be seen that are not seen now, or less of them."""
         return self.gained + self.uncovered
 
 
@@ -208,7 +208,7 @@ def _prospects(
         if fate.kind is not Kind.LOST:
             tally.shown[fate.shown] += 1
         if fate.kind is not Kind.KEPT:
-            tally.uncovered += fate.was_derived and fate.shown is Shown.WHOLE
+            tally.uncovered += fate.uncovers
             key = (fate.kind, fate.shown, fate.rule)
             tally.by_rule[key] = tally.by_rule.get(key, 0) + 1
             named = tally.samples.setdefault(key, [])

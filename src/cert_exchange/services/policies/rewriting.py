@@ -16,15 +16,17 @@ from cert_exchange.policy.redaction import Unredactable
 from cert_exchange.policy.rules import Recipe
 from cert_exchange.services.policies.onlooking import PART, Onlooker
 from cert_exchange.services.policies.outlook import Outlook, Standing
+from cert_exchange.services.policies.widening import Widening
 from cert_exchange.services.releasing import issuer_of
 from cert_exchange.services.releasing.bindings import Bindings, promises_of
-from cert_exchange.services.releasing.evaluating import Pool, plans_for
+from cert_exchange.services.releasing.evaluating import Plan, Pool, plans_for
 from cert_exchange.services.releasing.judging import Judge
 from cert_exchange.services.releasing.naming import Names
-from cert_exchange.services.releasing.rendering import Rendering, Seen
+from cert_exchange.services.releasing.rendering import Rendering, Seen, Shown
 from cert_exchange.store import derivatives, releases
 from cert_exchange.store import holds as hold_rows
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.derivatives import Derivative
 from cert_exchange.store.releases import Live
 
 _REDACTED = int(Standing.REDACTED)
@@ -78,21 +80,22 @@ class Rewriting:
     def _part(self, conn: Transaction, idents: Sequence[int]) -> dict[int, str]:
         plan = self.onlooker.plan
         assert plan.policy is not None  # without one nothing is redacted
-        judge, lines = self._judged(conn, idents)
+        judge, lines, present = self._judged(conn, idents)
         names = Names(conn, issuer_of(self.node), plan.audience.id, self.now)
         rendering = Rendering(judge.pool, plan.policy, names, _Seeing(self.onlooker.outlook))
         names.load(idents)
         served = derivatives.of_objects(
             conn, [line.served for ident in idents for line in lines[ident] if line.derived]
         )
+        widening = Widening(judge.pool, present, self.now, lines)
         unrendered: dict[int, str] = {}
         for ident in idents:
-            contents = {
-                (line.view, line.object): served[line.served].content
+            before = {
+                (line.view, line.object): served[line.served]
                 for line in lines[ident]
                 if line.served in served
             }
-            unrendered.update(self._compare(rendering, judge, ident, contents))
+            unrendered.update(self._compare(rendering, judge, ident, before, widening))
         return unrendered
 
     def _compare(
@@ -100,11 +103,12 @@ class Rewriting:
         rendering: Rendering,
         judge: Judge,
         ident: int,
-        contents: Mapping[tuple[int, int], bytes],
+        before: Mapping[tuple[int, int], Derivative],
+        widening: Widening,
     ) -> dict[int, str]:
         """Render an id's derivatives and compare them with what is served now, by (view, version)."""
         outlook, views = self.onlooker.outlook, self.onlooker.plan.view_ids
-        made: dict[int, bytes | Unredactable] = {}
+        made: dict[int, Shown | Unredactable] = {}
         unrendered: dict[int, str] = {}
         for view, rows in outlook.by_view(ident).items():
             here = [row for row in rows if outlook.after[row]]
@@ -116,16 +120,22 @@ class Rewriting:
                 number = outlook.catalogue.numbers[place]
                 if number not in made:
                     recipe = judge.recipes[number] if self._is_redacted(place) else _NOTHING
-                    shown = rendering.rendition(judge.pool.by_id(number), recipe)
-                    made[number] = shown if isinstance(shown, Unredactable) else shown.content
-                now, then = contents.get((views[view], number)), made[number]
-                if row != newest:
-                    if now is None or now != then:
+                    made[number] = rendering.rendition(judge.pool.by_id(number), recipe)
+                now, then = before.get((views[view], number)), made[number]
+                if isinstance(then, Unredactable):
+                    if row == newest:
+                        unrendered[number] = then.reason
+                    else:
                         outlook.drop(row)
-                elif isinstance(then, Unredactable):
-                    unrendered[number] = then.reason
-                elif now is not None and now != then:
+                    continue
+                if now is not None and now.content == then.content:
+                    continue
+                if row != newest:
+                    outlook.drop(row)
+                elif now is not None:
                     outlook.new_content.add(row)
+                    if widening.shows_more(judge.pool.by_id(number), now, then.left):
+                        outlook.says_more.add(row)
         return unrendered
 
     def _is_redacted(self, place: int) -> bool:
@@ -150,7 +160,7 @@ class Rewriting:
         for start in range(0, len(idents), PART):
             part = idents[start : start + PART]
             with self.node.database.reading() as conn:
-                judge, lines = self._judged(conn, part)
+                judge, lines, _ = self._judged(conn, part)
                 for ident in part:
                     found = self.onlooker.stands(judge, ident, lines[ident])
                     for place in catalogue.places(ident):
@@ -159,12 +169,12 @@ class Rewriting:
 
     def _judged(
         self, conn: Transaction, idents: Sequence[int]
-    ) -> tuple[Judge, dict[int, list[Live]]]:
-        """A judge who said of these ids how they stand, and their lines in force."""
+    ) -> tuple[Judge, dict[int, list[Live]], Plan | None]:
+        """A judge who said of these ids how they stand, their lines in force, and the plan in force."""
         plan = self.onlooker.plan
         sharing = releases.read_sharing(conn)
-        promises = promises_of(plans_for(conn, sharing))
-        bindings = Bindings(conn, sharing.said, self.partners, promises)
+        present = plans_for(conn, sharing)
+        bindings = Bindings(conn, sharing.said, self.partners, promises_of(present))
         pool = Pool(conn, self.partners, bindings, plan.view_ids)
         pool.load(idents)
         numbers = [version.id for ident in idents for version in pool.by_ident[ident]]
@@ -175,7 +185,8 @@ class Rewriting:
         lines = pool.lines_of(idents)
         for ident in idents:
             self.onlooker.stands(judge, ident, lines[ident])
-        return judge, lines
+        mine = next((one for one in present if one.audience.id == plan.audience.id), None)
+        return judge, lines, mine
 
 
 class _Seeing:
