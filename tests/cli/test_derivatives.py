@@ -82,3 +82,38 @@ def test_a_recall_names_the_id_that_the_partner_knows(
     (call,) = [line for line in ran.err.splitlines() if "call cert-b" in line]
     assert redacting in call
     assert "not in force" in cli("show", ONE["id"]).out
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        (("withdraw", "--reason", "x"), "1 version taken back from cert-b"),
+        (("revoke", "--reason", "x"), "revoked by its version"),
+        (("mark", "--tlp", "red", "--reason", "x"), "marked TLP:RED here"),
+        (("terms", "set", "--not-to", "cert-b", "--reason", "x"), "not to cert-b"),
+        (("terms", "show"), ""),
+        (("policy", "who"), "1 audience sees it"),
+    ],
+)
+def test_an_order_takes_the_id_that_the_partner_knows(
+    cli: Cli, redacting: str, order: tuple[str, ...], said: str
+) -> None:
+    """A partner calls about what it was shown: its id is taken, the original is named, and the order is about that."""
+    words = [*order]
+    words.insert(2 if order[0] in ("terms", "policy") else 1, redacting)
+    ran = cli(*words)
+    assert ran.code == 0, ran.err
+    assert f"{redacting} is what was shown in place of {ONE['id']}; that one is meant" in ran.err
+    assert said in ran.err
+    if order[0] in ("withdraw", "mark"):
+        assert "in its place, without properties, not in force" in cli("show", ONE["id"]).out
+
+
+def test_what_was_recalled_by_that_id_is_freed_by_it(cli: Cli, redacting: str) -> None:
+    recalled = cli("recall", redacting, "--partner", "cert-b", "--reason", "x", "--freeze", "none")
+    assert recalled.code == 0, recalled.err
+    assert "in its place, without properties, not in force" in cli("show", ONE["id"]).out
+    freed = cli("free", redacting, "--reason", "it was right")
+    assert freed.code == 0, freed.err
+    assert f"{redacting} is what was shown in place of {ONE['id']}" in freed.err
+    assert f"shown as {redacting}" in cli("policy", "who", ONE["id"]).out

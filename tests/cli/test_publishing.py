@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Cli, bundle, indicator
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "tests" / "samples"
 
 
 def write(folder: Path, name: str, content: bytes) -> Path:
@@ -253,3 +256,28 @@ def test_json_output_of_publish_is_one_document(
     assert document["lines"] == [
         {"audience": "cert-b", "answer": "release", "rule": "Ours", "objects": 1}
     ]
+
+
+def test_the_walk_through_of_the_readme_shows_what_it_says(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every command as it stands there but `serve`: cert-b sees two indicators, one is denied and one held."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    home = tmp_path / "node"
+    walk = (ROOT / "README.md").read_text().split("## Set up a node")[1].split("```")[1]
+    ran = {}
+    for line in walk.splitlines():
+        words = shlex.split(line.replace("$CERT_EXCHANGE_HOME", str(home)), comments=True)[1:]
+        words = [str(home) if word == "/srv/cert-exchange" else word for word in words]
+        if words[:1] == ["cp"]:
+            for folder in ("policies", "collections"):
+                shutil.copytree(ROOT / folder, home / folder, dirs_exist_ok=True)
+        elif words[:1] == ["cert-exchange"] and words[1] != "serve":
+            done = cli(*words[1:])
+            assert done.code == 0, (line, done.err)
+            ran[" ".join(words[1:3])] = done
+    seen = {row["type"]: row["objects"] for row in ran["policy sees"].rows()}
+    assert seen == {"indicator": "2", "marking-definition": "2"}
+    kept = [(row["answer"], row["rule"], row["versions"]) for row in ran["policy withheld"].rows()]
+    assert sorted(kept) == [("denied", "ceiling", "1"), ("held", "intake", "1")]

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import B_IDENTITY, Cli, bundle, indicator
+from tests.cli.conftest import B_IDENTITY, POLICY, Cli, bundle, indicator
+
+from cert_exchange.policy.sharing_terms import EXTENSION
 
 
 @pytest.fixture
@@ -142,3 +144,45 @@ def test_terms_that_are_carried_reach_the_receiver(
     assert cli("partner", "add", "cert-c", "--title", "CERT C").code == 0
     nameless = cli("publish", file, "--not-to", "cert-c", "--carry")
     assert "speaks for no identity" in nameless.err
+
+
+def _exported(cli: Cli, out: Path) -> dict[str, dict[str, object]]:
+    assert cli("export", "cert-b/indicators", out).code == 0
+    return {item["id"]: item for item in json.loads(out.read_text())["objects"]}
+
+
+def test_a_drill_never_looks_real(cli: Cli, node_with_b: Path, tmp_path: Path, one: str) -> None:
+    """--test is in the bytes that the partner gets, also of what carries terms already; what cannot say it is counted."""
+    policy = node_with_b / "policies" / "cert-b.yaml"
+    policy.write_text(POLICY + "  - {name: Drill, match: {test: true}, allow: true}\n")
+    assert cli("policy", "apply", policy, "--reason", "exercise").code == 0
+    address = {
+        "type": "ipv4-addr", "spec_version": "2.1", "value": "198.51.100.7",
+        "id": "ipv4-addr--12592121-be4c-5a93-a813-5a5af16e50db",
+    }  # fmt: skip
+    own_terms = {"extension_type": "property-extension", "onward": "free"}
+    bearing = indicator(2, confidence=80, extensions={EXTENSION: own_terms})
+    drill = tmp_path / "drill.json"
+    drill.write_bytes(bundle(indicator(1, confidence=80), bearing, address))
+    looked = cli("publish", drill, "--dry-run", "--test")
+    assert "1 cyber-observable of the exercise cannot say TEST" in looked.err
+    done = cli("publish", drill, "--test", "--onward", "none")
+    assert done.code == 0, done.err
+    assert "receivers are not told of --onward; --carry tells them" in done.err
+    seen = _exported(cli, tmp_path / "seen.json")
+    assert seen[one]["extensions"] == {
+        EXTENSION: {"extension_type": "property-extension", "test": True}
+    }
+    assert seen[str(bearing["id"])]["extensions"] == {EXTENSION: {**own_terms, "test": True}}
+    assert "extensions" not in seen[address["id"]]
+    assert "is not told" in cli("terms", "set", one, "--test", "--reason", "drill").err
+
+
+def test_what_receivers_are_not_told_is_said(cli: Cli, node_with_b: Path, file: Path) -> None:
+    """Of what they would have to know; not of whom terms leave out, which binds ourselves alone, and not where carried."""
+    given = ("--embargo", "2 days", "--purpose", "incident 5", "--onward", "ask")
+    told = "receivers are not told of --embargo, --purpose, --onward; --carry tells them"
+    assert told in cli("publish", file, "--dry-run", *given).err
+    assert "not told" not in cli("publish", file, "--dry-run", *given, "--carry").err
+    assert "not told" not in cli("publish", file, "--dry-run", "--not-to", "cert-b").err
+    assert "not told" not in cli("publish", file).err

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cert_exchange.cli import printing
-from cert_exchange.cli.options import AsJson, Home, opened
+from cert_exchange.cli.options import AsJson, Home, opened, original_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -113,7 +113,7 @@ def who(stix_id: ObjectId, *, as_json: AsJson = False, home: Home = None) -> Non
     from cert_exchange.services import policies, reaching
 
     with opened(home) as node:
-        rows = policies.who(node, stix_id)
+        rows = policies.who(node, original_of(node, stix_id))
         unreached = reaching.without_channel(node)
     if as_json:
         printing.document([asdict(row) for row in rows])

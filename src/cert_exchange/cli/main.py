@@ -32,6 +32,7 @@ from cert_exchange.cli import (
     recall,
     running,
     terms,
+    withdrawing,
 )
 from cert_exchange.errors import CertExchangeError
 
@@ -67,6 +68,7 @@ def _program(
 
 running.register(app)
 publishing.register(app)
+withdrawing.register(app)
 app.add_typer(holds.app, name="hold")
 app.add_typer(intake.app, name="intake")
 recall.register(app)

@@ -9,7 +9,7 @@ import typer
 
 from cert_exchange.cli import printing
 from cert_exchange.cli.exits import ExitCode
-from cert_exchange.cli.options import AsJson, Home, Limit, Reason, opened, operator
+from cert_exchange.cli.options import AsJson, Home, Limit, Reason, opened, operator, original_of
 from cert_exchange.errors import InputRefused
 from cert_exchange.messages.notices import Reply
 
@@ -30,7 +30,9 @@ def register(program: typer.Typer) -> None:
 
 
 def revoke(
-    stix_id: Annotated[str, typer.Argument(metavar="ID", help="The object's STIX id.")],
+    stix_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The object's STIX id, or a derivative's.")
+    ],
     *,
     reason: Reason,
     as_json: AsJson = False,
@@ -44,7 +46,7 @@ def revoke(
     from cert_exchange.services import revoking
 
     with opened(home) as node:
-        done = revoking.revoke(node, stix_id, by=operator(), reason=reason)
+        done = revoking.revoke(node, original_of(node, stix_id), by=operator(), reason=reason)
     if as_json:
         printing.document(
             {

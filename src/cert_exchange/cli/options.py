@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cert_exchange.cli import printing
 from cert_exchange.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
@@ -117,3 +118,13 @@ def read_secret(file: Path | None, variable: str | None, *, prompt: str) -> str:
             "The secret is empty: give --secret-file FILE or --secret-env NAME."
         )
     return secret
+
+
+def original_of(node: Node, stix_id: str) -> str:
+    """The id of the object that an id is about; where that is a derivative's, say so and give its original's."""
+    from cert_exchange.services import recalling
+
+    about = recalling.asked_about(node, stix_id)
+    if about != stix_id:
+        printing.verdict(f"{stix_id} is what was shown in place of {about}; that one is meant")
+    return about

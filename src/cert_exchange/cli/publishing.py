@@ -1,9 +1,8 @@
-"""Commands of the desk: publish, withdraw, free."""
+"""The command of the desk that gives objects out: publish."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -13,19 +12,24 @@ import typer
 from cert_exchange.cli import printing
 from cert_exchange.cli.exits import ExitCode
 from cert_exchange.cli.files import read_packed
-from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator
+from cert_exchange.cli.options import AsJson, Home, opened, operator
 from cert_exchange.cli.terms import Embargo, Exercise, NotTo, OnlyTo, Onward, Purpose
 from cert_exchange.errors import ConfigurationInvalid, InputRefused
 
 if TYPE_CHECKING:
     from cert_exchange.node import Node
-    from cert_exchange.services.holdings import Story
     from cert_exchange.services.publishing import Outcome, PublishPreview
-    from cert_exchange.services.releasing import Withdrawal
     from cert_exchange.services.terms import SharingTerms
 
 
 _GOOD: Final = ("accepted", "duplicate")
+_NO_POLICY: Final = "nobody: no policy covers this collection"
+_UNSEEN: Final = {
+    "duplicate": "who sees it already",
+    "proposal": "nobody: it would be kept as a proposal",
+    "conflict": "nobody: it would be kept as a conflict",
+    "rejected": "nobody: it would not be stored",
+}
 CollectionOption = Annotated[
     str | None,
     typer.Option(
@@ -36,8 +40,7 @@ CollectionOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    for command in (publish, withdraw, free):
-        app.command()(command)
+    app.command()(publish)
 
 
 def publish(
@@ -67,7 +70,8 @@ def publish(
     carry: Annotated[
         bool,
         typer.Option(
-            "--carry", help="Write the terms into the objects, too: receivers are told and bound."
+            "--carry",
+            help="Write the terms into the objects, too: receivers are told and bound. --test is always written.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -95,110 +99,17 @@ def publish(
         bodies = {
             str(file): read_packed(file, limit=node.publish_limits.body_bytes) for file in files
         }
-        if carry:
-            bodies = _carrying(node, bodies, said)
+        if carry or test:
+            bodies = _carrying(node, bodies, said, whole=carry)
         _understand_all(node, bodies)
         if dry_run:
             refused = _preview(node, bodies, where, said, quiet=quiet, as_json=as_json)
         else:
             refused = _publish(node, bodies, where, said, quiet=quiet, as_json=as_json)
+    if said is not None and not carry:
+        _say_what_nobody_is_told(said)
     if refused:
         raise typer.Exit(ExitCode.REFUSED)
-
-
-def withdraw(
-    stix_id: Annotated[str, typer.Argument(metavar="ID", help="The object's STIX id.")],
-    *,
-    reason: Reason,
-    version: Annotated[
-        str | None, typer.Option("--version", help="Only this version; all if not given.")
-    ] = None,
-    collection: Annotated[
-        str | None, typer.Option("--collection", help="Only from this collection.")
-    ] = None,
-    as_json: AsJson = False,
-    home: Home = None,
-) -> None:
-    """Take an object of ours back from everyone who may see it. It stays stored; the log keeps both lines.
-
-    Exit code 1 when there was nothing to take back.
-    """
-    from cert_exchange.services import holdings, noticing, releasing
-
-    with opened(home) as node:
-        stories = holdings.show(node, stix_id)
-        if stories[0].blocked and version is None and collection is None:
-            raise InputRefused(
-                f"{stix_id} was withdrawn already: it is blocked in every view until `cert-exchange free {stix_id}`."
-            )
-        done = releasing.withdraw(
-            node, stix_id, version=version, collection=collection, by=operator(), reason=reason
-        )
-        told = noticing.tell_now(node)
-    if not done.versions:
-        raise InputRefused(_nothing_to_take_back(stix_id, stories, collection))
-    _print_withdrawal(done, as_json=as_json)
-    printing.verdict(
-        f"{printing.count(done.versions, 'version')} taken back from {', '.join(done.audiences) or 'nobody: no audience saw it'}"
-    )
-    if told:
-        printing.verdict(f"{printing.count(told, 'notice')} to who fetched it")
-
-
-def free(
-    stix_id: Annotated[str, typer.Argument(metavar="ID", help="The object's STIX id.")],
-    *,
-    reason: Reason,
-    as_json: AsJson = False,
-    home: Home = None,
-) -> None:
-    """Lift the block that `recall`, or `withdraw` of a cyber-observable, put on an id. Exit code 1 when there is none.
-
-    Publish it again to release what was taken back as well.
-    """
-    from cert_exchange.services import holdings, releasing
-    from cert_exchange.stix.references import is_observable_id
-
-    with opened(home) as node:
-        story = holdings.show(node, stix_id)[0]
-        if not story.blocked and not story.kept_from:
-            raise InputRefused(
-                f"{stix_id} is not blocked; nothing was changed. `cert-exchange show {stix_id}` says who sees it."
-                if is_observable_id(stix_id)
-                else f"{stix_id} is not blocked; nothing was changed. What was withdrawn comes back by publishing it"
-                " again, or a newer version of it."
-            )
-        done = releasing.free(node, stix_id, by=operator(), reason=reason)
-    _print_withdrawal(done, as_json=as_json)
-    printing.verdict(f"free again: {printing.count(len(done.lines), 'line')} written")
-
-
-def _nothing_to_take_back(stix_id: str, stories: Iterable[Story], collection: str | None) -> str:
-    """Say why a withdrawal found nothing."""
-    places = [place for story in stories for place in story.memberships]
-    if not places:
-        return (
-            f"{stix_id} is in no collection, so there is nothing to take back: it is carried along with what needs it"
-            " and leaves with it. Withdraw the objects that refer to it."
-        )
-    standing = sorted({place.collection for place in places if place.taken_back_at is None})
-    if standing and collection is not None:
-        return f"{stix_id} is not in {collection}, or was taken back there; it is in {', '.join(standing)}."
-    return f"{stix_id} was withdrawn already; `cert-exchange show {stix_id}` says when."
-
-
-def _print_withdrawal(done: Withdrawal, *, as_json: bool) -> None:
-    if as_json:
-        lines = [asdict(line) | {"kind": str(line.kind)} for line in done.lines]
-        printing.document({"versions": done.versions, "lines": lines})
-        return
-    printing.table(
-        ["audience", "id", "version", "line", "rule"],
-        [
-            (line.audience, line.stix_id, line.version, str(line.kind), line.rule)
-            for line in done.lines
-        ],
-    )
 
 
 def _publish(
@@ -229,7 +140,7 @@ def _publish(
         printing.verdict(f"{audience}: {printing.count(number, kind)} by {rule}")
     if not gained:
         printing.verdict("no audience sees anything new; `cert-exchange policy explain` says why")
-    return _verdict(outcomes, "published")
+    return _verdict(outcomes, terms, "published")
 
 
 def _preview(
@@ -260,13 +171,15 @@ def _preview(
         _print_outcomes(outcomes, _seen_by(preview), quiet=quiet)
     for (audience, answer, rule), number in sorted(answers.items()):
         printing.verdict(f"{audience}: {printing.count(number, 'object')} {answer} by {rule}")
-    return _verdict(outcomes, "looked at; nothing was stored")
+    return _verdict(outcomes, terms, "looked at; nothing was stored")
 
 
 def _seen_by(preview: PublishPreview) -> dict[str, str]:
     words: dict[str, list[str]] = {}
     for sighted in preview.sighted:
-        why = f" ({sighted.reason})" if sighted.reason and sighted.answer != "released" else ""
+        why = f" ({sighted.reason})" if sighted.reason else ""
+        if why and sighted.answer == "released":
+            why = f" {sighted.reason}"
         words.setdefault(sighted.stix_id, []).append(
             f"{sighted.audience}: {sighted.answer} by {sighted.rule}{why}"
         )
@@ -282,7 +195,8 @@ def _print_outcomes(outcomes: list[Outcome], seen: dict[str, str], *, quiet: boo
     if seen:
         columns.append("who would see it")
         rows = [
-            (*row, seen.get(row[1], "nobody: no policy covers this collection")) for row in rows
+            (*row, seen.get(one.id) or _UNSEEN.get(one.result, _NO_POLICY))
+            for one, row in zip(shown, rows, strict=True)
         ]
     printing.table(columns, rows)
 
@@ -294,21 +208,52 @@ def _counted(counter: Counter[tuple[str, str, str]]) -> list[dict[str, Any]]:
     ]
 
 
-def _verdict(outcomes: list[Outcome], done: str) -> int:
+def _verdict(outcomes: list[Outcome], terms: SharingTerms | None, done: str) -> int:
     counts = Counter(outcome.result for outcome in outcomes)
     told = ", ".join(f"{number:,} {result}" for result, number in sorted(counts.items()))
     printing.verdict(f"{printing.count(len(outcomes), 'object')} {done}: {told}")
+    if terms is not None and terms.test:
+        _say_what_looks_real(outcomes)
     return sum(number for result, number in counts.items() if result not in _GOOD)
 
 
-def _carrying(node: Node, bodies: dict[str, bytes], terms: SharingTerms | None) -> dict[str, bytes]:
+def _carrying(
+    node: Node, bodies: dict[str, bytes], terms: SharingTerms | None, *, whole: bool
+) -> dict[str, bytes]:
+    """Write the terms into the objects; `whole` is false where they carry only that it is an exercise."""
     from cert_exchange.services import publishing
+    from cert_exchange.services.terms import SharingTerms
 
     if terms is None:
         raise ConfigurationInvalid(
             "Carry what? Give --only-to, --not-to, --onward or another term."
         )
-    return {name: publishing.carry_terms(node, body, terms) for name, body in bodies.items()}
+    told = terms if whole else SharingTerms(test=True)
+    return {name: publishing.carry_terms(node, body, told) for name, body in bodies.items()}
+
+
+def _say_what_nobody_is_told(terms: SharingTerms) -> None:
+    """Terms that a receiver would have to know, and does not unless they are carried."""
+    given = {
+        "--embargo": terms.embargo_until is not None,
+        "--purpose": bool(terms.purposes),
+        "--onward": terms.onward is not None,
+    }
+    untold = [name for name, stands in given.items() if stands]
+    if untold:
+        printing.verdict(f"receivers are not told of {', '.join(untold)}; --carry tells them")
+
+
+def _say_what_looks_real(outcomes: list[Outcome]) -> None:
+    """Of an exercise, what cannot say so itself: an observable's id may depend on all that is in it."""
+    from cert_exchange.stix.references import is_observable_id
+
+    bare = sum(one.result in _GOOD and is_observable_id(one.id) for one in outcomes)
+    if bare:
+        printing.verdict(
+            f"{printing.count(bare, 'cyber-observable')} of the exercise cannot say TEST: whom your rules show them"
+            " takes them for real"
+        )
 
 
 def _only_collection(node: Node) -> str:

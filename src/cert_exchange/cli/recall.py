@@ -12,7 +12,7 @@ import typer
 from cert_exchange.cli import printing
 from cert_exchange.cli.exits import ExitCode
 from cert_exchange.cli.notices import print_receipts, receipt_document
-from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator
+from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator, original_of
 from cert_exchange.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from cert_exchange.services.recalling import Holder, Recalled
     from cert_exchange.services.receipts import Receipt
 
-StixId = Annotated[str, typer.Argument(metavar="ID", help="The object's STIX id.")]
+StixId = Annotated[
+    str, typer.Argument(metavar="ID", help="The object's STIX id, or a derivative's.")
+]
 Names = Annotated[
     list[str] | None,
     typer.Argument(metavar="NAME...", help="Audiences, policies or partners."),
@@ -76,8 +78,7 @@ def recall(
         printing.verdict(f"before: {told or 'nobody could see it'}")
 
     with opened(home) as node:
-        about = recalling.asked_about(node, stix_id)
-        _say_what_it_stands_for(stix_id, about)
+        about = original_of(node, stix_id)
         done = recalling.recall(
             node,
             about,
@@ -138,8 +139,7 @@ def fetched(
         _print_open(tuple(one for one in found if partner in (None, one.partner)), as_json=as_json)
         return
     with opened(home) as node:
-        about = recalling.asked_about(node, stix_id)
-        _say_what_it_stands_for(stix_id, about)
+        about = original_of(node, stix_id)
         holders = recalling.fetched(node, about, partner=partner)
         told = receipts.receipts(node, about=about, only_open=only_open)
     told = tuple(one for one in told if partner in (None, one.partner))
@@ -262,11 +262,6 @@ def _as_document(one: Holder) -> dict[str, Any]:
         for name in ("since", "until", "noted_at")
     }
     return asdict(one) | {"has": str(one.has)} | instants
-
-
-def _say_what_it_stands_for(stix_id: str, about: str) -> None:
-    if about != stix_id:
-        printing.verdict(f"{stix_id} is what was shown in place of {about}; asking about that one")
 
 
 def _print_holders(about: str, holders: tuple[Holder, ...]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cert_exchange.cli import partners, printing
-from cert_exchange.cli.options import AsJson, Home, Limit, Reason, opened, operator
+from cert_exchange.cli.options import AsJson, Home, Limit, Reason, opened, operator, original_of
 from cert_exchange.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ consent_app = typer.Typer(
     help="What partners allowed: to whom, until when, and who said so.", no_args_is_help=True
 )
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="The object's STIX id.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The object's STIX id, or a derivative's.")]
 OnlyTo = Annotated[
     list[str] | None,
     typer.Option(
@@ -93,7 +93,7 @@ def show(stix_id: Id, *, as_json: AsJson = False, home: Home = None) -> None:
     from cert_exchange.services import terms
 
     with opened(home) as node:
-        found = terms.show_terms(node, stix_id)
+        found = terms.show_terms(node, original_of(node, stix_id))
     if as_json:
         printing.document(
             {
@@ -163,8 +163,13 @@ def set_(
                 "What? Give at least one of --only-to, --not-to, --embargo, --purpose, --onward and --test, or --clear"
                 " alone."
             )
+        stix_id = original_of(node, stix_id)
         done = terms.set_terms(node, stix_id, said, by=operator(), reason=reason)
     _print_changed(stix_id, done)
+    if test:
+        printing.verdict(
+            "who sees it by a rule of the exercise is not told: publish a newer version with --test"
+        )
 
 
 def mark(
@@ -183,6 +188,7 @@ def mark(
     from cert_exchange.services import terms
 
     with opened(home) as node:
+        stix_id = original_of(node, stix_id)
         done = terms.mark(node, stix_id, tlp, by=operator(), reason=reason)
     _print_changed(stix_id, done)
 

@@ -6,6 +6,7 @@
    who get nothing of it.
 4. Beside objects, terms are told to nobody. Written into them, they bind receivers as well: in their own words, in which
    a partner is the identities that it speaks for. Cyber-observables stay as they are, for their ids may depend on it.
+5. A drill never looks real: what can carry it says TEST itself, whatever else it carries.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ def lay_beside(
 
 
 def carry_terms(node: Node, body: bytes, terms: SharingTerms) -> bytes:
-    """The same objects, each with these terms written into it; one that carries terms already keeps its own.
+    """The same objects, each with these terms written into it.
+
+    One that carries terms already keeps its own; that it is of an exercise is written into every one.
 
     Raises NotJson, InputRefused where a named partner speaks for no identity: others do not know the name.
     """
@@ -80,7 +83,9 @@ def carry_terms(node: Node, body: bytes, terms: SharingTerms) -> bytes:
     for one in _objects(value):
         extensions = one.setdefault("extensions", {})
         if isinstance(extensions, dict):
-            extensions.setdefault(EXTENSION, written)
+            carried = extensions.setdefault(EXTENSION, dict(written))
+            if told.test and isinstance(carried, dict):
+                carried["test"] = True
     return canonical_bytes(value)
 
 
