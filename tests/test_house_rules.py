@@ -33,6 +33,7 @@ SMALL = {
     "services/publishing/refusing.py": "two sentences about what is not taken",
     "services/reaching.py": "one question",
     "services/releasing/dating.py": "one sentence of the worker",
+    "services/releasing/ending.py": "the end of what deriving makes",
     "services/releasing/governing.py": "what newer versions say of older ones, which judging, deriving and arranging share",
     "services/releasing/issuing.py": "one step between settling and writing",
     "services/publishing/obeying.py": "one sentence: a partner's notice is carried out",

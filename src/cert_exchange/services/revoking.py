@@ -146,13 +146,19 @@ def _revoked(tx: Transaction, newest: Version, now: int) -> dict[str, Any]:
 
 
 def _debts(before: Sequence[LineInForce], after: Sequence[LineInForce]) -> list[Owed]:
-    """What is owed where the object stays in force: to who fetched anything of it before its last version."""
-    first: dict[int, LineInForce] = {}
+    """What is owed where the object stays in force: to who fetched anything of it before its last version.
+
+    An original and what was shown in its place are told of each by its own id, where any of them says something new.
+    """
+    first: dict[tuple[int, int], LineInForce] = {}
     for line in before:
-        first.setdefault(line.view, line)
-    last = {line.view: line for line in after}
+        first.setdefault((line.view, line.ident), line)
+    last = {(line.view, line.ident): line for line in after}
+    moved = {
+        key[0] for key, line in first.items() if key in last and last[key].position > line.position
+    }
     return [
-        Owed(view, last[view].position, line.position, last[view].object, Reason.REVOKED.value)
-        for view, line in first.items()
-        if view in last and last[view].position > line.position
+        Owed(key[0], last[key].position, line.position, last[key].object, Reason.REVOKED.value)
+        for key, line in first.items()
+        if key in last and key[0] in moved
     ]

@@ -72,6 +72,8 @@ class LineInForce(NamedTuple):
     view: int
     position: int
     object: int
+    ident: int
+    """as the audience knows it: of a derivative its own id's number"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ def lines_of(tx: Transaction, ident: int) -> list[LineInForce]:
     known_as = select(derived_ids.c.ident).where(derived_ids.c.original == ident)
     idents = [ident, *tx.execute(known_as).scalars()]
     rows = tx.execute(
-        select(live.c.view, live.c.position, live.c.object)
+        select(live.c.view, live.c.position, live.c.object, live.c.ident)
         .where(live.c.view.in_(numbers), live.c.ident.in_(idents), live.c.carried == 0)
         .order_by(live.c.view, live.c.position)
     )

@@ -18,8 +18,10 @@ from cert_exchange.policy.redaction import (
     Rendered,
     Trimmed,
     Unredactable,
+    names_of,
     never_redacted,
     render,
+    takes,
     trim,
 )
 from cert_exchange.policy.rules import Ceiling, Recipe
@@ -577,3 +579,48 @@ def test_an_object_made_to_take_long_is_hidden_whole(values: list[str], text: st
     """A partner chooses what it sends: one object must neither fill the memory nor hold up the heads."""
     why = refused(indicator(name=text, x_v=values), custom=True)
     assert "too much" in why
+
+
+def test_values_from_elsewhere_are_looked_for_as_what_was_taken_is() -> None:
+    """Nothing of this version is in question: it changes only where such a value stands."""
+    told = {**indicator(), "name": "seen by INFORMANT-7"}
+    recipe = Recipe(remove=frozenset({"x_by"}))
+    made = trim(told, recipe, CEILING, ("informant-7",))
+    assert isinstance(made, Trimmed)
+    assert (made.changed, made.content["name"]) == (True, "seen by [withheld]")
+    assert made.removed == ("informant-7",)
+    assert made.withheld == {"properties"}
+    same = trim(told, recipe, CEILING, ("another",))
+    assert isinstance(same, Trimmed)
+    assert (same.changed, same.content, same.removed) == (False, told, ())
+    stuck = trim(
+        {**told, "pattern": "[file:name = 'INFORMANT-7']"}, recipe, CEILING, ("informant-7",)
+    )
+    assert isinstance(stuck, Unredactable)
+
+
+def test_what_a_recipe_takes_is_known_where_the_object_cannot_be_redacted() -> None:
+    content = {
+        **indicator(),
+        "x_by": "198.51.100.7",
+        "pattern": "[ipv4-addr:value = '198.51.100.7']",
+    }
+    recipe = Recipe(remove=frozenset({"x_by"}))
+    assert isinstance(trim(content, recipe, CEILING), Unredactable)
+    assert takes(content, recipe, CEILING) == {"198.51.100.7"}
+
+
+def test_an_identity_is_told_by_its_name_its_aliases_and_how_it_is_reached() -> None:
+    found = set(
+        names_of(
+            {
+                "type": "identity", "name": "InformantMueller", "x_aliases": ["The Miller", 7],
+                "contact_information": "Call +49 30 1234567 or mail mailto:mueller@informant.example",
+                "description": "a friend", "sectors": ["energy"],
+            }
+        )
+    )  # fmt: skip
+    assert found == {
+        "InformantMueller", "The Miller", "+49 30 1234567", "mueller@informant.example",
+        "Call +49 30 1234567 or mail mailto:mueller@informant.example",
+    }  # fmt: skip

@@ -15,6 +15,7 @@ from tests.scenes import (
     TLP,
     Scene,
     address,
+    at,
     identity,
     indicator,
     malware,
@@ -444,4 +445,102 @@ def test_a_rule_for_one_collection_leaves_the_other_whole(scene: Scene) -> None:
     assert one["id"] in scene.ids("b", "reports")
     assert one["id"] not in scene.ids("b", "indicators")
     assert one_of(scene, "note")["object_refs"] == [one["id"]]
+    checked(scene)
+
+
+def test_a_newer_version_that_is_shown_whole_ends_the_derivative(scene: Scene) -> None:
+    """Beside the original the derivative of what it once said is live no more, and its reader is told so."""
+    link = relationship(secret(), malware("two"))
+    scene.publish(secret(), malware("two"), link)
+    derived = one_of(scene, "indicator")["id"]
+    plain = indicator("one", version=1)
+    scene.publish(plain)
+    shown = {o["id"]: o.get("revoked", False) for o in of_type(scene, "indicator", last=False)}
+    assert shown == {derived: True, plain["id"]: False}
+    links = {o["id"]: o for o in of_type(scene, "relationship")}
+    assert links[link["id"]]["source_ref"] == plain["id"]
+    checked(scene)
+    # Taken back, it leaves the older version: redacted, under a name that was not revoked.
+    releasing.withdraw(
+        scene.node, plain["id"], by="anna", reason="wrong", version=plain["modified"]
+    )
+    again = {o["id"]: o.get("revoked", False) for o in of_type(scene, "indicator")}
+    assert again.pop(derived) is True
+    assert list(again.values()) == [False]
+    assert plain["id"] not in again
+    assert SECRET not in json.dumps(scene.sees("b", last=False))
+    checked(scene)
+
+
+def test_a_revocation_that_is_shown_whole_ends_the_derivative(scene: Scene) -> None:
+    scene.publish(secret())
+    derived = one_of(scene, "indicator")["id"]
+    last = indicator("one", version=1, revoked=True)
+    scene.publish(last)
+    shown = {o["id"]: o.get("revoked") for o in of_type(scene, "indicator", last=False)}
+    assert shown == {derived: True, last["id"]: True}
+    checked(scene)
+
+
+def test_what_cannot_be_revoked_is_withdrawn_when_a_newer_copy_is_shown_whole(
+    scene: Scene,
+) -> None:
+    scene.apply(
+        "b",
+        WHOLE.format(partner="b")
+        + "  - {name: no owners, match: {origin: own}, redact: {custom: true}}\n",
+    )
+    scene.publish(address("198.51.100.9", x_owner=SECRET))
+    derived = one_of(scene, "ipv4-addr")["id"]
+    host = address("198.51.100.9")
+    scene.publish(host)
+    assert [o["id"] for o in of_type(scene, "ipv4-addr", last=False)] == [host["id"]]
+    assert ("withdrawal", derived) in [(kind, name) for _, kind, name in scene.log("b")]
+    checked(scene)
+
+
+def test_what_was_withheld_stays_withheld_in_newer_versions(scene: Scene) -> None:
+    """The ticket moves from the custom property to the name, and leaves the property: an edit publishes nothing."""
+    scene.apply("b", redacting(recipe="{remove: [description, x_ticket]}"))
+    scene.publish(indicator("one", x_ticket=SECRET))
+    derived = one_of(scene, "indicator")["id"]
+    moved = {**indicator("one", version=1), "name": f"moved {SECRET}"}
+    scene.publish(moved)
+    shown = one_of(scene, "indicator")
+    assert (shown["id"], shown["name"]) == (derived, "moved [withheld]")
+    assert SECRET not in json.dumps(scene.sees("b", last=False))
+    assert one_of(scene, "indicator", "c")["name"] == f"moved {SECRET}"
+    checked(scene)
+    # And where the newer version says the same in a place that cannot be changed, it is hidden.
+    scene.publish({**moved, "modified": at(2), "pattern": f"[file:name = '{SECRET}']"})
+    assert SECRET not in json.dumps(scene.sees("b", last=False))
+    checked(scene)
+
+
+def test_the_versions_of_others_take_nothing_from_ours(scene: Scene) -> None:
+    scene.apply("b", redacting(recipe="{custom: true}").replace("origin: own", "origin: any"))
+    ours = address("198.51.100.9", x_note=SECRET)
+    scene.post("c", address("198.51.100.9", x_name="honeypot"))
+    scene.publish(ours)
+    scene.publish(address("198.51.100.9", defanged=True))
+    assert {o.get("defanged") for o in of_type(scene, "ipv4-addr")} == {True}
+    checked(scene)
+
+
+def test_the_name_of_a_source_is_withheld_with_it(scene: Scene) -> None:
+    scene.apply("b", redacting(recipe="{source: true}"))
+    scene.publish(
+        identity(
+            THIRD_IDENTITY, "InformantMueller", tlp="red", x_aliases=["The Miller"],
+            contact_information="by mail to mueller@informant.example, never by phone",
+        ),
+        indicator("told by InformantMueller", by=THIRD_IDENTITY, labels=["the miller", "useful"]),
+        malware("reported", by=THIRD_IDENTITY, description="from mueller@informant.example"),
+    )  # fmt: skip
+    text = json.dumps(scene.sees("b", last=False)).lower()
+    assert "mueller" not in text
+    assert "miller" not in text
+    assert one_of(scene, "indicator")["name"] == "told by [withheld]"
+    assert one_of(scene, "indicator")["labels"] == ["useful"]
+    assert one_of(scene, "malware")["description"] == "from [withheld]"
     checked(scene)

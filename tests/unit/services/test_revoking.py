@@ -191,3 +191,17 @@ def test_a_derivative_is_revoked_too_and_told_by_its_own_id(scene: Scene) -> Non
     ]
     assert done.notices == 1
     assert one["id"] not in str(scene.sees("b"))
+
+
+def test_what_ended_for_a_newer_version_is_told_of_beside_that(scene: Scene) -> None:
+    """b was shown a derivative first, and then the original without the words: both were wrong."""
+    scene.apply("b", REDACTED.format(partner="b"))
+    scene.publish(indicator("one", description="where we got it"))
+    (shown,) = [seen["id"] for seen in scene.sees("b") if seen["type"] == "indicator"]
+    one = indicator("one", version=1)
+    scene.publish(one)
+    fetch(scene, "b")
+    revoke(scene.node, one["id"], by="anna", reason="wrong")
+    assert states(scene, "b", shown) == states(scene, "b", one["id"]) == [True]
+    (notice,) = told(scene, "b")
+    assert set(notice.subjects) == {shown, one["id"]}

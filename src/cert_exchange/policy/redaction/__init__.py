@@ -4,8 +4,9 @@
 id, rewrites its references, and checks the bytes once more. Whatever is in doubt is `Unredactable`.
 """
 
+from cert_exchange.policy.redaction.choosing import names_of
 from cert_exchange.policy.redaction.rendering import never_redacted, render
-from cert_exchange.policy.redaction.trimming import trim
+from cert_exchange.policy.redaction.trimming import takes, trim
 from cert_exchange.policy.redaction.values import (
     EXTENSION,
     EXTENSION_DEFINITION,
@@ -24,7 +25,9 @@ __all__ = [
     "Rendered",
     "Trimmed",
     "Unredactable",
+    "names_of",
     "never_redacted",
     "render",
+    "takes",
     "trim",
 ]

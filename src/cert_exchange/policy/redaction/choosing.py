@@ -23,6 +23,11 @@ _SOURCE_KEY: Final = re.compile(
     r"|(?:^|_)source",
     re.IGNORECASE,
 )
+_NAMING_KEY: Final = re.compile(
+    r"alias|contact|e_?mail|phone|acronym|short_?name|full_?name", re.IGNORECASE
+)
+_REACHED: Final = re.compile(r"[^\s,;:|<>()\[\]]+@[^\s,;|<>()\[\]]+|\+?[0-9][0-9 ()/.-]{5,}[0-9]")
+"""e-mail addresses and telephone numbers"""
 
 
 def above(content: Mapping[str, Any], ceiling: Ceiling) -> Iterator[Path]:
@@ -132,6 +137,17 @@ def naming_source(content: Mapping[str, Any]) -> Iterator[Path]:
                     waiting.append(((*path, key), child))
         elif isinstance(node, list):
             waiting.extend(((*path, index), child) for index, child in enumerate(node))
+
+
+def names_of(identity: Mapping[str, Any]) -> Iterator[str]:
+    """What an identity is called, and how it is reached: what would tell of it where it is not to be named."""
+    for key, value in identity.items():
+        if key != "name" and _NAMING_KEY.search(key) is None:
+            continue
+        for text in value if isinstance(value, list) else (value,):
+            if isinstance(text, str):
+                yield text
+                yield from (found[0] for found in _REACHED.finditer(text))
 
 
 def custom(content: Mapping[str, Any]) -> Iterator[Path]:

@@ -9,7 +9,9 @@
    property. In a pattern, an id or what the type requires the object is unredactable.
 3. Redaction never lowers: a level or handling that stood in what went is borne by the whole object afterwards.
 4. The instants at which the object itself was made and changed are no secret of it.
-5. `trim` never raises; whatever goes wrong is unredactable.
+5. What a recipe takes from other versions of the object, or what names its source elsewhere, is looked for as if it had
+   been taken here: what was withheld once does not come out with an edit.
+6. `trim` never raises; whatever goes wrong is unredactable.
 """
 
 from __future__ import annotations
@@ -68,13 +70,16 @@ _SKIPPED: Final = frozenset({"id", "created", "modified", "created_by_ref"})
 _MARKING: Final = "marking-definition--"
 
 
-def trim(content: Mapping[str, Any], recipe: Recipe, ceiling: Ceiling) -> Trimmed | Unredactable:
+def trim(
+    content: Mapping[str, Any], recipe: Recipe, ceiling: Ceiling, also: Iterable[str] = ()
+) -> Trimmed | Unredactable:
     """What is left of a validated object under a recipe; deterministic, never raises.
 
-    `ceiling` is what `above_ceiling` is measured by; for what came from a partner, one of at most TLP:GREEN.
+    `ceiling` is what `above_ceiling` is measured by; for what came from a partner, one of at most TLP:GREEN. `also` are
+    values that must not stand in it either, wherever they were taken from.
     """
     try:
-        return _trimmed(content, recipe, ceiling)
+        return _trimmed(content, recipe, ceiling, also)
     except Impossible as why:
         return Unredactable(str(why))
     except ObjectInvalid:
@@ -83,17 +88,32 @@ def trim(content: Mapping[str, Any], recipe: Recipe, ceiling: Ceiling) -> Trimme
         return Unredactable(f"redacting it failed with {type(error).__name__}")
 
 
-def _trimmed(content: Mapping[str, Any], recipe: Recipe, ceiling: Ceiling) -> Trimmed:
+def takes(content: Mapping[str, Any], recipe: Recipe, ceiling: Ceiling) -> frozenset[str]:
+    """The values that a recipe takes from an object, whether or not the rest could be shown. Raises Impossible."""
+    cutting = Cutting(content)
+    taken = [
+        part
+        for _, paths in _chosen(content, recipe, ceiling)
+        for path in paths
+        if (part := cutting.at(path)) is not GONE
+    ]
+    return frozenset(_secrets(taken, content))
+
+
+def _trimmed(
+    content: Mapping[str, Any], recipe: Recipe, ceiling: Ceiling, also: Iterable[str]
+) -> Trimmed:
     cutting = Cutting(content)
     taken: list[Any] = []
     kinds = {
         kind for kind, paths in _chosen(content, recipe, ceiling) if _take(cutting, paths, taken)
     }
-    if not kinds:
+    values = tuple(sorted({*_secrets(taken, content), *_secrets(also, content)}))
+    found = search(cutting, Traces(values)) if values else False
+    if not kinds and not found:
         needs = needs_of(content, cut=recipe.cut)
         return Trimmed(content, frozenset(), (), needs, changed=False)
-    values = tuple(sorted(set(_secrets(taken, content))))
-    search(cutting, Traces(values))
+    kinds = kinds or {PROPERTIES}
     cutting.check_whole()
     left = cutting.result()
     _bear(left, content)
@@ -159,14 +179,16 @@ _MARKS: Final = frozenset(
 ) | {"tlpwhite", "papwhite", "tlpexchr"}  # fmt: skip
 
 
-def search(cutting: Cutting, traces: Traces) -> None:
-    """(6): cut out every place where a value still stands. Raises Impossible."""
+def search(cutting: Cutting, traces: Traces) -> bool:
+    """(6): cut out every place where a value still stands; whether there was any. Raises Impossible."""
     if not traces:
-        return
+        return False
+    found = False
     stix_type = str(cutting.root.get("type"))
     for path, value in list(cutting.leaves()):
         if path[0] in _SKIPPED or cutting.at(path) is GONE or not holds(traces, path, value):
             continue
+        found = True
         if path[0] == "granular_markings" and path[-1] == "lang":
             cutting.put(path[:2], {})  # a private language may be called anything
             continue
@@ -176,6 +198,7 @@ def search(cutting: Cutting, traces: Traces) -> None:
             cutting.take(path)
         elif not (isinstance(value, str) and _blank(cutting, path, value, traces, stix_type)):
             cutting.take(holder_of(path))
+    return found
 
 
 _WHOLE_OR_NOT: Final = frozenset({"type", "pattern", "object_marking_refs", "granular_markings"})

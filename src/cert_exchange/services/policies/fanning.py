@@ -3,7 +3,8 @@
 1. Derived is what a rule redacts, and what refers to an id that the audience sees only as a derivative (fan-out): the
    least fixed point, so that a circle of originals is not derived for its own sake.
 2. An audience sees an id whole or derived, as a reader of all its views does: whole in one view is whole.
-3. Beside a derivative that is the last of its id no older version is shown whole, and none of an observable at all.
+3. Beside a derivative that is the last of its id no older version is shown whole, and none of an observable at all;
+   beside a last version that is shown whole, no derivative.
 4. What is never redacted is not rewritten for the sake of its maker's id.
 """
 
@@ -57,6 +58,9 @@ class _Fanning:
             self._tidy(ident)
         while self.queue:
             self._rewrite_what_refers_to(self.queue.pop())
+        if not self.changed:
+            for ident in sorted(started):
+                self._clear_beside_whole(ident)
         return self.changed
 
     def _show(self, row: int, how: int) -> None:
@@ -84,6 +88,17 @@ class _Fanning:
         if seen and not self.whole[ident] and ident not in self.derived:
             self.derived.add(ident)
             self.queue.append(ident)
+
+    def _clear_beside_whole(self, ident: int) -> None:
+        """Beside a newest version that is shown whole no derivative of an older one stays."""
+        outlook = self.outlook
+        for rows in outlook.by_view(ident).values():
+            here = [row for row in rows if outlook.after[row]]
+            if here and not outlook.shown[outlook.last(here)]:
+                for row in here:
+                    if outlook.shown[row]:
+                        outlook.drop(row)
+                        self.changed = True
 
     def _rewrite_what_refers_to(self, ident: int) -> None:
         outlook, catalogue = self.outlook, self.outlook.catalogue

@@ -6,8 +6,7 @@
 3. A line whose new rendition equals the one that it serves stays; else it goes and the new version comes, in one
    transaction. Only the newest version in a view is rendered; older ones stand while they need no new rendition.
 4. What cannot be rendered is not shown: `closing` begins again without it. So it does with what the new state touches.
-5. When the original is shown instead, the derivative's last version revokes it, and stays as long as the audience sees
-   the original (DECISIONS 15).
+5. A derivative in whose place its original is shown ends (`ending`).
 6. A definition or derivative of somebody else is never rewritten for the sake of its maker's id.
 """
 
@@ -18,13 +17,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cert_exchange.policy.redaction import Unredactable, never_redacted
+from cert_exchange.services.releasing.ending import clear_beside_whole, end
 from cert_exchange.services.releasing.governing import last_of
+from cert_exchange.services.releasing.issuing import REDACTED
 from cert_exchange.services.releasing.minting import Made
 from cert_exchange.services.releasing.naming import Names
 from cert_exchange.services.releasing.rendering import Rendering, Seen
 from cert_exchange.services.releasing.settlement import Gain, Key
 from cert_exchange.services.releasing.trimming import NOTHING, digest_of, needs_of
-from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.references import Role
 from cert_exchange.store import derivatives, in_force
 from cert_exchange.store.derivatives import Derivative
@@ -34,7 +34,6 @@ from cert_exchange.store.releases import Live
 if TYPE_CHECKING:
     from cert_exchange.services.releasing.closing import Closing
 
-_REDACTED: Final = "redacted"
 _MARKING: Final = "marking-definition--"
 
 
@@ -67,7 +66,7 @@ class Deriving:
         if self.unrendered:
             return set(), self.unrendered
         self._replace(made)
-        self._end(self.names)
+        end(self, self.names)
         return set(), {}
 
     # -- whole or derived ------------------------------------------------------------------------------------------
@@ -88,6 +87,7 @@ class Deriving:
             switching += [(n, v) for v, n in sorted(closing.sight.fanned & self.derived)]
             closing.carrying.carry(switching, closing.gaining())
             if len(closing.result.gains) == count:
+                clear_beside_whole(self)
                 return
 
     def _collect(self) -> None:
@@ -125,13 +125,13 @@ class Deriving:
         for ident, keys in self.keys.items():
             for view in {view for view, _ in keys & self.derived}:
                 here = [key for key in keys if key[0] == view]
-                newest = self._newest(here)
+                newest = self.newest(here)
                 if newest not in self.derived:
                     continue
                 for key in here:
                     alone = self._version(key).observable
                     if key != newest and (alone or key not in self.derived):
-                        self._drop(ident, key)
+                        self.drop(ident, key)
                         changed = True
         for keys in self.keys.values():
             for key in keys - self.derived:
@@ -141,7 +141,7 @@ class Deriving:
                     changed = True
         return changed
 
-    def _newest(self, keys: Collection[Key]) -> Key:
+    def newest(self, keys: Collection[Key]) -> Key:
         """Of one id's keys in a view the one that is last there."""
         last = last_of([self._version(key) for key in keys])
         return next(key for key in keys if key[1] == last.id)
@@ -164,12 +164,12 @@ class Deriving:
     def seen(self, ident: int) -> Seen:
         """How the audience sees an id when all is done."""
         keys = self.keys.get(ident, set())
-        lines = self._staying(ident)
+        lines = self.staying(ident)
         if any(not line.derived for line in lines) or not keys <= self.derived:
             return Seen.WHOLE
         return Seen.DERIVED if lines or keys else Seen.HIDDEN
 
-    def _staying(self, ident: int) -> list[Live]:
+    def staying(self, ident: int) -> list[Live]:
         """The lines that stay of an id that was not considered."""
         if ident in self.done:
             return []
@@ -194,7 +194,8 @@ class Deriving:
             return Seen.HIDDEN
         return Seen.DERIVED if all(line.derived for line in lines) else Seen.WHOLE
 
-    def _drop(self, ident: int, key: Key, rule: str = _REDACTED) -> None:
+    def drop(self, ident: int, key: Key, rule: str = REDACTED) -> None:
+        """A version is not seen in a view after all."""
         result = self.closing.result
         self.keys[ident].discard(key)
         self.derived.discard(key)
@@ -251,7 +252,7 @@ class Deriving:
             made = self._made(rendering, version, keys)
             for key in keys:
                 here = [one for one in self.keys[version.ident] if one[0] == key[0]]
-                if self._newest(here) == key:
+                if self.newest(here) == key:
                     if isinstance(made, Unredactable):
                         self.unrendered[number] = made.reason
                     else:
@@ -264,7 +265,7 @@ class Deriving:
                     or served is None
                     or (served.content != made.content)
                 ):
-                    self._drop(version.ident, key)
+                    self.drop(version.ident, key)
         return found
 
     def _made(
@@ -319,32 +320,6 @@ class Deriving:
         rule = "carried" if carried else self.closing.sight.rules.get(key, "carried")
         result.replaced[key] = line
         result.gains[key] = Gain(self._version(key), line.view, rule, carried)
-
-    def _end(self, names: Names) -> None:
-        """Revoke derivatives whose original is shown instead; withdraw revocations with the last of the original."""
-        closing, pool, result = self.closing, self.closing.pool, self.closing.result
-        known = [ident for ident in self.keys if ident not in pool.fresh]
-        for ident in known:
-            keys = self.keys[ident]
-            leaving = {line.view for line in closing.sight.live.get(ident, ()) if line.derived}
-            if ident not in self.done or not leaving or not keys or keys & self.derived:
-                continue
-            newest = names.newest(ident)
-            if newest is None or newest.revoked:
-                continue
-            source = pool.by_id(newest.source)
-            if "modified" not in pool.contents[source.rendition]:
-                continue  # its type has no such property
-            ending = sorted(leaving & {view for view, _ in keys})
-            if ending:
-                version = format_micros(names.next_instant(ident))
-                result.endings.append((newest, version, ending))
-        known += {line.ident for line, _ in result.losses.values()} - self.keys.keys()
-        for line in in_force.ended_rows(closing.tx, closing.plan.view_ids, known):
-            views = {view for view, _ in self.keys.get(line.ident, ())}
-            views.update(one.view for one in self._staying(line.ident))
-            if line.view not in views:
-                result.ended.append(line)
 
     def _version(self, key: Key) -> Version:
         return self.closing.pool.by_id(key[1])

@@ -128,8 +128,11 @@ class Pool:
     """ident -> who sent it, in whatever state it is kept"""
     givers: dict[int, set[int]] = field(default_factory=dict)
     """ident -> whose version of it is accepted; only those who have one stand here"""
-    trims: dict[tuple[int, Recipe, int], Trimmed | Unredactable] = field(default_factory=dict)
-    """what recipes leave of versions, by the number of the policy that asked; `trimming` fills it"""
+    trims: dict[tuple[int, Recipe, int, frozenset[str]], Trimmed | Unredactable] = field(
+        default_factory=dict
+    )
+    """what recipes leave of versions, by the number of the policy that asked; `trimming` fills it, and `taken`"""
+    taken: dict[tuple[int, Recipe, int], frozenset[str]] = field(default_factory=dict)
     lines: dict[int, list[Live]] = field(default_factory=dict)
     """ident -> its lines in force in any view; forgotten when a new round begins"""
     waiting: dict[tuple[int, int], set[int]] = field(default_factory=dict)

@@ -4,7 +4,9 @@
    of its references is a derivative from the start, so that its id stays when one of them becomes hidden.
 2. What is left is asked once more, as if nothing were known of how it came about; whatever fails means "not shared".
 3. One audience is shown one content of a version: what rules take in any of its views is taken in all that redact.
-4. Found once per version, recipe and policy in a transaction.
+4. What the same recipe takes from other versions of the id, and how its maker is called where that is taken, stands in
+   none: who compares versions, or guesses at names, finds nothing.
+5. Found once per version, recipe and policy in a transaction.
 """
 
 from __future__ import annotations
@@ -24,7 +26,15 @@ from cert_exchange.policy.decide import (
     stands,
 )
 from cert_exchange.policy.document import Policy
-from cert_exchange.policy.redaction import Need, Trimmed, Unredactable, never_redacted, trim
+from cert_exchange.policy.redaction import (
+    Need,
+    Trimmed,
+    Unredactable,
+    names_of,
+    never_redacted,
+    takes,
+    trim,
+)
 from cert_exchange.policy.rules import Recipe
 from cert_exchange.services.releasing.evaluating import Pool
 from cert_exchange.stix.canonical import canonical_bytes
@@ -37,16 +47,50 @@ NOTHING: Final = Recipe()
 
 def left_of(pool: Pool, policy: Policy, version: Version, recipe: Recipe) -> Trimmed | Unredactable:
     """What a recipe leaves of a version, by its number and under its own id still."""
-    key = (version.id, recipe, id(policy))
-    found = pool.trims.get(key)
-    if found is None:
-        try:
+    makers = _makers(pool, version) if recipe.source else frozenset()
+    pool.load(makers)
+    try:
+        also = _besides(pool, policy, version, recipe, makers)
+        key = (version.id, recipe, id(policy), also)
+        found = pool.trims.get(key)
+        if found is None:
             ceiling = ceiling_for(policy, pool.subject(version))
-            found = trim(pool.contents[version.rendition], recipe, ceiling)
-        except Exception as error:  # noqa: BLE001 - invariant 1: whatever fails here must deny, never pass
-            found = Unredactable(f"redacting failed with {type(error).__name__}")
-        pool.trims[key] = found
+            found = trim(pool.contents[version.rendition], recipe, ceiling, also)
+            pool.trims[key] = found
+    except Exception as error:  # noqa: BLE001 - invariant 1: whatever fails here must deny, never pass
+        found = Unredactable(f"redacting failed with {type(error).__name__}")
     return found
+
+
+def _makers(pool: Pool, version: Version) -> frozenset[int]:
+    return frozenset(
+        target
+        for target, role in pool.references.get(version.id, ())
+        if role == Role.CREATOR and target != version.ident
+    )
+
+
+def _besides(
+    pool: Pool, policy: Policy, version: Version, recipe: Recipe, makers: frozenset[int]
+) -> frozenset[str]:
+    """What must not stand in a version besides what is taken from itself."""
+    found: set[str] = set()
+    if recipe != NOTHING:
+        for other in pool.by_ident.get(version.ident, ()):
+            if other.id != version.id and other.origin == version.origin:
+                found |= _taken(pool, policy, other, recipe)
+    for maker in makers:
+        for identity in pool.by_ident[maker]:
+            found.update(names_of(pool.contents[identity.rendition]))
+    return frozenset(found)
+
+
+def _taken(pool: Pool, policy: Policy, version: Version, recipe: Recipe) -> frozenset[str]:
+    key = (version.id, recipe, id(policy))
+    if key not in pool.taken:
+        ceiling = ceiling_for(policy, pool.subject(version))
+        pool.taken[key] = takes(pool.contents[version.rendition], recipe, ceiling)
+    return pool.taken[key]
 
 
 def settle(
