@@ -191,9 +191,7 @@ class Traces:
 
     def found_in(self, text: str) -> bool:
         """Whether any value stands in the text, in any form."""
-        if not self._values:
-            return False
-        return next(self._found(text, exact=False), None) is not None
+        return bool(self._values) and any(self._found(text, exact=False))
 
     def blanked(self, text: str) -> str | None:
         """The text with what was found replaced by one constant; None where that cannot be done."""
@@ -227,7 +225,8 @@ class Traces:
                 yield from self._in_layer(layer, opaque=opaque, named=named)
             yield from () if named else self._in_code(text, exact=False)
             return
-        for placed in (plain(text), meant(text)):
+        first = plain(text)
+        for placed in (first, meant(text)) if has_marks(first.text) else (first,):
             for start, end in self._in_layer(placed.text, opaque=opaque, named=named):
                 yield placed.starts[start], placed.ends[end - 1]
         yield from () if named else self._in_code(text, exact=True)
