@@ -91,18 +91,31 @@ ASKED: Final[Mapping[Reason, tuple[Action, timedelta]]] = MappingProxyType(
 )
 """What is asked for each reason, and within which time."""
 
-_TELLS: Final[Mapping[Reason, str]] = MappingProxyType(
+_TELLS: Final[Mapping[Reason, tuple[str, str]]] = MappingProxyType(
     {
-        Reason.MISTAKE: "They should not have been sent to you.",
-        Reason.REVOKED: "They are wrong or no longer valid.",
-        Reason.WITHDRAWN: "Their owner took them back.",
-        Reason.NO_LONGER_SHARED: "They are no longer shared with you.",
+        Reason.MISTAKE: (
+            "It should not have been sent to you.",
+            "They should not have been sent to you.",
+        ),
+        Reason.REVOKED: ("It is wrong or no longer valid.", "They are wrong or no longer valid."),
+        Reason.WITHDRAWN: ("Its owner took it back.", "Their owner took them back."),
+        Reason.NO_LONGER_SHARED: (
+            "It is no longer shared with you.",
+            "They are no longer shared with you.",
+        ),
     }
 )
-_ASKS: Final[Mapping[Action, str]] = MappingProxyType(
+"""Of one object, and of several."""
+_ASKS: Final[Mapping[Action, tuple[str, str]]] = MappingProxyType(
     {
-        Action.DELETE: "Please delete your copies and tell whom you gave them to",
-        Action.STOP_USING: "Please stop using them and passing them on",
+        Action.DELETE: (
+            "Please delete your copies of it and tell whom you gave it to",
+            "Please delete your copies and tell whom you gave them to",
+        ),
+        Action.STOP_USING: (
+            "Please stop using it and passing it on",
+            "Please stop using them and passing them on",
+        ),
     }
 )
 
@@ -143,7 +156,8 @@ def write_notice(notice: Notice, *, stix_id: str, creator: str, now: int) -> dic
         "reason": notice.reason.value,
         "action": notice.action.value,
     }
-    asks = _ASKS[notice.action]
+    several = count > 1
+    asks = _ASKS[notice.action][several]
     if notice.due is not None:
         declared["due"] = format_micros(notice.due)
         asks += f", by {declared['due']}"
@@ -152,7 +166,7 @@ def write_notice(notice: Notice, *, stix_id: str, creator: str, now: int) -> dic
         creator,
         now,
         abstract=f"Notice of withdrawal: {objects}",
-        content=f"We took back {objects} that you fetched from us. {_TELLS[notice.reason]} {asks}."
+        content=f"We took back {objects} that you fetched from us. {_TELLS[notice.reason][several]} {asks}."
         " You can answer with a note about this notice.",
         refs=notice.subjects,
         declared=declared,

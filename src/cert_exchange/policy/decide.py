@@ -215,6 +215,8 @@ def _decided(policy: Policy, subject: Subject, context: Context) -> Decision:
                 chosen = allowed
                 break
     if redact is not None and (permitted or chosen is not None):
+        if exercise and chosen is not None and not permitted:
+            redact = Redact(chosen.rule, chosen.reason, redact.recipe)  # who let it go answers
         return _redacted(subject, redact)
     return chosen or (_EXERCISE if exercise else _DEFAULT)
 

@@ -119,12 +119,12 @@ def redaction_of(
     for test, withdraw, redact, permits in redactions:
         instant = now if withdraw else at
         if test(subject, instant, collection):
-            found = (
-                redact
-                if found is None
-                else Redact(found.rule, found.reason, found.recipe | redact.recipe)
-            )
-            permitted = permitted or permits(subject, instant, collection)
+            lets = permits(subject, instant, collection)
+            # Who let it go answers for it: the first that permits, and where none does the first that redacts.
+            one = redact if found is None or (lets and not permitted) else found
+            recipe = redact.recipe if found is None else found.recipe | redact.recipe
+            found = Redact(one.rule, one.reason, recipe)
+            permitted = permitted or lets
     return found, permitted
 
 

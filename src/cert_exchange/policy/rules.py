@@ -158,7 +158,7 @@ class Allow:
 class Redact:
     """The audience may have a derivative, made by this recipe (DECISIONS 11-18)."""
 
-    rule: str  # the first in the document of those that redact it
+    rule: str  # the first that redacts and permits it; of an exercise that none permits, who allows it
     reason: str
     recipe: Recipe  # of all of them together
 

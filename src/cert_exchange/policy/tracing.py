@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from cert_exchange.policy.agreements import breaches_by
 from cert_exchange.policy.asking import holding, lifted, refusal
@@ -27,13 +27,17 @@ from cert_exchange.policy.decide import (
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.expressions import ExpressionFailed
 from cert_exchange.policy.keys import keys_of
-from cert_exchange.policy.rules import HoldTerms, Redact, Rule
+from cert_exchange.policy.rules import HoldTerms, Redact, Rule, Verb
 from cert_exchange.policy.subject import MARKINGS, OWN_NAME, Subject
 from cert_exchange.policy.wording import found_at, spelled, taken_by, terms_of
 from cert_exchange.stix.handling import PAP_MEANS, Handling
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.markings import TLP_BY_ID, Tlp, tlp_of_text
 from cert_exchange.stix.references import marking_ids
+
+_PERMIT: Final = (Verb.ALLOW, Verb.REDACT)
+_NOT_FOR_TESTS: Final = "it permits nothing of an exercise: it has no test: true"
+_DOES_NOT_PERMIT: Final = "it does not permit the object, so that another rule must allow it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,7 @@ def _redacting(policy: Policy, subject: Subject, context: Context) -> tuple[Reda
 def _redaction(redact: Redact | None, context: Context, *, permitted: bool) -> Iterator[Step]:
     """What all rules take away together, where denials and holds let it come to that."""
     if redact is not None:
-        lets = permitted or context.carried
-        found = "" if lets else "only in doubt, so that another rule must allow the object"
+        found = "" if permitted or context.carried else _DOES_NOT_PERMIT
         takes = tuple(
             Step(one, "taken away where the object has it") for one in taken_by(redact.recipe)
         )
@@ -254,6 +257,8 @@ def _rule(rule: Rule, subject: Subject, context: Context) -> Step:
         answer, found = "matches", "its hold has expired, which denies"
     elif rule.hold is not None and _is_over(rule, rule.hold, subject, context):
         answer, found = "matches", "its time has passed"
+    elif _is_of_an_exercise(subject) and rule.verb in _PERMIT and not rule.match.test:
+        answer, found = "matches", _NOT_FOR_TESTS
     else:
         answer, found = "matches", rule.reason
     verb = f"{rule.verb} {rule.name}"
@@ -262,6 +267,10 @@ def _rule(rule: Rule, subject: Subject, context: Context) -> Step:
     if rule.recipe is not None:
         verb += f" ({', '.join(taken_by(rule.recipe))})"
     return Step(verb, answer, found, tuple(keys))
+
+
+def _is_of_an_exercise(subject: Subject) -> bool:
+    return subject.binding is not None and subject.binding.test
 
 
 def _is_over(rule: Rule, terms: HoldTerms, subject: Subject, context: Context) -> bool:

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from cert_exchange.policy.lists import Listed
 from cert_exchange.policy.mentions import Mentions
-from cert_exchange.policy.rules import HoldTerms, Match, Recipe
+from cert_exchange.policy.rules import Hold, HoldTerms, Match, Recipe
 from cert_exchange.policy.subject import Subject
 from cert_exchange.policy.territories import Concerns
 from cert_exchange.stix.instants import format_micros
@@ -101,19 +101,36 @@ def taken_by(recipe: Recipe) -> tuple[str, ...]:
     return (*sorted(recipe.remove), *(words for given, words in kinds if given))
 
 
+def without(kinds: Collection[str]) -> str:
+    """In words what was taken away from a derivative."""
+    if not kinds:
+        return "its references rewritten"
+    return f"without {', '.join(sorted(kinds))}"
+
+
+def held_until(hold: Hold) -> str:
+    """When a hold ends, or who ends it."""
+    if hold.due is not None:
+        return f"until {format_micros(hold.due)}"
+    return f"until {_persons(hold.terms or HoldTerms())} it"
+
+
 def terms_of(terms: HoldTerms) -> str:
     """How long a hold lasts and who ends it."""
     if terms.duration is not None:
         return f"for {lasting(terms.duration)} after it was {terms.after}"
     if terms.until is not None:
         return f"until {format_micros(terms.until)}"
-    who = "a person releases" if terms.approvals == 1 else f"{terms.approvals} persons release"
-    said = f"until {who} it"
+    said = f"until {_persons(terms)} it"
     if terms.owner:
         said += f"; owner {terms.owner}"
     if terms.expires is not None:
         said += f"; after {lasting(terms.expires)}: {terms.then}"
     return said
+
+
+def _persons(terms: HoldTerms) -> str:
+    return "a person releases" if terms.approvals == 1 else f"{terms.approvals} persons release"
 
 
 def lasting(micros: int) -> str:

@@ -246,7 +246,7 @@ def test_a_redact_rule_permits_an_exercise_only_where_it_is_about_them():
     cut = "  - {name: cut, match: {origin: own}, redact: {remove: [description]}}\n"
     assert isinstance(asked(content(), beside=beside, rules=cut), Deny)
     drill = cut + "  - {name: drill, match: {test: true}, allow: true}\n"
-    assert asked(content(), beside=beside, rules=drill).rule == "cut"
+    assert asked(content(), beside=beside, rules=drill).rule == "drill"  # who let it go answers
 
 
 @pytest.mark.case("M34")

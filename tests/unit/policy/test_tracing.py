@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,11 @@ from tests.unit.policy.making import (
     subject,
 )
 
+from cert_exchange.policy.binding import Binding
 from cert_exchange.policy.decide import Allow, Deny, DenyKind, Hold, Redact, Subject, decide
 from cert_exchange.policy.document import Policy, parse_policy
 from cert_exchange.policy.forms import MatchForm
+from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.policy.tracing import Step, trace
 from cert_exchange.policy.wording import FINDERS, lasting
 
@@ -266,8 +269,48 @@ def test_what_is_redacted_only_in_doubt_is_said():
     )
     last = trace(made, subject("note", content="at 192.0.2.7"), context())[-1]
     assert (last.asked, last.answer) == ("redaction", "by r")
-    assert last.found == "only in doubt, so that another rule must allow the object"
+    assert last.found == "it does not permit the object, so that another rule must allow it"
     assert [step.asked for step in last.steps] == ["abstract", "references to what is hidden"]
+
+
+EXERCISES = """\
+  - name: above
+    match: {type: indicator}
+    redact: {remove: [description]}
+  - name: all
+    match: {origin: own}
+    allow: true
+  - name: exercises
+    match: {type: indicator, test: true}
+    allow: true
+    reason: they know it is a drill
+"""
+
+
+def test_an_exercise_is_credited_to_the_rule_that_lets_it_go():
+    """The others match it and permit nothing of it: that is said, and what redacts it redacts it all the same."""
+    drill = replace(
+        subject(description="told by Fox"), binding=Binding(said=SharingTerms(test=True))
+    )
+    made = policy(EXERCISES)
+    answer = decide(made, drill, context())
+    assert isinstance(answer, Redact)
+    assert (answer.rule, answer.reason) == ("exercises", "they know it is a drill")
+    assert answer.recipe.remove == {"description"}
+    steps = {step.asked: step for step in trace(made, drill, context())}
+    above, everything, exercises = steps["rules"].steps
+    assert (
+        above.found
+        == everything.found
+        == ("it permits nothing of an exercise: it has no test: true")
+    )
+    assert (exercises.answer, exercises.found) == ("matches", "they know it is a drill")
+    assert steps["redaction"].found == (
+        "it does not permit the object, so that another rule must allow it"
+    )
+    ordinary = decide(made, subject(description="told by Fox"), context())
+    assert isinstance(ordinary, Redact)
+    assert ordinary.rule == "above"
 
 
 @given(

@@ -14,8 +14,8 @@ from cert_exchange.errors import NotFound
 from cert_exchange.node import Node
 from cert_exchange.policy.decide import Allow, Redact
 from cert_exchange.policy.tracing import Step
+from cert_exchange.policy.wording import without
 from cert_exchange.services.policies.looking import Answer, Look
-from cert_exchange.services.policies.showing import without
 from cert_exchange.services.releasing import issuer_of
 from cert_exchange.services.releasing.evaluating import plans_for
 from cert_exchange.stix.instants import format_micros

@@ -16,6 +16,7 @@ from typing import Final, assert_never
 from cert_exchange.policy.decide import Allow, Context, Decision, Deny, Hold, Redact
 from cert_exchange.policy.redaction import Need
 from cert_exchange.policy.tracing import Step, trace
+from cert_exchange.policy.wording import held_until
 from cert_exchange.services.policies.showing import Showing
 from cert_exchange.services.releasing.evaluating import Plan, Pool, bindings_for, plans_for
 from cert_exchange.services.releasing.judging import Judge
@@ -71,8 +72,7 @@ class Answer:
         """The reason, and where it is held, until when."""
         if self.answer != "held" or not isinstance(self.decision, Hold):
             return self.reason
-        due = self.decision.due
-        return f"{self.reason}; until {format_micros(due) if due is not None else 'a person releases it'}"
+        return f"{self.reason}; {held_until(self.decision)}"
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from cert_exchange.policy.decide import Decision, Redact
 from cert_exchange.policy.redaction import Need, Unredactable
 from cert_exchange.policy.tracing import Step
+from cert_exchange.policy.wording import without
 from cert_exchange.services.releasing.judging import Judge
 from cert_exchange.services.releasing.naming import Issuer, Names
 from cert_exchange.services.releasing.rendering import Rendering, Seen
@@ -139,10 +140,3 @@ class Showing:
             return True
         dangling = policy is not None and policy.unresolved == "allow"
         return dangling and not is_observable_id(pool.texts[ident])
-
-
-def without(kinds: Collection[str]) -> str:
-    """In words what was taken away from a derivative."""
-    if not kinds:
-        return "its references rewritten"
-    return f"without {', '.join(sorted(kinds))}"

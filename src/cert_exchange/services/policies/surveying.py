@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from cert_exchange.node import Node
+from cert_exchange.policy.wording import without
 from cert_exchange.services.policies.explaining import ident_of, look_of, ungoverned
 from cert_exchange.services.policies.looking import Answer, Look
-from cert_exchange.services.policies.showing import without
 from cert_exchange.services.releasing import issuer_of
 from cert_exchange.services.releasing.evaluating import plans_for
 from cert_exchange.stix.instants import format_micros

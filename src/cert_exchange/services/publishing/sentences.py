@@ -18,6 +18,8 @@ from cert_exchange.errors import ConfigurationInvalid
 from cert_exchange.node import Node
 from cert_exchange.policy.decide import Allow, Deny, Hold, Redact
 from cert_exchange.policy.sharing_terms import SharingTerms
+from cert_exchange.policy.wording import held_until
+from cert_exchange.services.publishing.standing_in import Standing as _Standing
 from cert_exchange.services.publishing.taking_in import Outcome, take_in_watched
 from cert_exchange.services.releasing import Line, Releasing
 from cert_exchange.stix.canonical import Limits
@@ -150,38 +152,43 @@ def preview_publish(
 
 
 def sighted(releasings: Sequence[Releasing]) -> list[Sighted]:
-    """Every verdict and line, as sentences for a person; of a version in one view the last answer counts."""
+    """Every verdict and line, as sentences for a person; of a version in one view the last answer counts.
+
+    What is shown as a derivative stands under its original.
+    """
     found: dict[_Place, list[Sighted]] = {}
     for releasing in releasings:
         now: dict[_Place, list[Sighted]] = {}
         for place, sentence in _answers(releasing):
             now.setdefault(place, []).append(sentence)
-        # What waited for an object of a later part is released with that part: the wait is over.
-        found.update(now)
+        for place, sentences in now.items():
+            # Carried along though no rule lets it stand here, or shown otherwise than before: what is seen counts.
+            seen = [one for one in sentences if one.answer == "released"]
+            # What waited for an object of a later part is released with that part: the wait is over.
+            found[place] = seen or sentences
     return [sentence for sentences in found.values() for sentence in sentences]
 
 
 def _answers(releasing: Releasing) -> Iterator[tuple[_Place, Sighted]]:
+    standing = _Standing(releasing)
     for line in releasing.lines:
         answer = "released" if line.kind == LineKind.RELEASE else "withdrawn"
+        stix_id, said, how = standing.of(line)
         yield (
-            (line.audience, line.collection, line.stix_id, line.version),
-            Sighted(line.audience, line.stix_id, line.version, answer, line.rule, ""),
+            (line.audience, line.collection, stix_id, said),
+            Sighted(line.audience, stix_id, said, answer, line.rule, how),
         )
     for plan, verdict, waits in releasing.verdicts:
         name, version = plan.audience.name, verdict.version
         match verdict.decision:
-            case Allow(rule, _):
+            case Allow(rule, _) | Redact(rule, _, _):
                 if not waits:
                     continue
                 missing = ", ".join(releasing.pool.texts.get(i, str(i)) for i in sorted(waits))
                 answer, reason = "waiting", f"waits for {missing}"
-            case Hold(rule, why, due):
-                until = format_micros(due) if due is not None else "a person releases it"
-                answer, reason = "held", f"{why}; until {until}"
+            case Hold(rule, why, _):
+                answer, reason = "held", f"{why}; {held_until(verdict.decision)}"
             case Deny(rule, reason, _):
-                answer = "denied"
-            case Redact(rule, reason, _):
                 answer = "denied"
             case _:
                 assert_never(verdict.decision)
