@@ -259,7 +259,8 @@ def apply(
         change = "in force" if applied.changed else "was in force already"
         printing.verdict(
             f"{applied.name}: version {applied.version} {change};"
-            f" {printing.count(applied.lost, 'object')} taken back, {applied.gained:,} released"
+            f" {printing.count(applied.lost, 'object')} taken back, {applied.otherwise:,} shown otherwise,"
+            f" {applied.gained:,} released"
         )
 
 

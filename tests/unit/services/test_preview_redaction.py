@@ -265,3 +265,11 @@ def test_an_edit_that_takes_from_an_older_version_takes_it_from_the_newest(node:
     done = assert_as_foretold(node, "b", REDACTING.replace("[description]", "[description, x_by]"))
     assert ("changed", "b", "indicators", told["id"]) in done
     assert "nformant" not in str(scene.sees("b", last=False))
+
+
+def test_apply_counts_objects_as_the_preview_does(sqlite_node: Node) -> None:
+    """Three are shown otherwise, each by two lines: nothing is lost."""
+    scene = filled(sqlite_node, ALL)
+    done = scene.apply("b", REDACTING)
+    assert (done.lost, done.otherwise) == (0, 3)
+    assert scene.apply("b", REDACTING.replace("redact: {remove: [description]}", "deny: true")).lost

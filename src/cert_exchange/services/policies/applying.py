@@ -32,6 +32,7 @@ from cert_exchange.policy.doubts import warnings_of_policy
 from cert_exchange.services import retention
 from cert_exchange.services.policies.agreeing import warnings_of_agreements
 from cert_exchange.services.policies.companions import read_companions
+from cert_exchange.services.policies.counting import taken_back
 from cert_exchange.services.policies.expecting import try_policy
 from cert_exchange.services.policies.previewing import previews
 from cert_exchange.services.policies.staging import stage, unsettled
@@ -45,7 +46,6 @@ from cert_exchange.store import releases
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import parts
-from cert_exchange.store.tables import LineKind
 
 GAIN_PART: Final = 1_000
 Progress = Callable[[int, int | None], None]
@@ -71,6 +71,8 @@ class Applied:
     """False: this very text was in force already"""
     lost: int
     gained: int
+    otherwise: int = 0
+    """shown otherwise than before at once: as a derivative, as another one, or another version of it"""
 
 
 def check(
@@ -206,14 +208,14 @@ def apply(
     run = str(uuid4())
     seen = stage(node, policy, run, progress)
     remember(policy, digest_of(checked.companions))
-    version, lost, otherwise = node.database.transact(
+    version, (lost, replaced), otherwise = node.database.transact(
         lambda tx: _switch(tx, node, checked, run, seen, author=author, reason=reason)
     )
     # Commit: from here on nothing lost is served. What follows only adds, and can be repeated.
     gained = continue_gains(node, progress=progress)
     for partner in otherwise:
         gained += retention.look_again(node, partner, kind="policy-gains", by=author)
-    return Applied(policy.name, version, changed=True, lost=lost, gained=gained)
+    return Applied(policy.name, version, changed=True, lost=lost, gained=gained, otherwise=replaced)
 
 
 def _switch(
@@ -225,7 +227,7 @@ def _switch(
     *,
     author: str,
     reason: str,
-) -> tuple[int, int, list[int]]:
+) -> tuple[int, tuple[int, int], list[int]]:
     policy = checked.policy
     otherwise: list[int] = []
 
@@ -266,8 +268,7 @@ def _switch(
         digest=hashlib.sha256(policy.text.encode("utf-8")).hexdigest(),
         companions=(digest_of(checked.companions) or b"").hex(),
     )  # fmt: skip
-    lost = sum(line.kind == LineKind.WITHDRAWAL for line in releasing.lines)
-    return version, lost, otherwise
+    return version, taken_back(releasing), otherwise
 
 
 def _agreed_otherwise(
