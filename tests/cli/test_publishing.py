@@ -75,6 +75,23 @@ def test_a_dry_run_stores_nothing_and_tells_who_would_see_what(
     }
 
 
+def test_a_dry_run_says_of_what_is_refused_that_nobody_sees_it(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """It blames no policy for that; what is stored already is seen by who sees it."""
+    cli("publish", write(tmp_path, "a.json", bundle(indicator(1))))
+    broken = indicator(2) | {"pattern": 5}
+    looked = cli(
+        "publish",
+        "--dry-run",
+        write(tmp_path, "b.json", bundle(broken, indicator(1), indicator(3))),
+    )
+    seen = {row["result"]: row["who would see it"] for row in looked.rows()}
+    assert seen["rejected"] == "nobody: it would not be stored"
+    assert seen["accepted"] == "cert-b: released by Ours"
+    assert "policy" not in seen["duplicate"]
+
+
 @pytest.mark.case("M09")
 def test_a_dry_run_of_several_files_is_what_publishing_them_does(
     cli: Cli, node_with_b: Path, tmp_path: Path

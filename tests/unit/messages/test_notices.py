@@ -34,6 +34,17 @@ def test_what_is_written_is_valid_and_read_back(reason: Reason) -> None:
     assert notice.due > NOW
 
 
+@pytest.mark.parametrize("reason", list(Reason))
+def test_a_notice_of_one_object_speaks_of_one(reason: Reason) -> None:
+    """Several are `they`."""
+    for ids, words in (([ONE], {"It", "Its"}), ([ONE, TWO], {"They", "Their"})):
+        notice = notices.notice_of(ids, reason, now=NOW)
+        content = notices.write_notice(notice, stix_id=NOTE, creator=US, now=NOW)["content"]
+        said = content.partition("fetched from us. ")[2]
+        assert said.split()[0] in words
+        assert ("them" in said) is (len(ids) > 1)
+
+
 def test_a_mistake_asks_to_delete() -> None:
     assert notices.notice_of([ONE], Reason.MISTAKE, now=NOW).action is Action.DELETE
 
