@@ -23,7 +23,7 @@ from sqlalchemy import and_, select
 from tests.soak import exchange
 
 from cert_exchange.node import Node
-from cert_exchange.services import ledger, policies
+from cert_exchange.services import ledger, noticing, policies
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store.tables import (
     audience_members,
@@ -192,11 +192,10 @@ def _exchange(
         f"{dict(done)}; {len(failures)} failures"
     )
     assert not failures, failures[:5]
-    # Rest: what a worker still owes is done, and everyone polls until nothing comes.
+    # Rest: what a worker still owes is done, its notices too, and everyone polls until nothing comes.
     policies.continue_gains(node)
-    for follower in followers.values():
-        while follower.round():
-            pass
+    while noticing.tell(node) or any(follower.round() for follower in followers.values()):
+        pass
     for audience in exchange.AUDIENCES:
         log = _log(node, audience)
         rows = _live(node, audience)
