@@ -35,7 +35,7 @@ from cert_exchange.store import versions as version_rows
 
 _log = structlog.get_logger(__name__)
 
-BETWEEN_COLLECTIONS: Final = 200_000
+BETWEEN_COLLECTIONS: Final = 50_000
 """Objects of Python."""
 WORTH_DIVIDING: Final = 50_000
 """Versions; below that another process takes longer to start than it saves."""
@@ -91,9 +91,12 @@ def look_together(
 
 @contextmanager
 def _seldom_collected() -> Iterator[None]:
-    """Let Python look for cycles seldom: a look through a store makes none, and it would take a fifth of the time."""
+    """Let Python look for cycles seldom: it would take a fifth of the time.
+
+    When it looks it looks through everything: what a part has read hangs together, and would stay for many parts.
+    """
     usual = gc.get_threshold()
-    gc.set_threshold(BETWEEN_COLLECTIONS, *usual[1:])
+    gc.set_threshold(BETWEEN_COLLECTIONS, 1, 1)
     try:
         yield
     finally:
