@@ -16,7 +16,6 @@ from sqlalchemy import (
     CompoundSelect,
     bindparam,
     delete,
-    func,
     insert,
     select,
     union_all,
@@ -260,8 +259,3 @@ def audience_of(tx: Transaction, stix_id: str) -> int | None:
     """The audience that a note of ours is a notice for; None where it is no notice."""
     rows = _AUDIENCE_OF.rows(tx, {"note": stix_id})
     return rows[0][0] if rows else None
-
-
-def count_owed(tx: Transaction) -> int:
-    """How many withdrawals are not decided on yet."""
-    return int(tx.execute(select(func.count()).select_from(owed_notices)).scalar_one())

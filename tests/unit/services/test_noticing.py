@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from tests.conftest import Wall
 from tests.scenes import ALLOW_ALL, Scene, indicator, relationship
 
@@ -16,7 +17,7 @@ from cert_exchange.node import Node
 from cert_exchange.services import ledger, noticing, releasing
 from cert_exchange.services.moving import tell_movers
 from cert_exchange.services.releasing import withdraw
-from cert_exchange.store import notices as rows
+from cert_exchange.store.tables import owed_notices
 
 NOTHING = ALLOW_ALL.replace("allow: true", "deny: true")
 
@@ -80,7 +81,7 @@ def test_nobody_is_told_of_what_nobody_fetched(scene: Scene) -> None:
     assert noticing.tell(scene.node) == 0
     assert told(scene, "b") == []
     with scene.node.database.reading() as tx:
-        assert rows.count_owed(tx) == 0
+        assert tx.execute(select(owed_notices)).all() == []
 
 
 def test_what_is_visible_again_needs_no_notice(scene: Scene) -> None:
