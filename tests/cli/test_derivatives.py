@@ -46,6 +46,32 @@ def test_show_tells_what_stands_for_what(cli: Cli, redacting: str) -> None:
     assert found == [ONE["id"]]
 
 
+def test_what_is_shown_more_of_is_named_in_the_sentences(
+    cli: Cli, redacting: str, node_with_b: Path
+) -> None:
+    """A redaction that ends gives nothing new, and yet needs a word: both `preview` and the refusal say why."""
+    assert cli("publish", "-", stdin=bundle(indicator(2, confidence=20))).code == 0
+    settings = node_with_b / "node.yaml"
+    settings.write_text(settings.read_text() + "policy_widening: 0\n")
+    file = node_with_b / "policies" / "cert-b.yaml"
+    file.write_text(POLICY)
+    looked = cli("policy", "preview", file)
+    assert "0 gained, 1 lost, 1 changed (1 of them shown more of); next:" in looked.err
+    assert "--confirm 1" in looked.err
+    refused = cli("policy", "apply", file, "--reason", "agreed")
+    assert refused.code == 1
+    assert "policy cert-b would show more of 1 object; more than 0 need a word" in refused.err
+    file.write_text(POLICY.replace("at_most: 29", "at_most: 9"))
+    assert "1 gained, 1 lost, 1 changed (1 of them shown more of)" in (
+        cli("policy", "preview", file).err
+    )
+    refused = cli("policy", "apply", file, "--reason", "agreed")
+    assert "would newly show 1 object and show more of 1 object; more than 0" in refused.err
+    assert "--confirm 2" in refused.err
+    wrong = cli("policy", "apply", file, "--reason", "agreed", "--confirm", "1")
+    assert "would newly show 1 object and show more of 1 object, and 1 were confirmed" in wrong.err
+
+
 def test_questions_are_answered_with_the_derivative(cli: Cli, redacting: str) -> None:
     """explain, who, sees and withheld name what is shown, and take its id for a question."""
     told = cli("policy", "explain", redacting, "cert-b").out

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Cli, bundle, indicator
+from tests.cli.conftest import POLICY, Cli, bundle, indicator
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests" / "samples"
@@ -244,6 +244,72 @@ def test_holds_are_listed_and_released_by_a_person(
     assert cli("hold", "list", "--json").json() == []
     assert cli("status", "--json").json()["views"][0]["visible"] == 1
     assert cli("hold", "release", held[0]["stix_id"], "--reason", "again").code == 3
+
+
+@pytest.mark.parametrize(
+    ("terms", "persons", "until", "then"),
+    [
+        ("approval", 1, "a person releases it", ""),
+        ("{approval: true, approvals: 2}", 2, "2 persons release it", ""),
+        (
+            "{approval: true, approvals: 3, expires: 2h, then: deny}",
+            3,
+            "3 persons release it",
+            "then it is denied",
+        ),
+        ("{until: '2099-01-01T00:00:00Z'}", 1, "2099-01-01T00:00:00.000000Z", ""),
+    ],
+)
+def test_a_hold_says_alike_everywhere_who_ends_it(
+    cli: Cli, node_with_b: Path, tmp_path: Path, terms: str, persons: int, until: str, then: str
+) -> None:
+    """`show` and `hold list` name as many persons as the rule asks for, and what an expiry does."""
+    file = node_with_b / "policies" / "cert-b.yaml"
+    file.write_text(POLICY.replace("hold: approval", f"hold: {terms}"))
+    assert cli("policy", "apply", file, "--reason", "x").code == 0
+    cli("publish", write(tmp_path, "b.json", bundle(indicator(2, confidence=10))))
+    listed = cli("hold", "list").out
+    (line,) = (
+        one for one in cli("show", indicator(2)["id"]).out.splitlines() if "held before" in one
+    )
+    assert f"by rule Weak evidence, until {until}" in line
+    assert f"\t{until}" in listed
+    (document,) = cli("show", indicator(2)["id"], "--json").json()
+    (waiting,) = document["waiting"]
+    assert waiting["approvals"] == persons
+    assert waiting["then"] == ("deny" if then else None)
+    if then:
+        assert line.endswith(f": {then}")
+        assert f": {then}\t" in listed
+
+
+def test_a_hold_that_several_release_says_who_did_and_how_many_must_follow(
+    cli: Cli, node_with_b: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three persons: after the first two others are asked for, after the second one."""
+    file = node_with_b / "policies" / "cert-b.yaml"
+    file.write_text(POLICY.replace("hold: approval", "hold: {approval: true, approvals: 3}"))
+    assert cli("policy", "apply", file, "--reason", "x").code == 0
+    cli("publish", write(tmp_path, "b.json", bundle(indicator(2, confidence=10))))
+    one = indicator(2)["id"]
+    said = []
+    for person in ("anna", "boris", "clara"):
+        monkeypatch.setenv("CERT_EXCHANGE_OPERATOR", person)
+        said.append(cli("hold", "release", one, "--reason", "looked").err.strip())
+        shown = cli("show", one).out
+        if person == "anna":
+            assert "until 3 persons release it, so far anna" in shown
+            assert "3 persons release it, so far anna" in cli("hold", "list").out
+        if person == "boris":
+            assert "so far anna, boris" in shown
+            (document,) = cli("show", one, "--json").json()
+            assert document["waiting"][0]["approved_by"] == ["anna", "boris"]
+    assert said == [
+        "1 hold approved; 2 other persons must approve as well",
+        "1 hold approved; another person must approve as well",
+        "1 hold released",
+    ]
+    assert "seen by cert-b" in shown
 
 
 def test_a_collection_must_be_named_when_there_are_several(

@@ -13,7 +13,14 @@ from cert_exchange.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
     from cert_exchange.node import Node
-    from cert_exchange.services.holding import HeldCount, HeldDay, HeldObject, Released, Wanted
+    from cert_exchange.services.holding import (
+        HeldCount,
+        HeldDay,
+        HeldObject,
+        Pending,
+        Released,
+        Wanted,
+    )
 
 app = typer.Typer(
     help="What a rule holds back until its time or a person comes.", no_args_is_help=True
@@ -78,7 +85,7 @@ def release(
 ) -> None:
     """Let held objects go: these, or all that a rule or a reason holds. The ceiling and every denial still stand.
 
-    Where the rule asks for two persons, the second must have another name (CERT_EXCHANGE_OPERATOR, else the account's).
+    Where the rule asks for several persons, each must have another name (CERT_EXCHANGE_OPERATOR, else the account's).
     """
     from cert_exchange.services import holding
 
@@ -134,8 +141,9 @@ def _print_released(done: Released) -> None:
     if done.released or not done.waiting:
         printing.verdict(f"{printing.count(done.released, 'hold')} released")
     if done.waiting:
+        others = "another person" if done.missing == 1 else f"{done.missing} other persons"
         printing.verdict(
-            f"{printing.count(done.waiting, 'hold')} approved; another person must approve as well"
+            f"{printing.count(done.waiting, 'hold')} approved; {others} must approve as well"
         )
 
 
@@ -162,7 +170,7 @@ def _print_held(found: list[HeldObject], *, as_json: bool) -> None:
                 row.collection,
                 row.rule,
                 row.owner or "",
-                _until(row),
+                ended_by(row),
                 row.reason,
             )
             for row in found
@@ -170,7 +178,8 @@ def _print_held(found: list[HeldObject], *, as_json: bool) -> None:
     )
 
 
-def _until(row: HeldObject) -> str:
+def ended_by(row: HeldObject | Pending) -> str:
+    """Who, or which instant, ends a hold, and what happens then; after the word `until`."""
     persons = "a person releases it"
     if row.approvals > 1:
         said = f", so far {', '.join(row.approved_by)}" if row.approved_by else ""

@@ -173,8 +173,9 @@ def preview(
         if not as_json:
             _show(one)
         now = f"version {one.in_force} in force" if one.in_force is not None else "not in force"
+        more = f" ({one.uncovered:,} of them shown more of)" if one.uncovered else ""
         printing.verdict(
-            f"{one.name} ({now}): {one.gained:,} gained, {one.lost:,} lost, {one.changed:,} changed;"
+            f"{one.name} ({now}): {one.gained:,} gained, {one.lost:,} lost, {one.changed:,} changed{more};"
             f" next: cert-exchange policy apply {file} --reason ... --confirm {one.widens}"
         )
 

@@ -16,6 +16,7 @@ import typer
 
 from cert_exchange.cli import printing
 from cert_exchange.cli.files import writing_to
+from cert_exchange.cli.holds import ended_by
 from cert_exchange.cli.options import AsJson, Home, Limit, opened
 from cert_exchange.errors import InputRefused
 from cert_exchange.stix.instants import InstantInvalid, parse_micros
@@ -250,6 +251,9 @@ def _story_document(story: Story) -> dict[str, Any]:
                 "collection": row.collection,
                 "held_by": row.rule or None,
                 "until": printing.instant(row.due_at) or None,
+                "then": row.then,
+                "approvals": row.approvals if row.rule else None,
+                "approved_by": list(row.approved_by),
                 "for_object": row.target,
             }
             for row in story.pending
@@ -334,13 +338,8 @@ def _print_story(story: Story) -> None:
                 f"  waits before {row.audience}: it refers to {row.target}, which is not visible there"
             )
         else:
-            until = (
-                f"until {printing.instant(row.due_at)}"
-                if row.due_at
-                else "until a person releases it"
-            )
             printing.result(
-                f"  held before {row.audience} in {row.collection} by rule {row.rule}, {until}"
+                f"  held before {row.audience} in {row.collection} by rule {row.rule}, until {ended_by(row)}"
             )
     _print_stands(story)
     in_place = any(stand.places for stand in story.shown_as)

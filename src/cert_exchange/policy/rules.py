@@ -165,7 +165,7 @@ class Redact:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Not yet: until `due` (micros), or, where it is None, until a person releases it."""
+    """Not yet: until `due` (micros), or, where it is None, until persons release it."""
 
     rule: str
     reason: str

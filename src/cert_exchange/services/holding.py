@@ -24,13 +24,14 @@ from cert_exchange.store import held, objects
 from cert_exchange.store import holds as rows
 from cert_exchange.store import terms as term_rows
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.held import HeldCount, HeldDay, HeldObject, Wanted
+from cert_exchange.store.held import HeldCount, HeldDay, HeldObject, Pending, Wanted
 from cert_exchange.store.holds import Outcome, Standing
 
 __all__ = [
     "HeldCount",
     "HeldDay",
     "HeldObject",
+    "Pending",
     "Released",
     "Wanted",
     "count_by_day",
@@ -52,10 +53,12 @@ EMBARGO: Final = term_rows.HOLD
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What letting holds go did: how many ended, and how many wait for another person."""
+    """What letting holds go did: how many ended, and how many wait for other persons."""
 
     released: int
     waiting: int
+    missing: int = 0
+    """how many other persons those that wait need, the most of them"""
 
 
 def list_holds(node: Node, wanted: Wanted | None = None) -> list[HeldObject]:
@@ -107,7 +110,11 @@ def release_many(node: Node, wanted: Wanted, *, by: str, reason: str) -> Release
                 refused = error
     if not done:
         raise refused or NotFound("no hold stands there; see `hold list --by-reason`")
-    return Released(sum(one.released for one in done), sum(one.waiting for one in done))
+    return Released(
+        sum(one.released for one in done),
+        sum(one.waiting for one in done),
+        max(one.missing for one in done),
+    )
 
 
 def reopen(
@@ -191,7 +198,7 @@ def _release(
                     "An embargo holds these, and ends at its time; `terms set` changes what our desk said of it,"
                     " and `consent give` records what the originator allows."
                 )
-            ended, again = [], 0
+            ended, again, missing = [], 0, 0
             for one in standing:
                 needed = max(one.approvals, _terms(releasing, one).approvals)
                 if needed > 1:
@@ -199,6 +206,7 @@ def _release(
                     so_far = rows.approve(tx, one, by=by, at=releasing.now)
                     if so_far < needed:
                         again += so_far == before
+                        missing = max(missing, needed - so_far)
                         continue
                 ended.append(one)
             if again == len(standing):
@@ -207,7 +215,7 @@ def _release(
                 )
             rows.end(tx, ended, Outcome.RELEASED, at=releasing.now, by=by)
             releasing.reconsider(sorted({one.ident for one in ended}))
-            return Released(len(ended), len(standing) - len(ended))
+            return Released(len(ended), len(standing) - len(ended), missing)
 
         done, _ = in_one_line(
             tx, node, "hold-released", by, order,

@@ -17,11 +17,12 @@ from cert_exchange.errors import NotFound
 from cert_exchange.services import derivatives, markings
 from cert_exchange.services.derivatives import Answer, Stand
 from cert_exchange.services.hits import Hit, hit_of
-from cert_exchange.store import blocks, figures, objects
+from cert_exchange.store import blocks, figures, held, objects
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import holdings as rows
 from cert_exchange.store.figures import Channel, CollectionCount
-from cert_exchange.store.holdings import Membership, Pending, Visible, Wanted
+from cert_exchange.store.held import Pending
+from cert_exchange.store.holdings import Membership, Visible, Wanted
 from cert_exchange.store.tables import ObjectStatus
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def show(node: Node, stix_id: str) -> tuple[Story, ...]:
         ids = [held.object for held in found]
         memberships = rows.memberships_of(tx, ids)
         visible = rows.visible(tx, ids)
-        pending = rows.pending(tx, ids)
+        pending = held.pending(tx, ids)
         ident = objects.idents_of(tx, [stix_id])[stix_id]
         blocked = objects.blocked(tx, ident)
         kept_from = tuple(blocks.kept_from(tx, ident))

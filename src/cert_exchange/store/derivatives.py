@@ -79,6 +79,14 @@ _NAMES_OF: Final = Kept(
     ),
     "idents",
 )
+_SHOWN = identifiers.alias("shown")
+_STOOD_FOR: Final = Kept(
+    select(_SHOWN.c.stix_id, derived_ids.c.original, identifiers.c.stix_id)
+    .join(derived_ids, derived_ids.c.ident == _SHOWN.c.num)
+    .join(identifiers, identifiers.c.num == derived_ids.c.original)
+    .where(among(_SHOWN.c.stix_id, "ids")),
+    "ids",
+)
 _ORIGINALS_OF: Final = Kept(_NAME.where(among(derived_ids.c.ident, "idents")), "idents")
 
 
@@ -101,6 +109,12 @@ def of_objects(tx: Transaction, numbers: Iterable[int]) -> dict[int, Derivative]
 def originals_of(tx: Transaction, idents: Iterable[int]) -> dict[int, Name]:
     """For those of these ids that are in the map: whose it is and for which original it stands, by the id's number."""
     return {row[3]: Name(*row) for row in _ORIGINALS_OF.among(tx, "idents", idents)}
+
+
+def stood_for(tx: Transaction, stix_ids: Iterable[str]) -> dict[str, tuple[int, str]]:
+    """For those of these STIX ids that are in the map: the number and the STIX id of the original."""
+    rows = _STOOD_FOR.among(tx, "ids", sorted(stix_ids))
+    return {shown: (original, stix_id) for shown, original, stix_id in rows}
 
 
 def names_of(tx: Transaction, audience: int, originals: Iterable[int]) -> dict[int, list[Name]]:

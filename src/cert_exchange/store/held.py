@@ -1,4 +1,4 @@
-"""The holds as our own people list and count them.
+"""The holds, and what waits for another object, as our own people list and count them.
 
 1. Reading only, in the caller's transaction.
 2. A day is one of UTC. A plain time that passed leaves no row, so days count what persons and expiries ended.
@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from cert_exchange.store.tables import (
     holds,
     identifiers,
     objects,
+    waiting,
 )
 
 DAY: Final = 86_400_000_000
@@ -49,6 +51,25 @@ class HeldObject:
     due_at: int | None
     """when it ends by itself; None: only persons end it"""
     owner: str | None = None
+    then: str | None = None
+    """release | deny: what happens at `due_at` of a hold that waits for persons"""
+    approvals: int = 1
+    """how many persons must let it go"""
+    approved_by: tuple[str, ...] = ()
+    """who did so far"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An object version that a rule holds, or that waits for another object (`target`)."""
+
+    object: int
+    audience: str
+    collection: str | None
+    rule: str
+    due_at: int | None
+    """when the hold ends by itself; None: only persons end it"""
+    target: str | None
     then: str | None = None
     """release | deny: what happens at `due_at` of a hold that waits for persons"""
     approvals: int = 1
@@ -115,7 +136,7 @@ def standing(conn: Transaction, wanted: Wanted, *, limit: int) -> list[HeldObjec
         .limit(limit)
     )
     rows = conn.execute(_of(statement, wanted)).all()
-    persons = _persons(conn) if any(row[10] for row in rows) else {}
+    persons = _approved_by(conn) if any(row[10] for row in rows) else {}
     return [
         HeldObject(
             row[0],
@@ -133,6 +154,44 @@ def standing(conn: Transaction, wanted: Wanted, *, limit: int) -> list[HeldObjec
         )
         for row in rows
     ]
+
+
+def pending(conn: Transaction, object_ids: Collection[int]) -> list[Pending]:
+    """Tell what keeps the given object versions back: holds that nobody released, and missing references."""
+    held = conn.execute(
+        select(
+            holds.c.object,
+            audiences.c.name,
+            func.coalesce(collections.c.alias, collections.c.uuid),
+            holds.c.rule,
+            holds.c.due_at,
+            holds.c.on_expiry,
+            holds.c.approvals,
+            holds.c.audience,
+            holds.c.collection,
+        )
+        .join(audiences, audiences.c.id == holds.c.audience)
+        .join(collections, collections.c.id == holds.c.collection)
+        .where(holds.c.object.in_(object_ids), holds.c.released_at.is_(None))
+        .order_by(audiences.c.name)
+    ).all()
+    persons = _approved_by(conn, object_ids) if any(row[6] for row in held) else {}
+    found = [
+        Pending(
+            *row[:5], target=None, then=None if row[5] is None else _then(row[5]),
+            approvals=row[6] or 1, approved_by=persons.get((row[7], row[0], row[8], row[3]), ()),
+        )
+        for row in held
+    ]  # fmt: skip
+    awaited = conn.execute(
+        select(waiting.c.object, audiences.c.name, identifiers.c.stix_id)
+        .join(audiences, audiences.c.id == waiting.c.audience)
+        .join(identifiers, identifiers.c.num == waiting.c.target)
+        .where(waiting.c.object.in_(object_ids))
+        .order_by(audiences.c.name)
+    )
+    found.extend(Pending(row[0], row[1], None, "", None, row[2]) for row in awaited)
+    return found
 
 
 def rules(conn: Transaction) -> list[str]:
@@ -217,11 +276,15 @@ def _of(statement: Select[Any], wanted: Wanted) -> Select[Any]:
 
 
 def _then(outcome: str) -> str:
+    """How policies spell what happens to a hold that expires: release | deny."""
     return "release" if outcome == Outcome.RELEASED else "deny"
 
 
-def _persons(conn: Transaction) -> dict[tuple[int, int, int, str], tuple[str, ...]]:
-    """Who let go so far, of the holds that stand and need more than one."""
+def _approved_by(
+    conn: Transaction, object_ids: Collection[int] | None = None
+) -> dict[tuple[int, int, int, str], tuple[str, ...]]:
+    """Who let go so far, by (audience, version, collection, rule) of the holds that stand: on these versions, or all."""
+    meant = [] if object_ids is None else [holds.c.object.in_(object_ids)]
     same = and_(
         *(
             holds.c[name] == hold_approvals.c[name]
@@ -238,7 +301,7 @@ def _persons(conn: Transaction) -> dict[tuple[int, int, int, str], tuple[str, ..
             hold_approvals.c.person,
         )
         .join(holds, same)
-        .where(holds.c.released_at.is_(None))
+        .where(holds.c.released_at.is_(None), *meant)
         .order_by(hold_approvals.c.approved_at, hold_approvals.c.person)
     ):
         key = (row[0], row[1], row[2], row[3])

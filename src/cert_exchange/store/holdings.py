@@ -17,7 +17,6 @@ from cert_exchange.store.tables import (
     ObjectStatus,
     audiences,
     collections,
-    holds,
     identifiers,
     live,
     memberships,
@@ -28,7 +27,6 @@ from cert_exchange.store.tables import (
     release_log,
     renditions,
     views,
-    waiting,
 )
 
 EXPORT_CHUNK = 1000
@@ -118,18 +116,6 @@ class Visible:
     policy_version: int | None
     carried: bool
     is_last: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """An object version that a rule holds, or that waits for another object (`target`)."""
-
-    object: int
-    audience: str
-    collection: str | None
-    rule: str
-    due_at: int | None
-    target: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,33 +239,6 @@ def visible(tx: Connection, object_ids: list[int]) -> list[Visible]:
         .order_by(audiences.c.name, collections.c.id, live.c.position)
     )
     return [Visible(*row[:6], carried=bool(row[6]), is_last=bool(row[7])) for row in rows]
-
-
-def pending(tx: Connection, object_ids: list[int]) -> list[Pending]:
-    """Tell what keeps the given object versions back: holds that nobody released, and missing references."""
-    held = tx.execute(
-        select(
-            holds.c.object,
-            audiences.c.name,
-            func.coalesce(collections.c.alias, collections.c.uuid),
-            holds.c.rule,
-            holds.c.due_at,
-        )
-        .join(audiences, audiences.c.id == holds.c.audience)
-        .join(collections, collections.c.id == holds.c.collection)
-        .where(holds.c.object.in_(object_ids), holds.c.released_at.is_(None))
-        .order_by(audiences.c.name)
-    )
-    found = [Pending(*row, target=None) for row in held]
-    awaited = tx.execute(
-        select(waiting.c.object, audiences.c.name, identifiers.c.stix_id)
-        .join(audiences, audiences.c.id == waiting.c.audience)
-        .join(identifiers, identifiers.c.num == waiting.c.target)
-        .where(waiting.c.object.in_(object_ids))
-        .order_by(audiences.c.name)
-    )
-    found.extend(Pending(row[0], row[1], None, "", None, row[2]) for row in awaited)
-    return found
 
 
 def refusals(

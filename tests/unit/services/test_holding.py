@@ -137,7 +137,7 @@ def test_two_persons_have_two_names(scene: Scene) -> None:
     """One person is one, however spelled; the second releases, and both stand in the ledger."""
     scene.apply("b", policy("ask: {approval: true, approvals: 2}"))
     scene.publish(held("ask"))
-    assert release(scene, held("ask"), by="anna") == Released(0, 1)
+    assert release(scene, held("ask"), by="anna") == Released(0, 1, 1)
     for again in ("anna", "Anna", " ANNA "):
         with pytest.raises(InputRefused, match="another person"):
             release(scene, held("ask"), by=again)
@@ -182,7 +182,7 @@ def test_a_policy_that_asks_for_more_persons_is_obeyed_at_once(
     scene.publish(held("ask"))
     monkeypatch.setattr(applying, "continue_gains", lambda *_, **__: 0)
     scene.apply("b", policy("ask: {approval: true, approvals: 2}"))
-    assert release(scene, held("ask"), by="anna") == Released(0, 1)
+    assert release(scene, held("ask"), by="anna") == Released(0, 1, 1)
     assert scene.names("b") == []
 
 
@@ -246,7 +246,7 @@ def test_what_expired_into_a_denial_can_be_held_anew(scene: Scene, wall: Wall) -
     assert holding.reopen(scene.node, [one], audience="b", by="anna", reason="I was away") == 1
     assert standing(scene) == ["ask"]
     assert pass_due(scene) == 0
-    assert release(scene, held("ask"), by="boris") == Released(0, 1)
+    assert release(scene, held("ask"), by="boris") == Released(0, 1, 1)
     assert release(scene, held("ask"), by="anna") == Released(1, 0)
     assert scene.names("b") == ["ask"]
     with pytest.raises(NotFound):
@@ -291,7 +291,10 @@ def test_two_persons_at_the_same_moment_are_two(scene: Scene) -> None:
             done = list(
                 pool.map(lambda who, one=one: release(scene, one, by=who), ["anna", "boris"])
             )
-            assert sorted(done, key=lambda each: each.released) == [Released(0, 1), Released(1, 0)]
+            assert sorted(done, key=lambda each: each.released) == [
+                Released(0, 1, 1),
+                Released(1, 0),
+            ]
     assert sorted(scene.names("b")) == [f"m{n}" for n in range(5)]
     ledger.verify(scene.node)
 

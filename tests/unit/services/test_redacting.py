@@ -346,6 +346,8 @@ def test_the_map_leads_both_ways(scene: Scene) -> None:
         assert name.original == ident[secret()["id"]]
         [made] = derivatives.of_originals(conn, [name.original])
         assert (made.stix_id, made.withheld) == (shown, ("properties",))
+        asked = [shown, str(secret()["id"]), "indicator--of-nobody"]
+        assert derivatives.stood_for(conn, asked) == {shown: (name.original, secret()["id"])}
 
 
 def test_an_identity_without_its_contacts_is_shown_redacted_and_what_it_made_follows(

@@ -34,7 +34,7 @@ from cert_exchange.services.policies.agreeing import warnings_of_agreements
 from cert_exchange.services.policies.companions import read_companions
 from cert_exchange.services.policies.counting import taken_back
 from cert_exchange.services.policies.expecting import try_policy
-from cert_exchange.services.policies.previewing import previews
+from cert_exchange.services.policies.previewing import Preview, previews
 from cert_exchange.services.policies.staging import stage, unsettled
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.bindings import promises_of
@@ -144,8 +144,7 @@ def weigh(
     gained = found.widens
     if gained <= most or (confirmed is not None and 10 * abs(gained - confirmed) <= confirmed):
         return
-    what = "newly show" if gained == found.gained else "newly show, or show more of,"
-    told = f"policy {checked.policy.name} would {what} {gained:,} objects"
+    told = f"policy {checked.policy.name} would {_widening(found)}"
     if confirmed is not None:
         raise PolicyWidens(
             f"{told}, and {confirmed:,} were confirmed. Something changed since; look at"
@@ -156,6 +155,14 @@ def weigh(
         f"{told}; more than {most:,} need a word. Look at `policy preview`, then apply with"
         f" --confirm {gained}.",
         gained=gained,
+    )
+
+
+def _widening(found: Preview) -> str:
+    """What a policy shows newly, and what it shows more of; `--confirm` means both together."""
+    kinds = (("newly show", found.gained), ("show more of", found.uncovered))
+    return " and ".join(
+        f"{verb} {number:,} object{'' if number == 1 else 's'}" for verb, number in kinds if number
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cert_exchange.services.releasing import Releasing
-from cert_exchange.store import derivatives, objects
+from cert_exchange.store import derivatives
 from cert_exchange.store.tables import LineKind
 
 
@@ -13,17 +13,13 @@ def taken_back(releasing: Releasing) -> tuple[int, int]:
     What stands for an original counts as that.
     """
     lines = releasing.lines
-    originals: dict[str, int] = {}
+    originals: dict[str, tuple[int, str]] = {}
     if any(line.kind == LineKind.RELEASE for line in lines):
-        numbers = objects.idents_of(releasing.tx, {line.stix_id for line in lines})
-        names = derivatives.originals_of(releasing.tx, numbers.values())
-        originals = {
-            stix_id: names[number].original if number in names else number
-            for stix_id, number in numbers.items()
-        }
-    kinds: dict[tuple[str, int, int | str], set[str]] = {}
+        originals = derivatives.stood_for(releasing.tx, {line.stix_id for line in lines})
+    kinds: dict[tuple[str, int, str], set[str]] = {}
     for line in lines:
-        key = (line.audience, line.collection, originals.get(line.stix_id, line.stix_id))
+        _, original = originals.get(line.stix_id, (0, line.stix_id))
+        key = (line.audience, line.collection, original)
         kinds.setdefault(key, set()).add(line.kind)
     lost = sum(found == {LineKind.WITHDRAWAL} for found in kinds.values())
     return lost, sum(len(found) > 1 for found in kinds.values())

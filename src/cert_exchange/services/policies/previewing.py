@@ -76,7 +76,7 @@ class Prospect:
     waiting: int
     """allowed, and kept out by a reference to something hidden"""
     held: int
-    """held back for a time or until a person releases them"""
+    """held back for a time or until persons release them"""
     redacted: int
     """of those that it sees then, shown as derivatives because a rule redacts them"""
     rewritten: int

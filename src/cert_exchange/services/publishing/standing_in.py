@@ -15,8 +15,7 @@ from cert_exchange.policy.rules import Recipe
 from cert_exchange.policy.wording import without
 from cert_exchange.services.releasing import Line, Releasing
 from cert_exchange.services.releasing.trimming import left_of
-from cert_exchange.store import derivatives, objects
-from cert_exchange.store import versions as version_rows
+from cert_exchange.store import derivatives
 from cert_exchange.store.derivatives import Derivative
 
 
@@ -38,12 +37,9 @@ class Standing:
         if not any(plan.deriving for plan in releasing.plans):
             return
         tx = releasing.tx
-        numbers = objects.idents_of(tx, {line.stix_id for line in releasing.lines})
-        originals = {
-            one.original for one in derivatives.originals_of(tx, numbers.values()).values()
-        }
-        self._originals = version_rows.stix_ids(tx, originals)
-        for made in derivatives.of_originals(tx, originals):
+        found = derivatives.stood_for(tx, {line.stix_id for line in releasing.lines})
+        self._originals = dict(found.values())
+        for made in derivatives.of_originals(tx, self._originals):
             self._derivatives[made.stix_id, made.version] = made
         for plan, verdict, _ in releasing.verdicts:
             if plan.policy is not None and isinstance(verdict.decision, Redact):

@@ -116,7 +116,7 @@ holds = Table(
     Column("rule", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("held_at", BigInteger, nullable=False),
-    Column("due_at", BigInteger),  # NULL: only a person releases it
+    Column("due_at", BigInteger),  # NULL: only persons release it
     Column("released_at", BigInteger),
     Column("released_by", Text),
     Column("owner", Text),  # who looks after it, as the rule says
