@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import func, select
 from tests.invariants.foretelling import assert_as_foretold
 from tests.scenes import (
@@ -24,6 +26,7 @@ from tests.scenes import (
 
 from cert_exchange.errors import PolicyWidens
 from cert_exchange.node import Node
+from cert_exchange.policy.document import Policy
 from cert_exchange.services import policies
 from cert_exchange.services.policies import dividing
 from cert_exchange.store.tables import holds, ledger_lines, staged_losses
@@ -212,11 +215,8 @@ def test_what_is_carried_into_one_collection_is_visible_in_all(node: Node) -> No
     assert not assert_as_foretold(node, "b", text + "# edited\n")
 
 
-@pytest.mark.parametrize("processes", [2, 5])
-def test_several_processes_see_what_one_sees(
-    node: Node, monkeypatch: pytest.MonkeyPatch, processes: int
-) -> None:
-    """A store that is divided among processes, references across the spans included, gives the same previews."""
+def divided(node: Node) -> tuple[list[tuple[Policy, dict[str, str]]], list[policies.Preview]]:
+    """Two policies over objects that refer to each other from anywhere, and the preview of each by this process."""
     scene = Scene.set_up(node, policies_for=())
     for number in range(6):
         one, two = (
@@ -234,9 +234,42 @@ def test_several_processes_see_what_one_sees(
         (policies.check(node, text, file=f"{name}.yaml").policy, {}) for name, text in texts.items()
     ]
     alone = [policies.preview(node, policy, samples=1_000) for policy, _ in wanted]
-    monkeypatch.setattr(dividing, "WORTH_DIVIDING", 0)
-    assert policies.previews(node, wanted, samples=1_000, processes=processes) == tuple(alone)
     assert sum(one.lost for one in alone) > 10
+    return wanted, alone
+
+
+@pytest.mark.parametrize(("processes", "spans"), [(2, 2), (5, 5), (3, 32)])
+def test_several_processes_see_what_one_sees(
+    node: Node, monkeypatch: pytest.MonkeyPatch, processes: int, spans: int
+) -> None:
+    """A store that is divided among processes, references across the spans included, gives the same previews."""
+    wanted, alone = divided(node)
+    monkeypatch.setattr(dividing, "WORTH_DIVIDING", 0)
+    monkeypatch.setattr(dividing, "SPANS", spans)
+    assert policies.previews(node, wanted, samples=1_000, processes=processes) == tuple(alone)
+
+
+def test_what_another_process_fails_to_look_at_is_looked_at_here(
+    sqlite_node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed on its way, it costs time and changes nothing."""
+    wanted, alone = divided(sqlite_node)
+    monkeypatch.setattr(dividing, "WORTH_DIVIDING", 0)
+    monkeypatch.setattr(dividing, "SPANS", 4)
+    killed = []
+
+    def kill(done: int, total: int | None) -> None:
+        assert total is not None
+        assert done <= total
+        for process in multiprocessing.active_children():
+            process.kill()
+            killed.append(process.pid)
+
+    with structlog.testing.capture_logs() as logs:
+        told = policies.previews(sqlite_node, wanted, samples=1_000, processes=2, progress=kill)
+    assert told == tuple(alone)
+    assert killed
+    assert [one["event"] for one in logs] == ["preview-process-failed"]
 
 
 def labelled(number: int) -> dict[str, Any]:

@@ -1,17 +1,22 @@
-"""A large store is looked through by several processes, each a span of the ids.
+"""A large store is looked through by several processes: each takes a span of the ids whenever it is free.
 
 1. Python decides in one thread at a time; only other processes use the machine's other cores.
-2. Another process opens the node anew and reads the policies from their texts; numbers come back, no content.
-3. What it could not do is done here: a process that fails costs time and changes nothing.
+2. This process takes spans from the front and keeps what it finds; the others take them from the back, hand over what they
+   found of each, and keep nothing: what is in memory twice is a span.
+3. Another process opens the node anew and reads the policies from their texts; numbers come back, no content.
+4. What it could not do is done here: a process that fails costs time and changes nothing.
 """
 
 from __future__ import annotations
 
 import gc
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
@@ -35,12 +40,24 @@ from cert_exchange.store import versions as version_rows
 
 _log = structlog.get_logger(__name__)
 
-BETWEEN_COLLECTIONS: Final = 50_000
+BETWEEN_COLLECTIONS: Final = 20_000
 """Objects of Python."""
 WORTH_DIVIDING: Final = 50_000
 """Versions; below that another process takes longer to start than it saves."""
-Seen = tuple[Catalogue, list[tuple[tuple[int, ...], list[int], list[str], Outlook]]]
-"""of each audience: its views, what is held, the names of rules, its rows"""
+SPANS: Final = 32
+"""Into so many a large store is divided: at the end one process waits for at most one of another."""
+Texts = Sequence[tuple[str, str, Companions]]
+"""of each policy: its name, its text, the files that it names"""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What another process found in a span: how many versions it looked at, and by audience what an Onlooker keeps."""
+
+    versions: int
+    catalogue: Catalogue
+    by_audience: tuple[tuple[tuple[int, ...], list[int], list[str], Outlook], ...]
+    """its views, what is held, the names of rules, its rows"""
 
 
 def look_together(
@@ -58,35 +75,35 @@ def look_together(
         total = version_rows.count_after(conn, 0)
         highest = version_rows.highest_ident(conn)
     now = node.now()
-    spans = _spans(highest, processes if total >= WORTH_DIVIDING else 1)
+    alone = processes < 2 or total < WORTH_DIVIDING
+    spans = _spans(highest, 1 if alone else SPANS)
+    texts = [(policy.name, policy.text, dict(companions)) for policy, companions in policies]
+    todo = deque(enumerate(spans))
     done = 0
+
+    def here(span: Span) -> None:
+        look_through(
+            node.database, partners, catalogue, onlookers, span, identity=node.identity,
+            now=now, moved=moved,
+        )  # fmt: skip
 
     def moved(versions: int) -> None:
         nonlocal done
         done += versions
-        if progress is not None:  # the others are as far with their spans as we are with ours
-            progress(min(done * len(spans), total), total)
+        others.keep_busy(todo)
+        if progress is not None:
+            progress(min(done + others.versions, total), total)
 
-    def here(span: Span) -> None:
-        with _seldom_collected():
-            look_through(
-                node.database, partners, catalogue, onlookers, span, identity=node.identity,
-                now=now, moved=moved,
-            )  # fmt: skip
-
-    first, *others = spans
-    if not others:
-        here(first)
-        return
-    texts = [(policy.name, policy.text, dict(companions)) for policy, companions in policies]
-    with ProcessPoolExecutor(len(others), mp_context=get_context("spawn")) as pool:
-        asked = [
-            (span, pool.submit(_elsewhere, node.settings.home, texts, span, now)) for span in others
-        ]
-        here(first)
-        for span, future in asked:
-            if not _taken(future, catalogue, onlookers):
-                here(span)
+    ask = partial(_elsewhere, node.settings.home, texts, now)
+    with _seldom_collected():
+        with _others(0 if alone else processes - 1, ask) as others:
+            others.keep_busy(todo)
+            while todo:
+                here(todo.popleft()[1])
+        # The others have ended, and given back their memory, before what they found is put together.
+        for number in sorted(others.asked):
+            if not _taken(others.asked.pop(number), catalogue, onlookers):
+                here(spans[number])
 
 
 @contextmanager
@@ -108,25 +125,68 @@ def _spans(highest: int, count: int) -> list[Span]:
     return list(zip(edges, [*edges[1:], None], strict=True))
 
 
-def _taken(future: Future[Seen], catalogue: Catalogue, onlookers: Sequence[Onlooker]) -> bool:
+class _Others:
+    """The other processes, each with one span at a time. Once one failed none is asked again."""
+
+    __slots__ = ("_ask", "_count", "_pool", "_running", "asked", "versions")
+
+    def __init__(self, pool: Executor | None, count: int, ask: Callable[[Span], Seen]) -> None:
+        self._pool = pool
+        self._count = count
+        self._ask = ask
+        self._running: list[Future[Seen]] = []
+        self.asked: dict[int, Future[Seen]] = {}
+        """by number of the span"""
+        self.versions = 0
+        """how many they have looked at"""
+
+    def keep_busy(self, todo: deque[tuple[int, Span]]) -> None:
+        """Give whoever is free the last of the spans to do."""
+        for one in [one for one in self._running if one.done()]:
+            self._running.remove(one)
+            if one.exception() is None:
+                self.versions += one.result().versions
+            else:
+                self._pool = None
+        while self._pool is not None and todo and len(self._running) < self._count:
+            number, span = todo.pop()
+            self.asked[number] = self._pool.submit(self._ask, span)
+            self._running.append(self.asked[number])
+
+
+@contextmanager
+def _others(count: int, ask: Callable[[Span], Seen]) -> Iterator[_Others]:
+    """So many other processes, for as long as this lasts."""
+    if not count:
+        yield _Others(None, 0, ask)
+        return
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+        yield _Others(pool, count, ask)
+
+
+def _taken(asked: Future[Seen], catalogue: Catalogue, onlookers: Sequence[Onlooker]) -> bool:
     """Take over what another process found; False where it failed, or saw other audiences than this one."""
     try:
-        there, told = future.result()
+        seen = asked.result()
     except (BrokenProcessPool, OSError, CertExchangeError) as error:
         _log.warning("preview-process-failed", error=type(error).__name__)
         return False
-    if [one[0] for one in told] != [onlooker.plan.view_ids for onlooker in onlookers]:
+    if [one[0] for one in seen.by_audience] != [onlooker.plan.view_ids for onlooker in onlookers]:
         return False
-    catalogue.join(there)
-    for onlooker, (_, held, names, outlook) in zip(onlookers, told, strict=True):
+    catalogue.join(seen.catalogue)
+    for onlooker, (_, held, names, outlook) in zip(onlookers, seen.by_audience, strict=True):
         onlooker.join(held, names, outlook)
     return True
 
 
-def _elsewhere(
-    home: Path, texts: Sequence[tuple[str, str, Companions]], span: Span, now: int
-) -> Seen:
+def _elsewhere(home: Path, texts: Texts, now: int, span: Span) -> Seen:
     """What another process does: the same on a span, with a node of its own."""
+    versions = 0
+
+    def moved(count: int) -> None:
+        nonlocal versions
+        versions += count
+
     node = open_node(home)
     try:
         with node.database.reading() as conn:
@@ -142,14 +202,9 @@ def _elsewhere(
         with _seldom_collected():
             look_through(
                 node.database, present.partners, catalogue, onlookers, span,
-                identity=node.identity, now=now, moved=_unheard,
+                identity=node.identity, now=now, moved=moved,
             )  # fmt: skip
     finally:
         node.close()
-    return catalogue, [
-        (one.plan.view_ids, one.held, one.rules.names, one.outlook) for one in onlookers
-    ]
-
-
-def _unheard(_versions: int) -> None:
-    return
+    told = tuple((one.plan.view_ids, one.held, one.rules.names, one.outlook) for one in onlookers)
+    return Seen(versions, catalogue, told)

@@ -36,16 +36,21 @@ class Fate(NamedTuple):
 
 def fates(outlook: Outlook) -> Iterator[Fate]:
     """What happens to each id in each view, in the order of ids."""
-    idents = outlook.catalogue.idents
-    previous = 0
-    for ident in idents:
-        if ident == previous:
-            continue
-        previous = ident
-        for view, rows in outlook.by_view(ident).items():
-            fate = _fate(outlook, ident, view, rows)
+    idents, rows, views = outlook.catalogue.idents, outlook.rows, outlook.view
+    place = 0
+    while place < len(idents):
+        ident, end = idents[place], place + 1
+        while end < len(idents) and idents[end] == ident:
+            end += 1
+        if end == place + 1:  # most have one version: each of its rows is a view's
+            mine = [(views[row], [row]) for row in range(rows[place], rows[end])]
+        else:
+            mine = list(outlook.by_view(ident).items())
+        for view, those in mine:
+            fate = _fate(outlook, ident, view, those)
             if fate is not None:
                 yield fate
+        place = end
 
 
 def _fate(outlook: Outlook, ident: int, view: int, rows: Sequence[int]) -> Fate | None:

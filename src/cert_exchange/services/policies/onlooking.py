@@ -27,7 +27,7 @@ from cert_exchange.store.database import Database
 from cert_exchange.store.releases import Audience, Head, Live, Sharing
 from cert_exchange.store.tables import OWN
 
-PART: Final = 800
+PART: Final = 400
 _OURS: Final = frozenset({OWN})
 _REDACTED: Final = int(Standing.REDACTED)
 Span = tuple[int, int | None]

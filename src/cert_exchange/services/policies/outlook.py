@@ -266,7 +266,7 @@ class Outlook:
         for row in self._dropped:
             self.after[row] = 0
         catalogue = self.catalogue
-        done: dict[int, bytearray] = {}
+        done = {view: bytearray(len(catalogue.about)) for view in set(self.view)}
         for start, seen in enumerate(bytes(self.after)):
             if not seen:
                 continue
@@ -274,7 +274,7 @@ class Outlook:
             while stack:
                 row = stack.pop()
                 place, view = self.version[row], self.view[row]
-                looked = done.setdefault(view, bytearray(len(catalogue.about)))
+                looked = done[view]
                 for target in self._targets(row, place):
                     if looked[target]:
                         continue
