@@ -12,7 +12,7 @@ from tests.taxii.conftest import ROOT, Served, fresh_id, objects_path
 
 from cert_exchange.errors import QueryInvalid
 from cert_exchange.services.polling import Filters, Resource, Versions
-from cert_exchange.store import poll_notes
+from cert_exchange.store import checkups
 from cert_exchange.taxii.queries import deletion, page_query
 
 
@@ -145,11 +145,12 @@ def test_unknown_parameters_are_ignored_and_shown_once(server: Served) -> None:
     assert names == ["match[colour]", "page", "a parameter with an unusual name", "foo"]
     for _ in range(200):
         with server.node.database.reading() as tx:
-            notes = poll_notes.of_partner(tx, server.scene.partner("b"))
+            notes = checkups.noted(tx)
         if len(notes) == 4:
             break
         time.sleep(0.05)
-    assert {note for note, _ in notes} == {
+    assert {one.partner for one in notes} == {"b"}
+    assert {one.note for one in notes} == {
         "ignored parameter match[colour] at objects", "ignored parameter page at objects",
         "ignored parameter a parameter with an unusual name at objects", "ignored parameter foo at discovery",
     }  # fmt: skip

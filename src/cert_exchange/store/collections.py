@@ -146,24 +146,6 @@ def set_rights(
     return True
 
 
-def collections_for(tx: Transaction, partner: int) -> dict[int, tuple[bool, bool]]:
-    """Collection id -> (may read, may write), for those in force in which the partner may do either."""
-    rows = tx.execute(
-        select(
-            collection_rights.c.collection,
-            collection_rights.c.may_read,
-            collection_rights.c.may_write,
-        )
-        .join(collections, collections.c.id == collection_rights.c.collection)
-        .where(
-            collection_rights.c.partner == partner,
-            collections.c.retired_at.is_(None),
-            or_(collection_rights.c.may_read, collection_rights.c.may_write),
-        )
-    )
-    return {row[0]: (bool(row[1]), bool(row[2])) for row in rows}
-
-
 def partners_by_name(tx: Transaction) -> dict[str, int]:
     """Partner name -> id."""
     return {row[0]: row[1] for row in tx.execute(select(partners.c.name, partners.c.id))}

@@ -22,13 +22,3 @@ def add(tx: Transaction, partner: int, note: str, *, at: int) -> None:
     known = select(poll_notes.c.first_at).where(mine, poll_notes.c.note == note)
     if tx.execute(known).first() is None and tx.execute(count).scalar_one() < MOST:
         tx.execute(insert(poll_notes).values(partner=partner, note=note, first_at=at))
-
-
-def of_partner(tx: Transaction, partner: int) -> list[tuple[str, int]]:
-    """List the notes of a partner with the instant (micros) of the first, oldest first."""
-    rows = tx.execute(
-        select(poll_notes.c.note, poll_notes.c.first_at)
-        .where(poll_notes.c.partner == partner)
-        .order_by(poll_notes.c.first_at, poll_notes.c.note)
-    )
-    return [(row[0], row[1]) for row in rows]

@@ -13,7 +13,8 @@ from cert_exchange.node import Node
 from cert_exchange.services.collections import load_collections
 from cert_exchange.services.policies import apply
 from cert_exchange.store import collections as rows
-from cert_exchange.store.tables import collections, ledger_lines, partners
+from cert_exchange.store import rights as grants
+from cert_exchange.store.tables import ledger_lines, partners
 
 FIRST = "1fb3569d-497f-48ac-a1b9-50c29e9c31ee"
 SECOND = "a80bf269-f1bd-492d-b9a0-50549d289fd6"
@@ -50,11 +51,10 @@ def declared(node: Node) -> dict[str, tuple[str | None, bool]]:
 
 
 def rights(node: Node, partner: int) -> dict[str, tuple[bool, bool]]:
-    with node.database.reading() as tx:
-        names = {
-            row[0]: row[1] for row in tx.execute(select(collections.c.id, collections.c.alias))
-        }
-        return {str(names[k]): v for k, v in rows.collections_for(tx, partner).items()}
+    """What the partner's client is told that it may do, by alias."""
+    with node.database.raw_reader() as connection:
+        found = grants.every(node.database.dialect, connection, partner, None)
+    return {str(one.alias): (one.can_read, one.can_write) for one in found}
 
 
 def lines(node: Node) -> list[dict[str, object]]:
