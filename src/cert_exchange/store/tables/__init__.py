@@ -1,5 +1,12 @@
 """The tables, the same on SQLite and PostgreSQL; `schema` states the rules they keep."""
 
+from cert_exchange.store.tables.checkpoints import (
+    checkpoints,
+    ledger_breaks,
+    ledger_comparisons,
+    ledger_tree,
+    partner_checkpoints,
+)
 from cert_exchange.store.tables.contents import (
     handling_dates,
     identifiers,
@@ -11,6 +18,7 @@ from cert_exchange.store.tables.contents import (
     submissions,
 )
 from cert_exchange.store.tables.derived import derivatives, derived_ids
+from cert_exchange.store.tables.epochs import partner_epochs, pseudonyms
 from cert_exchange.store.tables.notices import (
     audience_blocks,
     notice_subjects,
@@ -28,6 +36,7 @@ from cert_exchange.store.tables.parties import (
     sources,
     targets,
 )
+from cert_exchange.store.tables.pki import authorities, certificates
 from cert_exchange.store.tables.record import (
     ledger_head,
     ledger_lines,
@@ -64,6 +73,9 @@ __all__ = [
     "audience_blocks",
     "audience_members",
     "audiences",
+    "authorities",
+    "certificates",
+    "checkpoints",
     "collection_rights",
     "collections",
     "companion_texts",
@@ -78,8 +90,11 @@ __all__ = [
     "holds",
     "identifiers",
     "kept_out",
+    "ledger_breaks",
+    "ledger_comparisons",
     "ledger_head",
     "ledger_lines",
+    "ledger_tree",
     "live",
     "lockouts",
     "marks",
@@ -91,11 +106,14 @@ __all__ = [
     "notices",
     "objects",
     "owed_notices",
+    "partner_checkpoints",
+    "partner_epochs",
     "partner_identities",
     "partners",
     "policies",
     "policy_companions",
     "poll_notes",
+    "pseudonyms",
     "quarantine",
     "references",
     "release_log",

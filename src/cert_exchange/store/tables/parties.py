@@ -50,6 +50,9 @@ partners = Table(
     Column("requests_per_minute", Integer, nullable=False),
     Column("added_at", BigInteger, nullable=False),
     Column("country", Exact),  # two capital letters; NULL: unknown
+    Column(
+        "certificates_since", BigInteger
+    ),  # since when it must show a certificate; NULL: need not
 )
 
 partner_identities = Table(
