@@ -26,7 +26,10 @@ NODE_HOME ?= demo-run/node
 KEEP ?=
 JOBS ?= 2
 
-.PHONY: help setup demo run check test soak bench bench-quick bench-policy lock
+# `make attack`: which engine the two nodes run on, and which attempts.
+ENGINE ?= sqlite
+
+.PHONY: help setup demo run check test soak attack bench bench-quick bench-policy lock
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +62,9 @@ test: $(READY) ## every test but the long ones (JOBS=2 processes)
 
 soak: $(READY) ## the long tests: writers against a poll loop, for minutes
 	@$(CLEAN_ENV) $(PY) -m pytest -m soak --timeout 1800 $(ARGS)
+
+attack: $(READY) ## the attack suite against two nodes; ENGINE=postgresql, ARGS="--only words"
+	@$(CLEAN_ENV) $(PY) -m tests.attack --engine $(ENGINE) $(ARGS)
 
 bench: $(READY) ## the whole benchmark against the peers; writes benchmarks/results/
 	@$(CLEAN_ENV) $(PY) -m benchmarks $(ARGS)

@@ -29,6 +29,7 @@ from tests.conftest import Wall
 from tests.scenes import Scene, uid
 
 from cert_exchange.http import make_app
+from cert_exchange.http.access_log import AccessLog
 from cert_exchange.http.serving import configured
 from cert_exchange.node import Node
 from cert_exchange.services import partners
@@ -194,9 +195,11 @@ def basic(user: str, password: str, scheme: str = "Basic") -> str:
 
 
 @contextmanager
-def serving(node: Node) -> Iterator[int]:
+def serving(node: Node, *, access_log: AccessLog | None = None) -> Iterator[int]:
     """Serve a node in a thread on a free port."""
-    config = configured(make_app(node), node.settings.model_copy(update={"port": 0}))
+    config = configured(
+        make_app(node, access_log=access_log), node.settings.model_copy(update={"port": 0})
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server._serve()))
     thread.start()

@@ -1,0 +1,53 @@
+"""Every attempt is refused, and succeeds once its guard is off (`make attack` prints the same as a list)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.attack import guards
+from tests.attack.attempts import Attempt, every
+from tests.attack.running import tried
+from tests.attack.world import Worlds
+
+
+@pytest.fixture(scope="module")
+def worlds() -> Iterator[Worlds]:
+    with Worlds() as made:
+        yield made
+
+
+@pytest.mark.parametrize("attempt", every(), ids=lambda one: one.name)
+def test_refused_and_real(attempt: Attempt, worlds: Worlds):
+    result = tried(attempt, worlds)
+    assert result.good, result.line
+
+
+def test_every_guard_is_attacked():
+    """A guard that nobody attacks says nothing."""
+    assert set(guards.GUARDS) <= {one.guard for one in every()}
+
+
+def test_a_guard_that_moved_is_found():
+    """Switching off what is not there would make an attempt look refused for ever."""
+    with (
+        pytest.raises(AssertionError, match="moved"),
+        guards.off("cert_exchange.node.no_such_check"),
+    ):
+        pass
+
+
+def test_guards_come_back():
+    from cert_exchange.services.partners import recognising
+
+    before = recognising._reason_against
+    with guards.off("login: secret"):
+        assert recognising._reason_against is not before
+    assert recognising._reason_against is before
+
+
+def test_src_knows_nothing_of_guards():
+    """No switch in the program: only the test process can open a guard."""
+    root = Path(__file__).parents[2] / "src"
+    assert not [path for path in root.rglob("*.py") if "tests.attack" in path.read_text()]
