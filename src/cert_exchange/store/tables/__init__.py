@@ -19,6 +19,13 @@ from cert_exchange.store.tables.contents import (
 )
 from cert_exchange.store.tables.derived import derivatives, derived_ids
 from cert_exchange.store.tables.epochs import partner_epochs, pseudonyms
+from cert_exchange.store.tables.erasure import (
+    backups_made,
+    erased_objects,
+    erasures,
+    legal_holds,
+    undone_objects,
+)
 from cert_exchange.store.tables.notices import (
     audience_blocks,
     notice_subjects,
@@ -74,6 +81,7 @@ __all__ = [
     "audience_members",
     "audiences",
     "authorities",
+    "backups_made",
     "certificates",
     "checkpoints",
     "collection_rights",
@@ -83,6 +91,8 @@ __all__ = [
     "credentials",
     "derivatives",
     "derived_ids",
+    "erased_objects",
+    "erasures",
     "freezes",
     "handling_dates",
     "hold_approvals",
@@ -95,6 +105,7 @@ __all__ = [
     "ledger_head",
     "ledger_lines",
     "ledger_tree",
+    "legal_holds",
     "live",
     "lockouts",
     "marks",
@@ -125,6 +136,7 @@ __all__ = [
     "submissions",
     "targets",
     "terms",
+    "undone_objects",
     "views",
     "waiting",
 ]

@@ -26,6 +26,8 @@ identifiers = Table(
     Column("stix_id", Exact, nullable=False, unique=True),
     # The desk's order on a cyber-observable: out of every view until freed (DECISIONS 5).
     Column("blocked_at", BigInteger),
+    # Erased here: nothing under it is taken in until the order is lifted (`erasures`).
+    Column("barred_at", BigInteger),
 )
 
 renditions = Table(
