@@ -58,6 +58,7 @@ SMALL = {
     "store/poll_notes.py": "one table",
     "store/recovery.py": "one step at the start",
     "store/submissions.py": "one table",
+    "store/tables/checkpoints.py": "tables of one subject",
     "store/tables/derived.py": "two tables of one subject",
     "store/tables/notices.py": "tables of one subject",
     "store/tables/pki.py": "two tables of one subject",
