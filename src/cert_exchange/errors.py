@@ -28,6 +28,7 @@
     │   ├── CursorMoved             503  somebody else moved it first
     │   └── ClockDoubtful           503  releasing stops until a person says --clock-ok
     ├── EvidenceBroken              -    ledger or release log does not verify
+    │   └── SignatureBroken         -    signed by nobody we know, or not what was signed
     └── RemoteError                 -    raised by `remote/` only
         ├── RemoteUnreachable, RemoteTimeout, RemoteTlsFailed
         ├── RemoteRefused           a status of 4xx or 5xx, with retry_after
@@ -270,6 +271,12 @@ class EvidenceBroken(CertExchangeError):
     """A ledger line, seal or release log does not verify. `public` names the first broken line."""
 
     title = "Evidence broken"
+
+
+class SignatureBroken(EvidenceBroken):
+    """A signed text does not verify: an unknown key, a key out of its time, other bytes, another form."""
+
+    title = "Signature broken"
 
 
 class RemoteError(CertExchangeError):

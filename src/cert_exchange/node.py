@@ -13,7 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -21,7 +21,9 @@ import structlog
 from ruamel.yaml import YAML
 
 from cert_exchange.errors import ClockDoubtful, ConfigurationInvalid
+from cert_exchange.messages.keys import SigningKey
 from cert_exchange.settings import FILE, Settings, load_settings
+from cert_exchange.signing_keys import make_signing_keys, read_signing_keys
 from cert_exchange.stix.canonical import Limits
 from cert_exchange.store import recovery
 from cert_exchange.store.database import Database
@@ -197,6 +199,8 @@ class Secrets:
     """Key id -> key of `next` tokens: all verify, as long as the log lives (DECISIONS 8)."""
     token_key_id: str
     """The one that signs."""
+    signing_keys: tuple[SigningKey, ...] = ()
+    """What statements and receipts are signed with: the newest first, which signs; older ones vouch for newer ones."""
 
     def __repr__(self) -> str:
         return f"Secrets(token_key_id={self.token_key_id!r})"
@@ -245,6 +249,7 @@ def make_home(home: Path, **settings: Any) -> Path:
     ):  # fmt: skip
         checked.path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     _make_secrets(checked.path(checked.secrets_directory))
+    make_signing_keys(checked.path(checked.secrets_directory), now=_wall())
     file = home / FILE
     if not file.exists():
         written = {
@@ -283,8 +288,11 @@ def open_node(home: Path, *, clock: Clock | None = None, **given: Any) -> Node:
             f"host is {settings.host!r}, which other machines reach; set tls_certificate and"
             " tls_key, or listen on 127.0.0.1."
         )
-    keys = read_secrets(settings.path(settings.secrets_directory))
+    folder = settings.path(settings.secrets_directory)
+    keys = read_secrets(folder)
     clock = clock or Clock()
+    make_signing_keys(folder, now=clock.now())  # a home of an earlier release has none
+    keys = replace(keys, signing_keys=read_signing_keys(folder))
     clock.keep_in(settings.home / CLOCK_FILE)
     database = Database.open(settings.database_url)
     database.migrate()

@@ -17,6 +17,7 @@ from cert_exchange.store.tables.contents import (
     renditions,
     submissions,
 )
+from cert_exchange.store.tables.deliveries import delivered, delivery_statements, partner_keys
 from cert_exchange.store.tables.derived import derivatives, derived_ids
 from cert_exchange.store.tables.epochs import partner_epochs, pseudonyms
 from cert_exchange.store.tables.erasure import (
@@ -89,6 +90,8 @@ __all__ = [
     "companion_texts",
     "consents",
     "credentials",
+    "delivered",
+    "delivery_statements",
     "derivatives",
     "derived_ids",
     "erased_objects",
@@ -120,6 +123,7 @@ __all__ = [
     "partner_checkpoints",
     "partner_epochs",
     "partner_identities",
+    "partner_keys",
     "partners",
     "policies",
     "policy_companions",

@@ -1,0 +1,142 @@
+"""What a node signs, and what it takes as signed: compact JWS (RFC 7515) with Ed25519 over RFC 8785 bytes.
+
+1. One algorithm, named `Ed25519` as RFC 9864 has it (`EdDSA` names a family and is deprecated); the header is exactly
+   {"alg", "kid"}. A signature with any other header is broken, whatever it says.
+2. The payload is one JSON object in the one form of RFC 8785, and says in `kind` what it is: nothing that was signed
+   as one thing can be shown as another.
+3. What is verified is what was signed: the content is read from the signed bytes, after they verified.
+4. Time is an argument: a key counts for `now`, which the caller says.
+5. Texts that have a form of their own (a note, a checkpoint) are signed by `sign_bytes`; they begin otherwise than
+   every JWS does, so that no signature stands for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+import orjson
+import rfc8785
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+from cert_exchange.errors import SignatureBroken
+from cert_exchange.messages.keys import SigningKey, VerifyingKey, kid_of, public_text
+
+__all__ = [
+    "ALGORITHM",
+    "LONGEST",
+    "SigningKey",
+    "Verified",
+    "VerifyingKey",
+    "canonical",
+    "kid_of",
+    "sign",
+    "sign_bytes",
+    "verify",
+    "verify_bytes",
+]
+
+ALGORITHM: Final = "Ed25519"
+LONGEST: Final = 2 * 1024 * 1024
+"""Bytes of a signed text that we read."""
+_PARTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A signed text that verified: by which key, and what it says."""
+
+    kid: str
+    payload: bytes
+    content: Mapping[str, Any]
+
+    def of_kind(self, kind: str) -> Mapping[str, Any]:
+        """What it says, where it is a text of this kind. Raises SignatureBroken."""
+        if self.content.get("kind") != kind:
+            raise SignatureBroken(f"the signed text is no {kind}.")
+        return self.content
+
+
+def canonical(content: Mapping[str, Any]) -> bytes:
+    """The one form of a JSON object (RFC 8785). Raises ValueError for what JSON cannot say exactly."""
+    return rfc8785.dumps(dict(content))
+
+
+def sign(payload: bytes, key: SigningKey) -> str:
+    """Sign canonical bytes with a `kind`; the compact JWS. Raises ValueError for other bytes."""
+    if "kind" not in _read(payload):
+        raise ValueError("what is signed says its kind")
+    private = OKPKey.import_key(
+        {
+            "kty": "OKP",
+            "crv": ALGORITHM,
+            "x": public_text(key.public),
+            "d": public_text(key.private),
+        }
+    )
+    return jws.serialize_compact(
+        {"alg": ALGORITHM, "kid": key.kid}, payload, private, algorithms=[ALGORITHM]
+    )
+
+
+def verify(text: str, keys: Iterable[VerifyingKey], now: int) -> Verified:
+    """Verify a compact JWS by one of the keys that count now (micros). Raises SignatureBroken with what is wrong."""
+    kid = key_named_in(text)
+    key = next((one for one in keys if one.kid == kid), None)
+    if key is None:
+        raise SignatureBroken(f"signed with key {kid}, which is not pinned for this partner.")
+    if not key.holds_at(now):
+        raise SignatureBroken(f"signed with key {kid}, which does not count now.")
+    public = OKPKey.import_key({"kty": "OKP", "crv": ALGORITHM, "x": public_text(key.public)})
+    try:
+        payload = jws.deserialize_compact(text, public, algorithms=[ALGORITHM]).payload
+    except (JoseError, ValueError):
+        raise SignatureBroken(f"the signature of key {kid} does not fit its text.") from None
+    try:
+        content = _read(payload)
+    except ValueError:
+        raise SignatureBroken("the signed text is not in canonical form.") from None
+    return Verified(kid, payload, MappingProxyType(content))
+
+
+def key_named_in(text: str) -> str:
+    """The key that a compact JWS says it is signed with; nothing is verified. Raises SignatureBroken."""
+    if len(text) > LONGEST or not text.isascii() or text.count(".") != _PARTS - 1:
+        raise SignatureBroken("what should be signed is no compact JWS.")
+    try:
+        header = jws.extract_compact(text.encode("ascii")).headers()
+    except (JoseError, ValueError):
+        raise SignatureBroken("what should be signed is no compact JWS.") from None
+    kid = header.get("kid")
+    if header.keys() != {"alg", "kid"} or header["alg"] != ALGORITHM or not isinstance(kid, str):
+        raise SignatureBroken(f'the header of a signed text is {{"alg":"{ALGORITHM}","kid":...}}.')
+    return kid
+
+
+def _read(payload: bytes) -> dict[str, Any]:
+    content = orjson.loads(payload)
+    if not isinstance(content, dict) or canonical(content) != payload:
+        raise ValueError("not one object in the form of RFC 8785")
+    return content
+
+
+def sign_bytes(message: bytes, key: SigningKey) -> bytes:
+    """The plain Ed25519 signature (64 bytes) of a text that has a form of its own: rule 5."""
+    return Ed25519PrivateKey.from_private_bytes(key.private).sign(message)
+
+
+def verify_bytes(signature: bytes, message: bytes, public: bytes) -> None:
+    """Verify a plain Ed25519 signature. Raises SignatureBroken."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        raise SignatureBroken(f"the signature of key {kid_of(public)} does not fit.") from None
