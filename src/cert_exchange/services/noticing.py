@@ -12,9 +12,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import uuid4
 
 import structlog
@@ -47,8 +47,15 @@ class _Telling:
     reason: Reason
 
 
+class _Portion(NamedTuple):
+    """What is told in one notice to each audience, or struck off."""
+
+    telling: _Telling
+    debts: Sequence[Debt]
+
+
 def tell(node: Node, *, rounds: int | None = None) -> int:
-    """Make every notice that is due, and strike off what is not; how many notices were made.
+    """Make every notice that was due when it was called, and strike off what is not; how many notices were made.
 
     Repeating it is safe. `rounds` limits how much is looked at, for a worker that has other work too. Raises StoreError,
     ClockDoubtful: then what is owed stays owed.
@@ -59,12 +66,13 @@ def tell(node: Node, *, rounds: int | None = None) -> int:
         if not debts:
             break
         try:
-            for telling, these in told.items():
-                size = SUBJECTS if telling.audiences else PART
-                for start in range(0, len(these), size):
-                    made += _settle(node, telling, these[start : start + size])
+            for together in _portions(told):
+                made += _settle(node, together)
         except CursorMoved:
             pass  # another worker was first with some of them: look again
+        else:
+            if len(debts) < PART:
+                break  # what is owed since then can wait for more: each notice keeps every writer waiting
         rounds = None if rounds is None else rounds - 1
     return made
 
@@ -136,19 +144,39 @@ class _Readers:
         return tuple(sorted(found))
 
 
-def _settle(node: Node, telling: _Telling, debts: Sequence[Debt]) -> int:
+def _portions(told: Mapping[_Telling, Sequence[Debt]]) -> Iterator[list[_Portion]]:
+    """What is settled in one transaction each: what nobody is told of, then so much that no writer waits long."""
+    silent = [_Portion(one, these) for one, these in told.items() if not one.audiences]
+    if silent:
+        yield silent
+    together: list[_Portion] = []
+    room = SUBJECTS
+    for telling, these in told.items():
+        for start in range(0, len(these) if telling.audiences else 0, SUBJECTS):
+            portion = _Portion(telling, these[start : start + SUBJECTS])
+            if together and len(portion.debts) > room:
+                yield together
+                together, room = [], SUBJECTS
+            together.append(portion)
+            room -= len(portion.debts)
+    if together:
+        yield together
+
+
+def _settle(node: Node, together: Sequence[_Portion]) -> int:
     """Strike off these debts, and make the notices that are due for them; how many. Raises CursorMoved."""
+    debts = [debt for portion in together for debt in portion.debts]
+    wanted = [(audience, portion) for portion in together for audience in portion.telling.audiences]
 
     def work(tx: Transaction) -> int:
-        if telling.audiences:
-            releases.lock_sharing(
-                tx
-            )()  # what is in force for them stays so until the notice stands beside it
-        if rows.settle(tx, debts) != len(debts):
+        if wanted:
+            # What is in force for them stays so until the notices stand beside it.
+            releases.lock_sharing(tx)
+        struck = rows.ask_settle(tx, debts)
+        drafts = [_Draft(tx, audience, one.telling.reason, one.debts) for audience, one in wanted]
+        if struck() != len(debts):
             raise CursorMoved("notices")
-        return sum(
-            make(tx, node, audience, telling.reason, debts) for audience in telling.audiences
-        )
+        return sum(draft.make(node) for draft in drafts)
 
     return node.database.transact(work)
 
@@ -158,34 +186,54 @@ def make(tx: Transaction, node: Node, audience: int, reason: Reason, debts: Sequ
 
     At most SUBJECTS debts; the caller holds the heads' locks.
     """
-    subjects = {debt.ident: debt.stix_id for debt in debts}
-    for ident, revoked in rows.shown(tx, audience, subjects).items():
-        if not (revoked and reason is Reason.REVOKED):
-            del subjects[ident]
-    for ident, stix_id in list(subjects.items()):
-        if stix_id.startswith("note--") and rows.audience_of(tx, stix_id) is not None:
-            del subjects[ident]  # a notice of ours that was withdrawn
-    places = rows.views_of(tx, audience)
-    if not subjects or not places:
-        return 0
-    wanted = debts[0].collection
-    collection = wanted if wanted in places else next(iter(places))
-    now = node.clock.releasing_now()
-    notice = notice_of(sorted(subjects.values()), reason, now=now)
-    stix_id = f"note--{uuid4()}"
-    rows.keep(
-        tx, stix_id=stix_id, audience=audience, partner=None, collection=collection,
-        reason=reason.value, action=notice.action.value, due_at=notice.due, made_at=now,
-        subjects=subjects.keys(),
-    )  # fmt: skip
-    batch = _as_batch(node, notice, stix_id, now)
-    (outcome,) = take_in(
-        tx, node, batch, origin=OWN, collection=collection, now=now, by=BY,
-        facts={"notice": stix_id, "reason": reason.value, "about": list(notice.subjects)},
-    )  # fmt: skip
-    assert outcome.result == "accepted", outcome.message
-    _log.info("notice made", notice=stix_id, audience=audience, about=len(subjects))
-    return 1
+    return _Draft(tx, audience, reason, debts).make(node)
+
+
+class _Draft:
+    """A notice that may be made: what it depends on is asked at once, and read when it is made."""
+
+    def __init__(
+        self, tx: Transaction, audience: int, reason: Reason, debts: Sequence[Debt]
+    ) -> None:
+        self._tx = tx
+        self._audience = audience
+        self._reason = reason
+        self._collection = debts[0].collection
+        self._subjects = {debt.ident: debt.stix_id for debt in debts}
+        self._shown = rows.ask_shown(tx, audience, self._subjects)
+        self._places = rows.ask_views_of(tx, audience)
+
+    def make(self, node: Node) -> int:
+        """Make it; 0 where there is nothing to tell."""
+        tx, subjects = self._tx, self._subjects
+        for ident, revoked in self._shown().items():
+            if not (revoked and self._reason is Reason.REVOKED):
+                del subjects[ident]
+        for ident, stix_id in list(subjects.items()):
+            if stix_id.startswith("note--") and rows.audience_of(tx, stix_id) is not None:
+                del subjects[ident]  # a notice of ours that was withdrawn
+        places = [collection for collection, _ in self._places()]
+        if not subjects or not places:
+            return 0
+        collection = self._collection if self._collection in places else places[0]
+        now = node.clock.releasing_now()
+        notice = notice_of(sorted(subjects.values()), self._reason, now=now)
+        stix_id = f"note--{uuid4()}"
+        rows.keep(
+            tx, stix_id=stix_id, audience=self._audience, partner=None, collection=collection,
+            reason=self._reason.value, action=notice.action.value, due_at=notice.due, made_at=now,
+            subjects=subjects.keys(),
+        )  # fmt: skip
+        batch = _as_batch(node, notice, stix_id, now)
+        (outcome,) = take_in(
+            tx, node, batch, origin=OWN, collection=collection, now=now, by=BY,
+            facts={
+                "notice": stix_id, "reason": self._reason.value, "about": list(notice.subjects),
+            },
+        )  # fmt: skip
+        assert outcome.result == "accepted", outcome.message
+        _log.info("notice made", notice=stix_id, audience=self._audience, about=len(subjects))
+        return 1
 
 
 def _as_batch(node: Node, notice: Notice, stix_id: str, now: int) -> Batch:

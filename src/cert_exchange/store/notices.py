@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.statements import Kept, parts
+from cert_exchange.store.statements import Asked, Kept, among
 from cert_exchange.store.tables import (
     audience_members,
     derivatives,
@@ -92,6 +92,28 @@ _AUDIENCE_OF: Final = Kept(
         notices.c.stix_id == bindparam("note"), notices.c.audience.is_not(None)
     )
 )
+_SETTLE: Final = Kept(
+    delete(owed_notices)
+    .where(owed_notices.c.view == bindparam("view"), among(owed_notices.c.position, "positions"))
+    .returning(owed_notices.c.position),
+    "positions",
+)
+_VIEWS_OF: Final = Kept(
+    select(views.c.collection, views.c.id)
+    .where(views.c.audience == bindparam("audience"))
+    .order_by(views.c.id)
+)
+_SHOWN: Final = Kept(
+    select(live.c.ident, objects.c.revoked)
+    .join(views, views.c.id == live.c.view)
+    .join(objects, objects.c.id == live.c.object)
+    .where(
+        views.c.audience == bindparam("audience"),
+        among(live.c.ident, "idents"),
+        live.c.is_last == 1,
+    ),
+    "idents",
+)
 _present = audience_members.alias("present")
 _OWED: Final = (
     select(
@@ -126,20 +148,16 @@ def owed(tx: Transaction, *, limit: int) -> list[Debt]:
     return [Debt(*row) for row in tx.execute(_OWED.limit(limit))]
 
 
-def settle(tx: Transaction, debts: Iterable[Debt]) -> int:
-    """Strike off debts; how many of them stood. Fewer than given: another worker was first."""
+def ask_settle(tx: Transaction, debts: Iterable[Debt]) -> Callable[[], int]:
+    """Strike off debts; call it for how many of them stood. Fewer than given: another worker was first."""
     by_view: dict[int, list[int]] = {}
     for debt in debts:
         by_view.setdefault(debt.view, []).append(debt.position)
-    count = 0
-    for view, positions in sorted(by_view.items()):
-        for part in parts(sorted(positions)):
-            count += tx.execute(
-                delete(owed_notices).where(
-                    owed_notices.c.view == view, owed_notices.c.position.in_(part)
-                )
-            ).rowcount
-    return count
+    asked = [
+        _SETTLE.ask_among(tx, "positions", sorted(positions), view=view)
+        for view, positions in sorted(by_view.items())
+    ]
+    return lambda: sum(len(one()) for one in asked)
 
 
 def members(tx: Transaction, audiences_: Collection[int]) -> list[Member]:
@@ -170,27 +188,27 @@ def present_audiences(tx: Transaction, partners_: Collection[int]) -> dict[int, 
 
 def views_of(tx: Transaction, audience: int) -> dict[int, int]:
     """Collection -> view of an audience."""
-    rows = tx.execute(
-        select(views.c.collection, views.c.id)
-        .where(views.c.audience == audience)
-        .order_by(views.c.id)
-    )
-    return {row[0]: row[1] for row in rows}
+    return dict(ask_views_of(tx, audience)())
 
 
-def shown(tx: Transaction, audience: int, idents: Collection[int]) -> dict[int, bool]:
+def ask_views_of(tx: Transaction, audience: int) -> Asked:
+    """Rows (collection, view) of an audience, by view."""
+    return _VIEWS_OF.ask(tx, {"audience": audience})
+
+
+def ask_shown(
+    tx: Transaction, audience: int, idents: Collection[int]
+) -> Callable[[], dict[int, bool]]:
     """Of these ids those in force for the audience, and whether what is last of them is a revocation."""
-    found: dict[int, bool] = {}
-    for part in parts(sorted(idents)):
-        rows = tx.execute(
-            select(live.c.ident, objects.c.revoked)
-            .join(views, views.c.id == live.c.view)
-            .join(objects, objects.c.id == live.c.object)
-            .where(views.c.audience == audience, live.c.ident.in_(part), live.c.is_last == 1)
-        )
-        for ident, revoked in rows:
+    asked = _SHOWN.ask_among(tx, "idents", sorted(idents), audience=audience)
+
+    def shown() -> dict[int, bool]:
+        found: dict[int, bool] = {}
+        for ident, revoked in asked():
             found[ident] = bool(revoked) and found.get(ident, True)
-    return found
+        return found
+
+    return shown
 
 
 def lines_of(tx: Transaction, ident: int) -> list[LineInForce]:

@@ -17,6 +17,8 @@ from cert_exchange.node import Node
 from cert_exchange.services import ledger, noticing, releasing
 from cert_exchange.services.moving import tell_movers
 from cert_exchange.services.releasing import withdraw
+from cert_exchange.store import releases
+from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import owed_notices
 
 NOTHING = ALLOW_ALL.replace("allow: true", "deny: true")
@@ -42,6 +44,12 @@ def told(scene: Scene, partner: str, collection: str = "indicators") -> list[Not
 def take_back(scene: Scene, *objects: dict[str, Any]) -> None:
     for one in objects:
         withdraw(scene.node, one["id"], by="anna", reason="names the victim Smith")
+
+
+def owed(scene: Scene) -> int:
+    """How many withdrawals nobody has decided on."""
+    with scene.node.database.reading() as tx:
+        return len(tx.execute(select(owed_notices)).all())
 
 
 def test_who_fetched_is_told_and_nobody_else(scene: Scene) -> None:
@@ -80,8 +88,7 @@ def test_nobody_is_told_of_what_nobody_fetched(scene: Scene) -> None:
     take_back(scene, one)
     assert noticing.tell(scene.node) == 0
     assert told(scene, "b") == []
-    with scene.node.database.reading() as tx:
-        assert tx.execute(select(owed_notices)).all() == []
+    assert owed(scene) == 0
 
 
 def test_what_is_visible_again_needs_no_notice(scene: Scene) -> None:
@@ -231,6 +238,90 @@ def test_a_killed_teller_is_repeated(scene: Scene, monkeypatch: pytest.MonkeyPat
     assert told(scene, "b") == []
     assert noticing.tell(scene.node) == 1
     assert len(told(scene, "b")) == 1
+
+
+def test_what_two_audiences_are_told_stands_in_one_transaction(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every notice keeps all writers waiting: they wait once for all of them."""
+    one, unread = indicator("one"), indicator("unread")
+    scene.publish(one)
+    fetch(scene, "b")
+    fetch(scene, "c")
+    scene.publish(unread)
+    take_back(scene, one, unread)
+    waits: list[None] = []
+    lock = releases.lock_sharing
+    transactions: list[object] = []
+    transact = scene.node.database.transact
+
+    def counted(tx: Transaction) -> Any:
+        waits.append(None)
+        return lock(tx)
+
+    def noted(work: Any) -> Any:
+        transactions.append(work)
+        return transact(work)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(releases, "lock_sharing", counted)
+        patch.setattr(scene.node.database, "transact", noted)
+        assert noticing.tell(scene.node) == 2
+    assert len(transactions) == 2  # what nobody is told of is struck off without the locks
+    assert len(waits) == 3  # the transaction's own, and again, without waiting, with each notice
+    assert [len(told(scene, name)) for name in "bc"] == [1, 1]
+    assert owed(scene) == 0
+
+
+def test_what_is_owed_meanwhile_is_told_of_the_next_time(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that runs behind every single withdrawal would make a notice of each."""
+    one, two, three = (indicator(name) for name in ("one", "two", "three"))
+    scene.publish(one, two, three)
+    fetch(scene, "b")
+    take_back(scene, one)
+    settle = noticing._settle
+
+    def meanwhile(*given: Any) -> int:
+        made = settle(*given)
+        take_back(scene, two, three)
+        return made
+
+    with monkeypatch.context() as patch:
+        patch.setattr(noticing, "_settle", meanwhile)
+        assert noticing.tell(scene.node) == 1
+    assert owed(scene) > 0
+    assert noticing.tell(scene.node) == 1
+    assert sorted(len(notice.subjects) for notice in told(scene, "b")) == [1, 2]
+    assert owed(scene) == 0
+
+
+def test_who_meets_another_teller_looks_again_and_doubles_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one told b and c; what was withdrawn since is told by this one."""
+    one, two = indicator("one"), indicator("two")
+    scene.publish(one, two)
+    fetch(scene, "b")
+    fetch(scene, "c")
+    take_back(scene, one)
+    look = noticing._look
+
+    def overtaken(node: Node) -> Any:
+        seen = look(node)
+        patch.undo()
+        assert noticing.tell(node) == 2
+        take_back(scene, two)
+        return seen
+
+    patch = monkeypatch
+    patch.setattr(noticing, "_look", overtaken)
+    assert noticing.tell(scene.node) == 2
+    for name in "bc":
+        named = [stix_id for notice in told(scene, name) for stix_id in notice.subjects]
+        assert sorted(named) == sorted([one["id"], two["id"]])
+    assert owed(scene) == 0
 
 
 REDACTED = """\
