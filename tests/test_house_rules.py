@@ -239,6 +239,7 @@ def test_the_import_rules_of_the_design_are_in_force() -> None:
     assert layers == [
         {"cli"},
         {"http", "worker"},
+        {"peering"},
         {"taxii"},
         {"web"},
         {"services"},

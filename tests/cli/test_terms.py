@@ -146,8 +146,8 @@ def test_terms_that_are_carried_reach_the_receiver(
     assert "speaks for no identity" in nameless.err
 
 
-def _exported(cli: Cli, out: Path) -> dict[str, dict[str, object]]:
-    assert cli("export", "cert-b/indicators", out).code == 0
+def _exported(cli: Cli, out: Path, *options: str) -> dict[str, dict[str, object]]:
+    assert cli("export", "cert-b/indicators", out, *options).code == 0
     return {item["id"]: item for item in json.loads(out.read_text())["objects"]}
 
 
@@ -169,12 +169,28 @@ def test_a_drill_never_looks_real(cli: Cli, node_with_b: Path, tmp_path: Path, o
     done = cli("publish", drill, "--test", "--onward", "none")
     assert done.code == 0, done.err
     assert "receivers are not told of --onward; --carry tells them" in done.err
-    seen = _exported(cli, tmp_path / "seen.json")
+    seen = _exported(cli, tmp_path / "seen.json", "--tests")
     assert seen[one]["extensions"] == {
         EXTENSION: {"extension_type": "property-extension", "test": True}
     }
     assert seen[str(bearing["id"])]["extensions"] == {EXTENSION: {**own_terms, "test": True}}
     assert "extensions" not in seen[address["id"]]
+    left = cli("export", "cert-b/indicators", tmp_path / "feed.json")
+    assert "3 of an exercise left out; --tests writes them as well" in left.err
+    feed = (tmp_path / "feed.json").read_text()
+    assert all(name not in feed for name in (one, str(bearing["id"]), address["id"]))
+    states = {row["id"]: row["status"] for row in cli("search").rows()}
+    assert states[one] == states[address["id"]] == "accepted, TEST"
+    assert "from own, accepted, TEST" in cli("show", address["id"]).out
+    assert cli("show", one, "--json").json()[0]["test"] is True
+    marked = f"{address['id']} is marked TEST: it belongs to an exercise"
+    for command in (("fetched",), ("policy", "who")):
+        told = cli(*command, address["id"])
+        assert (told.code, marked in told.err) == (0, True)
+    assert marked in cli("recall", address["id"], "--reason", "drill").err
+    real = indicator(9, confidence=80)
+    assert cli("publish", "-", stdin=bundle(real)).code == 0
+    assert "TEST" not in cli("fetched", real["id"]).err + cli("show", real["id"]).out
     assert "is not told" in cli("terms", "set", one, "--test", "--reason", "drill").err
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 from structlog.testing import capture_logs
-from tests.scenes import B_IDENTITY, address, at, indicator, malware
+from tests.scenes import B_IDENTITY, address, at, envelope, indicator, malware
 from tests.taxii.conftest import (
     ROOT,
     TAXII,
@@ -21,10 +21,19 @@ from tests.taxii.conftest import (
 )
 from tests.taxii.test_discovery import alike
 
-from cert_exchange.services import releasing
+from cert_exchange.policy.sharing_terms import SharingTerms
+from cert_exchange.services import publishing, releasing
 from cert_exchange.taxii.receiver import SMALL
 
 MANIFEST = f"{ROOT}collections/indicators/manifest/"
+
+TAKES_PART = """\
+partners: [c]
+collections: [indicators, reports]
+ceiling: {tlp: amber, unmarked: green}
+rules:
+  - {name: drills, match: {origin: own, test: true}, allow: true}
+"""
 
 
 def mine(name: str, **more: object) -> dict[str, object]:
@@ -61,6 +70,31 @@ def test_one_object_is_an_envelope_with_its_bytes(server: Served) -> None:
     assert got.objects == [given]
     assert b'"x_custom":{"a":null,"b":[1,2.5,"\xc3\xbc"]}' in got.raw
     assert got.json["more"] is False
+
+
+def test_a_drill_is_absent_for_who_takes_no_part(server: Served) -> None:
+    """Objects, manifest, one object, its versions: as what is not there; the observable too, which cannot say TEST."""
+    drill = (indicator("drill"), address("198.51.100.9"), malware("drilled"))
+    server.scene.apply("c", TAKES_PART)
+    told = SharingTerms(test=True)
+    body = publishing.carry_terms(server.node, envelope(*drill), told)
+    publishing.publish(server.node, body, collection="indicators", by="anna", terms=told)
+    server.scene.publish(indicator("real"))
+    client, playing = server.client("b"), server.client("c")
+    for path in (objects_path(), MANIFEST):
+        for query in ({}, {"match[version]": "all"}, {"match[type]": "ipv4-addr,malware"}):
+            got = client.get(path, query)
+            assert got.status == 200
+            assert not any(one["id"].encode() in got.raw for one in drill)
+            if "match[type]" not in query:
+                assert indicator("real")["id"].encode() in got.raw
+    for one in drill:
+        assert one["id"] in playing.objects().ids
+        for tail in ("", "versions/"):
+            hidden = client.get(objects_path(stix_id=one["id"], tail=tail))
+            absent = client.get(objects_path(stix_id=fresh_id(), tail=tail))
+            assert hidden.status == 404
+            assert alike(hidden, absent)
 
 
 @pytest.mark.checklist(47)

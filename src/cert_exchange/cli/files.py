@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from cert_exchange.errors import BodyTooLarge, InputRefused, NotFound, NotJson
 
@@ -86,3 +88,17 @@ def _unpack(packed: bytes, file: Path, *, limit: int) -> bytes:
             raise NotJson(f"{file} is a gzip file that was cut off.")
         packed = member.unused_data
     return unpacked
+
+
+@contextmanager
+def whole(file: Path) -> Iterator[IO[bytes]]:
+    """Write beside the file and move it there when it is whole: a reader never finds half a bundle."""
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as out:
+        try:
+            yield out.file
+            out.flush()
+            os.fsync(out.fileno())
+            Path(out.name).replace(file)
+        except BaseException:
+            Path(out.name).unlink(missing_ok=True)
+            raise

@@ -121,10 +121,15 @@ def read_secret(file: Path | None, variable: str | None, *, prompt: str) -> str:
 
 
 def original_of(node: Node, stix_id: str) -> str:
-    """The id of the object that an id is about; where that is a derivative's, say so and give its original's."""
-    from cert_exchange.services import recalling
+    """The id of the object that an id is about; where that is a derivative's, say so and give its original's.
+
+    Of an object of an exercise that is said as well: who reads on must not take it for real.
+    """
+    from cert_exchange.services import holdings, recalling
 
     about = recalling.asked_about(node, stix_id)
     if about != stix_id:
         printing.verdict(f"{stix_id} is what was shown in place of {about}; that one is meant")
+    if holdings.is_of_exercise(node, about):
+        printing.verdict(f"{about} is marked TEST: it belongs to an exercise")
     return about

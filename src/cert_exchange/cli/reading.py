@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cert_exchange.cli import printing
-from cert_exchange.cli.files import writing_to
+from cert_exchange.cli.files import whole, writing_to
 from cert_exchange.cli.holds import ended_by
 from cert_exchange.cli.options import AsJson, Home, Limit, opened
 from cert_exchange.errors import InputRefused
@@ -148,11 +144,15 @@ def export(
     force: Annotated[
         bool, typer.Option("--force", help="Replace a file that is there already.")
     ] = False,
+    tests: Annotated[
+        bool, typer.Option("--tests", help="Also what is marked TEST: it belongs to an exercise.")
+    ] = False,
     home: Home = None,
 ) -> None:
     """Write what an audience sees in a collection as one bundle.
 
-    The objects are the bytes that the view serves. A file that is there is replaced only with --force.
+    The objects are the bytes that the view serves. A file that is there is replaced only with --force. What is marked TEST is
+    left out, for a cyber-observable cannot say so itself, and who blocks what stands in the file takes it for real.
     """
     from cert_exchange.services import holdings
 
@@ -160,26 +160,14 @@ def export(
         raise InputRefused(f"{file} is there already; name a new file, or replace it with --force.")
     with opened(home) as node, printing.progress(f"exporting {view}") as progress:
         if str(file) == "-":
-            written = holdings.export(node, view, sys.stdout.buffer, progress=progress)
+            done = holdings.export(node, view, sys.stdout.buffer, tests=tests, progress=progress)
             sys.stdout.buffer.flush()
         else:
-            with writing_to(file), _whole(file) as out:
-                written = holdings.export(node, view, out, progress=progress)
-    printing.verdict(f"{printing.count(written, 'object')} written to {file}")
-
-
-@contextmanager
-def _whole(file: Path) -> Iterator[IO[bytes]]:
-    """Write beside the file and move it there when it is whole: a reader never finds half a bundle."""
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as out:
-        try:
-            yield out.file
-            out.flush()
-            os.fsync(out.fileno())
-            Path(out.name).replace(file)
-        except BaseException:
-            Path(out.name).unlink(missing_ok=True)
-            raise
+            with writing_to(file), whole(file) as out:
+                done = holdings.export(node, view, out, tests=tests, progress=progress)
+    printing.verdict(f"{printing.count(done.written, 'object')} written to {file}")
+    if done.left_out:
+        printing.verdict(f"{done.left_out:,} of an exercise left out; --tests writes them as well")
 
 
 def instant_of(text: str | None) -> int | None:
@@ -207,11 +195,16 @@ def _print_hits(hits: tuple[Hit, ...], *, as_json: bool) -> None:
         return
     printing.table(
         ["id", "version", "from", "status", "label"],
-        [
-            (h.stix_id, h.version, h.origin, "revoked" if h.revoked else h.status, h.label)
-            for h in hits
-        ],
+        [(h.stix_id, h.version, h.origin, _state(h), h.label) for h in hits],
     )
+
+
+def _state(hit: Hit) -> str:
+    return f"{'revoked' if hit.revoked else hit.status}{_drill(hit)}"
+
+
+def _drill(hit: Hit) -> str:
+    return ", TEST" if hit.test else ""
 
 
 def _story_document(story: Story) -> dict[str, Any]:
@@ -289,7 +282,7 @@ def _print_stands(story: Story) -> None:
         about = "" if answer.about == hit.stix_id else f" about {answer.about}"
         label = f": {said.label}" if said.label else ""
         printing.result(
-            f"  {said.type} of {said.origin}{about}, {said.status}, {said.stix_id}{label}"
+            f"  {said.type} of {said.origin}{about}, {said.status}{_drill(said)}, {said.stix_id}{label}"
         )
 
 
@@ -311,7 +304,9 @@ def _places(stand: Stand) -> str:
 def _print_story(story: Story) -> None:
     hit = story.hit
     printing.result(f"{hit.stix_id}  version {hit.version}")
-    printing.result(f"  from {hit.origin}, {hit.status}{', revoked' if hit.revoked else ''}")
+    printing.result(
+        f"  from {hit.origin}, {hit.status}{', revoked' if hit.revoked else ''}{_drill(hit)}"
+    )
     printing.result(f"  stored {printing.instant(hit.stored_at)}")
     for said in story.markings:
         printing.result(f"  marked: {said}")

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from cert_exchange.services.exercises import exercises
 from cert_exchange.services.hits import Hit, hit_of
 from cert_exchange.store import answers
 from cert_exchange.store.database import Transaction
@@ -79,4 +80,5 @@ def answers_about(tx: Transaction, ident: int, names: Mapping[int, str]) -> tupl
     `names` are those of origins, by number.
     """
     found = answers.said_about(tx, ident, limit=ANSWERS)
-    return tuple(Answer(hit_of(one, names)[0], one.about) for one in found)
+    drills = exercises(tx)
+    return tuple(Answer(hit_of(one, names, drills)[0], one.about) for one in found)

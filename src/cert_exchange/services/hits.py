@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from cert_exchange.services.exercises import Exercises
+
 LABELLED_BY: Final = (
     "name",
     "pattern",
@@ -33,6 +35,8 @@ class Hit:
     stored_at: int
     revoked: bool
     label: str
+    test: bool
+    """whether it belongs to an exercise"""
 
 
 class Stored(Protocol):
@@ -71,7 +75,7 @@ class Stored(Protocol):
         """Its canonical bytes as text."""
 
 
-def hit_of(held: Stored, names: Mapping[int, str]) -> tuple[Hit, dict[str, Any]]:
+def hit_of(held: Stored, names: Mapping[int, str], drills: Exercises) -> tuple[Hit, dict[str, Any]]:
     """How a stored version looks in a list, and its content; `names` are those of origins, by number."""
     content: dict[str, Any] = json.loads(held.body)
     hit = Hit(
@@ -83,6 +87,7 @@ def hit_of(held: Stored, names: Mapping[int, str]) -> tuple[Hit, dict[str, Any]]
         stored_at=held.stored_at,
         revoked=held.revoked,
         label=_label(content),
+        test=drills.include(held.stix_id, held.origin, held.body),
     )
     return hit, content
 

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from cert_exchange.errors import NotFound
 from cert_exchange.services import derivatives, markings
 from cert_exchange.services.derivatives import Answer, Stand
+from cert_exchange.services.exercises import exercises
 from cert_exchange.services.hits import Hit, hit_of
 from cert_exchange.store import blocks, figures, held, objects
 from cert_exchange.store import collections as collection_rows
@@ -133,7 +134,8 @@ def search(
             all_versions=all_versions,
             limit=limit,
         )
-        return tuple(hit_of(held, names)[0] for held in rows.find(tx, wanted))
+        drills = exercises(tx)
+        return tuple(hit_of(held, names, drills)[0] for held in rows.find(tx, wanted))
 
 
 def show(node: Node, stix_id: str) -> tuple[Story, ...]:
@@ -147,6 +149,7 @@ def show(node: Node, stix_id: str) -> tuple[Story, ...]:
         memberships = rows.memberships_of(tx, ids)
         visible = rows.visible(tx, ids)
         pending = held.pending(tx, ids)
+        drills = exercises(tx)
         ident = objects.idents_of(tx, [stix_id])[stix_id]
         blocked = objects.blocked(tx, ident)
         kept_from = tuple(blocks.kept_from(tx, ident))
@@ -155,7 +158,7 @@ def show(node: Node, stix_id: str) -> tuple[Story, ...]:
         said = [markings.told(tx, json.loads(one.body), origin=one.origin) for one in found]
     return tuple(
         Story(
-            *hit_of(held, names),
+            *hit_of(held, names, drills),
             memberships=tuple(row for row in memberships if row.object == held.object),
             visible=tuple(row for row in visible if row.object == held.object),
             pending=tuple(row for row in pending if row.object == held.object),
@@ -170,6 +173,14 @@ def show(node: Node, stix_id: str) -> tuple[Story, ...]:
     )
 
 
+def is_of_exercise(node: Node, stix_id: str) -> bool:
+    """Whether the newest version of an object, from whomever, is marked TEST; False for what we do not hold."""
+    with node.database.reading() as tx:
+        drills = exercises(tx)
+        found = rows.find(tx, Wanted(stix_id=stix_id))
+        return any(drills.include(one.stix_id, one.origin, one.body) for one in found)
+
+
 def received(
     node: Node, partner: str, *, stored_since: int | None = None, limit: int = 100
 ) -> tuple[tuple[Hit, ...], tuple[Refusal, ...]]:
@@ -181,7 +192,8 @@ def received(
         names = rows.names_of_origins(tx)
         origin = _origin(names, partner)
         wanted = Wanted(origin=origin, stored_since=stored_since, all_versions=True, limit=limit)
-        kept = tuple(hit_of(held, names)[0] for held in rows.find(tx, wanted))
+        drills = exercises(tx)
+        kept = tuple(hit_of(held, names, drills)[0] for held in rows.find(tx, wanted))
         refused = rows.refusals(tx, origin=origin, stored_since=stored_since, limit=limit)
     return kept, tuple(
         Refusal(
@@ -229,19 +241,41 @@ def status(node: Node) -> Status:
         )
 
 
-def export(node: Node, view: str, out: IO[bytes], *, progress: Progress | None = None) -> int:
-    """Write what a default client of a view (AUDIENCE/COLLECTION) holds as one STIX bundle; give the number of objects.
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """How many objects were written, and how many of an exercise were left out."""
 
-    The objects are the stored bytes, as the view serves them. Raises NotFound for a view that does not exist.
+    written: int
+    left_out: int
+
+
+def export(
+    node: Node,
+    view: str,
+    out: IO[bytes],
+    *,
+    tests: bool = False,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write what a default client of a view (AUDIENCE/COLLECTION) holds as one STIX bundle.
+
+    The objects are the stored bytes, as the view serves them. What is marked TEST is left out unless `tests` says
+    otherwise: who reads the file may block what stands there, and a cyber-observable cannot say TEST itself. Raises
+    NotFound for a view that does not exist.
     """
     audience, _, collection = view.partition("/")
-    written = 0
+    written = left_out = 0
     with node.database.reading() as tx:
         number = rows.find_view(tx, audience, collection)
         if number is None:
             known = ", ".join(f"{v.audience}/{v.collection}" for v in figures.count_views(tx))
             raise NotFound(f"There is no view {view}; there are: {known or 'none yet'}.")
-        for chunk in rows.bodies_of_view(tx, number):
+        drills = exercises(tx)
+        for found in rows.bodies_of_view(tx, number):
+            chunk = [one[2] for one in found if tests or not drills.include(*one)]
+            left_out += len(found) - len(chunk)
+            if not chunk:
+                continue
             opening = (
                 b",\n"
                 if written
@@ -255,7 +289,7 @@ def export(node: Node, view: str, out: IO[bytes], *, progress: Progress | None =
     out.write(
         b"\n]}\n" if written else f'{{"id":"bundle--{uuid.uuid4()}","type":"bundle"}}\n'.encode()
     )
-    return written
+    return Exported(written, left_out)
 
 
 def _reader(node: Node, tx: Connection, view: figures.ViewCount, partner: int, name: str) -> Reader:

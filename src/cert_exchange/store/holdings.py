@@ -279,13 +279,15 @@ def find_view(tx: Connection, audience: str, collection: str) -> int | None:
     ).scalar_one_or_none()
 
 
-def bodies_of_view(tx: Connection, view: int) -> Iterator[list[str]]:
-    """Read what a default client of the view holds at rest, in log order, a chunk at a time."""
+def bodies_of_view(tx: Connection, view: int) -> Iterator[list[tuple[str, int, str]]]:
+    """Read what a default client of the view holds at rest, in log order, a chunk at a time: (STIX id, origin, bytes)."""
     after = -1
     while True:
         rows = tx.execute(
-            select(live.c.position, renditions.c.body)
+            select(live.c.position, identifiers.c.stix_id, objects.c.origin, renditions.c.body)
             .join(renditions, renditions.c.id == live.c.rendition)
+            .join(objects, objects.c.id == live.c.object)
+            .join(identifiers, identifiers.c.num == objects.c.ident)
             .where(live.c.view == view, live.c.is_last == 1, live.c.position > after)
             .order_by(live.c.position)
             .limit(EXPORT_CHUNK)
@@ -293,4 +295,4 @@ def bodies_of_view(tx: Connection, view: int) -> Iterator[list[str]]:
         if not rows:
             return
         after = rows[-1].position
-        yield [row.body for row in rows]
+        yield [(row.stix_id, row.origin, row.body) for row in rows]

@@ -34,6 +34,7 @@ from cert_exchange.store.tables import (
     ObjectStatus,
     audiences,
     consents,
+    derived_ids,
     holds,
     identifiers,
     objects,
@@ -218,6 +219,32 @@ def listing(tx: Transaction, *, limit: int) -> list[Row]:
         .limit(limit)
     )
     return [Row(*row) for row in rows]
+
+
+def texts(tx: Transaction, *, holding: str) -> list[tuple[str, int, str]]:
+    """(STIX id, origin, terms) of what our desk said, where the stored text has this word."""
+    rows = tx.execute(
+        select(identifiers.c.stix_id, terms.c.origin, terms.c.terms)
+        .join(identifiers, identifiers.c.num == terms.c.ident)
+        .where(terms.c.terms.contains(holding, autoescape=True))
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def shown_for(tx: Transaction, *, holding: str) -> list[tuple[str, str]]:
+    """(STIX id, that of a derivative of it) of what `texts` finds."""
+    shown = identifiers.alias("shown")
+    rows = tx.execute(
+        select(identifiers.c.stix_id, shown.c.stix_id)
+        .join(derived_ids, derived_ids.c.original == identifiers.c.num)
+        .join(shown, shown.c.num == derived_ids.c.ident)
+        .where(
+            identifiers.c.num.in_(
+                select(terms.c.ident).where(terms.c.terms.contains(holding, autoescape=True))
+            )
+        )
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 def idents_about(tx: Transaction, *, carrying: str) -> set[int]:

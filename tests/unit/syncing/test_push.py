@@ -14,6 +14,7 @@ from tests.scenes import (
     B_IDENTITY,
     Scene,
     address,
+    envelope,
     indicator,
     malware,
     relationship,
@@ -30,7 +31,8 @@ from tests.unit.syncing.conftest import (
 from cert_exchange import errors
 from cert_exchange.messages.evidence import decode_line
 from cert_exchange.node import Node
-from cert_exchange.services import freezing, noticing, releasing, syncing
+from cert_exchange.policy.sharing_terms import SharingTerms
+from cert_exchange.services import freezing, noticing, publishing, releasing, syncing
 from cert_exchange.services.syncing.statuses import read_status
 from cert_exchange.store.tables import ledger_lines, targets
 
@@ -64,6 +66,22 @@ def test_what_the_view_holds_is_pushed_once(node: Node, neighbour):
     scene.publish(indicator("c"))
     assert sync(node).counts["sent"] == 1
     assert [line.facts["sent"] for line in push_lines(node)] == [len(scene.ids("b")) - 1, 1]
+
+
+def test_a_drill_is_pushed_to_nobody_who_takes_no_part(node: Node, neighbour):
+    """Neither what says TEST itself nor the observable that cannot."""
+    scene = Scene.set_up(node)
+    told = SharingTerms(test=True)
+    drill = envelope(indicator("drill"), address("198.51.100.9"))
+    publishing.publish(
+        node, publishing.carry_terms(node, drill, told), collection="indicators", by="a", terms=told
+    )
+    scene.publish(indicator("real"))
+    remote = Collection()
+    add_target(node, neighbour(remote))
+    assert sync(node).ok
+    assert names(remote) == ["real"]
+    assert "ipv4-addr" not in {one["type"] for _, one in remote.rows}
 
 
 def test_bodies_are_the_stored_bytes(sqlite_node: Node, neighbour):
