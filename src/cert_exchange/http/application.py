@@ -1,8 +1,10 @@
-"""The ASGI application: health, TAXII, and nothing else yet.
+"""The ASGI application: health, TAXII, and what peers ask beside it.
 
 1. Whatever happens, a request gets exactly one answer.
 2. While the database is not there (`attach` has not been called), health says so and everything else is 503.
 3. Each request leaves one line in the access log, written later (`access_log`).
+4. A large answer goes out in pieces, as fast as it is read, and one partner has at most MOST_UNDER_WAY of them: who
+   fetches and does not read fills nobody's memory.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from cert_exchange.errors import (
     MethodRefused,
     NotFound,
     StoreUnavailable,
+    TooManyRequests,
 )
 from cert_exchange.http.access_log import AccessLog
 from cert_exchange.http.answers import (
@@ -30,6 +33,7 @@ from cert_exchange.http.answers import (
     wants_gzip,
 )
 from cert_exchange.node import Node
+from cert_exchange.peering.routes import Peering
 from cert_exchange.services import polling
 from cert_exchange.taxii.bodies import Disconnected
 from cert_exchange.taxii.routes import Taxii
@@ -41,7 +45,12 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 THREADS: Final = 16
 HEAD_BYTES: Final = 64 * 1024
 """Path, query and headers together; `match[id]` with 200 ids needs about 12 KiB."""
+PIECE: Final = 256 * 1024
+"""Bytes of an answer that are handed to the connection at once."""
+MOST_UNDER_WAY: Final = 64 * 1024 * 1024
+"""Bytes of one partner's large answers that wait for it to read."""
 _PACK_INLINE: Final = 16 * 1024
+_SECONDS_TO_READ: Final = 5
 _JSON: Final = b"application/json"
 
 
@@ -53,12 +62,15 @@ class Application:
         self._access_log = access_log
         self._node: Node | None = None
         self._taxii: Taxii | None = None
+        self._peering: Peering | None = None
+        self._under_way: dict[int | None, int] = {}
         if node is not None:
             self.attach(node)
 
     def attach(self, node: Node) -> None:
         """Serve this node from now on."""
         self._node, self._taxii = node, Taxii(node, self._threads)
+        self._peering = Peering(node, self._threads, self._taxii)
 
     async def stop(self) -> None:
         """End child and threads, after their work."""
@@ -95,6 +107,10 @@ class Application:
             body = await asyncio.get_running_loop().run_in_executor(self._threads, pack, body)
         elif packed:
             body = pack(body)
+        if len(body) > PIECE and self._under_way.get(noted.partner, 0) > MOST_UNDER_WAY:
+            full = TooManyRequests(_SECONDS_TO_READ, detail="answers that were not read yet")
+            answer, packed = refused(full, noted), False
+            body = answer.body
         await send(
             {
                 "type": "http.response.start",
@@ -102,14 +118,28 @@ class Application:
                 "headers": headers_of(answer, len(body), packed=packed, method=request.method),
             }
         )
-        await send(
-            {"type": "http.response.body", "body": b"" if request.method == "HEAD" else body}
-        )
+        if request.method == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+        elif len(body) <= PIECE:
+            await send({"type": "http.response.body", "body": body})
+        else:
+            await self._send_large(body, noted.partner, send)
         if self._access_log is not None and self._node is not None:
             took = self._node.clock.monotonic() - started
             self._access_log.add(
                 self._node.now(), request.method, answer.status, noted, len(body), took
             )
+
+    async def _send_large(self, body: bytes, partner: int | None, send: Send) -> None:
+        """Send piece by piece: each waits until the one before has mostly left (rule 4)."""
+        self._under_way[partner] = self._under_way.get(partner, 0) + len(body)
+        try:
+            for start in range(0, len(body), PIECE):
+                more = start + PIECE < len(body)
+                piece = body[start : start + PIECE]
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
+        finally:
+            self._under_way[partner] -= len(body)
 
     async def _answer(self, request: Request, noted: Noted) -> Answer:
         if request.head_bytes > HEAD_BYTES:
@@ -117,6 +147,8 @@ class Application:
         taxii = self._taxii
         if taxii is not None and taxii.owns(request):
             return await taxii.answer(request, noted)
+        if self._peering is not None and self._peering.owns(request):
+            return await self._peering.answer(request, noted)
         if request.segments[0] == "health" and len(request.segments) == 2:
             return await self._health(request, noted)
         if taxii is None:

@@ -155,10 +155,20 @@ class Taxii:
             work = partial(self._read, request, noted, inline=False)
             return await loop.run_in_executor(self._threads, work)
         except NotAuthenticated:
-            await loop.run_in_executor(self._threads, self._note_failure, request)
+            await loop.run_in_executor(self._threads, self.note_failure, request)
             raise
 
-    def _note_failure(self, request: Request) -> None:
+    def recognise(self, request: Request, noted: Noted) -> Caller:
+        """Say who asks, as for every request here, for a face beside this one. Raises NotAuthenticated, TooManyRequests."""
+        given = access.presented(request.headers.get(b"authorization"))
+        with self._node.database.raw_reader() as connection:
+            caller = access.caller_of(
+                self._node, connection, given, request.host, self._shares, request.peer
+            )
+        noted.partner = caller.partner
+        return caller
+
+    def note_failure(self, request: Request) -> None:
         """Count a failed login. No credential at all is not a try to guess one."""
         try:
             given = access.presented(request.headers.get(b"authorization"))
@@ -192,7 +202,9 @@ class Taxii:
         inline: bool,
     ) -> _Met:
         """Do the steps 1 to 4."""
-        caller = access.caller_of(self._node, connection, given, request.host, self._shares)
+        caller = access.caller_of(
+            self._node, connection, given, request.host, self._shares, request.peer
+        )
         noted.partner = caller.partner
         route, names = match(request.segments)
         noted.route = route.name
