@@ -10,6 +10,7 @@ import asyncio
 import base64
 import gzip
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -30,6 +31,7 @@ from tests.scenes import Scene, uid
 
 from cert_exchange.http import make_app
 from cert_exchange.http.access_log import AccessLog
+from cert_exchange.http.entrance import entrances
 from cert_exchange.http.serving import configured
 from cert_exchange.node import Node
 from cert_exchange.services import partners
@@ -201,13 +203,14 @@ def serving(node: Node, *, access_log: AccessLog | None = None) -> Iterator[int]
         make_app(node, access_log=access_log), node.settings.model_copy(update={"port": 0})
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server._serve()))
+    sockets: list[socket.socket] = list(entrances(config.host, 0))
+    thread = threading.Thread(target=lambda: asyncio.run(server._serve(sockets)))
     thread.start()
     try:
         while not server.started:
             assert thread.is_alive()
             threading.Event().wait(0.005)
-        yield server.servers[0].sockets[0].getsockname()[1]
+        yield sockets[0].getsockname()[1]
     finally:
         server.should_exit = True
         thread.join(20)

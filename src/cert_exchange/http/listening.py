@@ -2,6 +2,8 @@
 
 1. A head that does not end within HEAD_SECONDS or that is larger than MOST_HEAD_BYTES ends the connection.
 2. Also what is no HTTP gets an error resource, since TAXII clients read nothing else.
+3. What else one connection may cost us: `conduct`.
+4. The certificate that the other end showed goes with each of its requests, as `state["certificate"]` in DER.
 """
 
 from __future__ import annotations
@@ -10,44 +12,39 @@ import asyncio
 from secrets import token_hex
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from cert_exchange.http.application import HEAD_BYTES
+from cert_exchange.http.conduct import HEAD_SECONDS, Conduct
 from cert_exchange.taxii.resources import error as error_resource
 
-HEAD_SECONDS: Final = 30
+__all__ = ["HEAD_SECONDS", "MOST_HEAD_BYTES", "Protocol"]
+
 MOST_HEAD_BYTES: Final = 2 * HEAD_BYTES
 """Bytes; between HEAD_BYTES and this the application itself answers, and logs who it was."""
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(Conduct):
     """One connection."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._in_head = False
         self._head_bytes = 0
-        self._patience: asyncio.TimerHandle | None = None
+        self.certificate: bytes | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        """Start to wait for a head."""
+        """Take the certificate that was shown in the handshake, which OpenSSL has verified."""
         super().connection_made(transport)
-        self._wait()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
-        self._stop_waiting()
-        super().connection_lost(exc)
+        secured = transport.get_extra_info("ssl_object")
+        if secured is not None:
+            self.certificate = secured.getpeercert(binary_form=True)
 
     def on_message_begin(self) -> None:
         """Begin a head."""
         super().on_message_begin()
-        self._in_head = True
+        self.scope["state"]["certificate"] = self.certificate
         self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
         """End a head."""
-        self._in_head = False
         if len(self.url) > HEAD_BYTES:
             # httptools cannot cut a longer one up, and would have us say 400.
             self._refuse_head()
@@ -58,32 +55,19 @@ class Protocol(HttpToolsProtocol):
         """Read a piece."""
         self._head_bytes += len(data)
         super().data_received(data)
-        if not self._in_head:
-            if self._patience is not None:
-                self._stop_waiting()
-        elif self._head_bytes > MOST_HEAD_BYTES:
+        if self._in_head and self._head_bytes > MOST_HEAD_BYTES:
             self._refuse_head()
-        elif self._patience is None:
-            self._wait()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
         self._refuse(400, "Bad request", msg)
 
-    def _wait(self) -> None:
-        self._patience = self.loop.call_later(HEAD_SECONDS, self._too_slow)
-
-    def _stop_waiting(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def too_slow(self) -> None:
+        """Answer a head that never ended."""
+        self._refuse(408, "Request timeout", "The request did not arrive in time.")
 
     def _refuse_head(self) -> None:
         self._refuse(431, "Request header fields too large", "The request's head is too large.")
-
-    def _too_slow(self) -> None:
-        self._patience = None
-        self._refuse(408, "Request timeout", "The request did not arrive in time.")
 
     def _refuse(self, status: int, title: str, description: str) -> None:
         if self.transport.is_closing():

@@ -25,6 +25,7 @@ from cert_exchange import logs
 from cert_exchange.errors import ConfigurationInvalid, StoreUnavailable
 from cert_exchange.http.access_log import AccessLog
 from cert_exchange.http.application import Application
+from cert_exchange.http.entrance import BACKLOG, entrances
 from cert_exchange.http.listening import Protocol
 from cert_exchange.node import Clock, Node, open_node
 from cert_exchange.services.timekeeping import accept_clock
@@ -35,7 +36,6 @@ log = structlog.get_logger(__name__)
 GRACE_SECONDS: Final = 15
 KEEP_ALIVE_SECONDS: Final = 65
 """Longer than a poll a minute, so that such a client keeps its connection."""
-BACKLOG: Final = 512
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2; none of them is in RFC 7540 appendix A (TAXII 2.1 section 8.2.2)."""
 _FIRST_PAUSE: Final = 1.0
@@ -63,17 +63,20 @@ def serve(home: Path, *, with_worker: bool = True, clock_ok: bool = False) -> No
     server.attached = node
     try:
         _load(server.config, settings)
-        server.run()
-    except SystemExit as ended:
-        # uvicorn ends the process when it cannot listen, after it has logged why.
-        if ended.code:
-            raise ConfigurationInvalid(
-                f"cannot listen on {settings.host}:{settings.port}; another process may be there, or the"
-                " address is not this machine's: see the line above, then set host and port."
-            ) from None
+        server.run(sockets=_entrances(settings))
     finally:
         if server.attached is not None:
             server.attached.close()
+
+
+def _entrances(settings: Settings) -> list[socket.socket]:
+    try:
+        return list(entrances(settings.host, settings.port))
+    except OSError as error:
+        raise ConfigurationInvalid(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); another process may be"
+            " there, or the address is not this machine's: set host and port."
+        ) from None
 
 
 def _load(config: uvicorn.Config, settings: Settings) -> None:
