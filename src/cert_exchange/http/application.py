@@ -32,9 +32,11 @@ from cert_exchange.http.answers import (
     refused,
     wants_gzip,
 )
+from cert_exchange.http.visitors import Visitors
 from cert_exchange.node import Node
 from cert_exchange.peering.routes import Peering
 from cert_exchange.services import polling
+from cert_exchange.services.pki import load_trust
 from cert_exchange.taxii.bodies import Disconnected
 from cert_exchange.taxii.routes import Taxii
 from cert_exchange.taxii.wire import Answer, Noted, Request, request_of
@@ -64,12 +66,14 @@ class Application:
         self._taxii: Taxii | None = None
         self._peering: Peering | None = None
         self._under_way: dict[int | None, int] = {}
+        self.visitors = Visitors()
         if node is not None:
             self.attach(node)
 
     def attach(self, node: Node) -> None:
         """Serve this node from now on."""
         self._node, self._taxii = node, Taxii(node, self._threads)
+        self.visitors = Visitors(node.settings.trusted_proxies, load_trust(node))
         self._peering = Peering(node, self._threads, self._taxii)
 
     async def stop(self) -> None:
@@ -92,6 +96,10 @@ class Application:
         noted = Noted()
         started = self._node.clock.monotonic() if self._node is not None else 0.0
         try:
+            if request.segments[0] != "health":
+                certificate = scope.get("state", {}).get("certificate")
+                now = 0 if self._node is None else self._node.now()
+                request = self.visitors.meet(request, certificate, now=now)
             answer = await self._answer(request, noted)
         except Disconnected:
             return
