@@ -12,8 +12,8 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -21,21 +21,29 @@ import structlog
 from ruamel.yaml import YAML
 
 from cert_exchange.errors import ClockDoubtful, ConfigurationInvalid
-from cert_exchange.messages.keys import SigningKey
+from cert_exchange.keyring import (
+    CREDENTIAL_KEY,
+    TOKEN_KEYS,
+    Secrets,
+    make_newer_secrets,
+    make_secrets,
+)
 from cert_exchange.settings import FILE, Settings, load_settings
-from cert_exchange.signing_keys import make_signing_keys, read_signing_keys
 from cert_exchange.stix.canonical import Limits
 from cert_exchange.store import recovery
 from cert_exchange.store.database import Database
 from cert_exchange.store.marks import Marks
+from cert_exchange.vault.files import SecretFiles
+
+__all__ = [
+    "CREDENTIAL_KEY", "TOKEN_KEYS", "Clock", "Node", "Secrets", "make_home", "open_node", "secret_files_of"
+]  # fmt: skip
 
 log = structlog.get_logger(__name__)
 
 HOUR: Final = 3_600_000_000
 RELEASED: Final = 1_763_000_000_000_000
 """No node runs before this program was written (November 2025): an earlier clock was never set."""
-CREDENTIAL_KEY: Final = "credential.key"
-TOKEN_KEYS: Final = "token-keys.json"  # noqa: S105 - the name of a file
 CLOCK_FILE: Final = "clock.json"
 DESK_BYTES: Final = 512 * 1024 * 1024
 
@@ -189,23 +197,6 @@ class Clock:
         self._adopt(state)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Secrets:
-    """The node's keys. Never in a log, never in `repr`."""
-
-    credential_key: bytes
-    """Keys the digests of partners' credentials."""
-    token_keys: Mapping[str, bytes]
-    """Key id -> key of `next` tokens: all verify, as long as the log lives (DECISIONS 8)."""
-    token_key_id: str
-    """The one that signs."""
-    signing_keys: tuple[SigningKey, ...] = ()
-    """What statements and receipts are signed with: the newest first, which signs; older ones vouch for newer ones."""
-
-    def __repr__(self) -> str:
-        return f"Secrets(token_key_id={self.token_key_id!r})"
-
-
 @dataclass(frozen=True, slots=True)
 class Node:
     """One CERT's node. Made by `open_node`."""
@@ -215,6 +206,8 @@ class Node:
     marks: Marks
     clock: Clock
     secrets: Secrets
+    secret_files: SecretFiles
+    """the one way to files of the secrets directory"""
     limits: Limits
     """of what partners send"""
     publish_limits: Limits
@@ -248,8 +241,7 @@ def make_home(home: Path, **settings: Any) -> Path:
         checked.collections_directory, checked.policies_directory, checked.secrets_directory
     ):  # fmt: skip
         checked.path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-    _make_secrets(checked.path(checked.secrets_directory))
-    make_signing_keys(checked.path(checked.secrets_directory), now=_wall())
+    make_secrets(secret_files_of(checked), now=_wall())
     file = home / FILE
     if not file.exists():
         written = {
@@ -272,10 +264,17 @@ def make_home(home: Path, **settings: Any) -> Path:
     return home
 
 
-def open_node(home: Path, *, clock: Clock | None = None, **given: Any) -> Node:
+def open_node(
+    home: Path,
+    *,
+    clock: Clock | None = None,
+    opens_with: Callable[[], str | None] | None = None,
+    **given: Any,
+) -> Node:
     """Open the node at `home`, migrating its database when a new release asks for it.
 
-    `given` are settings that stand over the file. Raises ConfigurationInvalid with what to do, StoreUnavailable.
+    `given` are settings that stand over the file. `opens_with` gives the passphrase or key that its secrets open with,
+    in place of the setting and the environment. Raises ConfigurationInvalid with what to do, StoreUnavailable.
     """
     home = home.absolute()
     if not (home / FILE).exists():
@@ -288,11 +287,10 @@ def open_node(home: Path, *, clock: Clock | None = None, **given: Any) -> Node:
             f"host is {settings.host!r}, which other machines reach; set tls_certificate and"
             " tls_key, or listen on 127.0.0.1."
         )
-    folder = settings.path(settings.secrets_directory)
-    keys = read_secrets(folder)
     clock = clock or Clock()
-    make_signing_keys(folder, now=clock.now())  # a home of an earlier release has none
-    keys = replace(keys, signing_keys=read_signing_keys(folder))
+    files = secret_files_of(settings, opens_with)
+    make_newer_secrets(files, now=clock.now())
+    keys = Secrets(files)
     clock.keep_in(settings.home / CLOCK_FILE)
     database = Database.open(settings.database_url)
     database.migrate()
@@ -305,46 +303,21 @@ def open_node(home: Path, *, clock: Clock | None = None, **given: Any) -> Node:
         marks=marks,
         clock=clock,
         secrets=keys,
+        secret_files=files,
         limits=Limits(body_bytes=settings.max_content_length),
         publish_limits=Limits(body_bytes=max(DESK_BYTES, settings.max_content_length)),
+    )
+
+
+def secret_files_of(
+    settings: Settings, opens_with: Callable[[], str | None] | None = None
+) -> SecretFiles:
+    """The secret files of a node, opened with what its settings or the environment say."""
+    return SecretFiles(
+        settings.path(settings.secrets_directory), opens_with or settings.opening_secret
     )
 
 
 def _private(path: Path) -> TextIO:
     """Open a new file that only its owner may read."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
-
-
-def _make_secrets(folder: Path) -> None:
-    if not (folder / CREDENTIAL_KEY).exists():
-        with _private(folder / CREDENTIAL_KEY) as stream:
-            stream.write(secrets.token_hex(32) + "\n")
-    if not (folder / TOKEN_KEYS).exists():
-        with _private(folder / TOKEN_KEYS) as stream:
-            json.dump([_new_token_key()], stream)
-
-
-def _new_token_key() -> dict[str, str]:
-    name = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(6))
-    return {"id": name, "key": secrets.token_hex(32)}
-
-
-def read_secrets(folder: Path) -> Secrets:
-    """Read the node's keys. Raises ConfigurationInvalid when one is missing or others may read it."""
-    texts = []
-    for name in (CREDENTIAL_KEY, TOKEN_KEYS):
-        path = folder / name
-        try:
-            mode = path.stat().st_mode
-            texts.append(path.read_text("utf-8"))
-        except OSError:
-            raise ConfigurationInvalid(
-                f"{path} is missing; restore it from the backup (without it no partner can log in)."
-            ) from None
-        if mode & 0o077:
-            raise ConfigurationInvalid(f"{path} can be read by others; run `chmod 600 {path}`.")
-    try:
-        keys = {entry["id"]: bytes.fromhex(entry["key"]) for entry in json.loads(texts[1])}
-        return Secrets(bytes.fromhex(texts[0]), keys, next(iter(keys)))
-    except (ValueError, KeyError, TypeError, StopIteration):
-        raise ConfigurationInvalid(f"{folder} holds a damaged key; restore the backup.") from None

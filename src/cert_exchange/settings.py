@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -26,6 +27,8 @@ from ruamel.yaml.error import YAMLError
 from cert_exchange.errors import ConfigurationInvalid
 
 FILE: Final = "node.yaml"
+PASSPHRASE: Final = "CERT_EXCHANGE_PASSPHRASE"  # noqa: S105 - the name of a variable
+"""The environment variable that opens encrypted secrets."""
 PAGE_LIMIT_CAP: Final = 10_000
 _IDENTITY: Final = re.compile(
     r"identity--[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -62,6 +65,16 @@ class Settings(BaseSettings):
     policy_widening: int = Field(default=100, ge=0)
     """How many objects a policy may newly show without a person naming the number."""
     secrets_directory: Path = Path("secrets")
+    pki_algorithm: Literal["ec-p256", "ec-p384", "ed25519", "rsa-3072"] = "ec-p256"
+    """Of the keys that we make for certificates."""
+    crl_days: int = Field(default=7, ge=1, le=90)
+    """How long our authority's revocation list holds; the worker signs a new one at half of it."""
+    client_certificates: Literal["asked", "required"] = "asked"
+    """Whether a TLS connection without a client certificate is refused, whoever it may be."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks from which `Client-Cert` and `X-Forwarded-For` are believed."""
+    unlock_file: Path | None = None
+    """The file with the passphrase or key that the secrets open with, where they are encrypted."""
 
     @classmethod
     def settings_customise_sources(
@@ -99,10 +112,31 @@ class Settings(BaseSettings):
             raise ValueError("give the https:// address under which partners reach this node")
         return value.rstrip("/")
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            try:
+                ipaddress.ip_network(one)
+            except ValueError:
+                raise ValueError(
+                    f"{one!r} is no network; give a list such as [192.0.2.7/32, 2001:db8::/64]"
+                ) from None
+        return value
+
     @model_validator(mode="after")
     def _together(self) -> Settings:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together: give both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _key_elsewhere(self) -> Settings:
+        file = self.unlock_file
+        if file is not None and self.path(file).is_relative_to(self.home):
+            raise ValueError(
+                "unlock_file lies in the node's folder, so that who takes the folder has the key; put it elsewhere"
+            )
         return self
 
     @property
@@ -114,6 +148,18 @@ class Settings(BaseSettings):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    def opening_secret(self) -> str | None:
+        """What the encrypted secrets open with: the environment's CERT_EXCHANGE_PASSPHRASE, else what `unlock_file` holds.
+
+        None where neither is there. Raises ConfigurationInvalid.
+        """
+        given = os.environ.get(PASSPHRASE)
+        if given:
+            return given
+        return (
+            None if self.unlock_file is None else read_unlocking_file(self.path(self.unlock_file))
+        )
 
     def path(self, value: Path) -> Path:
         """A path of the settings: relative ones start at the home."""
@@ -145,6 +191,25 @@ def load_settings(home: Path, **given: Any) -> Settings:
         raise ConfigurationInvalid(
             "\n".join(_sentence(file, problem) for problem in error.errors())
         ) from None
+
+
+def read_unlocking_file(file: Path) -> str:
+    """What a file holds that opens encrypted secrets: its only line. Raises ConfigurationInvalid."""
+    try:
+        mode = file.stat().st_mode
+        secret = file.read_text("utf-8").removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise ConfigurationInvalid(
+            f"{file}, which opens the secrets, cannot be read: {reason}."
+        ) from None
+    if mode & 0o077:
+        raise ConfigurationInvalid(f"{file} can be read by others; run `chmod 600 {file}`.")
+    if not secret or "\n" in secret:
+        raise ConfigurationInvalid(
+            f"{file} holds one line, a passphrase or a key, and nothing else."
+        )
+    return secret
 
 
 def _sentence(file: Path, problem: Any) -> str:

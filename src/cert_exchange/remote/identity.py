@@ -1,6 +1,6 @@
 """Who we are towards one remote, and whom we believe there.
 
-1. User and password are kept apart and sent as UTF-8; a secret stands in a file of its own and is never printed.
+1. User and password are kept apart and sent as UTF-8; a secret stands in a file of its own (`vault/`) and is never printed.
 2. A certificate is always verified: against the CA file of this remote, else against the public authorities.
 3. Nothing of this comes from the environment: no proxy, no `.netrc`, no CA bundle of somebody else.
 """
@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import base64
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -81,26 +80,6 @@ class Trust:
         return str(self.certificate) if self.key is None else (str(self.certificate), str(self.key))
 
 
-def read_secret(path: Path) -> str:
-    """Return the secret in a file that only its owner may read, without the final line end.
-
-    Raises ConfigurationInvalid when the file is missing, open to others, empty, too long or not UTF-8.
-    """
-    try:
-        mode = path.stat().st_mode
-        raw = path.read_bytes()
-    except OSError as error:
-        raise errors.ConfigurationInvalid(
-            f"The secret file {path.name} cannot be read: {error.strerror}."
-        ) from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise errors.ConfigurationInvalid(
-            f"The secret file {path.name} is open to others (mode {stat.S_IMODE(mode):04o}); "
-            f"run: chmod 600 {path.name}"
-        )
-    return secret_of(raw, name=path.name)
-
-
 def secret_of(raw: bytes, *, name: str) -> str:
     """Return the secret in a file's bytes, without the final line end. Raises ConfigurationInvalid."""
     if len(raw) > _SECRET_BYTES:
@@ -119,17 +98,3 @@ def secret_of(raw: bytes, *, name: str) -> str:
             f"The secret file {name} holds a control character; a secret is one line of text."
         )
     return secret
-
-
-def write_secret(path: Path, raw: bytes) -> None:
-    """Store a secret so that only its owner may read it; an older one of that name is replaced.
-
-    Raises ConfigurationInvalid when `raw` is no secret (see `read_secret`).
-    """
-    secret = secret_of(raw, name=path.name)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    fresh.touch(mode=0o600)
-    fresh.write_text(secret + "\n", encoding="utf-8")
-    fresh.replace(path)

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Callable
 from hashlib import file_digest
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cert_exchange.errors import ConfigurationInvalid
 from cert_exchange.messages.evidence import Line
@@ -92,7 +92,7 @@ def restore(
             target = home / name
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             shutil.copy2(folder / name, target)
-    given = {} if database_url is None else {"database_url": database_url}
+    given: dict[str, Any] = {} if database_url is None else {"database_url": database_url}
     settings = load_settings(home, **given)
     database = Database.open(settings.database_url)
     try:

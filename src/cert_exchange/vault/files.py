@@ -17,13 +17,16 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cert_exchange.errors import ConfigurationInvalid
-from cert_exchange.vault.locks import COST, Lock, make_lock, open_lock
-from cert_exchange.vault.sealing import derived, is_sealed, seal, unseal
+
+if TYPE_CHECKING:
+    from cert_exchange.vault.locks import Lock
 
 LOCK_FILE: Final = "lock.json"
+SEALED: Final = b"cert-exchange sealed 1\n"
+"""The first bytes of a sealed file."""
 State = Literal["sealing", "sealed", "opening"]
 Stamp = tuple[int, int, int]
 
@@ -72,6 +75,8 @@ class SecretFiles:
                     f"the secrets in {self.folder} are encrypted; set unlock_file to the file that holds the"
                     f" {lock.kind}, or CERT_EXCHANGE_PASSPHRASE, or type it where you are asked."
                 )
+            from cert_exchange.vault.locks import open_lock  # noqa: PLC0415 - see the room's rules
+
             try:
                 key = open_lock(lock, secret)
             except ConfigurationInvalid as error:
@@ -82,6 +87,8 @@ class SecretFiles:
 
     def derived_key(self, purpose: str) -> bytes:
         """A key of its own for one purpose, for what cannot be sealed by us, such as a PEM file with a password."""
+        from cert_exchange.vault.sealing import derived  # noqa: PLC0415 - as above
+
         return derived(self.key(), purpose)
 
     def exists(self, name: str) -> bool:
@@ -109,11 +116,13 @@ class SecretFiles:
         if mode & 0o077:
             raise ConfigurationInvalid(f"{path} can be read by others; run `chmod 600 {path}`.")
         found = self._lock()
-        if is_sealed(raw):
+        if raw.startswith(SEALED):
             if found is None:
                 raise ConfigurationInvalid(
                     f"{path} is encrypted, but {self.folder / LOCK_FILE} is missing; take it from the backup."
                 )
+            from cert_exchange.vault.sealing import unseal  # noqa: PLC0415 - as above
+
             return unseal(self.key(), name, raw)
         if found is not None and found[1] == "sealed":
             raise ConfigurationInvalid(
@@ -153,14 +162,17 @@ class SecretFiles:
 
     def open_to_plain(self, name: str) -> bool:
         """Whether a file is not sealed."""
-        return not is_sealed((self.folder / name).read_bytes())
+        return not (self.folder / name).read_bytes().startswith(SEALED)
 
-    def lock(self, secret: str, *, cost: int = COST) -> int:
+    def lock(self, secret: str, *, cost: int | None = None) -> int:
         """Seal all files, from now on under a lock that `secret` opens; returns how many were sealed now.
 
         Where there is a lock already it must be the one that opens it, and what is plain is sealed too. Raises
         ConfigurationInvalid.
         """
+        from cert_exchange.vault.locks import make_lock, open_lock  # noqa: PLC0415 - as above
+        from cert_exchange.vault.sealing import seal  # noqa: PLC0415 - as above
+
         found = self._lock()
         if found is None:
             made, key = make_lock(secret, cost=cost)
@@ -170,7 +182,7 @@ class SecretFiles:
         sealed = 0
         for name in self.names():
             raw = (self.folder / name).read_bytes()
-            if not is_sealed(raw):
+            if not raw.startswith(SEALED):
                 self._put(name, seal(key, name, raw))
                 sealed += 1
         self._put_lock(made, "sealed", key)
@@ -178,6 +190,8 @@ class SecretFiles:
 
     def unlock(self) -> int:
         """Open all files for good and remove the lock; returns how many. Raises ConfigurationInvalid."""
+        from cert_exchange.vault.sealing import unseal  # noqa: PLC0415 - as above
+
         found, key = self._lock(), self.key()
         assert found is not None  # there was a key
         self._put_lock(found[0], "opening", key)
@@ -188,8 +202,10 @@ class SecretFiles:
         self._known = None
         return len(names)
 
-    def change_lock(self, secret: str, *, cost: int = COST) -> None:
+    def change_lock(self, secret: str, *, cost: int | None = None) -> None:
         """From now on another passphrase or key opens the same lock. Raises ConfigurationInvalid."""
+        from cert_exchange.vault.locks import make_lock  # noqa: PLC0415 - as above
+
         found, key = self._lock(), self.key()
         assert found is not None  # there was a key
         made, _ = make_lock(secret, key=key, cost=cost)
@@ -201,6 +217,8 @@ class SecretFiles:
             self._known = None
             return None
         if self._known is None or self._known[0] != stamp:
+            from cert_exchange.vault.locks import Lock  # noqa: PLC0415 - as above
+
             try:
                 document = json.loads((self.folder / LOCK_FILE).read_text("utf-8"))
                 lock, state = Lock.of(document["lock"]), document["state"]
@@ -219,7 +237,11 @@ class SecretFiles:
         self._known = (stamp, lock, state, key)
 
     def _closed(self, name: str, raw: bytes) -> bytes:
-        return seal(self.key(), name, raw) if self.locked else raw
+        if not self.locked:
+            return raw
+        from cert_exchange.vault.sealing import seal  # noqa: PLC0415 - as above
+
+        return seal(self.key(), name, raw)
 
     def _fresh(self, name: str, raw: bytes) -> Path:
         path = self.folder / name

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -93,7 +92,9 @@ def kind_of(secret: str) -> Kind:
     return "key" if _HEX.fullmatch(secret) else "passphrase"
 
 
-def make_lock(secret: str, *, key: bytes | None = None, cost: int = COST) -> tuple[Lock, bytes]:
+def make_lock(
+    secret: str, *, key: bytes | None = None, cost: int | None = None
+) -> tuple[Lock, bytes]:
     """Wrap a key (a new one, if none is given) under a passphrase or a key of 64 hex digits; returns both.
 
     Raises ConfigurationInvalid when the passphrase is too short.
@@ -106,7 +107,7 @@ def make_lock(secret: str, *, key: bytes | None = None, cost: int = COST) -> tup
         )
     key = key or os.urandom(KEY_BYTES)
     salt, nonce = os.urandom(_SALT), os.urandom(_NONCE)
-    bare = Lock(kind, cost if kind == "passphrase" else 0, salt, b"")
+    bare = Lock(kind, (cost or COST) if kind == "passphrase" else 0, salt, b"")
     wrapped = AESGCM(_wrapping_key(bare, secret)).encrypt(nonce, key, _stated(bare))
     return Lock(bare.kind, bare.cost, salt, nonce + wrapped), key
 
@@ -122,24 +123,6 @@ def open_lock(lock: Lock, secret: str) -> bytes:
     raise ConfigurationInvalid(
         f"this {'passphrase' if lock.kind == 'passphrase' else 'key file'} does not open it."
     )
-
-
-def read_unlocking_file(text: str) -> str:
-    """What a file holds that opens a lock: its only line, without the line end. Raises ConfigurationInvalid."""
-    secret = text.removesuffix("\n").removesuffix("\r")
-    if not secret or "\n" in secret:
-        raise ConfigurationInvalid(
-            "a file that opens a lock holds one line: a passphrase or a key."
-        )
-    return secret
-
-
-def decode_lock(text: str) -> Lock:
-    """A lock from its JSON text. Raises ConfigurationInvalid."""
-    try:
-        return Lock.of(json.loads(text))
-    except ValueError:
-        raise ConfigurationInvalid("the lock is damaged; take it from a backup.") from None
 
 
 def _wrapping_key(lock: Lock, secret: str) -> bytes:

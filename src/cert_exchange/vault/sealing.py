@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from cert_exchange.errors import ConfigurationInvalid
+from cert_exchange.vault.files import SEALED
 
-SEALED: Final = b"cert-exchange sealed 1\n"
 STREAM: Final = b"cert-exchange stream 1\n"
 PIECE: Final = 1 << 20
 _KEY: Final = 32
@@ -49,11 +49,6 @@ def unseal(key: bytes, name: str, sealed: bytes) -> bytes:
     raise ConfigurationInvalid(
         f"{name} was changed, is damaged or belongs to another node; take it from a backup."
     )
-
-
-def is_sealed(raw: bytes) -> bool:
-    """Whether these are the first bytes of a sealed file."""
-    return raw.startswith(SEALED)
 
 
 def derived(key: bytes, purpose: str) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,9 +25,10 @@ from tests.scenes import (
 
 from cert_exchange.node import Node
 from cert_exchange.policy.redaction import EXTENSION
-from cert_exchange.services import holding, ledger, releasing
+from cert_exchange.services import holding, keys, ledger, releasing
 from cert_exchange.store import derivatives
 from cert_exchange.store.statements import observed
+from cert_exchange.store.tables import derivatives as derivative_table
 from cert_exchange.store.tables import identifiers, live, objects, renditions
 
 WHOLE = """\
@@ -304,6 +304,25 @@ def test_the_source_is_taken_away_and_nobody_is_carried_for_it(scene: Scene) -> 
     checked(scene)
 
 
+def test_a_source_keeps_its_pseudonym_when_the_key_is_changed(scene: Scene) -> None:
+    """Also after a second change; who was never told of has the new key's, which the old one does not give away."""
+    scene.apply("b", redacting(recipe="{source: true}"))
+    scene.publish(indicator("one", by=THIRD_IDENTITY))
+    old = releasing.issuer_of(scene.node)
+    assert keys.rotate_derivatives(scene.node, by="test") == 1
+    scene.publish(indicator("two", by=THIRD_IDENTITY))
+    assert keys.rotate_derivatives(scene.node, by="test") == 0
+    fourth = "identity--4a2d8a4e-6f1b-4f5e-9d1a-3f6f0a4f5b14"
+    scene.publish(indicator("three", by=THIRD_IDENTITY), indicator("four", by=fourth))
+    shown = {o["name"]: o["extensions"][EXTENSION]["source"] for o in of_type(scene, "indicator")}
+    assert len({shown[name] for name in ("one", "two", "three")}) == 1
+    with scene.node.database.reading() as tx:
+        [audience] = tx.execute(select(derivative_table.c.audience).distinct()).scalars()
+    assert shown["one"] == old.pseudonym(THIRD_IDENTITY, audience)
+    assert shown["four"] != old.pseudonym(fourth, audience)
+    checked(scene)
+
+
 def test_a_hidden_address_is_never_named_by_its_guessable_id(scene: Scene) -> None:
     scene.apply(
         "b",
@@ -324,15 +343,17 @@ def test_a_hidden_address_is_never_named_by_its_guessable_id(scene: Scene) -> No
     checked(scene)
 
 
-def test_a_lost_key_renames_nothing(scene: Scene) -> None:
+def test_another_key_renames_nothing(scene: Scene) -> None:
+    """What has a name keeps it, and what is new is named with the new key."""
     scene.publish(secret())
     before = one_of(scene, "indicator")
-    secrets = replace(scene.node.secrets, credential_key=b"k" * 32)
-    restored = Scene(replace(scene.node, secrets=secrets))
-    restored.publish(secret(version=1, confidence=10))
-    after = one_of(restored, "indicator")
+    key = scene.node.secrets.derivative_key
+    keys.rotate_derivatives(scene.node, by="test")
+    assert scene.node.secrets.derivative_key != key
+    scene.publish(secret(version=1, confidence=10))
+    after = one_of(scene, "indicator")
     assert (after["id"], after["confidence"]) == (before["id"], 10)
-    checked(restored)
+    checked(scene)
 
 
 def test_the_map_leads_both_ways(scene: Scene) -> None:

@@ -10,19 +10,9 @@ from pathlib import Path
 import pytest
 
 from cert_exchange.errors import ConfigurationInvalid
-from cert_exchange.vault import (
-    LOCK_FILE,
-    Lock,
-    SealingWriter,
-    SecretFiles,
-    UnsealingReader,
-    make_lock,
-    new_key,
-    open_lock,
-    seal,
-    unseal,
-)
-from cert_exchange.vault.sealing import PIECE
+from cert_exchange.vault.files import LOCK_FILE, SecretFiles
+from cert_exchange.vault.locks import Lock, make_lock, new_key, open_lock
+from cert_exchange.vault.sealing import PIECE, SealingWriter, UnsealingReader, seal, unseal
 
 CHEAP = 2**4
 WORDS = "otter gravel lantern quince"

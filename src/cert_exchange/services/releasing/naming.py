@@ -4,7 +4,8 @@
    stands in the map from its first use: a key that is lost renames nothing.
 2. Two audiences never share a name, so that readers who compare notes learn nothing from them.
 3. The generation rises when the last version under the name before revoked it; nothing follows a revocation.
-4. The pseudonym of a maker is the same for all its objects and another for each audience.
+4. The pseudonym of a maker is the same for all its objects and another for each audience. It comes from the key, but
+   for those that were written down before the key was changed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from cert_exchange.node import Node
 from cert_exchange.stix.instants import parse_micros
-from cert_exchange.store import derivatives, objects
+from cert_exchange.store import derivatives, objects, pseudonyms
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.derivatives import Derivative, Name
 from cert_exchange.store.in_force import ENDED
@@ -40,7 +41,7 @@ class Issuer:
         return f"{original.partition('--')[0]}--{uuid5(space, digest)}"
 
     def pseudonym(self, maker: str, audience: int) -> str:
-        """What an audience is told in place of a maker's id."""
+        """What an audience is told in place of a maker's id, where nothing is written down."""
         return f"source-{self._digest(f'source:{audience}:{maker}')[:10]}"
 
     def _digest(self, text: str) -> str:
@@ -49,8 +50,7 @@ class Issuer:
 
 def issuer_of(node: Node) -> Issuer:
     """Who makes the derivatives of this node."""
-    key = hmac.new(node.secrets.credential_key, b"cert-exchange derivatives", hashlib.sha256)
-    return Issuer(key.digest(), node.identity)
+    return Issuer(node.secrets.derivative_key, node.identity)
 
 
 @dataclass(slots=True)
@@ -71,6 +71,9 @@ class Names:
     _history: dict[int, list[Derivative]] = field(default_factory=dict)
     """by original: all versions that ever stood for it in this audience, the oldest first"""
 
+    _pseudonyms: dict[str, str] | None = None
+    """by maker's id: what was written down before the key was changed; None: not read yet"""
+
     def __post_init__(self) -> None:
         identity = self.issuer.identity
         self.own = objects.idents_of(self.tx, [identity]).get(identity)
@@ -85,6 +88,12 @@ class Names:
         self._history.update((one, []) for one in missing)
         for one in derivatives.of_originals(self.tx, missing, (self.audience,)):
             self._history[one.original].append(one)
+
+    def pseudonym(self, maker: str) -> str:
+        """What the audience is told in place of a maker's id."""
+        if self._pseudonyms is None:
+            self._pseudonyms = pseudonyms.kept(self.tx, self.audience)
+        return self._pseudonyms.get(maker) or self.issuer.pseudonym(maker, self.audience)
 
     def newest(self, original: int) -> Derivative | None:
         """The last version under the present name; None where there is none, or it revoked the name."""

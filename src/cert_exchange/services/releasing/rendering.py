@@ -95,9 +95,7 @@ class Rendering:
             modified,
             creator,
             self._replacing(version, left),
-            names.issuer.pseudonym(maker, names.audience)
-            if recipe.source and isinstance(maker, str)
-            else None,
+            names.pseudonym(maker) if recipe.source and isinstance(maker, str) else None,
         )
         try:
             rendered = render(left, naming)

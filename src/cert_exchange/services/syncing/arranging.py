@@ -128,7 +128,8 @@ def _add(
         known(tx)
     if raw is not None:
         # Before the row, so that no worker meets a row without its secret; a file alone harms nobody.
-        identity.write_secret(_secrets(node) / checked.secret_file, raw)
+        text = identity.secret_of(raw, name=checked.secret_file)
+        node.secret_files.write(checked.secret_file, f"{text}\n".encode())
     node.database.transact(work)
 
 
@@ -146,10 +147,6 @@ def _word(direction: Direction) -> str:
 
 def _secret_name(direction: Direction, name: str) -> str:
     return f"remote-{direction}-{name}.secret"
-
-
-def _secrets(node: Node) -> Path:
-    return node.settings.path(node.settings.secrets_directory)
 
 
 def look_around(
@@ -242,7 +239,7 @@ def remove(node: Node, direction: Direction, name: str, *, by: str) -> Channel:
     gone = node.database.transact(work)
     # Only the copy that `add` made under this name: an option may name a file that others need.
     if decode_options(gone.options).secret_file == _secret_name(direction, name):
-        (_secrets(node) / _secret_name(direction, name)).unlink(missing_ok=True)
+        node.secret_files.remove(_secret_name(direction, name))
     return gone
 
 
@@ -253,9 +250,8 @@ def _as_given(options: Options) -> dict[str, Any]:
 def connect(node: Node, channel: Channel) -> Connection:
     """Open a connection to a channel's remote, with its secret. Raises ConfigurationInvalid."""
     options = decode_options(channel.options)
-    secret = (
-        identity.read_secret(_secrets(node) / options.secret_file) if options.secret_file else ""
-    )
+    name = options.secret_file
+    secret = identity.secret_of(node.secret_files.read(name), name=name) if name else ""
     return _connection(node, channel.url, options, secret)
 
 
