@@ -26,7 +26,7 @@ from tests.taxii.conftest import (
 
 from cert_exchange.errors import CertExchangeError
 from cert_exchange.http import answers
-from cert_exchange.http.serving import CIPHERS
+from cert_exchange.http.tls import CIPHERS
 from cert_exchange.node import Node
 
 EVERY_PATH = (

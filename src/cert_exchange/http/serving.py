@@ -3,6 +3,7 @@
 1. SIGTERM and SIGINT end it in order: no new connections, requests under way are answered, the children end.
 2. A database that is not there yet is waited for: the socket listens, `/health/ready` says 503.
 3. A worker that ends is started again, after a pause that grows.
+4. Certificates, authorities and revocation lists are taken up while it runs (`renewing`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import contextlib
 import os
 import signal
 import socket
-import ssl
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +27,7 @@ from cert_exchange.http.access_log import AccessLog
 from cert_exchange.http.application import Application
 from cert_exchange.http.entrance import BACKLOG, entrances
 from cert_exchange.http.listening import Protocol
+from cert_exchange.http.renewing import Renewing
 from cert_exchange.node import Clock, Node, open_node
 from cert_exchange.services.timekeeping import accept_clock
 from cert_exchange.settings import Settings, load_settings
@@ -36,8 +37,6 @@ log = structlog.get_logger(__name__)
 GRACE_SECONDS: Final = 15
 KEEP_ALIVE_SECONDS: Final = 65
 """Longer than a poll a minute, so that such a client keeps its connection."""
-CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""For TLS 1.2; none of them is in RFC 7540 appendix A (TAXII 2.1 section 8.2.2)."""
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
 _CALM_SECONDS: Final = 60.0
@@ -62,7 +61,7 @@ def serve(home: Path, *, with_worker: bool = True, clock_ok: bool = False) -> No
         accept_clock(node, by="--clock-ok")
     server.attached = node
     try:
-        _load(server.config, settings)
+        server.config.load()
         server.run(sockets=_entrances(settings))
     finally:
         if server.attached is not None:
@@ -79,20 +78,14 @@ def _entrances(settings: Settings) -> list[socket.socket]:
         ) from None
 
 
-def _load(config: uvicorn.Config, settings: Settings) -> None:
-    try:
-        config.load()
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror or type(error).__name__
-        raise ConfigurationInvalid(
-            f"{settings.tls_certificate} and {settings.tls_key} cannot be used for TLS ({reason}); give a"
-            " PEM certificate with its chain and the key that belongs to it, without a password."
-        ) from None
+def configured(
+    application: Application, settings: Settings, renewing: Renewing | None = None
+) -> uvicorn.Config:
+    """Make uvicorn's configuration for a node's settings. Its `load` raises ConfigurationInvalid.
 
-
-def configured(application: Application, settings: Settings) -> uvicorn.Config:
-    """Make uvicorn's configuration for a node's settings."""
-    certificate, key = settings.tls_certificate, settings.tls_key
+    Without `renewing` the server goes on with the certificates of its start.
+    """
+    tls = renewing or Renewing(application, settings)
     return uvicorn.Config(
         application,
         host=settings.host,
@@ -109,10 +102,7 @@ def configured(application: Application, settings: Settings) -> uvicorn.Config:
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        ssl_certfile=None if certificate is None else settings.path(certificate),
-        ssl_keyfile=None if key is None else str(settings.path(key)),
-        ssl_version=ssl.PROTOCOL_TLS_SERVER,
-        ssl_ciphers=CIPHERS,
+        ssl_context_factory=(lambda *_: tls.context()) if tls.secured else None,
     )
 
 
@@ -127,7 +117,8 @@ class _Server(uvicorn.Server):
         with_worker: bool,
         clock_ok: bool,
     ) -> None:
-        super().__init__(configured(application, settings))
+        self._renewing = Renewing(application, settings)
+        super().__init__(configured(application, settings, self._renewing))
         self._application = application
         self._settings = settings
         self._with_worker = with_worker
@@ -157,6 +148,11 @@ class _Server(uvicorn.Server):
                     "listening", address=list(each.getsockname()[:2]), tls=bool(self.config.ssl)
                 )
         self._company.append(asyncio.create_task(self._accompany()))
+        self._company.append(
+            asyncio.create_task(
+                self._renewing.run(lambda: self.attached, self.server_state.connections)
+            )
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End our children first, then as uvicorn does."""

@@ -16,6 +16,13 @@ from sqlalchemy import Integer, and_, bindparam, delete, func, insert, literal, 
 
 from cert_exchange.store.database import Dialect, Transaction
 from cert_exchange.store.freezes import is_frozen
+from cert_exchange.store.pki import (
+    SHOWN_AUTHORITY,
+    SHOWN_CERTIFICATE,
+    SHOWN_COLUMNS,
+    Shown,
+    shown_of,
+)
 from cert_exchange.store.raw import Prepared, prepare
 from cert_exchange.store.tables import (
     Exact,
@@ -46,16 +53,36 @@ class Presented:
     locked_until: int
     frozen: bool
     """whether a freeze keeps everything that goes out from the partner"""
+    shown: Shown
+    """the certificate that came with it"""
 
 
-def presented(dialect: Dialect, connection: Any, credential_id: str, network: str) -> Presented:
-    """Look a credential up: one statement, one row. `connection` is that of `Database.raw_reader`."""
-    row = _presented(dialect).one(connection, {"credential": credential_id, "network": network})
+def presented(
+    dialect: Dialect,
+    connection: Any,
+    credential_id: str,
+    network: str,
+    certificate: tuple[str, str] = ("", ""),
+) -> Presented:
+    """Look a credential up, and the certificate beside it: one statement, one row.
+
+    `connection` is that of `Database.raw_reader`; `certificate` names authority and serial, both empty without one.
+    """
+    authority, serial = certificate
+    given = {
+        "credential": credential_id,
+        "network": network,
+        "authority": authority,
+        "serial": serial,
+    }
+    row = _presented(dialect).one(connection, given)
     if row is None:
         raise AssertionError("a statement over one constant row found none")
+    shown, row = shown_of(row[: len(SHOWN_COLUMNS)]), row[len(SHOWN_COLUMNS) :]
     return Presented(
         row[0], None if row[1] is None else bytes(row[1]), row[2], row[3], row[4], row[5],
         bool(row[6]), row[7] or 0, row[8], row[9] or 0, row[10] or 0, bool(row[11]),
+        shown,
     )  # fmt: skip
 
 
@@ -66,6 +93,7 @@ def _presented(dialect: Dialect) -> Prepared:
     ).subquery("given")
     return prepare(
         select(
+            *SHOWN_COLUMNS,
             credentials.c.partner,
             credentials.c.digest,
             credentials.c.expires_at,
@@ -95,7 +123,9 @@ def _presented(dialect: Dialect) -> Prepared:
                 lockouts.c.partner == func.coalesce(credentials.c.partner, NOBODY),
                 lockouts.c.network == bindparam("network", type_=Exact),
             ),
-        ),
+        )
+        .outerjoin(*SHOWN_CERTIFICATE)
+        .outerjoin(*SHOWN_AUTHORITY),
         dialect,
     )
 

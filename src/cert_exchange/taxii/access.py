@@ -17,6 +17,7 @@ from typing import Any
 
 from cert_exchange.errors import NotAuthenticated, TooManyRequests
 from cert_exchange.node import Node
+from cert_exchange.remote.pki import Peer
 from cert_exchange.services.partners import Caller, recognise, split_token
 
 CHALLENGES = (
@@ -68,9 +69,16 @@ def _basic(value: bytes) -> Presented:
     return Presented(user, password)
 
 
-def caller_of(node: Node, connection: Any, given: Presented, host: str, shares: Shares) -> Caller:
+def caller_of(
+    node: Node,
+    connection: Any,
+    given: Presented,
+    host: str,
+    shares: Shares,
+    peer: Peer | None = None,
+) -> Caller:
     """Recognise the caller. Raises NotAuthenticated, TooManyRequests; only reads."""
-    caller = recognise(node, connection, given.credential_id, given.secret, network=host)
+    caller = recognise(node, connection, given.credential_id, given.secret, network=host, peer=peer)
     shares.take(caller, node.clock.monotonic())
     return caller
 

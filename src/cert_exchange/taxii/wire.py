@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from cert_exchange.remote.pki import Peer
+
 Header = tuple[bytes, bytes]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -26,6 +28,8 @@ class Request:
     host: str
     head_bytes: int
     receive: Receive
+    peer: Peer | None = None
+    """the client certificate that came with it, believed by `http`"""
 
     @property
     def reads(self) -> bool:

@@ -7,6 +7,8 @@
 4. Failures lock out a (partner, network), for a time that grows: outsiders cannot silence a partner elsewhere. Whoever
    is locked out only reads.
 5. No secret, and nothing that a stranger typed, is logged.
+6. A certificate that comes with a request must be this partner's, and be in force now, also on an old connection; a
+   partner that must show one (`certificates_since`) gets nothing without (DECISIONS 29).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import structlog
 
 from cert_exchange.errors import NotAuthenticated, TooManyRequests
 from cert_exchange.node import Node
+from cert_exchange.remote.pki import Peer
 from cert_exchange.store import credentials as credential_rows
 from cert_exchange.store.credentials import NOBODY, Presented
 from cert_exchange.store.database import Transaction
@@ -60,26 +63,48 @@ def split_token(token: str) -> tuple[str, str]:
     return (credential_id, secret) if dot else ("", "")
 
 
-def authenticate(node: Node, conn: Any, credential_id: str, secret: str, *, network: str) -> Caller:
+def authenticate(
+    node: Node,
+    conn: Any,
+    credential_id: str,
+    secret: str,
+    *,
+    network: str,
+    peer: Peer | None = None,
+) -> Caller:
     """Recognise a caller, and count the failure if it is none.
 
     `conn` is the connection of `Database.raw_reader`; `network` an address or network in text. Raises
     NotAuthenticated, TooManyRequests (locked out), StoreUnavailable.
     """
     try:
-        return recognise(node, conn, credential_id, secret, network=network)
+        return recognise(node, conn, credential_id, secret, network=network, peer=peer)
     except NotAuthenticated:
         note_failure(node, credential_id, network=network)
         raise
 
 
-def recognise(node: Node, conn: Any, credential_id: str, secret: str, *, network: str) -> Caller:
+def recognise(
+    node: Node,
+    conn: Any,
+    credential_id: str,
+    secret: str,
+    *,
+    network: str,
+    peer: Peer | None = None,
+) -> Caller:
     """Recognise a caller by one statement that only reads; the caller counts a failure by `note_failure`.
 
-    Raises NotAuthenticated, TooManyRequests.
+    `peer` is the certificate that came with the request, already believed. Raises NotAuthenticated, TooManyRequests.
     """
     known_form = credential_id if _CREDENTIAL.fullmatch(credential_id) else ""
-    found = credential_rows.presented(node.database.dialect, conn, known_form, network_of(network))
+    found = credential_rows.presented(
+        node.database.dialect,
+        conn,
+        known_form,
+        network_of(network),
+        ("", "") if peer is None else (peer.authority, peer.serial),
+    )
     now = node.now()
     # (1) The secret is compared in any case, so that the time tells nothing.
     expected = digest_of(node.secrets.credential_key, known_form, secret)
@@ -92,7 +117,9 @@ def recognise(node: Node, conn: Any, credential_id: str, secret: str, *, network
             detail=f"partner {found.partner or NOBODY} is locked out of {network_of(network)}",
         )
     # (3) Why not is for the log alone.
-    reason = _reason_against(found, right=right, now=now)
+    reason = _reason_against(found, right=right, now=now) or _reason_against_certificate(
+        found, peer, now=now
+    )
     if reason is not None or found.partner is None or found.name is None:
         raise NotAuthenticated(detail=reason or "unknown credential")
     return Caller(
@@ -116,6 +143,29 @@ def _reason_against(found: Presented, *, right: bool, now: int) -> str | None:
         return f"expired credential of partner {found.name}"
     if found.suspended_at is not None:
         return f"partner {found.name} is suspended"
+    return None
+
+
+def _reason_against_certificate(found: Presented, peer: Peer | None, *, now: int) -> str | None:
+    """Rule 6; `found` is a partner's credential that is right."""
+    shown = found.shown
+    if peer is None:
+        return (
+            None if shown.required_since is None else f"no certificate of partner {found.name} came"
+        )
+    told = f"the certificate {peer.serial} that came with a credential of partner {found.name}"
+    known = shown.fingerprint == peer.fingerprint and shown.certificate_partner == found.partner
+    pinned = shown.authority_partner == found.partner and not shown.named_only
+    if shown.revoked_at is not None:
+        return f"{told} is revoked"
+    if shown.authority is None or shown.authority_ended_at is not None:
+        return f"{told} is of an authority that is not believed any more"
+    if shown.crl_ends_at is None or shown.crl_ends_at < now:
+        return f"{told} is of an authority whose revocation list has expired"
+    if shown.ends_at is not None and shown.ends_at < now:
+        return f"{told} has expired"
+    if shown.authority_partner not in (None, found.partner) or not (known or pinned):
+        return f"{told} is not that partner's"
     return None
 
 
