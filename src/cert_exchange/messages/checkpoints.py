@@ -75,11 +75,14 @@ def verifier_key(name: str, public: bytes) -> str:
     return f"{name}+{key_id(name, public).hex()}+{told}"
 
 
-def signed(checkpoint: Checkpoint, key: SigningKey) -> str:
-    """The note: the checkpoint under our signature."""
-    mark = key_id(checkpoint.origin, key.public)
-    told = b64encode(mark + sign_bytes(checkpoint.text.encode(), key)).decode()
-    return f"{checkpoint.text}\n— {checkpoint.origin} {told}\n"
+def signed(checkpoint: Checkpoint, *keys: SigningKey) -> str:
+    """The note: the checkpoint under a signature of each key. While keys overlap, partners know the one or the other."""
+    lines = []
+    for key in keys:
+        mark = key_id(checkpoint.origin, key.public)
+        told = b64encode(mark + sign_bytes(checkpoint.text.encode(), key)).decode()
+        lines.append(f"— {checkpoint.origin} {told}\n")
+    return f"{checkpoint.text}\n{''.join(lines)}"
 
 
 def read(note: str) -> Checkpoint:

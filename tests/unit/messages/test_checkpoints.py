@@ -56,6 +56,9 @@ def test_what_was_signed_is_read_back() -> None:
     other = make_signing_key(bytes(32), since=0)
     assert checkpoints.checked(note, [PUBLIC], origin=ORIGIN) == HEAD
     assert checkpoints.checked(note, [other.public, PUBLIC]) == HEAD
+    both = checkpoints.signed(HEAD, other, KEY)
+    for key in (other, KEY):
+        assert checkpoints.checked(both, [key.public]) == HEAD
     witness = b64encode(b"\x01\x02\x03\x04" + bytes(72)).decode()
     assert checkpoints.checked(f"{note}— witness.example {witness}\n", [PUBLIC]) == HEAD
     assert checkpoints.read(note) == HEAD
