@@ -27,6 +27,11 @@ from cert_exchange.store.tables.erasure import (
     legal_holds,
     undone_objects,
 )
+from cert_exchange.store.tables.lives import (
+    credential_scopes,
+    credential_uses,
+    proposal_answers,
+)
 from cert_exchange.store.tables.notices import (
     audience_blocks,
     notice_subjects,
@@ -89,6 +94,8 @@ __all__ = [
     "collections",
     "companion_texts",
     "consents",
+    "credential_scopes",
+    "credential_uses",
     "credentials",
     "delivered",
     "delivery_statements",
@@ -128,6 +135,7 @@ __all__ = [
     "policies",
     "policy_companions",
     "poll_notes",
+    "proposal_answers",
     "pseudonyms",
     "quarantine",
     "references",

@@ -44,7 +44,7 @@ partners = Table(
     Column("name", Exact, nullable=False, unique=True),
     Column("title", Text, nullable=False),
     Column("contact", Text),
-    Column("suspended_at", BigInteger),
+    Column("suspended_at", BigInteger),  # neither direction: it is let in nowhere
     Column("relays_any", Boolean, nullable=False, default=False),
     Column("empty_objects_list", Boolean, nullable=False, default=False),
     Column("requests_per_minute", Integer, nullable=False),
@@ -53,6 +53,8 @@ partners = Table(
     Column(
         "certificates_since", BigInteger
     ),  # since when it must show a certificate; NULL: need not
+    Column("sending_suspended_at", BigInteger),  # nothing goes out to it
+    Column("receiving_suspended_at", BigInteger),  # nothing is taken from it
 )
 
 partner_identities = Table(
@@ -74,6 +76,12 @@ credentials = Table(
     Column("issued_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
+    Column("label", Text),  # what it is for
+    Column("networks", Text),  # where it may come from, by blanks; NULL: from anywhere
+    Column(
+        "scoped_at", BigInteger
+    ),  # since when credential_scopes say what it may; NULL: they need not
+    Column("replaces", Exact),  # the credential that it follows
 )
 
 lockouts = Table(
