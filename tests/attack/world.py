@@ -18,13 +18,14 @@ import contextlib
 import io
 import logging
 import os
+import pkgutil
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 from unittest.mock import patch
@@ -131,6 +132,8 @@ class World:
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
+        # Large bodies go to a child otherwise, in which no guard can be switched off.
+        self.enters(patch("cert_exchange.taxii.receiver.SMALL", 1 << 40))
         self.a = Side(self, "a", self.templates["a"])
         self.b = Side(self, "b", self.templates["b"])
 
@@ -141,6 +144,18 @@ class World:
 
     def neighbour(self, behaviour: Callable[[Asked], Reply], **more: Any) -> Neighbour:
         return self.enters(Neighbour(behaviour, **more))
+
+    def scaled(self, factor: float, *paths: str) -> None:
+        """Make numbers of ours smaller for this attempt (seconds, bytes), by their dotted paths.
+
+        Before the first use of a side. They are multiplied and not set, so that a guard's `off` (infinity) stays.
+        """
+        for path in paths:
+            holder, _, name = path.rpartition(".")
+            owner = pkgutil.resolve_name(holder)
+            before = vars(owner)[name]
+            setattr(owner, name, type(before)(before * factor))
+            self.ends(partial(setattr, owner, name, before))
 
     def run(self, *arguments: str, side: Side | None = None, text: str | None = None) -> Ran:
         """Run the program in this process on the home of a side (A's if none is named)."""

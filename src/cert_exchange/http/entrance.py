@@ -27,9 +27,7 @@ BACKLOG: Final = 512
 class Crowd:
     """Who is connected. Used by one event loop."""
 
-    def __init__(
-        self, most: int, *, share: int = SHARE, proxies: Collection[str] = frozenset()
-    ) -> None:
+    def __init__(self, most: int, *, share: int, proxies: Collection[str] = frozenset()) -> None:
         self._most = max(most, 1)
         self._share = share
         self._proxies = frozenset(proxies)
@@ -102,7 +100,7 @@ class Entrance(socket.socket):
 
 def entrances(host: str, port: int, *, proxies: Collection[str] = ()) -> Sequence[Entrance]:
     """Bind every address of `host`; they share their places. Raises OSError."""
-    crowd = Crowd(_places(), proxies=proxies)
+    crowd = Crowd(_places(), share=SHARE, proxies=proxies)
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     made: list[Entrance] = []
     try:
