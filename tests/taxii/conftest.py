@@ -32,7 +32,6 @@ from tests.scenes import Scene, uid
 from cert_exchange.http import make_app
 from cert_exchange.http.access_log import AccessLog
 from cert_exchange.http.entrance import entrances
-from cert_exchange.http.serving import configured
 from cert_exchange.node import Node
 from cert_exchange.services import partners
 
@@ -199,7 +198,7 @@ def basic(user: str, password: str, scheme: str = "Basic") -> str:
 @contextmanager
 def serving(node: Node, *, access_log: AccessLog | None = None) -> Iterator[int]:
     """Serve a node in a thread on a free port."""
-    config = configured(
+    config = server_process.configured(
         make_app(node, access_log=access_log), node.settings.model_copy(update={"port": 0})
     )
     server = uvicorn.Server(config)
