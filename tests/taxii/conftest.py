@@ -30,6 +30,7 @@ from tests.conftest import Wall
 from tests.scenes import Scene, uid
 
 from cert_exchange.http import make_app
+from cert_exchange.http import serving as server_process
 from cert_exchange.http.access_log import AccessLog
 from cert_exchange.http.entrance import entrances
 from cert_exchange.node import Node
