@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,7 +12,8 @@ from tests.conftest import Wall, reopen
 from tests.scenes import ALLOW_ALL, at, indicator
 from tests.taxii.conftest import ROOT, Got, Served, objects_path, served, serving
 
-from cert_exchange.node import Node, _new_token_key
+from cert_exchange.keyring import add_token_key
+from cert_exchange.node import Node
 from cert_exchange.services import partners, releasing
 
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -132,8 +132,7 @@ def test_next_repeats_also_after_a_restart_and_with_another_limit(
         wider = client.objects({"limit": 5, "next": token})
         assert wider.ids[:3] == again[0].ids
         assert client.objects({"next": token}).ids[:5] == wider.ids
-        path = made.settings.path(made.settings.secrets_directory) / "token-keys.json"
-        path.write_text(json.dumps([_new_token_key(), *json.loads(path.read_text())]))
+        add_token_key(made.secret_files)
         other = reopen(made, wall)
         with serving(other) as port:
             moved = client.with_(port=port)
@@ -143,6 +142,8 @@ def test_next_repeats_also_after_a_restart_and_with_another_limit(
             assert later.next is not None
             assert later.next.partition(".")[0] != token.partition(".")[0]
             assert client.objects({"limit": 3, "next": again[0].next}).status == 200
+            # The process that was there before takes the new key without a restart.
+            assert client.objects({"limit": 3, "next": later.next}).status == 200
         other.close()
 
 

@@ -75,7 +75,7 @@ class SecretFiles:
                     f"the secrets in {self.folder} are encrypted; set unlock_file to the file that holds the"
                     f" {lock.kind}, or CERT_EXCHANGE_PASSPHRASE, or type it where you are asked."
                 )
-            from cert_exchange.vault.locks import open_lock  # noqa: PLC0415 - see the room's rules
+            from cert_exchange.vault.locks import open_lock  # noqa: PLC0415 - seldom needed
 
             try:
                 key = open_lock(lock, secret)
@@ -87,7 +87,7 @@ class SecretFiles:
 
     def derived_key(self, purpose: str) -> bytes:
         """A key of its own for one purpose, for what cannot be sealed by us, such as a PEM file with a password."""
-        from cert_exchange.vault.sealing import derived  # noqa: PLC0415 - as above
+        from cert_exchange.vault.sealing import derived  # noqa: PLC0415 - seldom needed
 
         return derived(self.key(), purpose)
 
@@ -121,7 +121,7 @@ class SecretFiles:
                 raise ConfigurationInvalid(
                     f"{path} is encrypted, but {self.folder / LOCK_FILE} is missing; take it from the backup."
                 )
-            from cert_exchange.vault.sealing import unseal  # noqa: PLC0415 - as above
+            from cert_exchange.vault.sealing import unseal  # noqa: PLC0415 - seldom needed
 
             return unseal(self.key(), name, raw)
         if found is not None and found[1] == "sealed":
@@ -170,8 +170,8 @@ class SecretFiles:
         Where there is a lock already it must be the one that opens it, and what is plain is sealed too. Raises
         ConfigurationInvalid.
         """
-        from cert_exchange.vault.locks import make_lock, open_lock  # noqa: PLC0415 - as above
-        from cert_exchange.vault.sealing import seal  # noqa: PLC0415 - as above
+        from cert_exchange.vault.locks import make_lock, open_lock  # noqa: PLC0415 - seldom needed
+        from cert_exchange.vault.sealing import seal  # noqa: PLC0415 - seldom needed
 
         found = self._lock()
         if found is None:
@@ -190,7 +190,7 @@ class SecretFiles:
 
     def unlock(self) -> int:
         """Open all files for good and remove the lock; returns how many. Raises ConfigurationInvalid."""
-        from cert_exchange.vault.sealing import unseal  # noqa: PLC0415 - as above
+        from cert_exchange.vault.sealing import unseal  # noqa: PLC0415 - seldom needed
 
         found, key = self._lock(), self.key()
         assert found is not None  # there was a key
@@ -204,7 +204,7 @@ class SecretFiles:
 
     def change_lock(self, secret: str, *, cost: int | None = None) -> None:
         """From now on another passphrase or key opens the same lock. Raises ConfigurationInvalid."""
-        from cert_exchange.vault.locks import make_lock  # noqa: PLC0415 - as above
+        from cert_exchange.vault.locks import make_lock  # noqa: PLC0415 - seldom needed
 
         found, key = self._lock(), self.key()
         assert found is not None  # there was a key
@@ -217,7 +217,7 @@ class SecretFiles:
             self._known = None
             return None
         if self._known is None or self._known[0] != stamp:
-            from cert_exchange.vault.locks import Lock  # noqa: PLC0415 - as above
+            from cert_exchange.vault.locks import Lock  # noqa: PLC0415 - seldom needed
 
             try:
                 document = json.loads((self.folder / LOCK_FILE).read_text("utf-8"))
@@ -239,7 +239,7 @@ class SecretFiles:
     def _closed(self, name: str, raw: bytes) -> bytes:
         if not self.locked:
             return raw
-        from cert_exchange.vault.sealing import seal  # noqa: PLC0415 - as above
+        from cert_exchange.vault.sealing import seal  # noqa: PLC0415 - seldom needed
 
         return seal(self.key(), name, raw)
 

@@ -508,7 +508,7 @@ def test_a_secret_is_copied_and_sent(sqlite_node: Node, neighbour, tmp_path):
     kept.chmod(0o644)
     report = sync(sqlite_node)
     assert not report.ok
-    assert "open to others" in report.outcome
+    assert "can be read by others" in report.outcome
 
 
 def test_what_is_refused_when_adding(sqlite_node: Node, neighbour):
