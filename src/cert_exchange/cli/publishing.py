@@ -29,6 +29,7 @@ _UNSEEN: Final = {
     "proposal": "nobody: it would be kept as a proposal",
     "conflict": "nobody: it would be kept as a conflict",
     "rejected": "nobody: it would not be stored",
+    "erased": "nobody: it was erased here, and would not be stored",
 }
 CollectionOption = Annotated[
     str | None,

@@ -32,9 +32,13 @@ GENESIS: Final = sha256(b"cert-exchange ledger 1").digest()
 EMPTY_ROOT: Final = sha256(b"").digest()
 """RFC 9162, 2.1.1: the root of no leaves."""
 
+ERASED_BODY: Final = "{}"
+"""In place of bytes that were erased."""
+
 _RELEASE: Final = b"cert-exchange release 1\x00"
 _OBJECT: Final = b"cert-exchange object 1\x00"
 _LINE: Final = b"cert-exchange line 1\x00"
+_ERASED: Final = b"cert-exchange erased 1\x00"
 _NUMBER: Final = struct.Struct(">Q")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_.-]{0,62}")
 _INTEROPERABLE: Final = (1 << 53) - 1
@@ -95,6 +99,11 @@ def object_commitment(
         + _text(version)
         + _digest(rendition_digest)
     ).digest()
+
+
+def erased_digest(rendition: int) -> bytes:
+    """In place of the digest of bytes that were erased: of the number of their row, and of nothing that was in them."""
+    return sha256(_ERASED + _NUMBER.pack(rendition)).digest()
 
 
 def merkle_root(leaves: Sequence[bytes]) -> bytes:

@@ -33,7 +33,7 @@ EXTENSION_DEFINITION: Final[Mapping[str, Any]] = MappingProxyType(
         "modified": "2026-11-25T00:00:00.000Z",
         "name": "Notice of withdrawal",
         "description": "The note tells that its sender took back the objects in object_refs: `what` is withdrawal, "
-        "`reason` one of mistake, revoked, withdrawn, no-longer-shared, `action` is delete or stop-using, `due` when it "
+        "`reason` one of mistake, revoked, withdrawn, no-longer-shared, erased, `action` is delete or stop-using, `due` when it "
         "is asked for. With `what` answer the note answers a notice: `answer` is done, noted or refused.",
         "schema": "docs/notices.md of cert-exchange",
         "version": "1.0.0",
@@ -64,6 +64,8 @@ class Reason(StrEnum):
     """its owner took it back"""
     NO_LONGER_SHARED = "no-longer-shared"
     """policy or markings changed"""
+    ERASED = "erased"
+    """by law, by agreement or on request it may be kept no longer"""
 
 
 class Action(StrEnum):
@@ -87,6 +89,7 @@ ASKED: Final[Mapping[Reason, tuple[Action, timedelta]]] = MappingProxyType(
         Reason.REVOKED: (Action.STOP_USING, timedelta(hours=24)),
         Reason.WITHDRAWN: (Action.STOP_USING, timedelta(hours=72)),
         Reason.NO_LONGER_SHARED: (Action.STOP_USING, timedelta(hours=72)),
+        Reason.ERASED: (Action.DELETE, timedelta(hours=72)),
     }
 )
 """What is asked for each reason, and within which time."""
@@ -102,6 +105,10 @@ _TELLS: Final[Mapping[Reason, tuple[str, str]]] = MappingProxyType(
         Reason.NO_LONGER_SHARED: (
             "It is no longer shared with you.",
             "They are no longer shared with you.",
+        ),
+        Reason.ERASED: (
+            "It may be kept no longer, and we erased it.",
+            "They may be kept no longer, and we erased them.",
         ),
     }
 )

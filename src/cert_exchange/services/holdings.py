@@ -18,7 +18,7 @@ from cert_exchange.services import derivatives, markings
 from cert_exchange.services.derivatives import Answer, Stand
 from cert_exchange.services.exercises import exercises
 from cert_exchange.services.hits import Hit, hit_of
-from cert_exchange.store import blocks, figures, held, objects
+from cert_exchange.store import blocks, erasures, figures, held, objects
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import holdings as rows
 from cert_exchange.store.figures import Channel, CollectionCount
@@ -144,7 +144,8 @@ def show(node: Node, stix_id: str) -> tuple[Story, ...]:
         names = rows.names_of_origins(tx)
         found = rows.find(tx, Wanted(stix_id=stix_id, all_versions=True, limit=1000))
         if not found:
-            raise NotFound(f"This node holds no object {stix_id}.")
+            told = "; ".join(one.sentence() for one in erasures.of_id(tx, stix_id))
+            raise NotFound(f"This node holds no object {stix_id}{': ' if told else ''}{told}.")
         ids = [held.object for held in found]
         memberships = rows.memberships_of(tx, ids)
         visible = rows.visible(tx, ids)

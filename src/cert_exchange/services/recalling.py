@@ -25,7 +25,7 @@ from cert_exchange.messages.notices import Reason
 from cert_exchange.node import Node
 from cert_exchange.services import freezing, ledger, noticing
 from cert_exchange.services.releasing import Withdrawal, withdraw, withdraw_from
-from cert_exchange.store import answers, disclosures, epochs, objects
+from cert_exchange.store import answers, disclosures, epochs, erasures, objects
 from cert_exchange.store import notices as notice_rows
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
@@ -193,7 +193,10 @@ def _holders(
     evidence = _Evidence()
     with node.database.reading() as tx:
         ident = objects.idents_of(tx, [stix_id]).get(stix_id)
-        if ident is None or not version_rows.held(tx, [ident]):
+        known = ident is not None and (
+            version_rows.held(tx, [ident]) or erasures.erased_ids(tx, [stix_id])
+        )
+        if ident is None or not known:
             raise NotFound(f"we hold no object {stix_id}; see `search`")
         if partner is not None and find_partner(tx, partner) is None:
             raise NotFound(f"there is no partner {partner!r}; see `partner list`")

@@ -145,7 +145,7 @@ def names_of_collections(tx: Connection) -> dict[int, str]:
 
 def find(tx: Connection, wanted: Wanted) -> list[Held]:
     """Find object versions, newest stored first; of each object and origin only the newest unless all are wanted."""
-    terms: list[ColumnElement[bool]] = []
+    terms: list[ColumnElement[bool]] = [objects.c.salt.is_not(None)]  # what is erased has none
     if wanted.text is not None:
         terms.append(renditions.c.body.icontains(wanted.text, autoescape=True))
     if wanted.stix_id is not None:

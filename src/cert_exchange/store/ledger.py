@@ -114,6 +114,15 @@ def every_line(tx: Transaction) -> Generator[LedgerRow, None, None]:
             yield _line(row)
 
 
+def lines_saying(tx: Transaction, kind: str) -> list[tuple[int, str]]:
+    """(id, body) of the lines whose text names this kind, by id; the caller reads whether it is theirs."""
+    named = ledger_lines.c.body.contains(f'"kind":"{kind}"', autoescape=True)
+    rows = tx.execute(
+        select(ledger_lines.c.id, ledger_lines.c.body).where(named).order_by(ledger_lines.c.id)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 def unsealed_lines(tx: Transaction) -> list[LedgerRow]:
     """The lines that wait for the sealer, by id."""
     waiting = _LINES.where(ledger_lines.c.seq.is_(None)).order_by(ledger_lines.c.id)

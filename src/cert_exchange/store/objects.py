@@ -86,6 +86,12 @@ _IDENTS_OF: Final = Kept(
     select(identifiers.c.stix_id, identifiers.c.num).where(among(identifiers.c.stix_id, "ids")),
     "ids",
 )
+_NUMBERS_OF: Final = Kept(
+    select(identifiers.c.stix_id, identifiers.c.num, identifiers.c.barred_at).where(
+        among(identifiers.c.stix_id, "ids")
+    ),
+    "ids",
+)
 _RENDITIONS_OF: Final = Kept(
     select(renditions.c.digest, renditions.c.id).where(among(renditions.c.digest, "digests")),
     "digests",
@@ -119,6 +125,11 @@ _PUT_BACK: Final = Kept(
 def ask_idents(tx: Transaction, stix_ids: Collection[str]) -> Asked:
     """(STIX id, number) of the ids that are known."""
     return _IDENTS_OF.ask_among(tx, "ids", sorted(stix_ids))
+
+
+def ask_numbers(tx: Transaction, stix_ids: Collection[str]) -> Asked:
+    """(STIX id, number, since when something of it is erased and barred) of the ids that are known."""
+    return _NUMBERS_OF.ask_among(tx, "ids", sorted(stix_ids))
 
 
 def ask_renditions(tx: Transaction, digests: Collection[bytes]) -> Asked:

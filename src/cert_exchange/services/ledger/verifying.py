@@ -5,9 +5,11 @@
 3. The ranges: those of a view join from 0 to its head, and each holds as many log lines as it says.
 4. `live` is what the log leaves in force.
 5. The bytes of every rendition are those of its digest.
+6. The tree over the lines, and the heads of it that we signed: `tree_checks`.
+7. What has no bytes and salts any more was erased by an order that a line tells of: `erased`.
 
 One snapshot, all of it streamed: memory depends on the largest transaction, not on the size of the store. A tail that
-was removed from ledger, logs and heads alike is found only by what a partner holds (DECISIONS 23).
+was removed from ledger, logs and heads alike is found only by what a partner holds (`comparing`).
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ from cert_exchange.messages.evidence import (
     release_commitment,
 )
 from cert_exchange.node import Node
+from cert_exchange.services.ledger.checkpointing import origin
+from cert_exchange.services.ledger.erased import check_erased, is_empty, key_of
+from cert_exchange.services.ledger.tree_checks import check_tree
 from cert_exchange.stix.instants import order_key
 from cert_exchange.store import ledger as rows
 from cert_exchange.store import proofs
@@ -50,8 +55,14 @@ class Verification:
     sealed: int
     unsealed: int
     head: str
-    """the hash of the last sealed line, to compare with what a partner holds"""
+    """the hash of the last sealed line"""
+    tree: int
+    """lines that joined the tree"""
+    checkpoints: int
+    """heads of it that we signed"""
     objects: int
+    erased: int
+    """rows of which only the commitment is left"""
     log_lines: int
     views: int
     live: int
@@ -78,11 +89,27 @@ def verify(node: Node, progress: Progress | None = None) -> Verification:
         proofs.take_time(tx)
         counter = _Counter(progress, proofs.count_rows(tx))
         sealed, head = _check_chain(tx, counter)
+        tree, heads = check_tree(
+            tx, origin=origin(node), keys=[key.public for key in node.secrets.signing_keys]
+        )
         unsealed, objects, lines = _check_lines(tx, counter)
+        erased = check_erased(tx)
         views = proofs.count_views(tx)
         live = _check_live(tx)
         renditions = _check_renditions(tx, counter)
-    return Verification(sealed, unsealed, head.hex(), objects, lines, views, live, renditions)
+    return Verification(
+        sealed=sealed,
+        unsealed=unsealed,
+        head=head.hex(),
+        tree=tree,
+        checkpoints=heads,
+        objects=objects,
+        erased=erased,
+        log_lines=lines,
+        views=views,
+        live=live,
+        renditions=renditions,
+    )
 
 
 def _check_chain(tx: Transaction, counter: _Counter) -> tuple[int, bytes]:
@@ -173,7 +200,7 @@ def _check_stored(name: str, line: Line, found: list[ObjectRow], counter: _Count
             leaf = object_commitment(row.salt, row.stix_id, row.version, row.origin, row.digest)
         if leaf is None or (row.commitment is not None and row.commitment != leaf):
             raise EvidenceBroken(f"object {row.id} of {name} has lost its commitment.")
-        if row.type != row.stix_id.partition("--")[0] or row.version_key != order_key(row.version):
+        if row.type != row.stix_id.partition("--")[0] or key_of(row) != order_key(row.version):
             raise EvidenceBroken(
                 f"object {row.id} of {name} is filed under another type or version."
             )
@@ -287,6 +314,6 @@ def _check_renditions(tx: Transaction, counter: _Counter) -> int:
             counter.add()
             count += 1
             raw = row.body.encode("utf-8")
-            if sha256(raw).digest() != row.digest or len(raw) != row.size:
+            if not is_empty(row) and (sha256(raw).digest() != row.digest or len(raw) != row.size):
                 raise EvidenceBroken(f"the bytes of rendition {row.id} were changed.")
     return count

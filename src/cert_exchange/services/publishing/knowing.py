@@ -19,7 +19,8 @@ from cert_exchange.services.publishing.admitting import (
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.marked import bearers
 from cert_exchange.stix.envelopes import Examined
-from cert_exchange.store import objects, releases, statements
+from cert_exchange.stix.instants import order_key
+from cert_exchange.store import erasures, objects, releases, statements
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction, reserve_each
@@ -68,6 +69,8 @@ class Intake:
     """what the object that is ruled on is held for"""
     caught: dict[int, Caught] = field(default_factory=dict)
     """versions that are held at the way in"""
+    gone: frozenset[bytes] = frozenset()
+    """digests of what was erased here and does not come in again"""
     fed: list[tuple[Version, list[tuple[int, int]]]] = field(default_factory=list)
     """accepted versions of ids that nobody knew before"""
 
@@ -126,7 +129,7 @@ def ask(tx: Transaction, items: Sequence[Examined]) -> tuple[int, Asked]:
         bodies,
         (reserved[0], reserved[1], reserved[2]),
         releases.lock_sharing(tx),
-        objects.ask_idents(tx, texts),
+        objects.ask_numbers(tx, texts),
         objects.ask_renditions(tx, bodies),
         partner_rows.ask_spoken(tx),
     )
@@ -143,8 +146,13 @@ def read(
     asked: Asked,
 ) -> Intake:
     """Everything that ruling needs, in a fixed number of statements per part."""
+    numbered, known_bodies = asked.idents(), dict(asked.renditions())
+    gone = _gone(tx, sender, items, {row[0]: row[1] for row in numbered if row[2] is not None})
+    bodies = asked.bodies
+    if gone:  # not stored, not even for as long as it is ruled on
+        bodies = {digest: body for digest, body in bodies.items() if digest not in gone}
     nums, fresh, stored = objects.number_and_store(
-        tx, asked.texts, asked.bodies, dict(asked.idents()), dict(asked.renditions()),
+        tx, asked.texts, bodies, {row[0]: row[1] for row in numbered}, known_bodies,
         asked.reserved[:2],
     )  # fmt: skip
     own_ids = {nums[one.item.id] for one in items if one.item is not None}
@@ -164,7 +172,25 @@ def read(
         asked.reserved[2],
         fresh,
         agreed=_agreed(releasing, sender),
+        gone=gone,
     )
+
+
+def _gone(
+    tx: Transaction, sender: Sender, items: Sequence[Examined], barred: Mapping[str, int]
+) -> frozenset[bytes]:
+    """The digests of what was erased and is kept out, of this id, from this sender, in this version."""
+    if not barred:
+        return frozenset()
+    orders = erasures.barred(tx, barred.values())
+    found = set()
+    for item in (one.item for one in items):
+        if item is None or item.id not in barred or barred[item.id] not in orders:
+            continue
+        text = None if item.observable else item.version or item.created
+        if orders[barred[item.id]].covers(None if text is None else order_key(text), sender.origin):
+            found.add(item.digest)
+    return frozenset(found)
 
 
 def _agreed(releasing: Releasing, sender: Sender) -> Agreement | None:
@@ -190,6 +216,8 @@ def _known(tx: Transaction, idents: Collection[int]) -> dict[int, list[Known]]:
     creators = dict(asked_creators())
     found: dict[int, list[Known]] = {}
     for version in sorted(versions, key=lambda one: one.id):
+        if version.status == ObjectStatus.ERASED.value:
+            continue
         owner = creators.get(version.creator) if version.creator is not None else None
         if owner is None and version.type == "identity":
             owner = version.stix_id

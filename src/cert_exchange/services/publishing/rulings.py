@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-Result = Literal["accepted", "duplicate", "proposal", "conflict", "rejected"]
+Result = Literal["accepted", "duplicate", "proposal", "conflict", "rejected", "erased"]
 
 
 class Step(StrEnum):
@@ -27,6 +27,7 @@ class Step(StrEnum):
         "take over"  # the creator's content against a relay's: ours goes, the conflict is shown
     )
     CONFLICT = "conflict"  # other content under a known id and version
+    GONE = "gone"  # it was erased here, and does not come in again until a person lets it
     REFUSE = "refuse"  # our desk may not, or the agreement with the sender does not let it
 
 
@@ -62,6 +63,8 @@ class Ruling:
                 return "conflict"
             case Step.REFUSE:
                 return "rejected"
+            case Step.GONE:
+                return "erased"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@
 2. A partner is answered as if nothing had been found: what it is told must not say what we look for.
 3. Our desk is told what was found. What the file refuses is refused to our desk, and kept aside of a partner's.
 4. What a person let in once comes in again as a new version, as long as nothing else is found in it.
+5. What was erased here does not come in again: nothing of it is stored, and a partner is answered as if it were.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _read: Final[dict[bytes, Screen]] = {}
 _in_place: Final[set[bytes]] = set()
 """what reading before a transaction did not help with"""
 _KEPT: Final = 4
+_ERASED: Final = "it was erased here and is not taken in again; `erasures list` says by which order, `erasures lift` ends it"
 _UNREADABLE: Final = UnreadableScreen()
 _KNOWN: Final = (Step.JOIN, Step.REPOST, Step.PROMOTE)
 """a version that is stored already comes in, perhaps once more"""
@@ -60,6 +62,10 @@ def screen_for(
 def screened(intake: Intake, ident: int, item: StixObject, ruling: Ruling) -> Ruling:
     """The ruling on an object, after it was looked for what is listed; `intake.found` says what was found."""
     intake.found = None
+    if item.digest in intake.gone:
+        if intake.sender.origin == OWN:
+            return Ruling(Step.GONE, success=False, message=_ERASED)
+        return replace(ruling, step=Step.GONE, about=None)
     if intake.screen is None or ruling.step not in _ENTERING:
         return ruling
     finding = intake.screen.find(item.content)

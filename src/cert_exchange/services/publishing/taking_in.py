@@ -171,8 +171,7 @@ def _one(intake: Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
         if broken
         else rule_on(item, key, known, sender, identities, collection=collection, seen=intake.seen)
     )
-    if intake.screen is not None:
-        ruling = screened(intake, ident, item, ruling)
+    ruling = screened(intake, ident, item, ruling)
     if item.observable and ruling.about is not None:
         version = next((one.version for one in known if one.id == ruling.about), version)
     _carry_out(intake, ident, item, version, key, ruling, salt)

@@ -254,6 +254,7 @@ def _sentence(run: Run, pager: Pager) -> str:
             ("proposal", "kept as proposals"),
             ("conflict", "in conflict"),
             ("rejected", "rejected"),
+            ("erased", "kept out: erased here before"),
         )
         if counts[name]
     ]

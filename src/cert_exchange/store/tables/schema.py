@@ -27,12 +27,14 @@ OWN: Final = 0
 class ObjectStatus(StrEnum):
     """`accepted` versions count; `proposal` is kept and shown to us, and never released (invariant 4).
 
-    A `derivative` is what a view shows in place of an original (DECISIONS 11): no object of its own for policy.
+    A `derivative` is what a view shows in place of an original (DECISIONS 11): no object of its own for policy. Of what is
+    `erased` only the commitment is left.
     """
 
     ACCEPTED = "accepted"
     PROPOSAL = "proposal"
     DERIVATIVE = "derivative"
+    ERASED = "erased"
 
 
 class LineKind(StrEnum):

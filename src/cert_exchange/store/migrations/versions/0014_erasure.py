@@ -14,10 +14,6 @@ depends_on = None
 def upgrade() -> None:
     number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     exact = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-    standing = {
-        "sqlite_where": sa.text("lifted_at IS NULL"),
-        "postgresql_where": sa.text("lifted_at IS NULL"),
-    }
     op.add_column("identifiers", sa.Column("barred_at", sa.BigInteger(), nullable=True))
     op.create_table(
         "erasures",
@@ -59,7 +55,13 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["ident"], ["identifiers.num"], name=op.f("fk_legal_holds_ident")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_legal_holds")),
     )
-    op.create_index(op.f("ix_legal_holds_ident"), "legal_holds", ["ident"], **standing)
+    op.create_index(
+        op.f("ix_legal_holds_ident"),
+        "legal_holds",
+        ["ident"],
+        sqlite_where=sa.text("lifted_at IS NULL"),
+        postgresql_where=sa.text("lifted_at IS NULL"),
+    )
     op.create_table(
         "undone_objects",
         sa.Column("object", number, nullable=False),
