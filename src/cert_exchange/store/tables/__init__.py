@@ -27,6 +27,7 @@ from cert_exchange.store.tables.erasure import (
     legal_holds,
     undone_objects,
 )
+from cert_exchange.store.tables.introductions import contact_cards, introductions
 from cert_exchange.store.tables.lives import (
     credential_scopes,
     credential_uses,
@@ -94,6 +95,7 @@ __all__ = [
     "collections",
     "companion_texts",
     "consents",
+    "contact_cards",
     "credential_scopes",
     "credential_uses",
     "credentials",
@@ -109,6 +111,7 @@ __all__ = [
     "hold_endings",
     "holds",
     "identifiers",
+    "introductions",
     "kept_out",
     "ledger_breaks",
     "ledger_comparisons",

@@ -55,6 +55,8 @@ partners = Table(
     ),  # since when it must show a certificate; NULL: need not
     Column("sending_suspended_at", BigInteger),  # nothing goes out to it
     Column("receiving_suspended_at", BigInteger),  # nothing is taken from it
+    # test: it sees the TEST collection only, whatever files and policies say; live: what they say
+    Column("stage", Exact, nullable=False, server_default="live"),
 )
 
 partner_identities = Table(

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0012"
-down_revision = "0010"  # 0011 comes in between: then "0011"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
