@@ -210,6 +210,8 @@ def _rule_on_observable(
     item: StixObject, known: list[Known], sender: Sender, collection: int | None
 ) -> Ruling:
     copies = [one for one in known if one.origin == sender.origin and one.sameness == item.sameness]
+    if copies and not copies[-1].accepted and not any(one.derived for one in known):
+        return Ruling(Step.PROMOTE, success=True, about=copies[-1].id)  # it was undone
     if copies:
         return _again(item, copies[-1], sender, collection)
     return Ruling(Step.STORE, success=True)
