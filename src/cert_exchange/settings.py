@@ -60,11 +60,17 @@ class Settings(BaseSettings):
     page_limit: int = Field(default=1_000, ge=1, le=PAGE_LIMIT_CAP)
     requests_per_minute: int = Field(default=600, ge=1, le=1_000_000)
     """The share of a partner that is added without one of its own."""
+    megabytes_per_hour: int = Field(default=2_048, ge=1, le=1_000_000)
+    """What one partner may post; more waits. It bounds how fast a stolen credential fills the disk."""
     collections_directory: Path = Path("collections")
     policies_directory: Path = Path("policies")
     policy_widening: int = Field(default=100, ge=0)
     """How many objects a policy may newly show without a person naming the number."""
     secrets_directory: Path = Path("secrets")
+    erase_past_retention: bool = False
+    """Whether the worker erases what agreements no longer let us keep, or a person does."""
+    backups_keep_days: int | None = Field(default=None, ge=1, le=36_500)
+    """After so many days the worker removes backups that this node made."""
     pki_algorithm: Literal["ec-p256", "ec-p384", "ed25519", "rsa-3072"] = "ec-p256"
     """Of the keys that we make for certificates."""
     crl_days: int = Field(default=7, ge=1, le=90)
@@ -133,7 +139,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _key_elsewhere(self) -> Settings:
         file = self.unlock_file
-        if file is not None and self.path(file).is_relative_to(self.home):
+        if file is not None and _lies_in(self.home, self.path(file)):
             raise ValueError(
                 "unlock_file lies in the node's folder, so that who takes the folder has the key; put it elsewhere"
             )
@@ -191,6 +197,10 @@ def load_settings(home: Path, **given: Any) -> Settings:
         raise ConfigurationInvalid(
             "\n".join(_sentence(file, problem) for problem in error.errors())
         ) from None
+
+
+def _lies_in(home: Path, file: Path) -> bool:
+    return file.resolve().is_relative_to(home.resolve())
 
 
 def read_unlocking_file(file: Path) -> str:

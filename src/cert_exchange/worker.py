@@ -24,8 +24,21 @@ import structlog
 
 from cert_exchange import errors, logs
 from cert_exchange.node import Node, open_node
-from cert_exchange.services import consenting, ledger, noticing, retention, syncing
+from cert_exchange.services import (
+    consenting,
+    deliveries,
+    forgetting,
+    introducing,
+    ledger,
+    noticing,
+    pki,
+    purging,
+    retention,
+    syncing,
+)
+from cert_exchange.services.comparing import asking
 from cert_exchange.services.holding import release_due
+from cert_exchange.services.ledger import checkpointing
 from cert_exchange.services.moving import tell_movers
 from cert_exchange.services.policies import continue_gains, remind
 from cert_exchange.services.publishing import forget_submissions
@@ -42,6 +55,7 @@ NOTICE_ROUNDS_A_TICK: Final = 10
 _TIDY_TICKS: Final = 600
 _DAILY_TICKS: Final = 86_400
 _LEDGER_TICKS: Final = 3
+_COMPARE_TICKS: Final = 60
 
 Key = tuple[Direction, int]
 
@@ -56,6 +70,7 @@ class Worker:
         self._owner = secrets.token_hex(8)
         self._running: dict[Key, threading.Thread] = {}
         self._troubles: dict[str, str] = {}
+        self._comparing: threading.Thread | None = None
 
     def run(self) -> None:
         """Work until `stop` is set; then give running channels some seconds to end at their next page."""
@@ -70,6 +85,8 @@ class Worker:
             self._stop.wait(TICK_SECONDS)
         for thread in self._running.values():
             thread.join(GRACE_SECONDS / max(len(self._running), 1))
+        if self._comparing is not None:
+            self._comparing.join(1.0)
         _log.info("worker ended", owner=self._owner)
 
     def tick(self, number: int) -> None:
@@ -81,14 +98,24 @@ class Worker:
         self._step("gains", lambda: continue_gains(self._node, parts=GAIN_PARTS_A_TICK))
         self._step("notices", lambda: noticing.tell(self._node, rounds=NOTICE_ROUNDS_A_TICK))
         self._step("movers", lambda: tell_movers(self._node))
+        self._step("commitments", lambda: deliveries.make_ahead(self._node))
         if number % _LEDGER_TICKS == 0:
             self._step("fetches", lambda: ledger.note_fetches(self._node))
             self._step("seal", lambda: ledger.seal(self._node))
+            self._step("heads", lambda: checkpointing.issue_due(self._node))
+        if number % _COMPARE_TICKS == _COMPARE_TICKS // 2:
+            self._start_comparing()
         if number % _TIDY_TICKS == 0:
             self._step("submissions", lambda: forget_submissions(self._node))
             self._step("retention", lambda: retention.end_passed(self._node))
+            if self._node.settings.erase_past_retention:
+                self._step("erasing", lambda: purging.purge_passed(self._node))
+            self._step("lists", lambda: pki.renew_lists(self._node))
+            self._step("certificates", lambda: pki.renew_due(self._node))
         if number % _DAILY_TICKS == 0:
             self._step("agreements", lambda: remind(self._node))
+            self._step("cards", lambda: introducing.remind(self._node))
+            self._step("backups", lambda: forgetting.remove_old_backups(self._node))
 
     def _step(self, name: str, work: Callable[[], object]) -> None:
         """Run a step; say once what keeps it from working, and once when it works again."""
@@ -127,6 +154,17 @@ class Worker:
             )
             self._running[channel.key] = thread
             thread.start()
+
+    def _start_comparing(self) -> None:
+        """Compare ledgers with partners in a thread of its own: a server that does not answer holds nothing else."""
+        if self._comparing is None or not self._comparing.is_alive():
+            self._comparing = threading.Thread(
+                target=self._step,
+                args=("ledgers", lambda: asking.compare_due(self._node)),
+                name="compare-ledgers",
+                daemon=True,
+            )
+            self._comparing.start()
 
     def _sync(self, channel: Channel) -> None:
         syncing.run_channel(self._node, channel, owner=self._owner, stop=self._stop)

@@ -14,24 +14,32 @@ from typing import Annotated
 import typer
 
 from cert_exchange.cli import (
+    certifying,
     channels,
     collections,
+    erasing,
     exchanging,
     exits,
     explaining,
     holds,
     intake,
+    introducing,
     keeping,
     ledger,
+    locking,
     notices,
     partners,
+    pki,
     policies,
     printing,
+    proposals,
     publishing,
     reading,
     recall,
     running,
+    signing,
     terms,
+    undoing,
     withdrawing,
 )
 from cert_exchange.errors import CertExchangeError
@@ -71,19 +79,27 @@ publishing.register(app)
 withdrawing.register(app)
 app.add_typer(holds.app, name="hold")
 app.add_typer(intake.app, name="intake")
+app.add_typer(proposals.app, name="proposals")
 recall.register(app)
+undoing.register(app)
+erasing.register(app)
 notices.register(app)
 terms.register(app)
 reading.register(app)
 app.add_typer(collections.app, name="collection")
+introducing.register(partners.app)
 app.add_typer(partners.app, name="partner")
+certifying.register(pki.app)
+app.add_typer(pki.app, name="pki")
 explaining.register(policies.app)
 app.add_typer(policies.app, name="policy")
+signing.register(app)
 app.add_typer(channels.source_app, name="source")
 app.add_typer(channels.target_app, name="target")
 app.add_typer(exchanging.sync_app, name="sync")
 app.add_typer(ledger.app, name="ledger")
 keeping.register(app)
+app.add_typer(locking.app, name="secrets")
 
 
 def run() -> None:

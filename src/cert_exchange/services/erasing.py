@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -30,11 +30,21 @@ from cert_exchange.services import ledger, noticing
 from cert_exchange.services.releasing import Line, Releasing, issuer_of
 from cert_exchange.stix.instants import format_micros, order_key
 from cert_exchange.stix.markings import TLP_DEFINITIONS
-from cert_exchange.store import answers, erasing, erasures, legal_holds, objects, releases, residues
+from cert_exchange.store import (
+    answers,
+    erasable,
+    erasing,
+    erasures,
+    legal_holds,
+    objects,
+    releases,
+    residues,
+)
 from cert_exchange.store import ledger as ledger_rows
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.erasing import Erasable, Wiped
+from cert_exchange.store.erasable import Erasable
+from cert_exchange.store.erasing import Wiped
 from cert_exchange.store.erasures import Erasure, Kind
 from cert_exchange.store.residues import BackupMade
 from cert_exchange.store.tables import OWN, LineKind, ObjectStatus
@@ -95,7 +105,7 @@ def erase(
         sender = None if origin is None else number_of(tx, origin)
 
         def choose(releasing: Releasing) -> tuple[int, list[Erasable]]:
-            found = [] if ident is None else erasing.of_ident(tx, ident)
+            found = [] if ident is None else erasable.of_ident(tx, ident)
             chosen = [
                 one
                 for one in found
@@ -121,7 +131,7 @@ def erase(
     # Commit. Nobody reads it here from now on; who fetched it before is told.
     told = finish(node, number)
     with node.database.reading() as tx:
-        named = tuple(erasing.naming(tx, ident, limit=SHOWN))
+        named = tuple(erasable.naming(tx, ident, limit=SHOWN))
         copies = tuple(residues.backups(tx, standing_only=True))
     return Erased(
         number, wiped.versions, wiped.derivatives, wiped.lines, lines, told, named, copies
@@ -162,7 +172,7 @@ def erase_in_one_line(
     counted = [one.object for one in chosen if one.status == ObjectStatus.ACCEPTED.value]
     objects.take_back(tx, counted, collection=None, by=OWN, at=releasing.now)
     releasing.reconsider(idents)
-    if erasing.in_force(tx, idents, [one.object for one in chosen]):
+    if erasable.in_force(tx, idents, [one.object for one in chosen]):
         raise InputRefused("a view still needs it; withdraw what refers to it, then erase it")
     wiped = erasing.wipe(
         tx, chosen, erasure=number, ledger_line=line_id, at=releasing.now
@@ -228,7 +238,7 @@ def lift(node: Node, number: int, *, by: str, reason: str) -> int:
     Raises NotFound for an unknown order, InputRefused for one that was lifted.
     """
 
-    def work(tx: Transaction) -> int:
+    def work(tx: Transaction) -> tuple[int, dict[str, object]]:
         found = erasures.find(tx, number)
         if found is None:
             raise NotFound(f"there is no order {number}; see `erasures list`")
@@ -238,9 +248,11 @@ def lift(node: Node, number: int, *, by: str, reason: str) -> int:
         count = erasures.lift(tx, number, at=now, by=by)
         facts: dict[str, Fact] = {"order": number, "reason": reason}
         ledger.record(tx, LedgerLine("erase.lift", now, by, facts=facts))
-        return count
+        return count, {"order": number, "at": found.ordered_at, "lifted": True}
 
-    return node.database.transact(work)
+    count, row = node.database.transact(work)
+    _write_in_journal(node, [row])
+    return count
 
 
 def number_of(tx: Transaction, origin: str) -> int:
@@ -257,6 +269,10 @@ def note_in_journal(node: Node, number: int) -> None:
     """Write an order into the journal outside of the database, after it was carried out."""
     with node.database.reading() as tx:
         rows = residues.erased_by(tx, number)
+    _write_in_journal(node, rows)
+
+
+def _write_in_journal(node: Node, rows: Sequence[Mapping[str, object]]) -> None:
     with (node.settings.home / JOURNAL).open("a", encoding="utf-8") as out:
         for row in rows:
             out.write(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n")

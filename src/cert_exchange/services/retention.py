@@ -1,6 +1,7 @@
 """What came from one partner, looked at again as a whole: its retention is over, or what lets it go changed.
 
-1. What an agreement no longer lets us keep leaves every view; it stays stored, for erasing is another thing.
+1. What an agreement no longer lets us keep leaves every view. It stays stored until it is erased: by a person, or by
+   the worker where the setting `erase_past_retention` says so (`purging`).
 2. Losses are found among what is in force, and go at once; gains are looked for in parts, a transaction and a ledger
    line each. Cut off in between, the rest comes when the objects are next decided.
 """

@@ -159,7 +159,9 @@ def count_stored(tx: Transaction, partner: int, *, stored_before: int) -> int:
     return int(
         tx.execute(
             select(func.count()).where(
-                objects.c.origin == partner, objects.c.stored_at <= stored_before
+                objects.c.origin == partner,
+                objects.c.stored_at <= stored_before,
+                objects.c.salt.is_not(None),  # what was erased has none
             )
         ).scalar_one()
     )

@@ -11,13 +11,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import (
-    ColumnElement,
-    Select,
     bindparam,
     delete,
     exists,
@@ -35,8 +33,10 @@ from cert_exchange.messages.evidence import (
     object_commitment,
     release_commitment,
 )
+from cert_exchange.store import delivered, delivery_leaves
 from cert_exchange.store.database import Transaction, reserve_ids
 from cert_exchange.store.disclosures import MARGIN
+from cert_exchange.store.erasable import Erasable, made_of
 from cert_exchange.store.in_force import ENDED
 from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
@@ -45,9 +45,7 @@ from cert_exchange.store.tables import (
     erased_objects,
     handling_dates,
     holds,
-    identifiers,
     kept_out,
-    live,
     memberships,
     objects,
     quarantine,
@@ -64,23 +62,6 @@ GONE: Final = "erased"
 
 
 @dataclass(frozen=True, slots=True)
-class Erasable:
-    """A stored version with its salt, or a derivative."""
-
-    object: int
-    ident: int
-    stix_id: str
-    version: str
-    version_key: str
-    origin: int
-    status: str
-    stored_at: int
-    rendition: int
-    digest: bytes
-    salt: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Wiped:
     """What one transaction erased: rows, and the commitments that stay of them."""
 
@@ -91,64 +72,13 @@ class Wiped:
     commitments: tuple[bytes, ...]
 
 
-_ERASABLE: Final[Select[Any]] = (
-    select(
-        objects.c.id, objects.c.ident, identifiers.c.stix_id, objects.c.version,
-        objects.c.version_key, objects.c.origin, objects.c.status, objects.c.stored_at,
-        objects.c.rendition, renditions.c.digest, objects.c.salt,
+def wipe_refused(tx: Transaction, origin: int) -> None:
+    """What came from a partner, was refused, and is kept aside."""
+    if tx.dialect.name == "sqlite":
+        tx.execute(text("PRAGMA secure_delete = ON"))
+    tx.execute(
+        update(quarantine).where(quarantine.c.origin == origin).values(raw=null(), reason=GONE)
     )
-    .join(identifiers, identifiers.c.num == objects.c.ident)
-    .join(renditions, renditions.c.id == objects.c.rendition)
-    .where(objects.c.salt.is_not(None))
-    .order_by(objects.c.id)
-)  # fmt: skip
-_ORIGINALS: Final = objects.c.status != ObjectStatus.DERIVATIVE.value
-
-
-def of_ident(tx: Transaction, ident: int) -> list[Erasable]:
-    """The versions of an id that have not been erased, of any origin and status, derivatives aside."""
-    return _read(tx, objects.c.ident == ident, _ORIGINALS)
-
-
-def of_origin(
-    tx: Transaction,
-    origin: int,
-    *,
-    after: int,
-    limit: int,
-    stored_before: int | None = None,
-) -> list[Erasable]:
-    """The next versions (by objects.id) that a partner sent and that have not been erased."""
-    wanted = _ERASABLE.where(objects.c.origin == origin, objects.c.id > after, _ORIGINALS)
-    if stored_before is not None:
-        wanted = wanted.where(objects.c.stored_at <= stored_before)
-    return [_erasable(row) for row in tx.execute(wanted.limit(limit))]
-
-
-def _read(tx: Transaction, *terms_: ColumnElement[bool]) -> list[Erasable]:
-    return [_erasable(row) for row in tx.execute(_ERASABLE.where(*terms_))]
-
-
-def _erasable(row: Sequence[Any]) -> Erasable:
-    return Erasable(
-        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8],
-        bytes(row[9]), bytes(row[10]),
-    )  # fmt: skip
-
-
-def in_force(tx: Transaction, idents: Collection[int], object_ids: Collection[int]) -> set[int]:
-    """Which of these versions, or of the derivatives made of them, a view serves."""
-    made = _made_of(tx, object_ids)
-    wanted = {*object_ids, *(one.object for one in made)}
-    known_as = {*idents, *(one.ident for one in made)}
-    numbers = tx.execute(select(views.c.id)).scalars().all()
-    found: set[int] = set()
-    for part in parts(sorted(known_as)):
-        rows = tx.execute(
-            select(live.c.object).where(live.c.view.in_(numbers), live.c.ident.in_(part))
-        )
-        found.update(rows.scalars())
-    return found & wanted
 
 
 def wipe(
@@ -157,7 +87,7 @@ def wipe(
     """Erase these versions, the derivatives made of them, and all log lines of both. They are in force nowhere."""
     if tx.dialect.name == "sqlite":
         tx.execute(text("PRAGMA secure_delete = ON"))
-    made = _made_of(tx, [one.object for one in chosen])
+    made = made_of(tx, [one.object for one in chosen])
     rows = [*chosen, *made]
     numbers = [one.object for one in rows]
     elsewhere = _stand_ins(tx, rows)
@@ -184,14 +114,6 @@ def _empty(tx: Transaction, rendition_ids: Sequence[int]) -> None:
             .values(body=ERASED_BODY, size=len(ERASED_BODY), digest=bindparam("instead")),
             [{"number": one, "instead": erased_digest(one)} for one in rendition_ids],
         )
-
-
-def _made_of(tx: Transaction, object_ids: Collection[int]) -> list[Erasable]:
-    found: list[Erasable] = []
-    for part in parts(object_ids):
-        sources = select(derivatives.c.object).where(derivatives.c.source.in_(part))
-        found += _read(tx, objects.c.id.in_(sources))
-    return found
 
 
 def _stand_ins(tx: Transaction, rows: Sequence[Erasable]) -> Mapping[int, int]:
@@ -258,6 +180,7 @@ def _wipe_lines(
                     }
                 )  # fmt: skip
     if wiped:
+        delivery_leaves.forget(tx, ((one["v"], one["p"]) for one in wiped))
         tx.execute(
             update(release_log)
             .where(release_log.c.view == bindparam("v"), release_log.c.position == bindparam("p"))
@@ -315,6 +238,7 @@ def _wipe_objects(
 def _wipe_beside(tx: Transaction, numbers: Iterable[int]) -> None:
     """What was read out of the bytes, or stands for a version that is no more."""
     for part in parts(numbers):
+        delivered.close(tx, part)
         tx.execute(delete(references).where(references.c.source.in_(part)))
         for table in (memberships, waiting, holds, handling_dates):
             tx.execute(delete(table).where(table.c.object.in_(part)))
@@ -349,17 +273,3 @@ def sweep(tx: Transaction) -> int:
     left = [row[0] for row in rows if bytes(row[1]) != erased_digest(row[0])]
     _empty(tx, left)
     return len(left)
-
-
-def naming(tx: Transaction, ident: int, *, limit: int) -> list[str]:
-    """The ids of stored objects whose bytes name this one, in order."""
-    rows = tx.execute(
-        select(identifiers.c.stix_id)
-        .join(objects, objects.c.ident == identifiers.c.num)
-        .join(references, references.c.source == objects.c.id)
-        .where(references.c.target == ident, objects.c.ident != ident)
-        .distinct()
-        .order_by(identifiers.c.stix_id)
-        .limit(limit)
-    )
-    return list(rows.scalars())

@@ -38,6 +38,9 @@ _REWRITTEN: Final = (
 )
 
 
+_whose = partners.alias("whose")
+
+
 @dataclass(frozen=True, slots=True)
 class BackupMade:
     """A copy of this node that it made itself. Instants in micros."""
@@ -79,12 +82,13 @@ def erased_by(tx: Transaction, order: int) -> list[dict[str, Any]]:
         select(
             erasures.c.id, erasures.c.kind, erasures.c.ident, erasures.c.reason,
             erasures.c.ordered_at, erasures.c.ordered_by, identifiers.c.stix_id,
-            objects.c.version, partners.c.name,
+            objects.c.version, partners.c.name, _whose.c.name.label("of"),
         )
         .join(erased_objects, erased_objects.c.erasure == erasures.c.id)
         .join(objects, objects.c.id == erased_objects.c.object)
         .join(identifiers, identifiers.c.num == objects.c.ident)
         .outerjoin(partners, partners.c.id == objects.c.origin)
+        .outerjoin(_whose, _whose.c.id == erasures.c.partner)
         .where(erasures.c.id == order, objects.c.status == "erased")
         .order_by(objects.c.id)
     )  # fmt: skip
@@ -92,10 +96,15 @@ def erased_by(tx: Transaction, order: int) -> list[dict[str, Any]]:
         {
             "order": row.id, "kind": row.kind, "whole": row.ident is not None,
             "reason": row.reason, "at": row.ordered_at, "by": row.ordered_by,
-            "id": row.stix_id, "version": row.version, "from": row.name or "own",
+            "id": row.stix_id, "version": row.version, "from": row.name or "own", "of": row.of,
         }
         for row in rows
     ]  # fmt: skip
+
+
+def names(tx: Transaction) -> set[str]:
+    """Whose copies there can be: ours, and every partner's."""
+    return {"own", *tx.execute(select(partners.c.name)).scalars()}
 
 
 def forget_freed(database: Database) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cert_exchange.services.doctoring import exchange, machine
+from cert_exchange.services.doctoring import evidence, exchange, forgotten, keeping, machine, signed
 from cert_exchange.services.doctoring.findings import Finding, Grade
 
 if TYPE_CHECKING:
@@ -19,5 +19,14 @@ def examine(node: Node, *, partner: str | None = None) -> list[Finding]:
     Raises NotFound for a partner that does not exist.
     """
     if partner is not None:
-        return exchange.examine_partner(node, partner)
-    return [*machine.examine(node), *exchange.examine(node)]
+        found = exchange.examine_partner(node, partner)
+        more = [*signed.examine(node, partner=partner), *evidence.examine(node, partner=partner)]
+        return [*more, *(one for one in found if not more or one.grade != "ok")]
+    return [
+        *machine.examine(node),
+        *keeping.examine(node),
+        *forgotten.examine(node),
+        *signed.examine(node),
+        *evidence.examine(node),
+        *exchange.examine(node),
+    ]

@@ -20,7 +20,9 @@ from cert_exchange.services import (
     retention,
     screening,
 )
+from cert_exchange.services.doctoring import certificates, introductions
 from cert_exchange.services.doctoring.findings import Finding
+from cert_exchange.services.doctoring.logging_in import logging_in
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import checkups, figures, freezes
 from cert_exchange.store import policies as policy_rows
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from cert_exchange.services.partners import Listed
 
 DAY: Final = 86_400 * 1_000_000
-CREDENTIAL_NOTE: Final = 14 * DAY
 REFUSED_WINDOW: Final = 7 * DAY
 
 
@@ -76,11 +77,13 @@ def _about_partners(node: Node, listed: list[Listed]) -> Iterator[Finding]:
         noted = checkups.noted(tx)
         refused = checkups.refused_since(tx, node.now() - REFUSED_WINDOW)
         proposed = checkups.proposals(tx)
-        stopped = [row.partner.name for row in listed if freezes.frozen(tx, row.partner.id)]
+        stopped = [row.partner.name for row in listed if freezes.freeze_stands(tx, row.partner.id)]
     for partner in stopped:
         yield _note(
             partner, "what goes out to it is frozen", "cert-exchange frozen says since when and why"
         )
+    yield from certificates.about_partners(node)
+    yield from introductions.about_partners(node)
     governed = {partner for partner, _ in shared}
     for right in rights:
         if (
@@ -123,7 +126,7 @@ def _about_partners(node: Node, listed: list[Listed]) -> Iterator[Finding]:
             yield _note(
                 partner,
                 f"{number:,} versions from it are past their agreed retention: they are out of use, and still stored",
-                "agree on a longer retention, or erase them when this program can",
+                f"cert-exchange erasures passed --from {partner}, then --yes; or agree on a longer retention",
             )
 
 
@@ -144,14 +147,7 @@ def _access(row: Listed, *, now: int, unreached: bool) -> Iterator[Finding]:
             said += "; nor is anything pushed to it: no channel brings it what its policy allows"
             step += ", target add, or send it files: cert-exchange export AUDIENCE/COLLECTION"
         yield Finding("note", about, said, step)
-    for credential, end in row.credentials:
-        if end is not None and end - now < CREDENTIAL_NOTE:
-            yield Finding(
-                "note",
-                about,
-                f"credential {credential} ends {format_micros(end)}",
-                f"partner issue {name}",
-            )
+    yield from logging_in(row, now=now)
     if row.audience is None:
         yield Finding("note", about, "sees nothing: no policy names it", "policy apply")
     for lockout in row.lockouts:
