@@ -1,0 +1,350 @@
+"""A partner's letter is accepted: its words are compared, it is let in for tests, and its answer to our offer is used.
+
+The steps, each of which may be repeated:
+(1) whose offer is it: the words that a person heard on the telephone, or the offer that was accepted before
+(2) the partner, in stage `test`, with its card and its signing key
+(3) the TEST collection and a policy for it
+(4) our answer: a certificate of the key that it asked for, and a credential, closed to the key of its offer
+(5) its answer, if the letter holds one: our certificate and credential there, and a source that pulls its TEST collection
+
+1. Before (1) nothing of the letter is believed, and nothing but its failing is written down.
+2. Who accepts types what was heard: the words of a letter are not shown to who should compare them.
+3. A partner that was live before stays live; everyone else is in stage `test` until `promote`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from cert_exchange.errors import ConfigurationInvalid, InputRefused, SignatureBroken
+from cert_exchange.messages.contact_cards import Card
+from cert_exchange.messages.evidence import Line
+from cert_exchange.messages.introductions import (
+    Answer,
+    Letter,
+    Offer,
+    digest_of,
+    read_answer,
+    read_letter,
+    read_offer,
+    words_of_offer,
+    write_answer,
+    write_letter,
+)
+from cert_exchange.messages.keys import public_text
+from cert_exchange.messages.sealed_answers import KEY_BYTES, close_for, open_with
+from cert_exchange.messages.signatures import canonical
+from cert_exchange.messages.spoken_words import read_words
+from cert_exchange.node import Node
+from cert_exchange.remote import pki
+from cert_exchange.services import partners, signing, syncing
+from cert_exchange.services import pki as certificates
+from cert_exchange.services.introducing import proving
+from cert_exchange.services.introducing.inviting import (
+    check_name,
+    invite,
+    our_offer,
+    request_name,
+    sealing_file,
+)
+from cert_exchange.services.ledger import record
+from cert_exchange.store import channels, partner_keys
+from cert_exchange.store import introductions as rows
+from cert_exchange.store import partners as partner_rows
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.introductions import Introduction
+
+CREDENTIAL_LIFETIME: Final = timedelta(days=365)
+EVERY_SECONDS: Final = 60
+TRUST_FOLDER: Final = "trust"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A letter before it is accepted. `known`: its offer was accepted before, so that no words are needed."""
+
+    identity: str
+    card: Card
+    url: str
+    at: int
+    known: bool
+    answers: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What came of it. `letter` is ours, to be sent back; `ready`: their answer is in use here."""
+
+    letter: bytes
+    words: tuple[str, ...]
+    card: Card
+    ready: bool
+    told: tuple[str, ...]
+
+
+def look(node: Node, name: str, raw: bytes) -> Seen:
+    """Read a letter, believing nothing of it. Raises ConfigurationInvalid, SignatureBroken."""
+    letter = read_letter(raw)
+    offer = _foreign(node, letter)
+    with node.database.reading() as tx:
+        found = rows.find(tx, name)
+    known = found is not None and found.theirs == letter.offer
+    return Seen(offer.identity, offer.card, offer.url, offer.at, known, letter.answer is not None)
+
+
+def accept(
+    node: Node,
+    name: str,
+    raw: bytes,
+    *,
+    heard: str | None = None,
+    url: str | None = None,
+    by: str = "administrator",
+) -> Accepted:
+    """Accept a partner's letter; `heard` is what it read out, which is needed for an offer that is new.
+
+    `url`: our API root, where the settings do not say it. Raises ConfigurationInvalid, InputRefused when the words
+    differ, SignatureBroken for an answer that is not its own.
+    """
+    check_name(name)
+    letter = read_letter(raw)
+    offer = _foreign(node, letter)
+    invited = invite(node, name, url=url, by=by)
+    ours = our_offer(node, name)
+    if ours.theirs != letter.offer:
+        _compare(node, name, letter.offer, heard, by=by)
+        _note(node, name, letter.offer, by=by)
+    told = [*invited.told, *_let_in(node, name, offer, by=by)]
+    ours = our_offer(node, name)
+    if ours.answer is None and not _answer(node, name, letter.offer, offer, by=by):
+        told.append(
+            f"{name} is live and need not show its certificate yet; when it does: `cert-exchange pki require {name}`"
+        )
+    if ours.opened_at is not None:
+        _believe(node, name, offer)
+    elif letter.answer is not None:
+        told += _use(node, ours, offer, letter.answer, by=by)
+    done = our_offer(node, name)
+    return Accepted(
+        write_letter(Letter(done.offer, done.answer)),
+        words_of_offer(done.offer),
+        offer.card,
+        done.opened_at is not None,
+        tuple(told),
+    )
+
+
+def _foreign(node: Node, letter: Letter) -> Offer:
+    offer = read_offer(letter.offer, node.now())
+    if offer.identity == node.identity:
+        raise ConfigurationInvalid("this letter is our own; accept the one that the partner sent.")
+    return offer
+
+
+def _compare(node: Node, name: str, theirs: str, heard: str | None, *, by: str) -> None:
+    """Step 1: Raises ConfigurationInvalid without words, InputRefused when they differ."""
+    if heard is None:
+        raise ConfigurationInvalid(
+            f"call {name}, by a number that you did not take from this letter, let them read out the words of"
+            " their letter, and give them by --words."
+        )
+    if read_words(heard) == words_of_offer(theirs):
+        return
+    now = node.now()
+    facts = {"partner": name, "offer": digest_of(theirs)}
+    node.database.transact(
+        lambda tx: record(tx, Line("introduction.differs", now, by, facts=dict(facts)))
+    )
+    raise InputRefused(
+        "The words differ: this letter is not the one that they sent, or a word was heard wrongly. Let them be read"
+        " out once more, slowly. If they differ again, somebody changed the letter on its way: accept nothing, and"
+        " have it sent by another way."
+    )
+
+
+def _note(node: Node, name: str, theirs: str, *, by: str) -> None:
+    now = node.now()
+
+    def work(tx: Transaction) -> None:
+        values: dict[str, Any] = {
+            "theirs": theirs, "accepted_at": now, "accepted_by": by, "answer": None,
+            "checked_at": None, "wrong": None,
+        }  # fmt: skip
+        rows.note(tx, name, **values)
+        facts = {"partner": name, "offer": digest_of(theirs)}
+        record(tx, Line("introduction.accept", now, by, facts=dict(facts)))
+
+    node.database.transact(work)
+
+
+def _let_in(node: Node, name: str, offer: Offer, *, by: str) -> tuple[str, ...]:
+    """Steps 2 and 3."""
+    card = offer.card
+    listed = {row.partner.name: row for row in partners.listing(node)}
+    there = listed.get(name)
+    if there is None:
+        partners.add(
+            node,
+            name,
+            title=card.organisation,
+            speaks_for=(offer.identity,),
+            contact=f"{card.desk}; {card.backup}",
+            country=card.country or None,
+            by=by,
+        )
+    elif not there.speaks_for and not there.relays:
+        partners.amend(
+            node,
+            name,
+            speaks_for=(offer.identity,),
+            relays=(),
+            relays_any=there.partner.relays_any,
+            by=by,
+        )
+    elif offer.identity not in there.speaks_for:
+        raise ConfigurationInvalid(
+            f"{name} is a partner already and does not speak for {offer.identity}; give this channel another name, or"
+            f" say so by `cert-exchange partner amend {name}`."
+        )
+    signing.pin(node, name, public_text(offer.key), by=by)
+    now = node.now()
+    # Rule 3: whoever was given nothing yet, by us or by an earlier run that was cut off.
+    fresh = there is None or (not there.credentials and there.audience is None)
+
+    def hold(tx: Transaction) -> None:
+        partner = partner_rows.find_partner(tx, name)
+        assert partner is not None  # it was added above
+        if fresh:
+            rows.set_stage(tx, partner.id, "test")
+        held = rows.cards(tx).get(name)
+        if held is None or held.card != card.encoded().decode():
+            rows.put_card(tx, partner.id, card.encoded().decode(), at=now, by=by)
+
+    node.database.transact(hold)
+    return proving.admit(node, name, by=by)
+
+
+def _answer(node: Node, name: str, theirs: str, offer: Offer, *, by: str) -> bool:
+    """Step 4; whether the partner must show a certificate now. A kill in between leaves a credential that nobody was handed."""
+    with node.database.reading() as tx:
+        tried = rows.stages(tx)[name] == "test"
+    # Whoever exchanges already goes on as it does, until a person says that it must show its certificate.
+    _, certificate = certificates.issue_for_partner(
+        node, name, offer.request.encode("ascii"), required=tried, by=by
+    )
+    issued = partners.issue(node, name, lifetime=CREDENTIAL_LIFETIME, by=by)
+    text = canonical({"certificate": certificate, "credential": issued.token})
+    digest, now = digest_of(theirs), node.now()
+    closed = close_for(
+        text,
+        offer.sealing,
+        once=secrets.token_bytes(KEY_BYTES),
+        context=bytes.fromhex(digest),
+    )
+    answer = write_answer(
+        Answer(node.identity, offer.identity, digest, now, closed), node.secrets.signing_keys[0]
+    )
+
+    def work(tx: Transaction) -> None:
+        rows.note(tx, name, answer=answer)
+        facts = {"partner": name, "offer": digest, "credential": issued.credential_id}
+        record(tx, Line("introduction.answer", now, by, facts=dict(facts)))
+
+    node.database.transact(work)
+    return tried
+
+
+def _use(node: Node, ours: Introduction, offer: Offer, answer: str, *, by: str) -> tuple[str, ...]:
+    """Step 5. Raises SignatureBroken."""
+    name = ours.name
+    now = node.now()
+    with node.database.reading() as tx:
+        partner = partner_rows.find_partner(tx, name)
+        assert partner is not None  # step 2 added it
+        keys = partner_keys.keys_of(tx, partner.id)
+    read = read_answer(answer, keys, now)
+    digest = digest_of(ours.offer)
+    if (read.of, read.to) != (offer.identity, node.identity):
+        raise SignatureBroken("the answer in this letter is not from them to us.")
+    if read.offer != digest:
+        waits = (
+            "the answer in this letter is to an older letter of ours: send them the newest, and accept what"
+            " they send back"
+        )
+        return (waits,)
+    private = bytes.fromhex(node.secret_files.read(sealing_file(name)).decode("ascii"))
+    content = orjson.loads(open_with(read.sealed, private, context=bytes.fromhex(digest)))
+    certificate, credential = content.get("certificate"), content.get("credential")
+    if not isinstance(certificate, str) or not isinstance(credential, str):
+        raise SignatureBroken("the answer in this letter holds no certificate and credential.")
+    if node.secret_files.exists(f"pki/{request_name(name)}.next.key"):
+        certificates.accept(node, request_name(name), certificate.encode("ascii"), by=by)
+    _believe(node, name, offer)
+    _pull(node, name, offer, credential)
+
+    def work(tx: Transaction) -> None:
+        rows.note(tx, name, opened_at=now)
+        record(tx, Line("introduction.open", now, by, facts={"partner": name, "offer": digest}))
+
+    node.database.transact(work)
+    node.secret_files.remove(sealing_file(name))
+    return ()
+
+
+def source_name(name: str) -> str:
+    """The source that pulls a partner's TEST collection."""
+    return f"test-from-{name}"
+
+
+def trust_file(name: str) -> str:
+    """Where the authority of a partner's server stands, from the home."""
+    return f"{TRUST_FOLDER}/{name}.pem"
+
+
+def channel_options(node: Node, name: str) -> dict[str, Any]:
+    """How a partner's node is spoken to."""
+    pair = node.settings.secrets_directory / certificates.pair_file(request_name(name))
+    return {
+        "auth": "bearer",
+        "server": "cert-exchange",
+        "ca_file": trust_file(name),
+        "client_certificate": str(pair),
+        "every_seconds": EVERY_SECONDS,
+    }
+
+
+def _believe(node: Node, name: str, offer: Offer) -> None:
+    """Write the authority of its server to a file: for this partner's channels alone."""
+    authority = pki.read_certificate(offer.authority.encode("ascii"), what="its authority")
+    file = node.settings.home / trust_file(name)
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    fresh = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    fresh.write_text(pki.pem(authority), encoding="ascii")
+    fresh.replace(file)
+
+
+def _pull(node: Node, name: str, offer: Offer, credential: str) -> None:
+    with node.database.reading() as tx:
+        there = channels.channels(tx, only=source_name(name))
+    if there:
+        syncing.remove(node, "pull", source_name(name), by="node")
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as held:  # 0600
+        held.write(credential)
+        held.flush()
+        syncing.add_source(
+            node,
+            source_name(name),
+            partner=name,
+            url=offer.url,
+            remote_collection=offer.collection,
+            collection=proving.ground(node),
+            secret=Path(held.name),
+            options=channel_options(node, name),
+        )
