@@ -45,12 +45,44 @@ def opened(home: Path | None) -> Iterator[Node]:
     """Open the node, and close it afterwards."""
     from cert_exchange.node import open_node
 
+    place = home_of(home)
+    ask_passphrase(place)
     with quiet_logs():
-        node = open_node(home_of(home))
+        node = open_node(place)
         try:
             yield node
         finally:
             node.close()
+
+
+def ask_passphrase(place: Path) -> None:
+    """Where the node's secrets are encrypted, nothing says what opens them and a person sits there: let it be typed.
+
+    What was typed goes to our children (the worker) by the environment, like CERT_EXCHANGE_PASSPHRASE itself.
+    """
+    from cert_exchange.node import secret_files_of
+    from cert_exchange.settings import FILE, PASSPHRASE, load_settings
+
+    if not sys.stdin.isatty() or not (place / FILE).exists():
+        return
+    settings = load_settings(place)
+    if (
+        secret_files_of(settings).opens_with != "passphrase"
+        or settings.opening_secret() is not None
+    ):
+        return
+    os.environ[PASSPHRASE] = getpass.getpass("Passphrase of this node: ")
+
+
+def typed_passphrase() -> str | None:
+    """What opens an encrypted backup: CERT_EXCHANGE_PASSPHRASE, else what a person types; None where nobody can."""
+    from cert_exchange.settings import PASSPHRASE
+
+    given = os.environ.get(PASSPHRASE)
+    if given or not sys.stdin.isatty():
+        return given or None
+    os.environ[PASSPHRASE] = getpass.getpass("Passphrase of this backup: ")
+    return os.environ[PASSPHRASE]
 
 
 @contextmanager

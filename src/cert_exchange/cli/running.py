@@ -13,7 +13,7 @@ import typer
 from cert_exchange.cli import printing
 from cert_exchange.cli.exits import ExitCode
 from cert_exchange.cli.files import writing_to
-from cert_exchange.cli.options import AsJson, Home, home_of, opened, quiet_logs
+from cert_exchange.cli.options import AsJson, Home, ask_passphrase, home_of, opened, quiet_logs
 
 if TYPE_CHECKING:
     from cert_exchange.services.holdings import Status
@@ -141,7 +141,9 @@ def serve(
     """
     from cert_exchange import http
 
-    http.serve(home_of(home), with_worker=worker, clock_ok=clock_ok)
+    place = home_of(home)
+    ask_passphrase(place)
+    http.serve(place, with_worker=worker, clock_ok=clock_ok)
 
 
 def work(*, clock_ok: ClockOk = False, home: Home = None) -> None:
@@ -151,19 +153,23 @@ def work(*, clock_ok: ClockOk = False, home: Home = None) -> None:
     """
     from cert_exchange import worker
 
-    worker.work(home_of(home), clock_ok=clock_ok)
+    place = home_of(home)
+    ask_passphrase(place)
+    worker.work(place, clock_ok=clock_ok)
 
 
 def status(*, as_json: AsJson = False, home: Home = None) -> None:
     """Show what is held, what partners see, how sync fares."""
-    from cert_exchange.services import holdings, policies
+    from cert_exchange.services import deliveries, holdings, policies
 
     with opened(home) as node:
         found = holdings.status(node)
+        unreceipted = deliveries.count_open(node)
         overdue = [one for one in policies.agreements(node) if one.overdue]
     if as_json:
         late = [{"partner": one.partner, "review": one.review} for one in overdue]
-        printing.document(_status_document(found) | {"overdue_agreements": late})
+        more = {"overdue_agreements": late, "open_statements": unreceipted}
+        printing.document(_status_document(found) | more)
         return
     printing.facts({"node": found.title, "identity": found.identity, "database": found.engine})
     printing.result("")
@@ -209,6 +215,10 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
     printing.result(
         f"ledger: {printing.count(found.ledger_sealed, 'line')} sealed, {found.ledger_open:,} waiting for their seal"
     )
+    if unreceipted:
+        printing.verdict(
+            f"{printing.count(unreceipted, 'statement')} without a receipt: cert-exchange statements list --open"
+        )
     for agreed in overdue:
         printing.verdict(f"{agreed.partner}: {agreed.warning}")
 

@@ -29,6 +29,12 @@ from cert_exchange.errors import (
 )
 from cert_exchange.node import Node
 from cert_exchange.peering import resources
+from cert_exchange.services.deliveries import (
+    answer_delivery,
+    answer_receipt,
+    answer_statement,
+)
+from cert_exchange.services.introducing import answer_check, show_our_card
 from cert_exchange.services.partners import Caller
 from cert_exchange.taxii.bodies import read_body
 from cert_exchange.taxii.routes import Taxii
@@ -65,7 +71,48 @@ class Route:
 
 def _routes() -> Mapping[str, Route]:
     """Every resource by its one segment; who adds one adds a line here and a sentence in `resources`."""
-    listed = (Route("keys", {"GET": lambda node, _caller, _asked: resources.keys(node)}),)
+    listed = (
+        Route("keys", {"GET": lambda node, _caller, _asked: resources.keys(node)}),
+        Route("card", {"GET": lambda node, _caller, _asked: show_our_card(node)}),
+        Route(
+            "check", {"POST": lambda node, caller, asked: answer_check(node, caller, asked.body)}
+        ),
+        Route(
+            "checkpoint",
+            {"GET": lambda node, caller, asked: resources.checkpoint(node, caller, asked.query)},
+        ),
+        Route(
+            "received",
+            {"GET": lambda node, caller, asked: resources.received(node, caller, asked.query)},
+        ),
+        Route(
+            "served",
+            {"GET": lambda node, caller, asked: resources.served(node, caller, asked.query)},
+        ),
+        Route(
+            "epoch",
+            {
+                "GET": lambda node, _caller, asked: resources.epoch(node, asked.query),
+                "POST": lambda node, caller, asked: resources.hear_epoch(node, caller, asked.body),
+            },
+        ),
+        Route(
+            "returned",
+            {"GET": lambda node, caller, asked: resources.returned(node, caller, asked.query)},
+        ),
+        Route(
+            "statements",
+            {"POST": lambda node, caller, asked: answer_statement(node, caller, asked.body)},
+        ),
+        Route(
+            "deliveries",
+            {"POST": lambda node, caller, asked: answer_delivery(node, caller, asked.body)},
+        ),
+        Route(
+            "receipts",
+            {"POST": lambda node, caller, asked: answer_receipt(node, caller, asked.body)},
+        ),
+    )
     return MappingProxyType({route.name: route for route in listed})
 
 

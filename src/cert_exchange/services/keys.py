@@ -22,6 +22,11 @@ from cert_exchange.services import ledger
 from cert_exchange.services.releasing import issuer_of
 from cert_exchange.store import pseudonyms
 from cert_exchange.store.database import Transaction
+from cert_exchange.vault.locks import new_key
+
+__all__ = [
+    "Keys", "change_lock", "lock", "look", "new_key", "rotate_derivatives", "rotate_tokens", "unlock"
+]  # fmt: skip
 
 TOKENS: Final = "tokens"
 DERIVATIVES: Final = "derivatives"
@@ -63,7 +68,7 @@ def lock(node: Node, secret: str, *, by: str) -> int:
     """
     sealed = node.secret_files.lock(secret)
     if sealed:
-        _record(node, "keys.locked", by, {"files": sealed})
+        _record(node, "secrets.lock", by, {"files": sealed})
     return sealed
 
 
@@ -72,22 +77,24 @@ def unlock(node: Node, *, by: str) -> int:
     if not node.secret_files.locked:
         raise ConfigurationInvalid("the secrets are not encrypted.")
     opened = node.secret_files.unlock()
-    _record(node, "keys.unlocked", by, {"files": opened})
+    _record(node, "secrets.unlock", by, {"files": opened})
     return opened
 
 
 def change_lock(node: Node, secret: str, *, by: str) -> None:
     """From now on another passphrase or key opens the secrets. Raises ConfigurationInvalid."""
     if not node.secret_files.locked:
-        raise ConfigurationInvalid("the secrets are not encrypted; run `cert-exchange keys lock`.")
+        raise ConfigurationInvalid(
+            "the secrets are not encrypted; run `cert-exchange secrets lock`."
+        )
     node.secret_files.change_lock(secret)
-    _record(node, "keys.relocked", by, {})
+    _record(node, "secrets.relock", by, {})
 
 
 def rotate_tokens(node: Node, *, by: str) -> str:
     """A new key signs `next` from now on; returns its id, which stands in each token."""
     made = keyring.add_token_key(node.secret_files)
-    _record(node, "keys.rotated", by, {"which": TOKENS, "key": made})
+    _record(node, "secrets.rotate", by, {"which": TOKENS, "key": made})
     return made
 
 
@@ -99,7 +106,7 @@ def rotate_derivatives(node: Node, *, by: str) -> int:
         found = pseudonyms.told(tx)
         pseudonyms.keep(tx, {one: issuer.pseudonym(one[1], one[0]) for one in found})
         facts: dict[str, str | int | list[str]] = {"which": DERIVATIVES, "pseudonyms": len(found)}
-        ledger.record(tx, Line("keys.rotated", node.now(), by, facts=facts))
+        ledger.record(tx, Line("secrets.rotate", node.now(), by, facts=facts))
         return len(found)
 
     kept = node.database.transact(work)

@@ -54,11 +54,14 @@ def copy_in(database: Database, folder: Path, progress: Progress | None = None) 
     for path in (database.path, database.marks_path):
         if path.exists():
             raise ConfigurationInvalid(f"{path} exists; restoring never overwrites.")
-    _copy_file(folder / MAIN, database.path, progress)
-    _copy_file(folder / MARKS, database.marks_path, None)
+    _copy_file(folder / MAIN, database.path, progress, at_rest=True)
+    _copy_file(folder / MARKS, database.marks_path, None, at_rest=True)
 
 
-def _copy_file(source: Path, target: Path, progress: Progress | None) -> None:
+def _copy_file(
+    source: Path, target: Path, progress: Progress | None, *, at_rest: bool = False
+) -> None:
+    """`at_rest`: nobody writes to the source, so that reading it leaves no file beside it, also on a medium that is read only."""
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
     def told(_status: int, remaining: int, total: int) -> None:
@@ -66,7 +69,8 @@ def _copy_file(source: Path, target: Path, progress: Progress | None) -> None:
             progress(total - remaining, total)
 
     try:
-        reading = sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)
+        mode = "immutable=1" if at_rest else "mode=ro"
+        reading = sqlite3.connect(f"{source.as_uri()}?{mode}", uri=True)
         writing = sqlite3.connect(target)
         try:
             reading.backup(writing, pages=PAGES, progress=told)

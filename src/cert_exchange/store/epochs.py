@@ -4,6 +4,7 @@
    handed out, so that a client that polls by `added_after` misses nothing that comes.
 2. A token of an older epoch answers from its last safe position: the head as the restore left it.
 3. Of a view whose head was raised the ledger has an empty range, so that the ranges still join.
+4. Each epoch but the first knows until when what was stored is still there: what came later may be lost.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from cert_exchange.store.tables import views
 EPOCH: Final = "epoch"
 FIRST: Final = 1
 _SAFE: Final = "epoch.safe."
+_KEPT: Final = "epoch.kept."
 
 
 def current(tx: Transaction) -> int:
@@ -44,6 +46,16 @@ def last_safe(tx: Transaction, view: int) -> int:
     return max((int(value) for value in facts_like(tx, f"{_SAFE}{view}.").values()), default=0)
 
 
+def lost_since(tx: Transaction, known: int) -> int | None:
+    """From when on (micros) things may be lost, for who last knew the epoch `known`; None: nothing is, or nobody knows."""
+    later = [
+        int(value)
+        for name, value in facts_like(tx, _KEPT).items()
+        if int(name.removeprefix(_KEPT)) > known
+    ]
+    return min(later, default=None)
+
+
 def below(tx: Transaction, seen: Mapping[int, int]) -> bool:
     """Whether any log's head is below what was handed out, by view."""
     rows = tx.execute(select(views.c.id, views.c.head))
@@ -60,14 +72,20 @@ def begin(tx: Transaction, seen: Mapping[int, int], *, at: int, by: str) -> int:
     epoch = current(tx)
     if not any(seen.get(view, 0) > head for view, head in rows):
         return epoch
-    return raise_heads(tx, above=max(seen.values()), at=at, by=by)
+    # Nobody says how old the restored state is: what it released last is the last that is known of it.
+    kept_until = max((head for _, head in rows), default=0)
+    return raise_heads(tx, above=max(seen.values()), at=at, by=by, kept_until=kept_until)
 
 
-def raise_heads(tx: Transaction, *, above: int, at: int, by: str) -> int:
-    """Start a new epoch whose logs go on after `above`, as after a restore; returns it."""
+def raise_heads(tx: Transaction, *, above: int, at: int, by: str, kept_until: int) -> int:
+    """Start a new epoch whose logs go on after `above`, as after a restore; returns it.
+
+    `kept_until`: what was stored later may be lost. All in micros.
+    """
     rows = tx.execute(select(views.c.id, views.c.head).order_by(views.c.id).with_for_update()).all()
     epoch = current(tx) + 1
     put_fact(tx, EPOCH, str(epoch))
+    put_fact(tx, f"{_KEPT}{epoch}", str(kept_until))
     ranges = []
     for view, head in rows:
         put_fact(tx, f"{_SAFE}{view}.{epoch}", str(head))

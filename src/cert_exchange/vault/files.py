@@ -35,6 +35,10 @@ def _nothing() -> str | None:
     return None
 
 
+def _refuses_plain(state: State) -> bool:
+    return state == "sealed"
+
+
 class SecretFiles:
     """The secret files in one folder. `opens_with` gives the passphrase or key of its lock, None where nobody did."""
 
@@ -124,10 +128,10 @@ class SecretFiles:
             from cert_exchange.vault.sealing import unseal  # noqa: PLC0415 - seldom needed
 
             return unseal(self.key(), name, raw)
-        if found is not None and found[1] == "sealed":
+        if found is not None and _refuses_plain(found[1]):
             raise ConfigurationInvalid(
                 f"{path} is not encrypted, and all that is here should be; if you put it there, run"
-                " `cert-exchange keys lock`."
+                " `cert-exchange secrets lock`."
             )
         return raw
 

@@ -103,7 +103,7 @@ def make_lock(
     if kind == "passphrase" and len(secret) < SHORTEST:
         raise ConfigurationInvalid(
             f"a passphrase has at least {SHORTEST} characters; five or six words that nobody would put together"
-            " are good, `cert-exchange keys new-file FILE` makes something better."
+            " are good, `cert-exchange secrets new-key FILE` makes something better."
         )
     key = key or os.urandom(KEY_BYTES)
     salt, nonce = os.urandom(_SALT), os.urandom(_NONCE)

@@ -20,11 +20,12 @@ from cert_exchange import errors
 from cert_exchange.node import Node
 from cert_exchange.remote.connection import Options, decode_options
 from cert_exchange.services.syncing.arranging import find
+from cert_exchange.services.syncing.meeting import meet
 from cert_exchange.services.syncing.pulling import pull
 from cert_exchange.services.syncing.pushing import push
 from cert_exchange.services.syncing.reporting import COUNTED, Ending, Progress, Run, RunReport
 from cert_exchange.stix.instants import format_micros
-from cert_exchange.store import channels
+from cert_exchange.store import channels, introductions
 from cert_exchange.store.channels import Channel
 from cert_exchange.store.database import Transaction
 
@@ -110,14 +111,22 @@ def run_channel(
         return _report(run, "Another worker runs this channel now.", channel.next_attempt_at)
     with node.database.reading() as tx:
         run.channel = channels.reload(tx, channel)
+        confined = introductions.is_confined(tx, run.channel.partner, run.channel.collection)
     try:
         if broken is not None:
             raise broken
         if run.channel.suspended:
             raise errors.ConfigurationInvalid(
-                f"The partner {run.channel.partner_name} is suspended: nothing is pulled or pushed."
+                f"The partner {run.channel.partner_name} is suspended: nothing is"
+                f" {'pulled from' if run.channel.direction == 'pull' else 'pushed to'} it."
             )
-        return _ended(run, _run(run))
+        if confined:
+            raise errors.ConfigurationInvalid(
+                f"The partner {run.channel.partner_name} is in stage test: only the TEST collection is exchanged with it."
+            )
+        ending = _run(run)
+        meet(run)
+        return _ended(run, ending)
     except errors.CursorMoved:
         return _report(run, "Another worker took this channel over; what it stored counts.", 0)
     except errors.CertExchangeError as error:

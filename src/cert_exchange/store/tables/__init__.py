@@ -17,7 +17,12 @@ from cert_exchange.store.tables.contents import (
     renditions,
     submissions,
 )
-from cert_exchange.store.tables.deliveries import delivered, delivery_statements, partner_keys
+from cert_exchange.store.tables.deliveries import (
+    delivered,
+    delivery_leaves,
+    delivery_statements,
+    partner_keys,
+)
 from cert_exchange.store.tables.derived import derivatives, derived_ids
 from cert_exchange.store.tables.epochs import partner_epochs, pseudonyms
 from cert_exchange.store.tables.erasure import (
@@ -100,6 +105,7 @@ __all__ = [
     "credential_uses",
     "credentials",
     "delivered",
+    "delivery_leaves",
     "delivery_statements",
     "derivatives",
     "derived_ids",

@@ -19,6 +19,7 @@ partner_epochs = Table(
     Column("asked", BigInteger, nullable=False),  # the epoch of ours for which it gave back all
     Column("asked_at", BigInteger),
     Column("brought", BigInteger, nullable=False),  # how many lost objects it gave back then
+    Column("met_at", BigInteger),  # when it was last asked
 )
 
 pseudonyms = Table(

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("asked", sa.BigInteger(), nullable=False),
         sa.Column("asked_at", sa.BigInteger(), nullable=True),
         sa.Column("brought", sa.BigInteger(), nullable=False),
+        sa.Column("met_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["partner"], ["partners.id"], name=op.f("fk_partner_epochs_partner")
         ),
