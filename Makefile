@@ -29,7 +29,7 @@ JOBS ?= 2
 # `make attack`: which engine the two nodes run on, and which attempts.
 ENGINE ?= sqlite
 
-.PHONY: help setup demo run check test soak attack bench bench-quick bench-policy lock
+.PHONY: help setup demo run check test soak attack bench bench-quick bench-policy bench-channel lock
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ bench-quick: $(READY) ## the page cases only, under four minutes
 
 bench-policy: $(READY) ## deciding, previewing and changing policies; OBJECTS=100000 makes it smaller
 	@$(CLEAN_ENV) OBJECTS=$(or $(OBJECTS),1000000) $(PY) -m benchmarks.sharing
+
+bench-channel: $(READY) ## polls with client certificates against polls with TLS alone
+	@$(CLEAN_ENV) $(PY) -m benchmarks.channel
 
 lock: $(READY) ## resolve pyproject.toml anew into requirements.lock
 	@$(VENV)/bin/uv export --quiet --no-header --no-emit-project --format requirements-txt --output-file requirements.lock >/dev/null

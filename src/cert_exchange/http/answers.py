@@ -14,6 +14,7 @@ from cert_exchange.errors import (
     CertExchangeError,
     MethodRefused,
     NotAuthenticated,
+    ReceivingSuspended,
     SharingFrozen,
     StoreError,
     TooManyRequests,
@@ -45,7 +46,7 @@ def refused(error: CertExchangeError, noted: Noted) -> Answer:
     match error:
         case NotAuthenticated():
             extra.extend(CHALLENGES)
-        case TooManyRequests() | SharingFrozen():
+        case TooManyRequests() | SharingFrozen() | ReceivingSuspended():
             extra.append((b"retry-after", str(error.retry_after).encode("ascii")))
         case MethodRefused():
             extra.append((b"allow", ", ".join(error.allow).encode("ascii")))
@@ -56,7 +57,7 @@ def refused(error: CertExchangeError, noted: Noted) -> Answer:
     # Of what is neither the client's doing nor the store's, the words are for our operator: they may name a file.
     ours = error.status >= _REFUSAL and not extra
     shown = CertExchangeError if ours else error
-    meant = error.status < _REFUSAL or isinstance(error, SharingFrozen)
+    meant = error.status < _REFUSAL or isinstance(error, (SharingFrozen, ReceivingSuspended))
     say = log.info if meant else log.error
     say(
         "refused",

@@ -3,7 +3,7 @@
 1. Counted is from the moment of arrival, before TLS: a handshake that never ends costs a place as well.
 2. One network has at most its share. When every place is taken, the network with the most connections gives one up for
    the newcomer, its oldest: a flood hurts itself, and a partner with a connection or two always finds a place.
-3. Addresses of our own proxies have no share of their own: what stands behind them is not one network.
+3. Our own proxies (`trusted_proxies`) have no share: what stands behind them is not one network.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import resource
 import socket
 from collections.abc import Collection, Sequence
+from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from cert_exchange.services.partners import network_of
@@ -27,10 +28,10 @@ BACKLOG: Final = 512
 class Crowd:
     """Who is connected. Used by one event loop."""
 
-    def __init__(self, most: int, *, share: int, proxies: Collection[str] = frozenset()) -> None:
+    def __init__(self, most: int, *, share: int, proxies: Collection[str] = ()) -> None:
         self._most = max(most, 1)
         self._share = share
-        self._proxies = frozenset(proxies)
+        self._proxies = tuple(ip_network(one) for one in proxies)
         self._count = 0
         self._networks: dict[str, dict[Arrived, None]] = {}
 
@@ -38,7 +39,7 @@ class Crowd:
         """Tell whether there is a place for it; if so, it has one until it calls `leave`."""
         network = network_of(address)
         present = self._networks.setdefault(network, {})
-        if len(present) >= self._share and address not in self._proxies:
+        if len(present) >= self._share and not self._is_proxy(address):
             return False
         if self._count >= self._most:
             self._make_room()
@@ -54,6 +55,13 @@ class Crowd:
         self._count -= 1
         if not present:
             del self._networks[network]
+
+    def _is_proxy(self, address: str) -> bool:
+        try:
+            parsed = ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._proxies)
 
     def _make_room(self) -> None:
         fullest = max(self._networks.values(), key=len)

@@ -70,7 +70,7 @@ def serve(home: Path, *, with_worker: bool = True, clock_ok: bool = False) -> No
 
 def _entrances(settings: Settings) -> list[socket.socket]:
     try:
-        return list(entrances(settings.host, settings.port))
+        return list(entrances(settings.host, settings.port, proxies=settings.trusted_proxies))
     except OSError as error:
         raise ConfigurationInvalid(
             f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); another process may be"

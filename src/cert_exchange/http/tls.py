@@ -10,17 +10,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import ssl
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final, Self
 
 import structlog
 
 from cert_exchange.errors import ConfigurationInvalid
+from cert_exchange.remote.held_files import HeldFile
 from cert_exchange.remote.pki import Trust
 from cert_exchange.services.pki import Material
 
@@ -28,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2; none of them is in RFC 7540 appendix A (TAXII 2.1 section 8.2.2)."""
+CHECKS: Final = ssl.VERIFY_CRL_CHECK_LEAF | ssl.VERIFY_X509_PARTIAL_CHAIN
+"""A list must be there and in time; an authority that is believed need not be a root."""
 LINES_A_MINUTE: Final = 60
 
 
@@ -110,15 +110,15 @@ def make_context(material: Material, trust: Trust, *, required: bool) -> ssl.SSL
     context.num_tickets = 0
     context.sslobject_class = Handshaken
     try:
-        with in_memory(material.certificate) as certificate, in_memory(material.key) as key:
-            # An empty password: OpenSSL would ask the terminal for the password of a key that has one.
-            context.load_cert_chain(certificate, key, password="")
+        certificate, key = HeldFile(material.certificate), HeldFile(material.key)
+        # An empty password: OpenSSL would ask the terminal for the password of a key that has one.
+        context.load_cert_chain(certificate.name, key.name, password="")
         if trust or required:
             context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
-            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF | ssl.VERIFY_X509_PARTIAL_CHAIN
+            context.verify_flags |= CHECKS
         if trust:
-            with in_memory(trust.bundle().encode("ascii")) as bundle:
-                context.load_verify_locations(cafile=bundle)
+            bundle = HeldFile(trust.bundle().encode("ascii"))
+            context.load_verify_locations(cafile=bundle.name)
     except (OSError, ssl.SSLError, ValueError) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None)
         raise ConfigurationInvalid(
@@ -126,21 +126,6 @@ def make_context(material: Material, trust: Trust, *, required: bool) -> ssl.SSL
             " PEM certificate with its chain and the key that belongs to it, without a password."
         ) from None
     return context
-
-
-@contextlib.contextmanager
-def in_memory(raw: bytes) -> Iterator[str]:
-    """Give a file of these bytes that a C library can open by its name, in memory where the system can (rule 4)."""
-    if hasattr(os, "memfd_create"):
-        with os.fdopen(os.memfd_create("tls"), "wb") as file:
-            file.write(raw)
-            file.flush()
-            yield f"/proc/self/fd/{file.fileno()}"
-    else:
-        with tempfile.NamedTemporaryFile() as file:  # mode 0600
-            file.write(raw)
-            file.flush()
-            yield file.name
 
 
 def _reason(error: ssl.SSLError) -> str:

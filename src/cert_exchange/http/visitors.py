@@ -41,7 +41,7 @@ class Visitors:
         `certificate`: what the connection showed, DER. Raises NotAuthenticated (rules 1 and 3).
         """
         header = request.headers.get(HEADER)
-        if self._proxies and self._trusted(request.host):
+        if self._trusted(request.host):
             certificate = None if not header else certificate_in(header)
             request = replace(request, host=self._behind(request))
         elif header is not None:
@@ -54,6 +54,8 @@ class Visitors:
         return replace(request, peer=found)
 
     def _trusted(self, address: str) -> bool:
+        if not self._proxies:
+            return False
         known = self._known.get(address)
         if known is None:
             try:

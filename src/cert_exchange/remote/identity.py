@@ -16,6 +16,7 @@ import requests
 import requests.auth
 
 from cert_exchange import errors
+from cert_exchange.remote.held_files import HeldFile
 
 AuthKind = Literal["none", "basic", "bearer", "token", "api_key"]
 AUTH_KINDS: Final[tuple[AuthKind, ...]] = ("none", "basic", "bearer", "token", "api_key")
@@ -66,18 +67,23 @@ class Trust:
     """Whom we believe: a CA file of this remote (None: the public ones), and our own certificate if it asks."""
 
     ca_file: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
+    certificate: Path | HeldFile | None = None
+    key: Path | HeldFile | None = None
 
     def verify(self) -> bool | str:
         """Return what `requests` calls `verify`: never False."""
         return True if self.ca_file is None else str(self.ca_file)
 
     def certificate_pair(self) -> str | tuple[str, str] | None:
-        """Return our certificate, with its key when that is a file of its own."""
+        """Return our certificate, with its key when that is a file of its own. They last as long as this value."""
         if self.certificate is None:
             return None
-        return str(self.certificate) if self.key is None else (str(self.certificate), str(self.key))
+        certificate = _named(self.certificate)
+        return certificate if self.key is None else (certificate, _named(self.key))
+
+
+def _named(file: Path | HeldFile) -> str:
+    return file.name if isinstance(file, HeldFile) else str(file)
 
 
 def secret_of(raw: bytes, *, name: str) -> str:

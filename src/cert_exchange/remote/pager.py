@@ -267,7 +267,9 @@ def manifest_cursor(pager: Pager, seen: set[str]) -> str | None:
             if stix_id not in seen:
                 return best
             date = _instant(text)
-            if date is not None and (highest is None or date >= highest):
+            if date is None or date > pager.now + _FUTURE_MICROS:  # rule 2
+                continue
+            if highest is None or date >= highest:
                 highest, best = date, text
     return best
 

@@ -20,6 +20,8 @@ from cert_exchange.stix import instants
 
 Server = Literal["foreign", "cert-exchange"]
 SERVERS: Final[tuple[Server, ...]] = ("foreign", "cert-exchange")
+Statements = Literal["check", "require"]
+STATEMENTS: Final[tuple[Statements, ...]] = ("check", "require")
 _FILTERS: Final = ("type", "id", "version", "spec_version")
 
 
@@ -52,6 +54,9 @@ class Options:
     batch_objects: int = 1000  # objects a POST
     status_seconds: float = 30.0  # how long a run waits for a status to become complete
     delete: bool = False  # take back by DELETE what policy withdrew
+    statements: Statements = (
+        "check"  # of a cert-exchange: `require` takes in nothing that its partner did not sign
+    )
 
     @property
     def overlap_micros(self) -> int:
@@ -141,6 +146,8 @@ def _contradictions(options: Options) -> list[str]:
         wrong.append(f"auth is {options.auth!r}; give one of {', '.join(identity.AUTH_KINDS)}")
     if options.server not in SERVERS:
         wrong.append(f"server is {options.server!r}; give one of {', '.join(SERVERS)}")
+    if options.statements not in STATEMENTS:
+        wrong.append(f"statements is {options.statements!r}; give one of {', '.join(STATEMENTS)}")
     if options.auth != "none" and not options.secret_file:
         wrong.append(f"auth {options.auth} needs a secret file")
     if options.auth == "basic" and ":" in options.user:

@@ -29,6 +29,9 @@ from cert_exchange.remote.connection.watch import Sockets, Watch, WatchedAdapter
 
 MEDIA: Final = "application/taxii+json;version=2.1"
 UNVERSIONED: Final = "application/taxii+json"
+JSON: Final = "application/json"
+PEER: Final = "/exchange/v1/"
+"""In the path of what a cert-exchange answers beside TAXII (`remote.peering`), which is plain JSON."""
 USER_AGENT: Final = f"cert-exchange/{importlib.metadata.version('cert-exchange')}"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _KEEP_METHOD: Final = frozenset({307, 308})
@@ -66,6 +69,7 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
         session.trust_env = False
         session.auth = identity.CredentialAuth(credential)
         session.cert = trust.certificate_pair()
+        self._trust = trust  # what the pair names may live no longer than this
         session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         if options.proxy:
             session.proxies = {"http": options.proxy, "https": options.proxy}
@@ -211,13 +215,19 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
         ):
             # A line that broke among the headers looks like an empty answer; it says nothing of the kind.
             raise errors.RemoteAnswerInvalid(f"{what}: {BROKEN}.")
-        if body and status != 204 and not self._is_taxii(response.headers.get("Content-Type", "")):
+        if body and status != 204 and not self._is_expected(response):
             raise errors.RemoteAnswerInvalid(
                 f"{what}: {status}, but the answer did not come from a TAXII server: "
                 f"Content-Type {cleaned(response.headers.get('Content-Type', 'missing'), 80)!r}, "
                 f"beginning {cleaned(body, 200)!r}."
             )
         return Answer(status, response.headers, body, wire)
+
+    def _is_expected(self, response: requests.Response) -> bool:
+        text = response.headers.get("Content-Type", "")
+        if PEER in urlsplit(response.url).path:
+            return text.partition(";")[0].strip().lower() == JSON
+        return self._is_taxii(text)
 
     def _is_taxii(self, text: str) -> bool:
         kind, *rest = (part.strip().lower() for part in text.split(";"))

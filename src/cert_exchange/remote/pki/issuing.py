@@ -68,7 +68,7 @@ def read_request(raw: bytes, *, what: str) -> x509.CertificateSigningRequest:
         request = (
             x509.load_pem_x509_csr(raw) if b"-----BEGIN" in raw else x509.load_der_x509_csr(raw)
         )
-        right = request.is_signature_valid
+        right = _signed_by_itself(request)
         key = request.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigurationInvalid(
@@ -203,3 +203,7 @@ def _names(hosts: Iterable[str]) -> list[x509.GeneralName]:
                 ) from None
             found.append(x509.DNSName(host.lower()))
     return found
+
+
+def _signed_by_itself(request: x509.CertificateSigningRequest) -> bool:
+    return request.is_signature_valid

@@ -118,7 +118,7 @@ class Trust:
             return NotBelieved(f"{told}: its authority has no revocation list here")
         if now > instant_of(crl.next_update_utc):
             return NotBelieved(f"{told}: its authority's revocation list has expired")
-        if crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
+        if _is_listed(certificate, crl):
             return NotBelieved(f"{told}: revoked")
         ends = (
             certificate.not_valid_after_utc,
@@ -134,14 +134,22 @@ class Trust:
 
     def _signer(self, certificate: x509.Certificate) -> Anchor | None:
         for one in self._named.values():
-            if one.certificate.subject != certificate.issuer:
-                continue
-            try:
-                certificate.verify_directly_issued_by(one.certificate)
-            except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-                continue  # another authority of the same name
-            return one
+            if one.certificate.subject == certificate.issuer and _signed(certificate, one):
+                return one
         return None
+
+
+def _signed(certificate: x509.Certificate, by: Anchor) -> bool:
+    """Whether it was this authority, and not another one of the same name."""
+    try:
+        certificate.verify_directly_issued_by(by.certificate)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _is_listed(certificate: x509.Certificate, crl: x509.CertificateRevocationList) -> bool:
+    return crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None
 
 
 def _for_clients(certificate: x509.Certificate) -> bool:

@@ -19,6 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from cert_exchange.errors import ConfigurationInvalid
+from cert_exchange.services import pki
+from cert_exchange.services.doctoring import certificates
 from cert_exchange.services.doctoring.findings import Finding
 from cert_exchange.store import figures
 
@@ -47,7 +50,7 @@ def examine(node: Node) -> list[Finding]:
     """Look at everything under the node."""
     return [
         finding
-        for check in (_files, _disk, _certificate, _clock, _database, _ledger)
+        for check in (_files, _disk, _certificate, certificates.examine, _clock, _database, _ledger)
         for finding in check(node)
     ]
 
@@ -88,9 +91,10 @@ def _certificate(node: Node) -> Iterator[Finding]:
         settings.path(settings.tls_key),
     )
     try:
-        certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
-        key = load_pem_private_key(key_file.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
+        material = pki.load_material(settings)
+        certificate = x509.load_pem_x509_certificate(material.certificate)
+        key = load_pem_private_key(material.key, password=None)
+    except (ConfigurationInvalid, OSError, ValueError, TypeError) as error:
         yield Finding(
             "wrong", "TLS", f"{certificate_file} and {key_file} cannot be read ({type(error).__name__})",
             "put a PEM certificate and its key without a password there",

@@ -1,5 +1,6 @@
 """Certificates: our own authorities, what they sign, whose certificates we believe (DECISIONS 29)."""
 
+from cert_exchange.remote.pki import spoken
 from cert_exchange.services.pki.authorities import (
     describe_own,
     init,
@@ -9,7 +10,7 @@ from cert_exchange.services.pki.authorities import (
 )
 from cert_exchange.services.pki.certifying import issue_for_partner, revoke
 from cert_exchange.services.pki.listing import Findable, Listing, findings, listing
-from cert_exchange.services.pki.own import accept, issue_own, renew_due, request
+from cert_exchange.services.pki.own import accept, issue_own, pair_file, renew_due, request
 from cert_exchange.services.pki.pinning import new_list, pin, require, unpin
 from cert_exchange.services.pki.trusting import (
     Material,
@@ -37,6 +38,7 @@ __all__ = [
     "material_stamp",
     "new_list",
     "newest_list",
+    "pair_file",
     "pin",
     "renew_due",
     "renew_lists",
@@ -44,6 +46,7 @@ __all__ = [
     "require",
     "retire",
     "revoke",
+    "spoken",
     "trust_changes",
     "unpin",
 ]

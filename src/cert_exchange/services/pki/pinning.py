@@ -165,11 +165,7 @@ def _take(
     assert row is not None  # the caller has it
     assert crl.next_update_utc is not None  # `read_list` refuses one without
     number, ends_at = pki.list_number(crl), pki.instant_of(crl.next_update_utc)
-    if number < row.crl_number or (row.crl_ends_at is not None and ends_at < row.crl_ends_at):
-        raise ConfigurationInvalid(
-            f"the revocation list (number {number}) is older than the one that is here"
-            f" (number {row.crl_number}); an older list would bring back what was revoked since."
-        )
+    _check_newer(row, number, ends_at)
     known = {one.serial: one for one in rows.every_certificate(tx, authority)}
     for entry in crl:
         serial = f"{entry.serial_number:x}"
@@ -193,6 +189,14 @@ def _take(
                 ),
             )
     rows.put_list(tx, authority, text=pki.pem(crl), number=number, ends_at=ends_at)
+
+
+def _check_newer(row: AuthorityRow, number: int, ends_at: int) -> None:
+    if (number, ends_at) < (row.crl_number, row.crl_ends_at or 0):
+        raise ConfigurationInvalid(
+            f"the revocation list (number {number}) is older than the one that is here"
+            f" (number {row.crl_number}); an older list would bring back what was revoked since."
+        )
 
 
 def unpin(node: Node, name: str, *, by: str = "administrator") -> int:

@@ -24,6 +24,7 @@ from cert_exchange.remote.connection import (
     make_options,
 )
 from cert_exchange.remote.discovery import Offer, discover
+from cert_exchange.remote.held_files import HeldFile
 from cert_exchange.services import ledger
 from cert_exchange.store import channels
 from cert_exchange.store import collections as collection_rows
@@ -264,12 +265,18 @@ def _connection(node: Node, url: str, options: Options, secret: str) -> Connecti
             raise ConfigurationInvalid(f"There is no file {file}.")
         return file
 
+    def opened(text: str) -> Path | HeldFile | None:
+        file = path(text)
+        if file is None or not file.is_relative_to(node.secret_files.folder):
+            return file
+        return HeldFile(node.secret_files.read(str(file.relative_to(node.secret_files.folder))))
+
     return Connection(
         url,
         options,
         credential=identity.Credential(options.auth, options.user, secret, options.header),
         trust=identity.Trust(
-            path(options.ca_file), path(options.client_certificate), path(options.client_key)
+            path(options.ca_file), opened(options.client_certificate), opened(options.client_key)
         ),
         monotonic=node.clock.monotonic,
     )
