@@ -2,8 +2,8 @@
 
     python -m tests.attack [--engine sqlite|postgresql] [--only WORDS] [--table]
 
-Exit 0 when each was refused and is a real attack without its guard. `--table`: attempts and guards as in
-docs/threat-model.md, made without attacking.
+Exit 0 when each was refused and is a real attack without its guard. `--table`: writes attempts and guards into
+docs/threat-model.md without attacking.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from tests import engines
 from tests.attack.attempts import every
 from tests.attack.running import tried
-from tests.attack.table import written
+from tests.attack.table import PAGE, page_with
 from tests.attack.world import Worlds
 
 
@@ -23,10 +23,10 @@ def main() -> int:
     asked = argparse.ArgumentParser(prog="python -m tests.attack")
     asked.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite")
     asked.add_argument("--only", default="", help="attempts whose name, guard or file holds this")
-    asked.add_argument("--table", action="store_true", help="print the table and end")
+    asked.add_argument("--table", action="store_true", help="write the table and end")
     given = asked.parse_args()
     if given.table:
-        print(written(every()))
+        PAGE.write_text(page_with(PAGE.read_text("utf-8"), every()), "utf-8")
         return 0
     chosen = [
         one for one in every() if given.only in f"{one.name} {one.guard} {one.run.__module__}"

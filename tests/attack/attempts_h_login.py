@@ -9,7 +9,7 @@ from sqlalchemy import update
 from tests.attack import guards
 from tests.attack.attempts import OUTSIDER, PARTNER, THIEF, attempt
 from tests.attack.world import Side, World
-from tests.scenes import indicator
+from tests.scenes import B_IDENTITY, envelope, indicator
 from tests.taxii.conftest import ROOT, TAXII, Client, basic, objects_path
 
 from cert_exchange.errors import TooManyRequests
@@ -35,7 +35,6 @@ def _with(**changes):
 guards.add("login: secret", "a credential's secret is compared on every request", _with(right=True))
 guards.add("login: revoked", "a revoked credential opens nothing", _with(revoked_at=None))
 guards.add("login: expired", "an expired credential opens nothing", _with(expires_at=None))
-guards.add("login: suspended", "a suspended partner gets nothing", _with(suspended_at=None))
 guards.add(
     "login: lock-out",
     "the fifth failure locks a partner out of that network for a time that grows",
@@ -175,14 +174,6 @@ def expired(world: World) -> bool:
     return Client(world.a.port, f"Bearer {old.token}").objects().status == 200
 
 
-@attempt("suspended partner", guard="login: suspended", by=THIEF)
-def suspended(world: World) -> bool:
-    """The desk has suspended the partner; its credential still asks."""
-    client = world.a.client("b")
-    partners.suspend(world.a.node, "b")
-    return client.objects().status == 200
-
-
 @attempt("guessing on", guard="login: lock-out", by=OUTSIDER)
 def guessing(world: World) -> bool:
     """Twenty guesses of one credential's secret in a row: each is looked at."""
@@ -246,3 +237,24 @@ def flood_hurts(world: World) -> bool:
     for _ in range(20):
         loud.get("/taxii2/")
     return other.get("/taxii2/").status == TooManyRequests.status
+
+
+guards.add(
+    "intake: bytes an hour",
+    "a partner sends a bounded number of bytes an hour",
+    {"cert_exchange.taxii.allowance.Allowance.check": guards.answers(None)},
+)
+
+
+@attempt("filling the disk", guard="intake: bytes an hour", by=THIEF)
+def filling(world: World) -> bool:
+    """Large bodies one after the other, within the share of requests."""
+    world.a.open(megabytes_per_hour=1)
+    client = world.a.client("b")
+    taken = [
+        client.post(
+            objects_path(), envelope(indicator(f"l{n}", by=B_IDENTITY, description="x" * 600_000))
+        )
+        for n in range(4)
+    ]
+    return [one.status for one in taken] == [202] * 4

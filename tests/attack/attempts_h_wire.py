@@ -419,3 +419,37 @@ guards.add(
     "a key that stands twice in an object is refused",
     {"cert_exchange.stix.canonical._DECODER": json.JSONDecoder()},
 )
+
+
+guards.add(
+    "paths: long ones are not kept",
+    "what a stranger sends once does not stay in our memory",
+    {"cert_exchange.taxii.wire.KEPT_BYTES": ENDLESS},
+)
+
+
+@attempt("paths that stay", guard="paths: long ones are not kept", by=OUTSIDER)
+def paths_that_stay(world: World) -> bool:
+    """Thousands of different long paths, each of which a cache would keep."""
+    from cert_exchange.taxii.wire import _kept_segments as kept
+
+    stranger = world.a.stranger()
+    before = kept.cache_info().currsize
+    for number in range(60):
+        stranger.get(f"/api/{number}" + "x" * 50_000)
+    return kept.cache_info().currsize - before >= 60
+
+
+guards.add(
+    "notes: a few for each partner",
+    "what a client sends in vain is noted a few times, not once for each name",
+    {"cert_exchange.taxii.routes._NOTES_KEPT": ENDLESS},
+)
+
+
+@attempt("a note for each name", guard="notes: a few for each partner", by=PARTNER)
+def many_notes(world: World) -> bool:
+    """One request with thousands of unknown parameters, each of which is to be written down."""
+    query = "&".join(f"a{number}" for number in range(3_000))
+    world.a.client("b").get(f"{ROOT}collections/", query)
+    return world.log.count("parameter ignored") > 1_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.attack import guards
 from tests.attack.attempts import Attempt
@@ -22,3 +23,14 @@ def written(attempts: Sequence[Attempt]) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "threat-model.md"
+BEGIN, END = "<!-- attempts -->\n", "<!-- /attempts -->"
+
+
+def page_with(text: str, attempts: Sequence[Attempt]) -> str:
+    """The page with its table as it must be."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{written(attempts)}\n{END}{after}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import pytest
 from tests.attack import guards
 from tests.attack.attempts import Attempt, every
 from tests.attack.running import tried
+from tests.attack.table import PAGE, page_with
 from tests.attack.world import Worlds
+
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +55,24 @@ def test_src_knows_nothing_of_guards():
     """No switch in the program: only the test process can open a guard."""
     root = Path(__file__).parents[2] / "src"
     assert not [path for path in root.rglob("*.py") if "tests.attack" in path.read_text()]
+
+
+def test_the_table_is_that_of_the_page():
+    """`python -m tests.attack --table` writes it anew."""
+    text = PAGE.read_text("utf-8")
+    assert page_with(text, every()) == text
+
+
+def test_what_a_threat_names_is_there():
+    """Each row of the threat model names attempts and tests, and all of them exist."""
+    threats = PAGE.read_text("utf-8").partition("## Threats")[2].partition("## Attempts")[0]
+    rows = [row for row in threats.splitlines() if row.startswith("| ") and "`" in row]
+    names = {one.name for one in every()}
+    for row in rows:
+        shown = row.rstrip("| ").rpartition(" | ")[2]
+        named = re.findall(r"attempt `([^`]+)`", shown)
+        tests = re.findall(r"(?<!attempt )`([^`]+)`", shown)
+        assert named or tests, row
+        assert set(named) <= names, set(named) - names
+        for one in tests:
+            assert (TESTS / one.partition("::")[0]).exists(), one

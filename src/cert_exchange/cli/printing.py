@@ -4,7 +4,8 @@
 2. On a terminal a table is drawn; elsewhere it is one line a row, cells separated by tabs, with a heading line.
 3. Text that a partner may have written never reaches the terminal raw: control characters, escape sequences and
    characters that turn the direction of writing are shown as escapes (`plain`).
-4. `--json` prints one document, UTF-8, in which the same characters are JSON escapes.
+4. A cell that a spreadsheet would run as a formula has an apostrophe before it, where no terminal reads the table.
+5. `--json` prints one document, UTF-8, in which the same characters are JSON escapes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _DANGEROUS: Final = re.compile(
 _DANGEROUS_IN_JSON: Final = re.compile(
     "[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
+_FORMULA: Final = re.compile(r"[=@](?=.)|[+-](?=.)(?!\d+(?:[.,]\d+)*$)")
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d+Z")
 _CELL_WIDTH: Final = 100
 _WHOLE: Final = ("id", "example", "version")
@@ -98,9 +100,7 @@ def table(
     if not sys.stdout.isatty():
         sys.stdout.write("\t".join(columns) + "\n")
         for row in rows:
-            sys.stdout.write(
-                "\t".join(plain("" if cell is None else str(cell)) for cell in row) + "\n"
-            )
+            sys.stdout.write("\t".join(_written(cell) for cell in row) + "\n")
         return
     if not rows:
         result(f"{title}: {empty}" if title else empty)
@@ -160,6 +160,11 @@ def progress(label: str) -> Iterator[Progress]:
     with Bars(*shown, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(plain(label), total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+def _written(cell: object) -> str:
+    text = plain("" if cell is None else str(cell))
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _cell(value: object, *, exact: bool) -> str:

@@ -28,7 +28,8 @@ _TYPE: Final = re.compile(r"[a-z0-9-]{3,250}")
 _SPEC: Final = re.compile(r"[0-9]+\.[0-9]+")
 _DIGITS: Final = re.compile(r"[0-9]+")
 _LOST_PLUS: Final = re.compile(r"(.*[0-9]) ([0-9]{2}:[0-9]{2})", re.DOTALL)
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.\-\[\]]{1,100}")
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.\-\[\]]{1,40}")
+"""Of an ignored parameter that is written down. Shorter than a credential, should one be there by mistake."""
 _OURS: Final = "2.1"
 _HUGE: Final = 10**9
 """What a limit beyond every limit of ours is cut to at once."""

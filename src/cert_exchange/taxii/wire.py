@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from cert_exchange.remote.pki import Peer
@@ -15,6 +15,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 NOTHING = "\0"
 """What a segment becomes that no resource can have."""
+
+KEPT_BYTES: Final = 512
+"""A longer path, header or name is read anew each time: what a stranger sends once must not stay in our memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,16 @@ def request_of(scope: Mapping[str, Any], receive: Receive) -> Request:
     path = scope.get("raw_path") or scope["path"].encode()
     size = len(path) + len(scope["query_string"])
     headers: dict[bytes, bytes] = {}
+    repeated: dict[bytes, list[bytes]] = {}
     for name, value in scope["headers"]:
         size += len(name) + len(value)
         if name in headers:
-            headers[name] += b", " + value
+            repeated.setdefault(name, [headers[name]]).append(value)
         else:
             headers[name] = value
+    # Joined once: thousands of one name cost no more than their bytes.
+    for name, values in repeated.items():
+        headers[name] = b", ".join(values)
     client = scope.get("client")
     return Request(
         scope["method"],
@@ -81,12 +88,20 @@ def request_of(scope: Mapping[str, Any], receive: Receive) -> Request:
     )
 
 
-@lru_cache(maxsize=4096)
 def segments_of(path: bytes) -> tuple[str, ...]:
     """Split a path and decode its segments once; with or without a final slash is the same.
 
     A segment that holds a slash, a control character or no UTF-8 becomes NOTHING.
     """
+    return _kept_segments(path) if len(path) <= KEPT_BYTES else _segments(path)
+
+
+@lru_cache(maxsize=4096)
+def _kept_segments(path: bytes) -> tuple[str, ...]:
+    return _segments(path)
+
+
+def _segments(path: bytes) -> tuple[str, ...]:
     if not path.startswith(b"/"):
         return (NOTHING,)
     return tuple(_segment(part) for part in path[1:].removesuffix(b"/").split(b"/"))
