@@ -14,11 +14,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import hypothesis
 import pytest
 from sqlalchemy.engine import URL
 from tests import engines
 
 from cert_exchange.node import Clock, Node, make_home, open_node
+
+# How long an example takes is the machine's load, not a fault: no test here is timed.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 OUR_IDENTITY = "identity--0a2d8a4e-6f1b-4f5e-9d1a-3f6f0a4f5b11"
 TITLE = "CERT A"

@@ -189,7 +189,7 @@ def _decided(policy: Policy, subject: Subject, context: Context) -> Decision:
         plan = plans.own.get(subject.type, plans.own_other)
     else:
         plan = plans.foreign.get(subject.type, plans.foreign_other)
-    for test, withdraw, denial in plan.denials:
+    for test, withdraw, denial in plan.denying(subject):
         if test(subject, now if withdraw else at, collection):
             return denial
     for test, withdraw, rule in plan.holds:

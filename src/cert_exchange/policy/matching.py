@@ -4,6 +4,7 @@
    foreign objects, so that deciding costs little with many rules.
 2. An allowing rule with a `when` that gives no answer denies, whichever other rule allows: so all of them are asked.
 3. What redact rules take away adds up; each of them permits as well, but for what it matches only in doubt.
+4. Rules that keep labels back grow to long lists: an object with none of those labels is not asked about any of them.
 """
 
 from __future__ import annotations
@@ -55,10 +56,20 @@ class Plan:
     """The rules that can be about one type of object; the flag beside each test is the rule's `withdraw`."""
 
     denials: tuple[Denial, ...]
+    denied_labels: frozenset[str]
+    """all labels that rules among the denials ask for"""
+    unlabelled: tuple[Denial, ...]
+    """the denials that ask for no label"""
     holds: tuple[Holding, ...]
     asked: tuple[Allowing, ...]  # that allow with a `when`: all are asked, whatever else allows
     allows: tuple[Allowing, ...]
     redactions: tuple[Redacting, ...]
+
+    def denying(self, subject: Subject) -> tuple[Denial, ...]:
+        """The denials that can be about an object, in their order."""
+        if self.denied_labels.isdisjoint(subject.labels):
+            return self.unlabelled
+        return self.denials
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +141,8 @@ def redaction_of(
 
 def _plan(rules: Iterable[Rule], kind: str | None, *, own: bool) -> Plan:
     denials: list[Denial] = []
+    unlabelled: list[Denial] = []
+    denied_labels: set[str] = set()
     holds: list[Holding] = []
     asked: list[Allowing] = []
     allows: list[Allowing] = []
@@ -149,6 +162,10 @@ def _plan(rules: Iterable[Rule], kind: str | None, *, own: bool) -> Plan:
         match rule.verb:
             case Verb.DENY:
                 denials.append((test, rule.withdraw, _denial(rule)))
+                if rule.match.labels is None:
+                    unlabelled.append(denials[-1])
+                else:
+                    denied_labels |= rule.match.labels
             case Verb.HOLD:
                 holds.append((test, rule.withdraw, rule))
             case Verb.ALLOW:
@@ -157,7 +174,10 @@ def _plan(rules: Iterable[Rule], kind: str | None, *, own: bool) -> Plan:
             case Verb.REDACT:
                 permits = _permitting(rule)
                 redactions.append(Redacting(test, rule.withdraw, _redact(rule), permits))
-    return Plan(tuple(denials), tuple(holds), tuple(asked), tuple(allows), tuple(redactions))
+    return Plan(
+        tuple(denials), frozenset(denied_labels), tuple(unlabelled), tuple(holds), tuple(asked),
+        tuple(allows), tuple(redactions),
+    )  # fmt: skip
 
 
 def _permitting(rule: Rule) -> Test:

@@ -58,6 +58,25 @@ def test_deny_wins_over_hold_over_allow_in_any_order(swapped: bool):
     assert said(OWN_ALLOWED) == Allow("all of ours", "by rule all of ours")
 
 
+def test_the_first_denial_in_the_file_answers_whether_or_not_labels_are_asked_for():
+    """Rules about labels that an object does not have are passed over; among the others the order stays."""
+    rules = (
+        "  - {name: one, match: {labels: [kept back, other]}, deny: true}\n"
+        "  - {name: sure, match: {confidence: {at_least: 90}}, deny: true}\n"
+        "  - {name: two, match: {labels: [secret]}, deny: true}\n"
+    )
+
+    def rule(**properties: object) -> str:
+        return decided(rules + OWN_ALLOWED, subject(**properties)).rule
+
+    assert rule(labels=["other", "secret"], confidence=95) == "one"
+    assert rule(labels=["secret"], confidence=95) == "sure"
+    assert rule(labels=["secret"], confidence=10) == "two"
+    assert rule(labels=["y"], confidence=95) == "sure"
+    assert rule(confidence=95) == "sure"
+    assert rule(labels=["y"]) == "all of ours"
+
+
 @pytest.mark.case("M01")
 def test_an_empty_audience_is_nobody():
     """A policy without partners, and an audience without members, show nothing to anybody."""

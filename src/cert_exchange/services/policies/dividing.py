@@ -110,14 +110,17 @@ def look_together(
 def _seldom_collected() -> Iterator[None]:
     """Let Python look for cycles seldom: it would take a fifth of the time.
 
-    When it looks it looks through everything: what a part has read hangs together, and would stay for many parts.
+    When it looks it looks through everything that has come since: what a part has read hangs together, and would stay for
+    many parts. What was there before, the program itself, is not looked at again and again.
     """
     usual = gc.get_threshold()
+    gc.freeze()
     gc.set_threshold(BETWEEN_COLLECTIONS, 1, 1)
     try:
         yield
     finally:
         gc.set_threshold(*usual)
+        gc.unfreeze()
 
 
 def _spans(highest: int, count: int) -> list[Span]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import Final
 
 from cert_exchange.policy.decide import Allow, Decision, Redact
 from cert_exchange.policy.redaction import Unredactable
@@ -24,6 +25,7 @@ _ALLOWED = int(Standing.ALLOWED | Standing.SUPPORTS)
 _NEWEST, _SUPPORTS = int(Standing.NEWEST), int(Standing.SUPPORTS)
 _STAYS = int(Standing.STAYS | Standing.SUPPORTS)
 _REDACTED, _DERIVED = int(Standing.REDACTED), int(Standing.DERIVED)
+_SHOWN: Final = (Allow, Redact)
 _HELD, _CARRIED_TYPE, _OBSERVABLE = (
     int(About.HELD),
     int(About.CARRIED_TYPE),
@@ -71,7 +73,7 @@ def standings(
             if line is not None:
                 standing |= _LIVE | _LAST if line.is_last else _LIVE
                 standing |= _DERIVED if line.derived else 0
-            if isinstance(decision, Allow | Redact):
+            if isinstance(decision, _SHOWN):
                 standing |= _ALLOWED
                 standing |= _REDACTED if isinstance(decision, Redact) else 0
             if standing:
