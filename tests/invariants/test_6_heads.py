@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from tests.conftest import Wall
 from tests.invariants.test_6_ledger import TABLES, History, Row, write_history
 
@@ -134,13 +134,17 @@ class Forger:
             .order_by(ledger_lines.c.seq)
         ).all()
         self.tx.execute(update(ledger_lines).values(seq=None, hash=None))
-        link, links = GENESIS, []
+        link, links, sealed = GENESIS, [], []
         for seq, (line_id, body) in enumerate(rows, start=1):
             link = chain_hash(link, seq, body)
             links.append(link)
-            self.tx.execute(
-                update(ledger_lines).where(ledger_lines.c.id == line_id).values(seq=seq, hash=link)
-            )
+            sealed.append({"line": line_id, "number": seq, "link": link})
+        self.tx.execute(
+            update(ledger_lines)
+            .where(ledger_lines.c.id == bindparam("line"))
+            .values(seq=bindparam("number"), hash=bindparam("link")),
+            sealed,
+        )
         self.tx.execute(update(ledger_head).values(seq=len(links), hash=link))
         return links
 
@@ -148,13 +152,19 @@ class Forger:
         self.tx.execute(delete(ledger_tree))
         salts = [os.urandom(16) for _ in links]
         leaves = [trees.line_leaf(*one) for one in zip(salts, links, strict=True)]
-        for (level, number), value in trees.grown(
-            0, leaves, dict[trees.Place, bytes]().__getitem__
-        ):
-            salt = salts[number] if level == 0 else None
-            self.tx.execute(
-                insert(ledger_tree).values(level=level, number=number, hash=value, salt=salt)
-            )
+        made = trees.grown(0, leaves, dict[trees.Place, bytes]().__getitem__)
+        self.tx.execute(
+            insert(ledger_tree),
+            [
+                {
+                    "level": level,
+                    "number": number,
+                    "hash": value,
+                    "salt": salts[number] if level == 0 else None,
+                }
+                for (level, number), value in made
+            ],
+        )
 
 
 def back_date(tx: Connection, row: Row) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import and_, false, func, insert, or_, select
 
 from cert_exchange.messages import trees
-from cert_exchange.messages.evidence import SALT_BYTES
+from cert_exchange.messages.evidence import EMPTY_ROOT, SALT_BYTES
 from cert_exchange.store.database import Transaction, streamed
 from cert_exchange.store.tables import checkpoints, ledger_head, ledger_lines, ledger_tree
 
@@ -140,6 +140,12 @@ def newest(tx: Transaction) -> Issued | None:
     """The head that we signed last."""
     row = tx.execute(_ISSUED.order_by(checkpoints.c.id.desc()).limit(1)).one_or_none()
     return None if row is None else _issued(tuple(row))
+
+
+def signed_head(tx: Transaction) -> tuple[int, bytes]:
+    """Size and root of the head that we signed last; (0, EMPTY_ROOT) before the first one."""
+    last = newest(tx)
+    return (0, EMPTY_ROOT) if last is None else (last.size, last.root)
 
 
 def every(tx: Transaction) -> Generator[Issued, None, None]:

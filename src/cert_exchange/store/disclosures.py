@@ -183,3 +183,74 @@ def fetch_lines(tx: Transaction, *, after: int) -> Generator[Line, None, None]:
             line = decode_line(row[0])
             if line.kind in FETCH_KINDS:
                 yield line
+
+
+def views_of(tx: Transaction, partner: int) -> list[int]:
+    """The views that a partner reads, or read once."""
+    rows = tx.execute(
+        select(views.c.id)
+        .join(audience_members, audience_members.c.audience == views.c.audience)
+        .where(audience_members.c.partner == partner)
+        .distinct()
+        .order_by(views.c.id)
+    )
+    return [row[0] for row in rows]
+
+
+def lines_to(tx: Transaction, reader: Reader, *, until: int) -> Generator[Disclosed, None, None]:
+    """Each time a version became visible in a reader's view up to an instant, and when it was taken back until then.
+
+    By object; close the iterator when it is left early.
+    """
+    statement = (
+        select(
+            release_log.c.position,
+            release_log.c.kind,
+            release_log.c.object,
+            release_log.c.rule,
+            release_log.c.ledger_line,
+            identifiers.c.stix_id,
+            objects.c.version,
+            renditions.c.digest,
+            renditions.c.size,
+            audiences.c.name,
+            func.coalesce(collections.c.alias, collections.c.uuid),
+        )
+        .join(objects, objects.c.id == release_log.c.object)
+        .join(identifiers, identifiers.c.num == objects.c.ident)
+        .join(renditions, renditions.c.id == release_log.c.rendition)
+        .join(views, views.c.id == release_log.c.view)
+        .join(audiences, audiences.c.id == views.c.audience)
+        .join(collections, collections.c.id == views.c.collection)
+        .where(release_log.c.view == reader.view, release_log.c.position <= until)
+        .order_by(release_log.c.object, release_log.c.position)
+    )
+    standing: Disclosed | None = None
+    with streamed(tx, statement) as rows:
+        for (
+            position,
+            kind,
+            number,
+            rule,
+            line,
+            stix_id,
+            version,
+            digest,
+            size,
+            audience,
+            alias,
+        ) in rows:
+            released = kind == LineKind.RELEASE.value
+            if standing is not None and standing.object != number:
+                yield standing
+                standing = None
+            if standing is not None and not released:
+                yield replace(standing, until=position)
+                standing = None
+            elif standing is None and released:
+                standing = Disclosed(
+                    reader.view, audience, alias, stix_id, number, version, rule, bytes(digest),
+                    size, position, None, line,
+                )  # fmt: skip
+        if standing is not None:
+            yield standing
