@@ -19,7 +19,8 @@
     │   ├── NotFound                404  unknown and hidden alike
     │   ├── MethodRefused           405
     │   ├── TooManyRequests         429
-    │   └── SharingFrozen           503  our people stopped what goes out
+    │   ├── SharingFrozen           503  our people stopped what goes out
+    │   └── ReceivingSuspended      503  our people stopped what comes in
     ├── ConfigurationInvalid        -    settings, collections, the node's own files
     │   ├── PolicyInvalid           -    every problem with file, line and column
     │   └── PolicyWidens            -    it would newly show more than a person confirmed
@@ -146,6 +147,10 @@ class NotAuthenticated(AccessRefused):
     public = "Authenticate with Basic or Bearer and a credential that is valid now."
 
 
+class ElsewhereRefused(NotAuthenticated):
+    """A right credential from a network that it is not for. Whoever holds it is told what a stranger is told."""
+
+
 class ReadRefused(AccessRefused):
     """The caller may write to the collection but not read it."""
 
@@ -206,6 +211,17 @@ class SharingFrozen(AccessRefused):
     public = (
         "This server gives out nothing at the moment. What you send is taken as always;"
         " ask again later, from where you are."
+    )
+    retry_after = 60
+
+
+class ReceivingSuspended(AccessRefused):
+    """Our people stopped what the caller sends; nothing is lost by waiting. `retry_after` is in seconds."""
+
+    status = 503
+    title = "Service unavailable"
+    public = (
+        "This server takes nothing in from you at the moment. What you read is served as always; send this again later."
     )
     retry_after = 60
 

@@ -316,3 +316,100 @@ def test_a_reused_id_in_one_envelope_loses_both(scene: Scene) -> None:
     )
     assert [one.success for one in told.outcomes] == [False, False]
     assert shown(scene, "c", indicator("twice")["id"]) == []
+
+
+FAR = "2999-12-31T23:59:59.000Z"
+
+
+def relaying(scene: Scene, partner: str, speaks_for: str) -> None:
+    partners.amend(scene.node, partner, speaks_for=[speaks_for], relays=(), relays_any=True)
+
+
+def arrives(scene: Scene, partner: str, creator: str) -> None:
+    """The creator becomes a partner of ours with a channel of its own."""
+    partners.amend(scene.node, partner, speaks_for=[creator], relays=())
+
+
+@pytest.mark.case("O14")
+@pytest.mark.case("O18")
+def test_a_relays_version_of_the_future_is_a_proposal(scene: Scene) -> None:
+    """A relay cannot squat an object by dating it far ahead; its creator's own channel may date as it likes."""
+    relaying(scene, "b", B_IDENTITY)
+    scene.post("b", indicator("x", by=THIRD_IDENTITY))
+    (squat,) = scene.post(
+        "b", indicator("x", by=THIRD_IDENTITY, modified=FAR, description="squatted")
+    )
+    assert (squat.success, squat.result) == (False, "proposal")
+    assert "future" in squat.message
+    (again,) = scene.post(
+        "b", indicator("x", by=THIRD_IDENTITY, modified=FAR, description="squatted")
+    )
+    assert not again.success
+    assert len(statuses(scene, indicator("x")["id"])) == 2
+    (later,) = scene.post("b", indicator("x", by=THIRD_IDENTITY, version=7, description="genuine"))
+    assert later.success
+    assert [one["description"] for one in shown(scene, "c", indicator("x")["id"])] == ["genuine"]
+    (own,) = scene.post("b", indicator("mine", by=B_IDENTITY, modified=FAR))
+    assert own.success
+
+
+def test_a_squatter_of_the_future_loses_when_the_creator_comes(scene: Scene) -> None:
+    """Accepted once, it stands for ever by its date; the creator's first own version ends it, in every view, and we see why."""
+    stix_id = indicator("x")["id"]
+    arrives(scene, "b", THIRD_IDENTITY)  # who was believed to speak for it
+    assert scene.post("b", indicator("x", by=THIRD_IDENTITY, modified=FAR, description="squatted"))[
+        0
+    ].success
+    relaying(scene, "b", B_IDENTITY)
+    assert [one["description"] for one in shown(scene, "c", stix_id)] == ["squatted"]
+    arrives(scene, "c", THIRD_IDENTITY)
+    (came,) = scene.post("c", indicator("x", by=THIRD_IDENTITY, version=1, description="genuine"))
+    assert (came.success, came.result) == (True, "accepted")
+    assert [one["description"] for one in shown(scene, "b", stix_id)] == ["genuine"]
+    assert ("conflict", stix_id) in quarantined(scene)
+    # The squatter's channel brings it no more, whatever it does.
+    scene.post("b", indicator("x", by=THIRD_IDENTITY, modified=FAR, description="squatted"))
+    scene.post(
+        "b", indicator("x", by=THIRD_IDENTITY, modified=FAR, description="squatted"), to="reports"
+    )
+    assert [one["description"] for one in shown(scene, "b", stix_id)] == ["genuine"]
+    assert not [one for one in scene.sees("b", "reports") if one["id"] == stix_id]
+    (next_,) = scene.post("c", indicator("x", by=THIRD_IDENTITY, version=2, description="next"))
+    assert next_.success
+    assert [one["description"] for one in shown(scene, "b", stix_id)] == ["next"]
+    ledger.verify(scene.node)
+
+
+@pytest.mark.case("O05")
+def test_a_relay_does_not_revoke_for_the_creator_that_goes_on(scene: Scene) -> None:
+    """A revocation that only a relay brought ends with the creator's later version; the creator's own is final."""
+    relaying(scene, "b", B_IDENTITY)
+    stix_id = indicator("x")["id"]
+    scene.post("b", indicator("x", by=THIRD_IDENTITY, description="first"))
+    scene.post("b", indicator("x", by=THIRD_IDENTITY, version=5, revoked=True))
+    assert [one["revoked"] for one in shown(scene, "c", stix_id)] == [True]
+    arrives(scene, "c", THIRD_IDENTITY)
+    (came,) = scene.post("c", indicator("x", by=THIRD_IDENTITY, version=9, description="alive"))
+    assert came.success
+    assert [one["description"] for one in shown(scene, "b", stix_id)] == ["alive"]
+    assert ("conflict", stix_id) in quarantined(scene)
+    scene.post("b", indicator("x", by=THIRD_IDENTITY, version=5, revoked=True))
+    assert [one["description"] for one in shown(scene, "b", stix_id)] == ["alive"]
+    assert scene.post("c", indicator("x", by=THIRD_IDENTITY, version=10, revoked=True))[0].success
+    (late,) = scene.post("c", indicator("x", by=THIRD_IDENTITY, version=11, description="too late"))
+    assert not late.success
+    assert [one.get("revoked") for one in shown(scene, "b", stix_id)] == [True]
+
+
+def test_a_genuine_relay_loses_nothing_when_the_creator_comes(scene: Scene) -> None:
+    """The creator brings its history after a relay did: nothing goes back, nothing is shown as a conflict."""
+    relaying(scene, "b", B_IDENTITY)
+    history = [
+        indicator("x", by=THIRD_IDENTITY, version=n, description=f"v{n}") for n in range(1, 4)
+    ]
+    scene.post("b", *history)
+    arrives(scene, "c", THIRD_IDENTITY)
+    for one in history:
+        assert scene.post("c", one)[0].success
+    assert {status for *_, status in statuses(scene, indicator("x")["id"])} == {"accepted"}
+    assert quarantined(scene) == []

@@ -105,7 +105,9 @@ class Page:
 
 def find_collection(node: Node, connection: Any, caller: Caller, name: str) -> Grant:
     """Find a collection by UUID or alias. Raises NotFound, for hidden and absent alike."""
-    grant = rights.find(node.database.dialect, connection, caller.partner, caller.audience, name)
+    grant = rights.find(
+        node.database.dialect, connection, caller.partner, caller.audience, name, caller.scope
+    )
     if grant is None:
         raise NotFound
     return grant
@@ -113,7 +115,9 @@ def find_collection(node: Node, connection: Any, caller: Caller, name: str) -> G
 
 def list_collections(node: Node, connection: Any, caller: Caller) -> list[Grant]:
     """List what the caller may read or write, always in the same order."""
-    return rights.every(node.database.dialect, connection, caller.partner, caller.audience)
+    return rights.every(
+        node.database.dialect, connection, caller.partner, caller.audience, caller.scope
+    )
 
 
 def is_ready(node: Node) -> None:

@@ -40,7 +40,7 @@ class Channel:
     attempts: int
     next_attempt_at: int
     paused: bool
-    suspended: bool  # its partner is
+    suspended: bool  # its partner is, this way
     lease_until: int
     last_success_at: int | None
     counters: Mapping[str, Any]
@@ -106,10 +106,12 @@ def _read(
     tx: Transaction, direction: Direction, *, only: str | None, due_at: int | None = None
 ) -> list[Channel]:
     table = _TABLES[direction]
+    # What may not be sent is left to the run: what was withdrawn is taken back all the same.
+    suspended = (
+        partners.c.receiving_suspended_at if direction == "pull" else partners.c.suspended_at
+    )
     wanted = (
-        select(
-            table, partners.c.name.label("partner_name"), partners.c.suspended_at.label("suspended")
-        )
+        select(table, partners.c.name.label("partner_name"), suspended.label("suspended"))
         .join(partners, partners.c.id == table.c.partner)
         .order_by(table.c.name)
     )
@@ -118,7 +120,7 @@ def _read(
     if due_at is not None:
         wanted = wanted.where(
             table.c.paused_at.is_(None),
-            partners.c.suspended_at.is_(None),
+            suspended.is_(None),
             table.c.next_attempt_at <= due_at,
             table.c.lease_until <= due_at,
         )

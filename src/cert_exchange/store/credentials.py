@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Integer, and_, bindparam, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Integer, and_, bindparam, delete, func, insert, literal, select, update
 
 from cert_exchange.store.database import Dialect, Transaction
 from cert_exchange.store.freezes import is_frozen
@@ -55,6 +55,12 @@ class Presented:
     """whether a freeze keeps everything that goes out from the partner"""
     shown: Shown
     """the certificate that came with it"""
+    receiving_suspended: bool
+    """nothing is taken from the partner"""
+    networks: str | None
+    """where the credential may come from, by blanks; None: from anywhere"""
+    scoped: bool
+    """its scope says what it may"""
 
 
 def presented(
@@ -83,6 +89,7 @@ def presented(
         row[0], None if row[1] is None else bytes(row[1]), row[2], row[3], row[4], row[5],
         bool(row[6]), row[7] or 0, row[8], row[9] or 0, row[10] or 0, bool(row[11]),
         shown,
+        row[12] is not None, row[13], row[14] is not None,
     )  # fmt: skip
 
 
@@ -106,6 +113,9 @@ def _presented(dialect: Dialect) -> Prepared:
             lockouts.c.failures,
             lockouts.c.locked_until,
             is_frozen(credentials.c.partner),
+            partners.c.receiving_suspended_at,
+            credentials.c.networks,
+            credentials.c.scoped_at,
         )
         .select_from(given)
         .outerjoin(credentials, credentials.c.id == bindparam("credential", type_=Exact))
@@ -138,23 +148,6 @@ def partner_of(tx: Transaction, credential_id: str) -> int:
     return NOBODY if found is None else int(found)
 
 
-def insert_credential(
-    tx: Transaction,
-    credential_id: str,
-    *,
-    partner: int,
-    digest: bytes,
-    at: int,
-    expires_at: int | None,
-) -> None:
-    """A new credential of a partner."""
-    tx.execute(
-        insert(credentials).values(
-            id=credential_id, partner=partner, digest=digest, issued_at=at, expires_at=expires_at
-        )
-    )
-
-
 def revoke_credential(tx: Transaction, credential_id: str, at: int) -> bool:
     """End a credential now; False when there is none that is in force."""
     return bool(
@@ -164,22 +157,6 @@ def revoke_credential(tx: Transaction, credential_id: str, at: int) -> bool:
             .values(revoked_at=at)
         ).rowcount
     )
-
-
-def credentials_in_force(tx: Transaction, now: int) -> dict[int, list[tuple[str, int | None]]]:
-    """Partner -> (credential id, instant of its end or None), oldest first."""
-    rows = tx.execute(
-        select(credentials.c.partner, credentials.c.id, credentials.c.expires_at)
-        .where(
-            credentials.c.revoked_at.is_(None),
-            or_(credentials.c.expires_at.is_(None), credentials.c.expires_at > now),
-        )
-        .order_by(credentials.c.issued_at, credentials.c.id)
-    )
-    found: dict[int, list[tuple[str, int | None]]] = {}
-    for partner, credential_id, expires_at in rows:
-        found.setdefault(partner, []).append((credential_id, expires_at))
-    return found
 
 
 def failures(tx: Transaction, partner: int, network: str) -> tuple[int, int, int]:

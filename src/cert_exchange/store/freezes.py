@@ -3,6 +3,7 @@
 1. A freeze of audience 0 (EVERYONE) is of all audiences, also of those that are made later.
 2. Who was in the audience when it was frozen stays frozen wherever policy moves it, until the freeze is lifted.
 3. At most one freeze of an audience stands; freezing it again changes nothing. Rows are kept when they are lifted.
+4. Where sending to a partner is suspended, all that asks whether something is frozen is told so.
 """
 
 from __future__ import annotations
@@ -31,7 +32,15 @@ class Freeze:
 
 
 def is_frozen(partner: Column[int]) -> ColumnElement[bool]:
-    """A condition for other statements: whether anything that goes to this partner is frozen."""
+    """A condition for other statements: whether anything that goes to this partner is frozen, or sending to it suspended."""
+    suspended = partners.alias("suspended_partners")
+    sending = exists().where(
+        suspended.c.id == partner, suspended.c.sending_suspended_at.is_not(None)
+    )
+    return or_(_freeze_of(partner), sending)
+
+
+def _freeze_of(partner: Column[int]) -> ColumnElement[bool]:
     within = audience_members.alias("frozen_members")
     left_since = or_(within.c.until.is_(None), within.c.until >= freezes.c.frozen_at)
     return exists().where(
@@ -48,12 +57,18 @@ def is_frozen(partner: Column[int]) -> ColumnElement[bool]:
 
 
 def frozen(tx: Transaction, partner: int) -> bool:
-    """Whether anything that goes to this partner is frozen now."""
+    """Whether anything that goes to this partner is frozen now, or sending to it suspended."""
     return bool(
         tx.execute(select(partners.c.id).where(partners.c.id == partner, is_frozen(partners.c.id)))
         .scalars()
         .first()
     )
+
+
+def freeze_stands(tx: Transaction, partner: int) -> bool:
+    """Whether a freeze keeps what goes to this partner, apart from any suspension."""
+    wanted = select(partners.c.id).where(partners.c.id == partner, _freeze_of(partners.c.id))
+    return tx.execute(wanted).first() is not None
 
 
 def audiences_named(tx: Transaction, name: str) -> dict[int, str]:

@@ -31,6 +31,8 @@ class PartnerRow:
     requests_per_minute: int
     added_at: int
     country: str | None
+    sending_suspended_at: int | None
+    receiving_suspended_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Authority:
     speaks_for: frozenset[str]
     relays: frozenset[str]
     relays_any: bool
+    receiving_suspended: bool = False
+    """nothing is taken from it"""
 
 
 _COLUMNS = (
@@ -55,10 +59,14 @@ _COLUMNS = (
     partners.c.requests_per_minute,
     partners.c.added_at,
     partners.c.country,
+    partners.c.sending_suspended_at,
+    partners.c.receiving_suspended_at,
 )
 
 _RELAYS_ANY: Final = Kept(
-    select(partners.c.name, partners.c.relays_any).where(partners.c.id == bindparam("number"))
+    select(partners.c.name, partners.c.relays_any, partners.c.receiving_suspended_at).where(
+        partners.c.id == bindparam("number")
+    )
 )
 _IDENTITIES_OF: Final = Kept(
     select(partner_identities.c.stix_id, partner_identities.c.relayed).where(
@@ -131,9 +139,10 @@ def set_relays_any(tx: Transaction, partner: int, *, relays_any: bool) -> None:
     tx.execute(update(partners).where(partners.c.id == partner).values(relays_any=relays_any))
 
 
-def find_partner(tx: Transaction, name: str) -> PartnerRow | None:
-    """The partner of this name."""
-    row = tx.execute(select(*_COLUMNS).where(partners.c.name == name)).one_or_none()
+def find_partner(tx: Transaction, name: str, *, lock: bool = False) -> PartnerRow | None:
+    """The partner of this name; with `lock` nobody else changes its row until the end."""
+    wanted = select(*_COLUMNS).where(partners.c.name == name)
+    row = tx.execute(wanted.with_for_update(key_share=True) if lock else wanted).one_or_none()
     return None if row is None else _partner(row)
 
 
@@ -142,9 +151,18 @@ def every_partner(tx: Transaction) -> list[PartnerRow]:
     return [_partner(row) for row in tx.execute(select(*_COLUMNS).order_by(partners.c.name))]
 
 
-def set_suspended(tx: Transaction, partner: int, at: int | None) -> None:
-    """Suspend (an instant) or resume (None)."""
-    tx.execute(update(partners).where(partners.c.id == partner).values(suspended_at=at))
+def set_suspended(
+    tx: Transaction, partner: int, *, sending_at: int | None, receiving_at: int | None
+) -> None:
+    """Write since when each direction is suspended; None: it is not. Where both are, the partner is let in nowhere."""
+    both = None if sending_at is None or receiving_at is None else max(sending_at, receiving_at)
+    tx.execute(
+        update(partners)
+        .where(partners.c.id == partner)
+        .values(
+            suspended_at=both, sending_suspended_at=sending_at, receiving_suspended_at=receiving_at
+        )
+    )
 
 
 def set_country(tx: Transaction, partner: int, country: str | None) -> None:
@@ -155,13 +173,14 @@ def set_country(tx: Transaction, partner: int, country: str | None) -> None:
 def authority(tx: Transaction, partner: int) -> Authority:
     """What the partner of this id may bring; it exists."""
     asked = (statement.ask(tx, {"number": partner}) for statement in (_RELAYS_ANY, _IDENTITIES_OF))
-    [(name, relays_any)], rows = (one() for one in list(asked))
+    [(name, relays_any, suspended_at)], rows = (one() for one in list(asked))
     return Authority(
         partner,
         name,
         frozenset(row[0] for row in rows if not row[1]),
         frozenset(row[0] for row in rows if row[1]),
         bool(relays_any),
+        suspended_at is not None,
     )
 
 

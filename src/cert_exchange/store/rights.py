@@ -1,8 +1,8 @@
 """Who may do what in which collection, and which view that opens: single statements of the hot path.
 
 1. One statement answers for a collection that exists, is hidden, or is not there: it finds a row only where the
-   partner may read or write (invariant 1).
-2. A retired collection is as one that is not there.
+   partner may read or write (invariant 1), with the credential that it used.
+2. A retired collection is as one that is not there; so is, for a partner in stage `test`, all but the TEST collection.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, and_, bindparam, func, or_, select
+from sqlalchemy import BigInteger, Integer, and_, bindparam, false, func, or_, select
 
 from cert_exchange.store.database import Dialect
+from cert_exchange.store.introductions import open_in_stage
 from cert_exchange.store.raw import Prepared, prepare
 from cert_exchange.store.tables import (
     Exact,
     audience_members,
     collection_rights,
     collections,
+    credential_scopes,
     node_facts,
+    partners,
     views,
 )
 
@@ -45,17 +48,28 @@ class Grant:
 
 
 def find(
-    dialect: Dialect, connection: Any, partner: int, audience: int | None, name: str
+    dialect: Dialect,
+    connection: Any,
+    partner: int,
+    audience: int | None,
+    name: str,
+    scope: str = "",
 ) -> Grant | None:
-    """Find the collection of this UUID (lower case) or alias, if the partner may read or write it."""
-    values = {"partner": partner, "audience": audience, "name": name}
+    """Find the collection of this UUID (lower case) or alias, if the partner may read or write it.
+
+    `scope`: the credential whose scope counts, empty for all that the partner may.
+    """
+    values = {"partner": partner, "audience": audience, "name": name, "scope": scope}
     row = _find(dialect).one(connection, values)
     return None if row is None else _grant(row)
 
 
-def every(dialect: Dialect, connection: Any, partner: int, audience: int | None) -> list[Grant]:
-    """List what the partner may read or write, ordered by UUID (TAXII 2.1 section 3.3)."""
-    rows = _every(dialect).all(connection, {"partner": partner, "audience": audience})
+def every(
+    dialect: Dialect, connection: Any, partner: int, audience: int | None, scope: str = ""
+) -> list[Grant]:
+    """List what the partner may read or write, ordered by UUID (TAXII 2.1 section 3.3). `scope` as in `find`."""
+    values = {"partner": partner, "audience": audience, "scope": scope}
+    rows = _every(dialect).all(connection, values)
     return [_grant(row) for row in rows]
 
 
@@ -86,6 +100,10 @@ def _grant(row: tuple[Any, ...]) -> Grant:
 
 
 _EPOCH = select(node_facts.c.value).where(node_facts.c.name == "epoch")
+_SCOPE = bindparam("scope", type_=Exact)
+_ALL = _SCOPE == ""
+_MAY_READ = and_(collection_rights.c.may_read, or_(_ALL, credential_scopes.c.may_read))
+_MAY_WRITE = and_(collection_rights.c.may_write, or_(_ALL, credential_scopes.c.may_write))
 _GRANTS = (
     select(
         collections.c.id,
@@ -93,8 +111,8 @@ _GRANTS = (
         collections.c.alias,
         collections.c.title,
         collections.c.description,
-        collection_rights.c.may_read,
-        collection_rights.c.may_write,
+        func.coalesce(_MAY_READ, false()),
+        func.coalesce(_MAY_WRITE, false()),
         views.c.id,
         views.c.head,
         func.coalesce(_EPOCH.scalar_subquery(), "1"),
@@ -107,6 +125,17 @@ _GRANTS = (
             collection_rights.c.partner == bindparam("partner", type_=Integer()),
         ),
     )
+    .join(
+        partners,
+        and_(partners.c.id == collection_rights.c.partner, open_in_stage(collections.c.uuid)),
+    )
+    .outerjoin(
+        credential_scopes,
+        and_(
+            credential_scopes.c.credential == _SCOPE,
+            credential_scopes.c.collection == collections.c.id,
+        ),
+    )
     .outerjoin(
         views,
         and_(
@@ -116,7 +145,7 @@ _GRANTS = (
     )
     .where(
         collections.c.retired_at.is_(None),
-        or_(collection_rights.c.may_read, collection_rights.c.may_write),
+        or_(_MAY_READ, _MAY_WRITE),
     )
 )
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from cert_exchange.errors import NotAuthenticated, TooManyRequests
+from cert_exchange.errors import ElsewhereRefused, NotAuthenticated, TooManyRequests
 from cert_exchange.node import Node
 from cert_exchange.remote.pki import Peer
-from cert_exchange.services.partners import Caller, recognise, split_token
+from cert_exchange.services.partners import Caller, Uses, recognise, split_token
 
 CHALLENGES = (
     (b"www-authenticate", b'Basic realm="cert-exchange", charset="UTF-8"'),
@@ -76,10 +76,21 @@ def caller_of(
     host: str,
     shares: Shares,
     peer: Peer | None = None,
+    uses: Uses | None = None,
 ) -> Caller:
-    """Recognise the caller. Raises NotAuthenticated, TooManyRequests; only reads."""
-    caller = recognise(node, connection, given.credential_id, given.secret, network=host, peer=peer)
-    shares.take(caller, node.clock.monotonic())
+    """Recognise the caller. Raises NotAuthenticated, TooManyRequests; only reads, and `uses` writes beside it."""
+    now = node.clock.monotonic()
+    try:
+        caller = recognise(
+            node, connection, given.credential_id, given.secret, network=host, peer=peer
+        )
+    except ElsewhereRefused:
+        if uses is not None:
+            uses.note(given.credential_id, host, now=now, elsewhere=True)
+        raise
+    if uses is not None:
+        uses.note(given.credential_id, host, now=now)
+    shares.take(caller, now)
     return caller
 
 

@@ -23,17 +23,19 @@ from cert_exchange.errors import (
     MethodRefused,
     NotAuthenticated,
     NotFound,
+    ReceivingSuspended,
     WriteRefused,
 )
 from cert_exchange.node import Node
 from cert_exchange.services import polling, publishing, releasing
-from cert_exchange.services.partners import Caller, note_failure
+from cert_exchange.services.partners import Caller, Uses, note_failure
 from cert_exchange.services.polling import Grant, NeedsThread, Resource
 from cert_exchange.taxii import access, pages, queries, resources
+from cert_exchange.taxii.allowance import Allowance
 from cert_exchange.taxii.bodies import read_body
 from cert_exchange.taxii.negotiation import check_accept, check_content_type
 from cert_exchange.taxii.receiver import Receiver
-from cert_exchange.taxii.wire import NOTHING, Answer, Noted, Request
+from cert_exchange.taxii.wire import KEPT_BYTES, NOTHING, Answer, Noted, Request
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +45,8 @@ BODIES_AT_ONCE: Final = 4
 _ANY: Final = "*"
 _ROOT: Final = "{root}"
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_NOTES_KEPT: Final = 10_000
+_NOTES_KEPT: Final = 50
+"""of one partner: each is a transaction, and one request can name thousands"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +91,17 @@ ROUTES: Final = (
 """Every resource, as `docs/openapi.json` describes it (a test keeps the two equal)."""
 
 
-@lru_cache(maxsize=4096)
 def match(segments: tuple[str, ...]) -> tuple[Route, tuple[str, ...]]:
     """Find the resource of a path under a root, and the names in it. Raises NotFound."""
+    return _kept(segments) if sum(map(len, segments)) <= KEPT_BYTES else _matched(segments)
+
+
+@lru_cache(maxsize=4096)
+def _kept(segments: tuple[str, ...]) -> tuple[Route, tuple[str, ...]]:
+    return _matched(segments)
+
+
+def _matched(segments: tuple[str, ...]) -> tuple[Route, tuple[str, ...]]:
     for route in ROUTES:
         if len(route.path) == len(segments) and all(map(_fits, route.path, segments)):
             named = zip(route.path, segments, strict=True)
@@ -124,7 +135,9 @@ class Taxii:
         self._node = node
         self._threads = threads
         self._shares = access.Shares()
-        self._ignored: set[tuple[int, str]] = set()
+        self._allowance = Allowance(node.settings.megabytes_per_hour)
+        self._uses = Uses(node, threads)
+        self._ignored: dict[int, set[str]] = {}
         self._rooms: dict[int, asyncio.Semaphore] = {}
         self.receiver = Receiver(node, threads)
         self._reads: Mapping[str, Callable[[_Met], Answer]] = MappingProxyType(
@@ -163,7 +176,7 @@ class Taxii:
         given = access.presented(request.headers.get(b"authorization"))
         with self._node.database.raw_reader() as connection:
             caller = access.caller_of(
-                self._node, connection, given, request.host, self._shares, request.peer
+                self._node, connection, given, request.host, self._shares, request.peer, self._uses
             )
         noted.partner = caller.partner
         return caller
@@ -203,7 +216,7 @@ class Taxii:
     ) -> _Met:
         """Do the steps 1 to 4."""
         caller = access.caller_of(
-            self._node, connection, given, request.host, self._shares, request.peer
+            self._node, connection, given, request.host, self._shares, request.peer, self._uses
         )
         noted.partner = caller.partner
         route, names = match(request.segments)
@@ -265,6 +278,7 @@ class Taxii:
         grant = self._grant(met)
         if not (grant.can_read and grant.can_write):
             raise DeleteRefused
+        _check_receiving(met.caller)
         return grant
 
     def _delete(self, met: _Met, grant: Grant) -> Answer:
@@ -287,7 +301,9 @@ class Taxii:
             work = partial(self._admit, request, noted)
             caller, grant = await loop.run_in_executor(self._threads, work)
         async with self._room(caller):
+            self._allowance.check(caller.partner, self._node.clock.monotonic())
             body = await read_body(request, self._node.settings.max_content_length)
+            self._allowance.take(caller.partner, len(body), self._node.clock.monotonic())
             status = await self.receiver.receive(
                 body, partner=caller.partner, collection=grant.collection
             )
@@ -304,18 +320,23 @@ class Taxii:
             grant = self._grant(met)
             if not grant.can_write:
                 raise WriteRefused
+            _check_receiving(met.caller)
             check_content_type(request.headers.get(b"content-type", b""))
         return met.caller, grant
 
     def _note_ignored(self, met: _Met, names: tuple[str, ...]) -> None:
         """Show the operator, once per partner, what its client sends in vain."""
+        told = self._ignored.setdefault(met.caller.partner, set())
         for name in names:
-            key = (met.caller.partner, f"ignored parameter {name} at {met.route.name}")
-            if key in self._ignored or len(self._ignored) >= _NOTES_KEPT:
-                continue
-            self._ignored.add(key)
-            log.warning("parameter ignored", partner=key[0], name=name, route=met.route.name)
-            self._threads.submit(self._write_note, met.caller, key[1])
+            note = f"ignored parameter {name} at {met.route.name}"
+            if len(told) >= _NOTES_KEPT:
+                return
+            if note not in told:
+                told.add(note)
+                log.warning(
+                    "parameter ignored", partner=met.caller.partner, name=name, route=met.route.name
+                )
+                self._threads.submit(self._write_note, met.caller, note)
 
     def _write_note(self, caller: Caller, note: str) -> None:
         try:
@@ -323,6 +344,11 @@ class Taxii:
         except CertExchangeError as error:
             # A note is a courtesy: the log has it, and the next process writes it again.
             log.warning("note not written", partner=caller.partner, detail=error.detail)
+
+
+def _check_receiving(caller: Caller) -> None:
+    if not caller.receiving:
+        raise ReceivingSuspended(detail=f"receiving from partner {caller.partner} is suspended")
 
 
 def _methods(route: Route) -> tuple[str, ...]:

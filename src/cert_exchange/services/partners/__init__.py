@@ -1,17 +1,20 @@
 """Partners: who they are, and how they prove it with every request."""
 
 from cert_exchange.services.partners.administering import (
-    IssuedSecret,
     Listed,
     Lockout,
     add,
     amend,
     country_of,
-    issue,
     listing,
-    resume,
+)
+from cert_exchange.services.partners.issuing import (
+    IssuedSecret,
+    Limits,
+    Rotated,
+    issue,
     revoke,
-    suspend,
+    rotate,
 )
 from cert_exchange.services.partners.recognising import (
     Caller,
@@ -22,12 +25,30 @@ from cert_exchange.services.partners.recognising import (
     recognise,
     split_token,
 )
+from cert_exchange.services.partners.suspending import (
+    Backlog,
+    Direction,
+    Resumption,
+    resume,
+    suspend,
+    would_resume,
+)
+from cert_exchange.services.partners.using import Uses
+from cert_exchange.store.credential_lives import Life, Reach
 
 __all__ = [
+    "Backlog",
     "Caller",
+    "Direction",
     "IssuedSecret",
+    "Life",
+    "Limits",
     "Listed",
     "Lockout",
+    "Reach",
+    "Resumption",
+    "Rotated",
+    "Uses",
     "add",
     "amend",
     "authenticate",
@@ -40,6 +61,8 @@ __all__ = [
     "recognise",
     "resume",
     "revoke",
+    "rotate",
     "split_token",
     "suspend",
+    "would_resume",
 ]

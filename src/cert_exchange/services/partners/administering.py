@@ -1,18 +1,14 @@
-"""Adding partners, saying whom they speak for, and issuing their credentials (DECISIONS 26, 27).
+"""Adding partners, saying whom they speak for, and listing them with what they can log in with (DECISIONS 26, 27).
 
-1. A secret is shown once. Older credentials stay valid until they are revoked, so that a change needs no pause.
-2. A STIX identity is spoken for by one partner at most, never ours, and never relayed by another.
-3. Issuing and resuming lift the partner's lock-outs.
-4. Every change writes a ledger line.
+1. A STIX identity is spoken for by one partner at most, never ours, and never relayed by another.
+2. Every change writes a ledger line.
 """
 
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 from cert_exchange.errors import ConfigurationInvalid, NotFound
@@ -21,32 +17,15 @@ from cert_exchange.node import Node
 from cert_exchange.policy.rules import RESERVED_ORIGINS
 from cert_exchange.policy.sharing_terms import country_code
 from cert_exchange.services.ledger import record
-from cert_exchange.services.partners.recognising import digest_of
+from cert_exchange.store import credential_lives
 from cert_exchange.store import credentials as credential_rows
 from cert_exchange.store import partners as rows
+from cert_exchange.store.credential_lives import Life
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.partners import PartnerRow
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _IDENTITY: Final = re.compile(r"identity--[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class IssuedSecret:
-    """A new credential, the only time that its secret is seen."""
-
-    credential_id: str
-    secret: str
-    expires_at: int | None
-
-    @property
-    def token(self) -> str:
-        """For `Authorization: Bearer`. With Basic the user name is the id and the password the secret."""
-        return f"{self.credential_id}.{self.secret}"
-
-    def __repr__(self) -> str:
-        return f"IssuedSecret(credential_id={self.credential_id!r}, secret=***)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +45,8 @@ class Listed:
     partner: PartnerRow
     speaks_for: tuple[str, ...]
     relays: tuple[str, ...]
-    credentials: tuple[tuple[str, int | None], ...]
-    """(id, instant of its end or None) of those in force"""
+    credentials: tuple[Life, ...]
+    """those in force, oldest first"""
     audience: int | None
     lockouts: tuple[Lockout, ...]
 
@@ -144,7 +123,7 @@ def amend(
 
     def work(tx: Transaction) -> None:
         rows.lock_partners(tx)
-        partner = _existing(tx, name)
+        partner = existing(tx, name)
         _check_others(tx, partner.id, speaks_for, relays)
         rows.replace_identities(tx, partner.id, speaks_for=speaks_for, relays=relays)
         rows.set_relays_any(tx, partner.id, relays_any=relays_any)
@@ -158,83 +137,12 @@ def amend(
     node.database.transact(work)
 
 
-def issue(
-    node: Node, name: str, *, lifetime: timedelta | None, by: str = "administrator"
-) -> IssuedSecret:
-    """Issue a credential; older ones stay valid, so that a change needs no pause. Raises ConfigurationInvalid, NotFound."""
-    if lifetime is not None and lifetime <= timedelta(0):
-        raise ConfigurationInvalid("lifetime is not positive; give e.g. 365 days.")
-    now = node.now()
-    expires_at = None if lifetime is None else now + lifetime // timedelta(microseconds=1)
-    credential_id = "".join(secrets.choice(_ALPHABET) for _ in range(12))
-    issued = IssuedSecret(credential_id, secrets.token_urlsafe(32), expires_at)
-
-    def work(tx: Transaction) -> None:
-        partner = _existing(tx, name)
-        credential_rows.insert_credential(
-            tx,
-            credential_id,
-            partner=partner.id,
-            digest=digest_of(node.secrets.credential_key, credential_id, issued.secret),
-            at=now,
-            expires_at=expires_at,
-        )
-        credential_rows.clear_failures(tx, partner.id)
-        facts: dict[str, Fact] = {"partner": name, "credential": credential_id}
-        if expires_at is not None:
-            facts["expires_at"] = expires_at
-        record(tx, Line("credential.issue", now, by, facts=facts))
-
-    node.database.transact(work)
-    return issued
-
-
-def revoke(node: Node, credential_id: str, *, by: str = "administrator") -> None:
-    """End a credential; the next request with it is refused. Raises NotFound."""
-    now = node.now()
-
-    def work(tx: Transaction) -> None:
-        if not credential_rows.revoke_credential(tx, credential_id, now):
-            raise NotFound(
-                "there is no such credential in force; `cert-exchange partner list` shows the ids."
-            )
-        record(tx, Line("credential.revoke", now, by, facts={"credential": credential_id}))
-
-    node.database.transact(work)
-
-
-def suspend(node: Node, name: str, *, by: str = "administrator") -> None:
-    """Refuse every request of a partner from the next one on. Raises NotFound."""
-    _set_suspended(node, name, suspended=True, by=by)
-
-
-def resume(node: Node, name: str, *, by: str = "administrator") -> None:
-    """Let a suspended partner in again, its lock-outs lifted. Raises NotFound."""
-    _set_suspended(node, name, suspended=False, by=by)
-
-
-def _set_suspended(node: Node, name: str, *, suspended: bool, by: str) -> None:
-    now = node.now()
-
-    def work(tx: Transaction) -> None:
-        partner = _existing(tx, name)
-        if (partner.suspended_at is not None) == suspended:
-            return
-        rows.set_suspended(tx, partner.id, now if suspended else None)
-        if not suspended:
-            credential_rows.clear_failures(tx, partner.id)
-        kind = "partner.suspend" if suspended else "partner.resume"
-        record(tx, Line(kind, now, by, facts={"partner": name}))
-
-    node.database.transact(work)
-
-
 def listing(node: Node) -> list[Listed]:
     """All partners with what an administrator needs, by name."""
     now = node.now()
     with node.database.reading() as tx:
         identities = rows.identities(tx)
-        in_force = credential_rows.credentials_in_force(tx, now)
+        in_force = credential_lives.lives(tx, now)
         audiences = rows.audiences_of(tx)
         failed = credential_rows.failures_of_all(tx)
         return [
@@ -250,6 +158,16 @@ def listing(node: Node) -> list[Listed]:
         ]
 
 
+def existing(tx: Transaction, name: str, *, lock: bool = False) -> PartnerRow:
+    """The partner of this name; with `lock` its row stays as it is until the transaction ends. Raises NotFound."""
+    partner = rows.find_partner(tx, name, lock=lock)
+    if partner is None:
+        names = [row.name for row in rows.every_partner(tx)]
+        there = f"there are: {', '.join(names)}" if names else "there are none yet"
+        raise NotFound(f"there is no partner {name!r}; {there}.")
+    return partner
+
+
 def country_of(text: str) -> str:
     """A country's two letters, in capitals. Raises ConfigurationInvalid."""
     found = country_code(text)
@@ -258,15 +176,6 @@ def country_of(text: str) -> str:
             f"{text!r} is no country; write its two letters (ISO 3166), such as EE."
         )
     return found
-
-
-def _existing(tx: Transaction, name: str) -> PartnerRow:
-    partner = rows.find_partner(tx, name)
-    if partner is None:
-        names = [row.name for row in rows.every_partner(tx)]
-        there = f"there are: {', '.join(names)}" if names else "there are none yet"
-        raise NotFound(f"there is no partner {name!r}; {there}.")
-    return partner
 
 
 def _check_name(name: str) -> None:

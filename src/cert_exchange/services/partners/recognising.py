@@ -9,6 +9,7 @@
 5. No secret, and nothing that a stranger typed, is logged.
 6. A certificate that comes with a request must be this partner's, and be in force now, also on an old connection; a
    partner that must show one (`certificates_since`) gets nothing without (DECISIONS 29).
+7. A credential that is limited to networks is refused from elsewhere like a wrong one; our operator is told.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any, Final
 
 import structlog
 
-from cert_exchange.errors import NotAuthenticated, TooManyRequests
+from cert_exchange.errors import ElsewhereRefused, NotAuthenticated, TooManyRequests
 from cert_exchange.node import Node
 from cert_exchange.remote.pki import Peer
 from cert_exchange.store import credentials as credential_rows
@@ -54,7 +55,11 @@ class Caller:
     empty_objects_list: bool
     requests_per_minute: int
     frozen: bool = False
-    """whether a freeze keeps everything that goes out from it for now"""
+    """whether a freeze, or a suspension of sending, keeps everything that goes out from it for now"""
+    receiving: bool = True
+    """whether anything is taken from it now"""
+    scope: str = ""
+    """the id of its credential where that may less than the partner; empty: as much"""
 
 
 def split_token(token: str) -> tuple[str, str]:
@@ -122,6 +127,10 @@ def recognise(
     )
     if reason is not None or found.partner is None or found.name is None:
         raise NotAuthenticated(detail=reason or "unknown credential")
+    if found.networks is not None and not is_within(found.networks, network):
+        raise ElsewhereRefused(
+            detail=f"credential {known_form} of partner {found.name} from {network_of(network)}, which is not its own"
+        )
     return Caller(
         found.partner,
         found.name,
@@ -129,6 +138,8 @@ def recognise(
         found.empty_objects_list,
         found.requests_per_minute,
         found.frozen,
+        not found.receiving_suspended,
+        known_form if found.scoped else "",
     )
 
 
@@ -218,6 +229,18 @@ def network_of(address: str) -> str:
         parsed = parsed.ipv4_mapped
     width = 24 if parsed.version == 4 else 48
     return str(ip_network(f"{parsed}/{width}", strict=False))
+
+
+@lru_cache(maxsize=4096)
+def is_within(networks: str, address: str) -> bool:
+    """Whether an address lies in one of these networks, given by blanks; what cannot be read does not."""
+    try:
+        parsed: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    return any(parsed in ip_network(one) for one in networks.split())
 
 
 def digest_of(key: bytes, credential_id: str, secret: str) -> bytes:

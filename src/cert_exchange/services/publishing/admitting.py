@@ -15,6 +15,9 @@
    proposal. What is older may still arrive late.
 9. An id that stands for an original of ours in somebody's view is brought by nobody, our own desk included (DECISIONS
    14). Who sees it is told what it is told of any object of ours; who does not, what it is told of an id that nobody knows.
+10. Nobody keeps an id by being first or by lying in the future: a relay's version that lies ahead of our clock is kept as
+   a proposal, and where the creator's own channel brings a version, what another brought that lies ahead, or that revoked
+   the object before it, is taken back and shown as a conflict.
 """
 
 from __future__ import annotations
@@ -24,11 +27,18 @@ from dataclasses import replace
 from typing import Final
 
 from cert_exchange.policy.agreements import Breach
+from cert_exchange.services.publishing.declining import (
+    after_revocation,
+    in_the_future,
+    not_yours,
+    other_owner,
+)
 from cert_exchange.services.publishing.rulings import Identities, Known, Ruling, Sender, Step
 from cert_exchange.stix.objects import StixObject
 from cert_exchange.store.tables import OWN
 
 __all__ = [
+    "AHEAD_MICROS",
     "Identities",
     "Known",
     "Ruling",
@@ -42,6 +52,9 @@ __all__ = [
 ]
 
 IDENTITY: Final = "identity"
+AHEAD_MICROS: Final = 24 * 3600 * 1_000_000
+"""How far a creator's clock may go ahead of ours: what lies beyond was not made by today."""
+_ARRIVING: Final = (Step.STORE, Step.COPY, Step.PROMOTE)
 
 
 def owner_of(item: StixObject) -> str | None:
@@ -106,7 +119,9 @@ def rule_on(
     final = min((one.version_key for one in in_sight if one.accepted and one.revoked), default=None)
     in_sight = [
         replace(one, accepted=one.accepted or may_bring(sender, one.owner, identities))
-        if one.origin == sender.origin and (final is None or one.version_key <= final)
+        if one.origin == sender.origin
+        and (final is None or one.version_key <= final)
+        and not _lies_ahead(one.version_key, one.owner, sender, identities)
         else one
         for one in in_sight
     ]
@@ -124,7 +139,45 @@ def rule_on(
     barred_here = step in (Step.COPY, Step.JOIN, Step.PROMOTE) and _taken_back_by_us(
         known, version_key, collection
     )
-    return Ruling(step, told.success, told.message, about, aside, clash, barred_here)
+    ousts = (
+        _ousted(version_key, known, sender, identities)
+        if step in _ARRIVING and not aside and _is_creator(sender, owner_of(item), identities)
+        else ()
+    )
+    return Ruling(step, told.success, told.message, about, aside, clash, barred_here, ousts)
+
+
+def _is_creator(sender: Sender, owner: str | None, identities: Identities) -> bool:
+    """Whether this is the channel of the partner who speaks for the owner."""
+    return owner is not None and identities.spoken_by.get(owner) == sender.origin
+
+
+def _lies_ahead(
+    version_key: str, owner: str | None, sender: Sender, identities: Identities
+) -> bool:
+    """Whether this is a relay's version of the future."""
+    return (
+        version_key > identities.ahead
+        and owner is not None
+        and sender.origin != OWN
+        and not _is_creator(sender, owner, identities)
+    )
+
+
+def _ousted(
+    version_key: str, known: list[Known], sender: Sender, identities: Identities
+) -> tuple[Known, ...]:
+    """What others brought and the creator's version does not have to bear."""
+    own = {one.version_key for one in known if one.origin == sender.origin} | {version_key}
+    return tuple(
+        one
+        for one in known
+        if one.accepted
+        and one.in_use
+        and one.origin != sender.origin
+        and one.version_key not in own
+        and (one.version_key > identities.ahead or (one.revoked and one.version_key < version_key))
+    )
 
 
 def _taken_back_by_us(known: list[Known], version_key: str, collection: int | None) -> bool:
@@ -163,12 +216,12 @@ def _ruled(
     if barred or not may_bring(sender, owner, identities):
         if same is not None:
             return Ruling(Step.NOTHING, success=True, about=same.id)
-        return _not_yours(item.id if barred else owner, mine, sender)
+        return not_yours(item.id if barred else owner, mine, sender)
     accepted = [one for one in known if one.accepted]
     if accepted and not _continues(accepted[0], owner, sender):
         if same is not None:
             return Ruling(Step.NOTHING, success=True, about=same.id)
-        return _other_owner(accepted[0], mine, sender)
+        return other_owner(accepted[0], mine, sender)
     if same is not None:
         if sender.origin == OWN and same.in_use:
             return Ruling(
@@ -176,12 +229,20 @@ def _ruled(
                 message="already held from a partner, and it stays that partner's: policies decide on it as such",
             )  # fmt: skip
         return Ruling(Step.COPY, success=True, about=same.id)
+    creator = _is_creator(sender, owner, identities)
+    if _lies_ahead(version_key, owner, sender, identities):
+        return in_the_future(mine)
     if mine is not None and mine.sameness != item.sameness:
         return Ruling(Step.CONFLICT, success=False, about=mine.id, message=_CONFLICT)
     if others:
         return _other_content(others[0], owner, mine, sender, identities)
-    if any(one.revoked and one.version_key < version_key for one in accepted):
-        return _after_revocation(mine, sender)
+    if any(
+        one.revoked
+        and one.version_key < version_key
+        and (one.origin == sender.origin or not creator)
+        for one in accepted
+    ):
+        return after_revocation(mine, sender)
     if mine is not None:  # a proposal of the same sender under this key
         return Ruling(Step.PROMOTE, success=True, about=mine.id)
     return Ruling(Step.STORE, success=True)
@@ -246,45 +307,6 @@ def _continues(first: Known, owner: str | None, sender: Sender) -> bool:
     if first.owner != owner:
         return False
     return owner is not None or first.origin == sender.origin
-
-
-def _not_yours(owner: str | None, mine: Known | None, sender: Sender) -> Ruling:
-    if sender.origin == OWN:
-        return Ruling(
-            Step.REFUSE, success=False,
-            message=f"this is of {owner}, for whom a partner speaks; only its own channel can bring this",
-        )  # fmt: skip
-    return Ruling(
-        Step.PROPOSE if mine is None else Step.NOTHING, success=False,
-        message=f"kept as a proposal: it is of {owner}, for whom you may not speak here; "
-        "send a note or an opinion, or an object of your own",
-    )  # fmt: skip
-
-
-def _other_owner(first: Known, mine: Known | None, sender: Sender) -> Ruling:
-    if sender.origin == OWN:
-        return Ruling(
-            Step.REFUSE, success=False, about=first.id,
-            message="this id is held from another creator; publish an object with an id of its own",
-        )  # fmt: skip
-    return Ruling(
-        Step.PROPOSE if mine is None else Step.NOTHING, success=False, about=first.id,
-        message="kept as a proposal: this id belongs to another creator",
-    )  # fmt: skip
-
-
-def _after_revocation(mine: Known | None, sender: Sender) -> Ruling:
-    if sender.origin == OWN:
-        return Ruling(
-            Step.REFUSE, success=False,
-            message="a version before this one revoked the object, which is final (STIX 2.1, 3.6); "
-            "publish an object with an id of its own",
-        )  # fmt: skip
-    return Ruling(
-        Step.PROPOSE if mine is None else Step.NOTHING, success=False,
-        message="kept as a proposal: a version before this one revoked the object, which is final (STIX 2.1, 3.6); "
-        "send an object with an id of its own",
-    )  # fmt: skip
 
 
 def _other_content(

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cert_exchange.errors import ReceivingSuspended
 from cert_exchange.node import Node
 from cert_exchange.policy.agreements import Agreement
 from cert_exchange.policy.screening import Finding, Screen, UnreadableScreen
 from cert_exchange.services.publishing.admitting import (
+    AHEAD_MICROS,
     Identities,
     Known,
     Sender,
@@ -19,7 +21,7 @@ from cert_exchange.services.publishing.admitting import (
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.marked import bearers
 from cert_exchange.stix.envelopes import Examined
-from cert_exchange.stix.instants import order_key
+from cert_exchange.stix.instants import format_micros, order_key
 from cert_exchange.store import erasures, objects, releases, statements
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store import versions as version_rows
@@ -87,10 +89,12 @@ def touched(intake: Intake) -> dict[int, None]:
 
 
 def sender_of(tx: Transaction, origin: int, by: str) -> Sender:
-    """Who sends, with what the administrator lets it speak for and relay."""
+    """Who sends, with what the administrator lets it speak for and relay. Raises ReceivingSuspended."""
     if origin == OWN:
         return Sender(OWN, by or "desk", frozenset(), frozenset(), relays_any=False)
     row = partner_rows.authority(tx, origin)
+    if row.receiving_suspended:
+        raise ReceivingSuspended(detail=f"receiving from partner {row.name} is suspended")
     return Sender(origin, row.name, row.speaks_for, row.relays, row.relays_any)
 
 
@@ -158,7 +162,8 @@ def read(
     own_ids = {nums[one.item.id] for one in items if one.item is not None}
     known = _known(tx, own_ids - fresh)
     seen = _seen(tx, releasing, sender, own_ids - fresh)
-    identities = Identities(node.identity, dict(asked.spoken()))
+    ahead = order_key(format_micros(now + AHEAD_MICROS))
+    identities = Identities(node.identity, dict(asked.spoken()), ahead)
     return Intake(
         tx,
         sender,

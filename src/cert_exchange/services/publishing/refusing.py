@@ -1,11 +1,16 @@
-"""What was not taken is kept aside with its reason, for our own people (`quarantine`)."""
+"""What was not taken, or stands no more, is kept aside with its reason, for our own people (`quarantine`)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from cert_exchange.services.publishing.knowing import Intake
+from cert_exchange.services.publishing.rulings import Known
 from cert_exchange.stix.envelopes import Examined
 from cert_exchange.stix.objects import StixObject
 from cert_exchange.store import objects
+from cert_exchange.store.tables import OWN
 
 
 def keep_aside(intake: Intake, item: StixObject, kind: str, reason: str) -> None:
@@ -15,6 +20,25 @@ def keep_aside(intake: Intake, item: StixObject, kind: str, reason: str) -> None
         stix_id=item.id, version=item.version, reason=reason, raw=item.body.decode("utf-8"),
         at=intake.now,
     )  # fmt: skip
+
+
+def oust(intake: Intake, ident: int, item: StixObject, ousted: Sequence[Known]) -> None:
+    """Take back what others brought in the way of the creator's version, and say so to our people."""
+    numbers = [one.id for one in ousted]
+    objects.take_back(intake.tx, numbers, collection=None, by=OWN, at=intake.now)
+    for one in ousted:
+        why = "revoked what is not its sender's" if one.revoked else "lay in the future"
+        objects.keep_refused(
+            intake.tx, origin=one.origin, collection=intake.collection, kind="conflict",
+            stix_id=item.id, version=one.version,
+            reason=f"taken back: its creator's own channel goes on without this version, which {why}",
+            raw=None, at=intake.now,
+        )  # fmt: skip
+    intake.known[ident] = [
+        replace(one, collections=dict.fromkeys(one.collections, OWN)) if one.id in numbers else one
+        for one in intake.known[ident]
+    ]
+    intake.changed[ident] = None
 
 
 def keep_invalid(intake: Intake, examined: Examined, reason: str) -> None:

@@ -46,6 +46,8 @@ class Ruling:
     """kept as a proposal because other content stands under its id and version, which we must see"""
     barred: bool = False
     """it joins the collection as taken back by our desk: stored, not released"""
+    ousts: tuple[Known, ...] = ()
+    """versions of others that stand in the way of the creator's: they are taken back"""
 
     @property
     def result(self) -> Result:
@@ -104,7 +106,9 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """Our own identity, and which partner speaks for which."""
+    """Our own identity, which partner speaks for which, and what of theirs lies in the future."""
 
     own: str
     spoken_by: Mapping[str, int]
+    ahead: str
+    """the order key of an instant that no honest version of today has passed"""

@@ -28,7 +28,7 @@ from cert_exchange.services.publishing.admitting import (
 )
 from cert_exchange.services.publishing.knowing import Intake, ask, read, sender_of, touched
 from cert_exchange.services.publishing.obeying import obey, speaks_of_withdrawal
-from cert_exchange.services.publishing.refusing import keep_aside, keep_invalid
+from cert_exchange.services.publishing.refusing import keep_aside, keep_invalid, oust
 from cert_exchange.services.publishing.rulings import Result
 from cert_exchange.services.publishing.screening import catch, screen_for, screened
 from cert_exchange.services.publishing.terming import lay_beside
@@ -231,6 +231,8 @@ def _carry_out(
         intake.changed[ident] = None
     elif step is Step.REFUSE:
         keep_aside(intake, item, "rejected", ruling.message)
+    if ruling.ousts:
+        oust(intake, ident, item, ruling.ousts)
     if origin != OWN and step in _ACCEPTING and not ruling.aside:
         intake.sent.add(ident)
 

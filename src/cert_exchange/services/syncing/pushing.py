@@ -25,6 +25,7 @@ from cert_exchange.messages.evidence import Line
 from cert_exchange.remote.connection import Connection
 from cert_exchange.services import ledger
 from cert_exchange.services.syncing.arranging import connect
+from cert_exchange.services.syncing.attesting import attest
 from cert_exchange.services.syncing.confirming import await_status, quarantine, settle, weigh
 from cert_exchange.services.syncing.notifying import CANNOT, TOLD, not_taken, told_by_notice
 from cert_exchange.services.syncing.reporting import Ending, Run, plural
@@ -47,7 +48,10 @@ _CANNOT_RECALL: Final = frozenset({400, 403, 405, 406, 501})
 _ASKED_BACK: Final = "asked_back_to"
 """In the counters: the head up to which withdrawals were taken back during a freeze, without moving the cursor."""
 
-FROZEN: Final = "What goes out to this partner is frozen: nothing is pushed until `unfreeze`."
+FROZEN: Final = (
+    "What goes out to this partner is frozen, or sending to it is suspended: nothing is pushed until `unfreeze` or"
+    " `partner resume`."
+)
 
 
 def push(run: Run) -> Ending:
@@ -73,6 +77,7 @@ def push(run: Run) -> Ending:
                 _sentence(run) + " The remote has not finished; its status is asked again.",
                 again=False,
             )
+    attest(run, connection)
     return Ending(_sentence(run), again=not drained, drained=drained)
 
 

@@ -71,6 +71,16 @@ def upgrade() -> None:
         postgresql_where=sa.text("handed_over_at IS NULL"),
     )
     op.create_table(
+        "delivery_leaves",
+        sa.Column("view", number, nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("leaf", sa.LargeBinary(32), nullable=False),
+        sa.Column("salt", sa.LargeBinary(16), nullable=False),
+        sa.ForeignKeyConstraint(["view"], ["views.id"], name=op.f("fk_delivery_leaves_view")),
+        sa.PrimaryKeyConstraint("view", "position", name=op.f("pk_delivery_leaves")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "delivered",
         sa.Column("object", number, nullable=False),
         sa.Column("statement", number, nullable=False),

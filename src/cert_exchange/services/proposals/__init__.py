@@ -1,0 +1,23 @@
+"""Proposals: what partners sent of objects that they may not bring; our people accept, decline or answer them."""
+
+from cert_exchange.services.proposals.accepting import Accepted, Change, Draft, accept, draft
+from cert_exchange.services.proposals.answering import Answered, Declined, answer, decline
+from cert_exchange.services.proposals.listing import Proposal, Standing, find, proposals
+from cert_exchange.store.proposals import Said
+
+__all__ = [
+    "Accepted",
+    "Answered",
+    "Change",
+    "Declined",
+    "Draft",
+    "Proposal",
+    "Said",
+    "Standing",
+    "accept",
+    "answer",
+    "decline",
+    "draft",
+    "find",
+    "proposals",
+]
