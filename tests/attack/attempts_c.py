@@ -112,7 +112,7 @@ def changed_letter(world: World) -> bool:
     true = _words(_letter(world, world.b, "cert-a"))
     forged = _letter(world, world.b, "another")
     _card(world, world.a)
-    return _accept(world, world.a, "fresh", forged, true) == 0
+    return _accept(world, world.a, "b", forged, true) == 0
 
 
 @attempt("letter without a call", guard="channel: words", by=OUTSIDER)
