@@ -85,7 +85,7 @@ def restore(
     """Make a node's folder out of a backup. An existing node is never overwritten.
 
     What was decided after the backup is forgotten, so nothing goes out at first: look at policies, at what was taken back, at
-    credentials and suspensions, then `cert-exchange unfreeze --reason TEXT`. Partners' nodes are told by themselves.
+    credentials and suspensions, then `cert-exchange unfreeze --all --reason TEXT`. Partners' nodes are told by themselves.
     """
     from cert_exchange.services import safekeeping
 
@@ -112,7 +112,7 @@ def restore(
     if frozen:
         printing.verdict(
             f"what you decided after {printing.instant(restored.kept_until)} is forgotten: policies, withdrawals, revoked"
-            " credentials, suspensions. Decide it again, then run `cert-exchange unfreeze --reason TEXT`"
+            " credentials, suspensions. Decide it again, then run `cert-exchange unfreeze --all --reason TEXT`"
         )
 
 
