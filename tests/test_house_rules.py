@@ -30,6 +30,8 @@ SMALL = {
     "services/doctoring/logging_in.py": "one question: how a partner logs in",
     "services/partners/using.py": "one thing that is written beside requests",
     "services/doctoring/evidence.py": "three findings about one subject",
+    "services/deliveries/doubting.py": "one sentence",
+    "services/doctoring/signed.py": "one look, as `forgotten`",
     "services/doctoring/findings.py": "one value that two rooms make",
     "peering/resources.py": "one line for each resource",
     "messages/key_lists.py": "one document, written and read",

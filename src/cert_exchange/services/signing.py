@@ -68,9 +68,12 @@ def pinned(node: Node) -> tuple[PinnedKey, ...]:
 def pin(node: Node, partner: str, public: str, *, by: str) -> str:
     """Pin a public key that a person compared with the partner's words; returns its name.
 
-    Pinning one that is pinned already changes nothing. Raises NotFound, SignatureBroken, ConfigurationInvalid (it is ours).
+    Pinning one that is pinned already changes nothing. Raises NotFound, ConfigurationInvalid (no key, or ours).
     """
-    raw = read_public(public)
+    try:
+        raw = read_public(public)
+    except SignatureBroken as broken:
+        raise ConfigurationInvalid(f"This is no public key: {broken.public}") from None
     key = VerifyingKey(kid_of(raw), raw)
     if any(ours.kid == key.kid for ours in node.secrets.signing_keys):
         raise ConfigurationInvalid("This is our own key; give the partner's.")

@@ -1,7 +1,7 @@
 """One run of a source: page by page into our store.
 
-For each page: (1) fetch  (2) examine every object, outside any transaction  (3) in one transaction: store and release,
-quarantine what is refused, ledger line, counters, cursor.
+For each page: (1) fetch  (2) examine every object, outside any transaction, and compare it with what its sender signed
+(`vouching`)  (3) in one transaction: store and release, quarantine what is refused, ledger line, counters, cursor.
 1. A page is stored whole with its cursor or not at all (S35); pages before a failure stay (S08).
 2. One bad object never stops a source: it is quarantined with its reason and the cursor moves on (S12).
 3. What comes again is dropped as a duplicate, and what was refused before is not quarantined again.
@@ -23,6 +23,7 @@ from cert_exchange.remote.pager import End, Note, Page, Pager, manifest_cursor
 from cert_exchange.services.publishing import Outcome, take_in
 from cert_exchange.services.syncing.arranging import connect
 from cert_exchange.services.syncing.reporting import Ending, Run, plural
+from cert_exchange.services.syncing.vouching import UNSIGNED, Vouching
 from cert_exchange.stix.canonical import Limits, canonical_bytes
 from cert_exchange.stix.envelopes import Batch, Examined, examine
 from cert_exchange.stix.instants import parse_micros
@@ -57,11 +58,12 @@ def pull(run: Run) -> Ending:
         limit=int(run.channel.counters.get("limit", 0)),
     )
     seen: set[str] = set()
+    vouching = Vouching(run, connection)
     try:
         for page in pager:
             if page.server_instant is not None:
                 run.node.clock.compare(page.server_instant, source=run.channel.partner_name)
-            _store(run, page)
+            _store(run, page, vouching)
             if Note.NO_DATES in pager.notes or Note.FUTURE_DATES in pager.notes:
                 seen.update(stix_id for stix_id, _ in page.envelope.marks)
     except ChurnError:
@@ -76,6 +78,7 @@ def pull(run: Run) -> Ending:
     finally:
         for note in sorted(pager.notes):
             run.note(note.value)
+    vouching.finish(drained=pager.end is End.DRAINED)
     if pager.end is End.DRAINED:
         run.memory["limit"] = min(pager.limit * 2, run.options.limit)
         if seen:
@@ -86,7 +89,7 @@ def pull(run: Run) -> Ending:
     return Ending(_sentence(run, pager), again=again, drained=pager.end is End.DRAINED)
 
 
-def _store(run: Run, page: Page) -> None:
+def _store(run: Run, page: Page, vouching: Vouching) -> None:
     envelope = page.envelope
     token = envelope.next if envelope.more else None
     batch = read_page(page, _limits(run)) if envelope.count else Batch(())
@@ -94,6 +97,9 @@ def _store(run: Run, page: Page) -> None:
         _refuse_churn(run, batch)
     known = set(run.channel.counters.get("refused", ()))
     fresh = Batch(tuple(one for one in batch.items if _digest(one) not in known))
+    again = len(batch.items) - len(fresh.items)
+    vouched = vouching.admit(fresh)
+    fresh = vouched.batch
     place = {"cursor": page.cursor, "next_token": token}
     if not batch.items and place == {
         "cursor": run.channel.cursor,
@@ -105,7 +111,8 @@ def _store(run: Run, page: Page) -> None:
         "pages": 1,
         "bytes": len(page.body),
         "received": len(batch.items),
-        "known": len(batch.items) - len(fresh.items),
+        "known": again,
+        **vouched.counts,
     }
 
     def work(tx: Transaction) -> tuple[tuple[Outcome, ...], Channel, Counter[str]]:
@@ -120,6 +127,7 @@ def _store(run: Run, page: Page) -> None:
                 now=run.node.clock.releasing_now(),
                 facts={"source": run.channel.name},
             )
+        vouched.note(tx, run.channel.partner)
         more = Counter(counts)
         more.update(outcome.result for outcome in outcomes)
         _remember_refused(run, fresh, outcomes)
@@ -131,6 +139,7 @@ def _store(run: Run, page: Page) -> None:
     for outcome in outcomes:
         if outcome.result not in ("accepted", "duplicate"):
             run.refuse(outcome.id, outcome.version, outcome.message or outcome.result)
+    vouching.passed(page.cursor)
     run.progress(len(batch.items), None)
 
 
@@ -171,7 +180,7 @@ def _remember_refused(run: Run, batch: Batch, outcomes: Iterable[Outcome]) -> No
     """Keep digests of the last refusals in the row: a server asked with overlap sends them at each poll."""
     kept = dict.fromkeys(run.channel.counters.get("refused", ()))
     for one, outcome in zip(batch.items, outcomes, strict=True):
-        if outcome.result in ("rejected", "conflict"):
+        if outcome.result in ("rejected", "conflict") and outcome.message != UNSIGNED:
             kept[_digest(one)] = None
     run.memory["refused"] = list(kept)[-_REFUSED_KEPT:]
 

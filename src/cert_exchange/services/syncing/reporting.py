@@ -22,6 +22,7 @@ Progress = Callable[[int, int | None], None]
 COUNTED: Final[Mapping[Direction, tuple[str, ...]]] = {
     "pull": (
         "pages", "bytes", "received", "accepted", "duplicate", "known", "proposal", "conflict", "rejected",
+        "signed", "unsigned",
         "erased",
     ),
     "push": (

@@ -61,6 +61,17 @@ delivery_statements = Table(
     ),
 )
 
+delivery_leaves = Table(
+    "delivery_leaves",
+    metadata,
+    # The commitment to a line of a release log as statements make it, made ahead: gone when its salt is erased.
+    Column("view", ForeignKey("views.id"), primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("leaf", LargeBinary(32), nullable=False),
+    Column("salt", LargeBinary(16), nullable=False),
+    sqlite_with_rowid=False,
+)
+
 delivered = Table(
     "delivered",
     metadata,

@@ -1,0 +1,286 @@
+"""Our statements: what we say of what a partner polled, or of what we pushed to it.
+
+For each: (1) where it begins and ends  (2) in one transaction: what is in force there, signed, with its ledger line
+(3) answer: in short form commitments and salts, in long form also ids and versions
+1. The partner says which statement of ours it has last. What it lacks is told again, and nothing new is made before: so
+   a lost answer costs nothing, and a partner that was restored gets all statements once more.
+2. What opens the commitments is read when it is asked for, and only of lines in force: what was taken back since
+   stays a closed commitment. The long form names ids: before it is told the partner's mark is raised, durably.
+3. Where our store was restored (its epoch says so), a partner may have statements of ours that we do not: the stream
+   goes on after the number and digest that it names, and the statement says so. Else nothing is stated to such a one.
+4. While what goes out is frozen, nothing is stated to who polls.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from cert_exchange.messages.deliveries import (
+    MOST,
+    NOTHING_BEFORE,
+    Statement,
+    Way,
+    delivery_commitment,
+    delivery_salt,
+    over,
+    split,
+    text_digest,
+    write_statement,
+)
+from cert_exchange.messages.evidence import DIGEST_BYTES, SALT_BYTES, Line
+from cert_exchange.messages.signatures import canonical, sign
+from cert_exchange.node import Node
+from cert_exchange.services.deliveries.checking import CLOSED
+from cert_exchange.services.ledger import record
+from cert_exchange.store import delivered, delivery_leaves, epochs, partners
+from cert_exchange.store import deliveries as rows
+from cert_exchange.store.checkpoints import signed_head
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.deliveries import StatementRow, Stream
+from cert_exchange.store.delivery_leaves import Joined, Unmade
+from cert_exchange.store.outgoing import view_of
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE: Final = 2_000
+"""Commitments that are made ahead in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Of which log a statement may speak: a partner's view of a collection, up to a position (micros)."""
+
+    partner: int
+    collection: int
+    uuid: str
+    """of the collection"""
+    way: Way
+    stream: str
+    after: int
+    """where the first statement begins"""
+    upto: int | None = None
+    """None: the head"""
+
+    @property
+    def place(self) -> Stream:
+        """The stream of our statements."""
+        return Stream(self.partner, ours=True, way=self.way, name=self.stream)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A statement with what opens its commitments, as a peer gets it: `entries` in the long form, else `salts`."""
+
+    row: StatementRow
+    salts: bytes = b""
+    entries: tuple[tuple[Any, ...], ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        if self.entries:
+            return {"statement": self.row.text, "entries": [list(entry) for entry in self.entries]}
+        return {
+            "statement": self.row.text,
+            "leaves": b64encode(self.row.leaves).decode("ascii"),
+            "salts": b64encode(self.salts).decode("ascii"),
+        }
+
+
+def tell_next(node: Node, span: Span, has: tuple[int, bytes] | None) -> Told | None:
+    """The statement after the one that the partner has (number and digest), in short form; None where there is none."""
+    plan = _plan(node, span, has)
+    if plan is None:
+        return None
+    if isinstance(plan, StatementRow):
+        return tell_again(node, plan)
+    return node.database.transact(lambda tx: _write(tx, node, span, plan, has))
+
+
+def tell_again(node: Node, row: StatementRow) -> Told:
+    """A statement of ours with what opens its commitments now, in short form."""
+    with node.database.reading() as tx:
+        return Told(row, salts=_salts(tx, row))
+
+
+def tell_long(node: Node, row: StatementRow) -> Told:
+    """A statement of ours with the ids and versions of what is in force of it."""
+    # Before anything is named: from now on the partner may know these ids.
+    if row.view is not None:
+        node.marks.advance(row.partner, row.view, row.upto)
+    with node.database.reading() as tx:
+        return Told(row, entries=_entries(tx, row))
+
+
+def make_ahead(node: Node, *, most: int = 20) -> int:
+    """Make commitments for the logs that grew, so that no partner waits for them; how many were made.
+
+    At most `most` transactions: what is left is made by the next call, or when a partner asks.
+    """
+    with node.database.reading() as tx:
+        grown = delivery_leaves.behind(tx)
+    total = 0
+    for view, after, head in grown:
+        while most > 0:
+            most -= 1
+
+            def work(
+                tx: Transaction, view: int = view, after: int = after, head: int = head
+            ) -> int:
+                return _make(tx, view, after=after, upto=head)
+
+            made = node.database.transact(work)
+            total += made
+            if made < AT_ONCE:
+                break
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    view: int
+    after: int
+    upto: int
+
+
+def _plan(node: Node, span: Span, has: tuple[int, bytes] | None) -> _Plan | StatementRow | None:
+    with node.database.reading() as tx:
+        last = rows.last(tx, span.place)
+        seq = 0 if has is None else has[0]
+        if last is not None and seq < last.seq:
+            again = rows.numbered(tx, span.place, seq + 1)
+            if again is not None:
+                return again
+        view = view_of(tx, partner=span.partner, collection=span.collection)
+        if view is None:
+            return None
+        number, head = view
+        after = _begin(last, number, span)
+        head = head if span.upto is None else min(head, span.upto)
+        if head <= after:
+            return None
+        upto = delivered.end_of_batch(
+            tx, number, after=after, head=head, partner=span.partner, limit=MOST
+        )
+        return _Plan(number, after, upto)
+
+
+def _begin(last: StatementRow | None, view: int, span: Span) -> int:
+    """Where the next statement begins: after the last one, and with a new log (another audience) at its beginning."""
+    if last is None:
+        return span.after
+    return last.upto if last.view == view else 0
+
+
+def _write(
+    tx: Transaction, node: Node, span: Span, plan: _Plan, has: tuple[int, bytes] | None
+) -> Told | None:
+    rows.lock(tx, span.partner)
+    last = rows.last(tx, span.place)
+    if last is not None and (has is None or last.seq > has[0]):
+        return Told(
+            last, salts=_salts(tx, last)
+        )  # somebody asked at the same time: the same answer for both
+    listed = _joined(tx, plan.view, after=plan.after, upto=plan.upto, partner=span.partner)
+    who = partners.authority(tx, span.partner)
+    if not listed.count or not who.speaks_for:
+        return None
+    seq, previous = (0, NOTHING_BEFORE) if last is None else (last.seq, last.digest)
+    restored = has is not None and seq < has[0]
+    if has is not None and restored:
+        if epochs.current(tx) == epochs.FIRST:
+            log.warning("a partner names a statement that we never made", partner=who.name)
+            return None
+        seq, previous = has
+    now = node.now()
+    statement = Statement(
+        sender=node.identity,
+        recipients=tuple(sorted(who.speaks_for)),
+        way=span.way,
+        collection=span.uuid,
+        stream=span.stream,
+        seq=seq + 1,
+        previous=previous,
+        after=plan.after,
+        upto=plan.upto,
+        count=listed.count,
+        commitments=over(listed.leaves),
+        at=now,
+        ledger=signed_head(tx),
+        restored=restored,
+    )
+    text = sign(canonical(write_statement(statement)), node.secrets.signing_keys[0])
+    digest = text_digest(text)
+    number = rows.add(
+        tx, span.place, seq=statement.seq, view=plan.view, collection=span.collection,
+        after=plan.after, upto=plan.upto, digest=digest, text=text, leaves=listed.leaves, at=now,
+    )  # fmt: skip
+    facts: Mapping[str, str | int | list[str]] = {
+        "partner": who.name,
+        "way": span.way.value,
+        "stream": span.stream,
+        "seq": statement.seq,
+        "view": plan.view,
+        "after": plan.after,
+        "to": plan.upto,
+        "objects": listed.count,
+        "statement": digest.hex(),
+    }
+    record(tx, Line("statement", now, "node", facts=facts))
+    return Told(rows.by_numbers(tx, [number])[number], salts=listed.salts)
+
+
+def _joined(tx: Transaction, view: int, *, after: int, upto: int, partner: int) -> Joined:
+    """What a span commits to; what was not made ahead is made now."""
+    found, lacking = delivery_leaves.joined(tx, view, after=after, upto=upto, partner=partner)
+    if lacking:
+        while _make(tx, view, after=after, upto=upto) == AT_ONCE:
+            pass
+        found, _ = delivery_leaves.joined(tx, view, after=after, upto=upto, partner=partner)
+    return found
+
+
+def _make(tx: Transaction, view: int, *, after: int, upto: int) -> int:
+    lines = delivery_leaves.unmade(tx, view, after=after, upto=upto, limit=AT_ONCE)
+    delivery_leaves.keep(tx, view, list(_commit(lines)))
+    return len(lines)
+
+
+def _commit(lines: Iterable[Unmade]) -> Iterable[tuple[int, bytes, bytes]]:
+    for line in lines:
+        salt = delivery_salt(line.salt)
+        yield line.position, delivery_commitment(salt, line.content), salt
+
+
+def _salts(tx: Transaction, row: StatementRow) -> bytes:
+    """The salts of a statement's commitments in their order; of a line that is not in force any more CLOSED."""
+    view = view_of(tx, partner=row.partner, collection=row.collection)
+    if view is None or view[0] != row.view:
+        return CLOSED * (len(row.leaves) // DIGEST_BYTES)
+    found, _ = delivery_leaves.joined(
+        tx, view[0], after=row.after, upto=row.upto, partner=row.partner
+    )
+    if found.leaves == row.leaves:
+        return found.salts
+    salts = (
+        found.salts[start : start + SALT_BYTES] for start in range(0, len(found.salts), SALT_BYTES)
+    )
+    opened = dict(zip(split(found.leaves), salts, strict=True))
+    return b"".join(opened.get(leaf, CLOSED) for leaf in split(row.leaves))
+
+
+def _entries(tx: Transaction, row: StatementRow) -> tuple[tuple[Any, ...], ...]:
+    """Each commitment, with id, version, salt and whether it is the last version where its line is in force."""
+    opened: dict[bytes, tuple[Any, ...]] = {}
+    view = view_of(tx, partner=row.partner, collection=row.collection)
+    if view is not None and view[0] == row.view:
+        listed = delivered.lines(tx, view[0], after=row.after, upto=row.upto, partner=row.partner)
+        for line in listed:
+            salt = delivery_salt(line.salt)
+            leaf = delivery_commitment(salt, line.content)
+            opened[leaf] = (leaf.hex(), line.stix_id, line.version, salt.hex(), int(line.is_last))
+    return tuple(opened.get(leaf, (leaf.hex(),)) for leaf in split(row.leaves))

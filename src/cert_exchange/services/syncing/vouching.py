@@ -1,0 +1,270 @@
+"""What a source's server has signed of what it serves: looked at before a page is stored, receipted after it.
+
+1. It is done where the source's server is a cert-exchange and a key of its partner is pinned; else objects come unsigned.
+2. The partner is asked for a statement when a page holds what none covers yet: not for each page, and never in a run
+   that brings nothing. Commitments stand in the order in which objects are served, so each is found at the next place.
+3. An object under a signed id and version with other content is not taken in: it stands in the quarantine. One that no
+   statement covers is taken in unsigned, or with `statements: require` kept in the quarantine.
+4. A broken statement ends the run: nothing of the page is stored, the cursor stays, and the text is kept as evidence.
+5. A statement is receipted when the run has passed its last position. What a killed run left open is asked for again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from cert_exchange import errors
+from cert_exchange.messages.deliveries import Way
+from cert_exchange.remote import peering
+from cert_exchange.remote.connection import Connection
+from cert_exchange.services import deliveries, signing
+from cert_exchange.services.deliveries import OTHER_CONTENT, Expected, Taken
+from cert_exchange.services.syncing.reporting import Run
+from cert_exchange.stix.envelopes import Batch, Examined
+from cert_exchange.stix.instants import parse_micros
+from cert_exchange.stix.objects import StixObject
+from cert_exchange.store import delivered, partner_keys
+from cert_exchange.store import deliveries as rows
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.deliveries import StatementRow
+
+UNSIGNED: Final = "Its sender signed no statement that covers it, and this source asks for one."
+NO_STATEMENTS: Final = "it gives no statements, although a key of its partner is pinned"
+
+
+@dataclass(slots=True)
+class _Open:
+    """A statement whose objects come. `at`: the place where the next one is looked for first."""
+
+    taken: Taken
+    at: int = 0
+    named: Mapping[tuple[str, str], bool] | None = None
+    """(id, version) that it covers, where the partner was asked for them"""
+
+    def place_of(self, content: bytes) -> int | None:
+        """The place whose commitment fits a content: from where we stand on, then from the beginning."""
+        entries = self.taken.entries
+        for place in (*range(self.at, len(entries)), *range(self.at)):
+            entry = entries[place]
+            if entry is not None and entry.fits(content):
+                self.at = place + 1
+                return int(place)
+        return None
+
+
+@dataclass(slots=True)
+class Vouched:
+    """A page as it may be taken in, and what was signed of it."""
+
+    batch: Batch
+    counts: Counter[str] = field(default_factory=Counter)
+    matched: dict[int, dict[bytes, tuple[int, bytes]]] = field(default_factory=dict)
+    """statement -> content -> (place, salt)"""
+    ids: set[str] = field(default_factory=set)
+
+    def note(self, tx: Transaction, partner: int) -> None:
+        """Note what is covered, in the transaction that took the page in."""
+        if self.matched:
+            deliveries.note_received(tx, partner, self.matched, self.ids)
+
+
+class Vouching:
+    """The statements of one run of a source."""
+
+    def __init__(self, run: Run, connection: Connection) -> None:
+        self._run = run
+        self._connection = connection
+        self._open: list[_Open] = []
+        self._dry = False
+        self._begun = False
+        self._after = _micros(run.channel.cursor or run.options.start)
+        self._requires = run.options.statements == "require"
+        with run.node.database.reading() as tx:
+            keys = partner_keys.keys_of(tx, run.channel.partner)
+        self._asks = run.options.server == "cert-exchange" and bool(keys)
+        if self._requires and not self._asks:
+            raise errors.ConfigurationInvalid(
+                f"The source {run.channel.name} requires statements: its server must be cert-exchange, and a key of"
+                f" {run.channel.partner_name} pinned (`keys pin`)."
+            )
+
+    def admit(self, batch: Batch) -> Vouched:
+        """A page's objects, with those refused that are not what was signed. Raises errors.Remote*."""
+        items = [one.item for one in batch.items if one.item is not None]
+        vouched = Vouched(batch)
+        if not items or not self._asks:
+            return vouched
+        left = [item for item in items if not self._match(item, vouched)]
+        if left:
+            known = self._covered(left)
+            left = [item for item in left if item.sameness not in known]
+            while left and self._ask():
+                left = [item for item in left if not self._match(item, vouched)]
+        if left:
+            altered = {item.sameness for item in left if self._is_named(item)}
+            strange = {item.sameness for item in left} - altered
+            vouched.counts["unsigned"] += len(strange)
+            reasons = dict.fromkeys(altered, OTHER_CONTENT)
+            if self._requires:
+                reasons |= dict.fromkeys(strange, UNSIGNED)
+            vouched.batch = Batch(tuple(_refused(one, reasons) for one in batch.items))
+        return vouched
+
+    def passed(self, cursor: str | None) -> None:
+        """Receipt what lies behind the cursor that was stored. Raises errors.Remote*."""
+        position = _micros(cursor)
+        while self._open and self._open[0].taken.row.upto <= position:
+            self._settle(self._open.pop(0).taken)
+
+    def finish(self, *, drained: bool) -> None:
+        """End the run: with everything drained all statements are receipted. Hands over what waits. Raises errors.Remote*."""
+        if not self._asks:
+            return
+        if drained:
+            if not self._begun and self._waiting():
+                self._begin()
+            while self._open:
+                self._settle(self._open.pop(0).taken)
+        self._hand_over()
+
+    def _match(self, item: StixObject, vouched: Vouched) -> bool:
+        for one in self._open:
+            place = one.place_of(item.sameness)
+            if place is not None:
+                entry = one.taken.entries[place]
+                assert entry is not None
+                places = vouched.matched.setdefault(one.taken.row.id, {})
+                places[item.sameness] = place, entry.salt
+                vouched.ids.add(item.id)
+                vouched.counts["signed"] += 1
+                return True
+        return False
+
+    def _covered(self, items: Sequence[StixObject]) -> set[bytes]:
+        """Which of these contents are held as a statement of before covers them: what is asked for with overlap."""
+        with self._run.node.database.reading() as tx:
+            held = delivered.held(tx, self._run.channel.partner, {item.id for item in items})
+            covered = delivered.covered(tx, [one.object for one in held])
+        return {one.content for one in held if one.object in covered and not one.erased}
+
+    def _is_named(self, item: StixObject) -> bool:
+        """Whether a statement covers this id and version, with other content; the partner is asked once for each."""
+        if item.observable:
+            return False  # its content is its version
+        wanted = (item.id, item.version or item.created or "")
+        for one in self._open:
+            if one.named is None:
+                taken = self._again(one.taken.row)
+                entries = taken.entries if taken is not None else ()
+                one.named = {(e.stix_id, e.version): True for e in entries if e is not None}
+            if wanted in one.named:
+                return True
+        return False
+
+    def _ask(self) -> bool:
+        """Ask for one more statement, or for what a run that was cut off left open; False where there is none."""
+        if not self._begun:
+            self._begin()
+            return True
+        if self._dry:
+            return False
+        channel = self._run.channel
+        with self._run.node.database.reading() as tx:
+            ends = rows.ends(tx, channel.partner, ours=False, way=Way.SERVED)
+        question = {
+            "collection": channel.remote_collection,
+            "has": {stream: [seq, digest.hex()] for stream, (seq, digest) in ends.items()},
+            "after": self._after,
+        }
+        document = peering.tell(self._connection, "statements", question)
+        if document is None and self._requires:
+            raise errors.RemoteAnswerInvalid(
+                f"This source requires statements, but {NO_STATEMENTS}."
+            )
+        if document is None:
+            self._run.note(NO_STATEMENTS)
+        if document is None or document.get("statement") is None:
+            self._dry = True
+            return False
+        self._open.append(_Open(self._take(document)))
+        return True
+
+    def _waiting(self) -> list[StatementRow]:
+        channel = self._run.channel
+        with self._run.node.database.reading() as tx:
+            open_ = rows.without_receipt(tx, channel.partner, ours=False, way=Way.SERVED)
+        return [row for row in open_ if row.collection == channel.collection]
+
+    def _begin(self) -> None:
+        """Ask again for what a run that was cut off left open."""
+        self._begun = True
+        for row in self._waiting():
+            taken = self._again(row, named=False)
+            if taken is not None:
+                self._open.append(_Open(taken))
+
+    def _again(self, row: StatementRow, *, named: bool = True) -> Taken | None:
+        question = {"collection": row.stream, "again": row.seq, "named": named}
+        document = peering.tell(self._connection, "statements", question)
+        if document is None or document.get("statement") is None:
+            self._run.note(f"it does not know its statement {row.seq} any more")
+            return None
+        return self._take(document)
+
+    def _take(self, document: Mapping[str, Any]) -> Taken:
+        """Check what came, with the partner's newer keys where it is signed with one. Raises RemoteAnswerInvalid."""
+        run = self._run
+        expected = Expected(run.channel.partner, Way.SERVED, run.channel.collection)
+        try:
+            if deliveries.needs_keys(run.node, run.channel.partner, document):
+                listed = peering.ask(self._connection, "keys") or {}
+                document = {**document, "signed": listed.get("signed", [])}
+            return deliveries.take_statement(run.node, expected, document)
+        except errors.SignatureBroken as broken:
+            raise errors.RemoteAnswerInvalid(
+                f"Its statement is broken: {broken.public} Nothing of this page was taken in."
+            ) from broken
+
+    def _settle(self, taken: Taken) -> None:
+        row = deliveries.settle(
+            self._run.node,
+            taken,
+            whole=not self._run.options.match,
+            again=lambda: self._again(taken.row) or taken,
+        )
+        if row.wrong:
+            self._run.note(f"{row.wrong} objects of statement {row.seq} did not come as signed")
+
+    def _hand_over(self) -> None:
+        """Give the partner our receipts that it has not. One that it does not take stays open, and is shown."""
+        node = self._run.node
+        with node.database.reading() as tx:
+            waiting = rows.not_handed_over(tx, self._run.channel.partner, Way.SERVED)
+        if not waiting:
+            return
+        signed = signing.our_list(node)
+        for row in waiting:
+            try:
+                taken = peering.tell(
+                    self._connection, "receipts", {"receipt": row.receipt, **signed}
+                )
+            except errors.RemoteRefused as refusal:
+                self._run.note(f"it does not take our receipt {row.seq}: {refusal.public}")
+                return
+            if taken is None:
+                return
+            deliveries.handed_over(node, row)
+
+
+def _refused(one: Examined, reasons: Mapping[bytes, str]) -> Examined:
+    reason = None if one.item is None else reasons.get(one.item.sameness)
+    if one.item is None or reason is None:
+        return one
+    return replace(one, item=None, refusal=reason, raw=one.item.body)
+
+
+def _micros(instant: str | None) -> int:
+    return max(parse_micros(instant), 0) if instant else 0

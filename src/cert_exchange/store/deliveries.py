@@ -1,0 +1,255 @@
+"""Rows of signed statements, ours and partners', with their receipts.
+
+1. A statement is never changed or deleted. Its receipt is added once, and then never changed.
+2. Numbers of a stream have no gap: whoever writes one holds the partner's row (`lock`) until its commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_, func, insert, select, update
+
+from cert_exchange.messages.deliveries import Way
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.statements import parts
+from cert_exchange.store.tables import delivery_statements, partners
+
+_C: Final = delivery_statements.c
+_COLUMNS: Final = (
+    _C.id, _C.partner, _C.way, _C.ours, _C.stream, _C.seq, _C.view, _C.collection, _C.after,
+    _C.upto, _C.digest, _C.text, _C.leaves, _C.at, _C.receipt, _C.receipt_at, _C.handed_over_at,
+    _C.wrong,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRow:
+    """A statement as it is kept. Positions and instants are micros."""
+
+    id: int
+    partner: int
+    way: Way
+    ours: bool
+    stream: str
+    seq: int
+    view: int | None
+    collection: int
+    after: int
+    upto: int
+    digest: bytes
+    text: str
+    leaves: bytes
+    at: int
+    receipt: str | None
+    receipt_at: int | None
+    handed_over_at: int | None
+    wrong: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What is numbered and chained together. `ours`: we sign it."""
+
+    partner: int
+    ours: bool
+    way: Way
+    name: str
+
+
+def lock(tx: Transaction, partner: int) -> None:
+    """Let nobody else add a statement of this partner before the commit."""
+    tx.execute(select(partners.c.id).where(partners.c.id == partner).with_for_update())
+
+
+def last(tx: Transaction, stream: Stream) -> StatementRow | None:
+    """The last statement of a stream."""
+    found = _read(tx, _of(stream), newest=True, limit=1)
+    return found[0] if found else None
+
+
+def numbered(tx: Transaction, stream: Stream, seq: int) -> StatementRow | None:
+    """A statement of a stream by its number."""
+    found = _read(tx, and_(_of(stream), _C.seq == seq))
+    return found[0] if found else None
+
+
+def by_digest(tx: Transaction, partner: int, digest: bytes) -> StatementRow | None:
+    """One of our statements to a partner."""
+    found = _read(tx, and_(_C.partner == partner, _C.ours == 1, _C.digest == digest))
+    return found[0] if found else None
+
+
+def ends(tx: Transaction, partner: int, *, ours: bool, way: Way) -> dict[str, tuple[int, bytes]]:
+    """Stream -> number and digest of its last statement."""
+    mine = and_(_C.partner == partner, _C.ours == int(ours), _C.way == way.value)
+    newest = select(_C.stream, func.max(_C.seq).label("seq")).where(mine).group_by(_C.stream)
+    by = newest.subquery()
+    rows = tx.execute(
+        select(_C.stream, _C.seq, _C.digest)
+        .join(by, and_(by.c.stream == _C.stream, by.c.seq == _C.seq))
+        .where(mine)
+    )
+    return {row[0]: (row[1], bytes(row[2])) for row in rows}
+
+
+def without_receipt(
+    tx: Transaction, partner: int, *, ours: bool, way: Way, stream: str | None = None
+) -> list[StatementRow]:
+    """Statements that have no receipt yet, by stream and number."""
+    wanted = and_(
+        _C.partner == partner,
+        _C.ours == int(ours),
+        _C.way == way.value,
+        _C.receipt.is_(None),
+        *([] if stream is None else [_C.stream == stream]),
+    )
+    return _read(tx, wanted)
+
+
+def not_handed_over(tx: Transaction, partner: int, way: Way) -> list[StatementRow]:
+    """Partner's statements whose receipt it has not got from us."""
+    return _read(
+        tx,
+        and_(
+            _C.partner == partner,
+            _C.ours == 0,
+            _C.way == way.value,
+            _C.receipt.is_not(None),
+            _C.handed_over_at.is_(None),
+        ),
+    )
+
+
+def before(tx: Transaction, row: StatementRow) -> StatementRow | None:
+    """The statement before this one in its stream."""
+    return numbered(tx, Stream(row.partner, row.ours, row.way, row.stream), row.seq - 1)
+
+
+def listing(
+    tx: Transaction,
+    *,
+    partner: int | None = None,
+    ours: bool | None = None,
+    only_open: bool = False,
+    limit: int = 1_000,
+) -> list[StatementRow]:
+    """Statements, the newest first; `only_open`: those whose receipt is not where it should be."""
+    wanted: list[ColumnElement[bool]] = []
+    if partner is not None:
+        wanted.append(_C.partner == partner)
+    if ours is not None:
+        wanted.append(_C.ours == int(ours))
+    if only_open:
+        wanted.append(_C.handed_over_at.is_(None))
+    return _read(tx, and_(True, *wanted), newest=True, limit=limit)  # noqa: FBT003 - SQL's TRUE, for no condition at all
+
+
+def count_open(tx: Transaction) -> int:
+    """How many statements have no receipt where it should be."""
+    wanted = select(func.count()).select_from(delivery_statements)
+    return int(tx.execute(wanted.where(_C.handed_over_at.is_(None))).scalar_one())
+
+
+def open_before(tx: Transaction, before: int) -> dict[int, int]:
+    """Partner -> how many statements of before this instant are open."""
+    rows = tx.execute(
+        select(_C.partner, func.count())
+        .where(_C.handed_over_at.is_(None), _C.at < before)
+        .group_by(_C.partner)
+    )
+    return {row[0]: int(row[1]) for row in rows}
+
+
+def wrong_since(tx: Transaction, since: int) -> dict[int, int]:
+    """Partner -> how many objects of statements since then did not end as they were signed."""
+    rows = tx.execute(
+        select(_C.partner, func.sum(_C.wrong))
+        .where(_C.at >= since, _C.wrong > 0)
+        .group_by(_C.partner)
+    )
+    return {row[0]: int(row[1]) for row in rows}
+
+
+def add(
+    tx: Transaction,
+    stream: Stream,
+    *,
+    seq: int,
+    view: int | None,
+    collection: int,
+    after: int,
+    upto: int,
+    digest: bytes,
+    text: str,
+    leaves: bytes,
+    at: int,
+) -> int:
+    """Keep a statement; its number among all rows."""
+    result = tx.execute(
+        insert(delivery_statements).values(
+            partner=stream.partner, way=stream.way.value, ours=int(stream.ours),
+            stream=stream.name, seq=seq, view=view, collection=collection, after=after, upto=upto,
+            digest=digest, text=text, leaves=leaves, at=at, wrong=0,
+        )
+    )  # fmt: skip
+    key = result.inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def add_receipt(
+    tx: Transaction, number: int, receipt: str, *, at: int, wrong: int, handed_over: bool
+) -> bool:
+    """Keep the receipt of a statement; False where there is one already, and then nothing changes."""
+    moved = tx.execute(
+        update(delivery_statements)
+        .where(_C.id == number, _C.receipt.is_(None))
+        .values(
+            receipt=receipt, receipt_at=at, wrong=wrong, handed_over_at=at if handed_over else None
+        )
+    ).rowcount
+    return moved == 1
+
+
+def hand_over(tx: Transaction, number: int, *, at: int) -> None:
+    """Note that the partner has our receipt."""
+    tx.execute(
+        update(delivery_statements)
+        .where(_C.id == number, _C.handed_over_at.is_(None))
+        .values(handed_over_at=at)
+    )
+
+
+def by_numbers(tx: Transaction, numbers: Iterable[int]) -> dict[int, StatementRow]:
+    """Statements by their numbers among all rows."""
+    found: dict[int, StatementRow] = {}
+    for part in parts(numbers):
+        found.update((row.id, row) for row in _read(tx, _C.id.in_(part)))
+    return found
+
+
+def _of(stream: Stream) -> ColumnElement[bool]:
+    return and_(
+        _C.partner == stream.partner,
+        _C.ours == int(stream.ours),
+        _C.way == stream.way.value,
+        _C.stream == stream.name,
+    )
+
+
+def _read(
+    tx: Transaction, wanted: ColumnElement[bool], *, newest: bool = False, limit: int | None = None
+) -> list[StatementRow]:
+    order: tuple[Any, ...] = (_C.id.desc(),) if newest else (_C.stream, _C.seq)
+    rows = tx.execute(select(*_COLUMNS).where(wanted).order_by(*order).limit(limit))
+    return [
+        StatementRow(
+            row[0], row[1], Way(row[2]), bool(row[3]), row[4], row[5], row[6], row[7], row[8],
+            row[9], bytes(row[10]), row[11], bytes(row[12]), row[13], row[14], row[15], row[16],
+            row[17],
+        )
+        for row in rows
+    ]  # fmt: skip
