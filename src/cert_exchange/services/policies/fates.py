@@ -11,6 +11,7 @@ from cert_exchange.services.policies.outlook import Outlook, Shown, Standing
 _COUNTS: Final = int(Standing.ALLOWED | Standing.NEWEST | Standing.STAYS)
 _ALLOWED, _LIVE, _LAST = int(Standing.ALLOWED), int(Standing.LIVE), int(Standing.LAST)
 _DERIVED: Final = int(Standing.DERIVED)
+_SHOWN: Final = tuple(Shown)
 
 
 class Kind(IntEnum):
@@ -37,19 +38,24 @@ class Fate(NamedTuple):
 def fates(outlook: Outlook) -> Iterator[Fate]:
     """What happens to each id in each view, in the order of ids."""
     idents, rows, views = outlook.catalogue.idents, outlook.rows, outlook.view
+    standing, after = outlook.standing, outlook.after
     place = 0
     while place < len(idents):
         ident, end = idents[place], place + 1
         while end < len(idents) and idents[end] == ident:
             end += 1
         if end == place + 1:  # most have one version: each of its rows is a view's
-            mine = [(views[row], [row]) for row in range(rows[place], rows[end])]
+            for row in range(rows[place], rows[end]):
+                if not after[row] and not standing[row] & _LIVE:
+                    continue
+                fate = _fate(outlook, ident, views[row], (row,))
+                if fate is not None:
+                    yield fate
         else:
-            mine = list(outlook.by_view(ident).items())
-        for view, those in mine:
-            fate = _fate(outlook, ident, view, those)
-            if fate is not None:
-                yield fate
+            for view, those in outlook.by_view(ident).items():
+                fate = _fate(outlook, ident, view, those)
+                if fate is not None:
+                    yield fate
         place = end
 
 
@@ -63,7 +69,7 @@ def _fate(outlook: Outlook, ident: int, view: int, rows: Sequence[int]) -> Fate 
         return Fate(ident, view, Kind.LOST, _loser(outlook, before), Shown.WHOLE, uncovers=False)
     last = outlook.last(after)
     rule = outlook.rule[last] if standing[last] & _ALLOWED else outlook.by_need
-    shown = Shown(outlook.shown[last])
+    shown = _SHOWN[outlook.shown[last]]
     if not before:
         return Fate(ident, view, Kind.GAINED, rule, shown, uncovers=False)
     same = (

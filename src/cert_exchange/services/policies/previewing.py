@@ -111,10 +111,12 @@ class Preview:
 class _Tally:
     """The counts of one view while they are being made."""
 
-    objects: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
+    objects: list[int] = field(default_factory=lambda: [0] * len(Kind))
+    """by Kind"""
     by_rule: dict[_Change, int] = field(default_factory=dict)
     samples: dict[_Change, list[int]] = field(default_factory=dict)
-    shown: dict[Shown, int] = field(default_factory=lambda: dict.fromkeys(Shown, 0))
+    shown: list[int] = field(default_factory=lambda: [0] * len(Shown))
+    """by Shown"""
     uncovered: int = 0
     waiting: int = 0
 
