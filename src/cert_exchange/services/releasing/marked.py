@@ -27,6 +27,7 @@ from cert_exchange.store.objects import Version
 from cert_exchange.store.tables import OWN
 
 TRANSLATION: Final = "language-content"
+_DEFINITION: Final = "marking-definition--"
 
 
 class Held(Protocol):
@@ -52,10 +53,11 @@ class Held(Protocol):
 def subject(held: Held, version: Version, *, origin: str) -> Subject:
     """The facts of one version with all that binds it. `origin` is "own" or the partner's name."""
     content = held.contents[version.rendition]
+    names = _Names(held, version)
     target: Sequence[Mapping[str, Any]] = ()
     if version.type == TRANSLATION:
-        target = _translated(held, version, content)
-    definitions: Callable[[str], Sequence[Definition]] = partial(_definitions, held, version)
+        target = _translated(names, content)
+    definitions: Callable[[str], Sequence[Definition]] = partial(_definitions, names)
     return subject_of(
         content,
         origin=origin,
@@ -90,8 +92,34 @@ def bearers(tx: Transaction, definitions: Collection[int]) -> set[int]:
     return reference_rows.sources_of(tx, definitions) if definitions else set()
 
 
-def _definitions(held: Held, version: Version, stix_id: str) -> list[Definition]:
-    ident = _named(held, version, stix_id)
+class _Names:
+    """The numbers of what one version refers to, by their ids: read once, however many there are."""
+
+    __slots__ = ("_numbers", "held", "version")
+
+    def __init__(self, held: Held, version: Version) -> None:
+        self.held = held
+        self.version = version
+        self._numbers: dict[str, int] | None = None
+
+    def number_of(self, stix_id: str) -> int | None:
+        """The number of an id that the version refers to, or that what it translates does."""
+        held = self.held
+        if self._numbers is None:
+            targets = [target for target, _ in held.references.get(self.version.id, ())]
+            held.know([target for target in targets if target not in held.texts])
+            found = ((held.texts.get(target), target) for target in targets)
+            self._numbers = {text: target for text, target in found if text is not None}
+            held.load(
+                [each for text, each in self._numbers.items() if text.startswith(_DEFINITION)]
+            )
+        number = self._numbers.get(stix_id)
+        return objects.idents_of(held.tx, [stix_id]).get(stix_id) if number is None else number
+
+
+def _definitions(names: _Names, stix_id: str) -> list[Definition]:
+    held, version = names.held, names.version
+    ident = names.number_of(stix_id)
     if ident is None:
         return []
     held.load((ident,))
@@ -104,10 +132,9 @@ def _definitions(held: Held, version: Version, stix_id: str) -> list[Definition]
     ]
 
 
-def _translated(
-    held: Held, version: Version, content: Mapping[str, Any]
-) -> list[Mapping[str, Any]]:
-    ident = _named(held, version, str(content.get("object_ref")))
+def _translated(names: _Names, content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    held = names.held
+    ident = names.number_of(str(content.get("object_ref")))
     if ident is None:
         return []
     held.load((ident,))
@@ -118,13 +145,3 @@ def _translated(
         for one in held.by_ident[ident]
         if key is None or one.version_key == key
     ]
-
-
-def _named(held: Held, version: Version, stix_id: str) -> int | None:
-    """The number of an id that a version refers to, or that what it translates does."""
-    targets = [target for target, _ in held.references.get(version.id, ())]
-    held.know([target for target in targets if target not in held.texts])
-    for target in targets:
-        if held.texts.get(target) == stix_id:
-            return target
-    return objects.idents_of(held.tx, [stix_id]).get(stix_id)
