@@ -116,6 +116,7 @@ class Worker:
             self._step("agreements", lambda: remind(self._node))
             self._step("cards", lambda: introducing.remind(self._node))
             self._step("backups", lambda: forgetting.remove_old_backups(self._node))
+            self._step("journal", lambda: forgetting.complete_journal(self._node))
 
     def _step(self, name: str, work: Callable[[], object]) -> None:
         """Run a step; say once what keeps it from working, and once when it works again."""
@@ -168,6 +169,7 @@ class Worker:
 
     def _sync(self, channel: Channel) -> None:
         syncing.run_channel(self._node, channel, owner=self._owner, stop=self._stop)
+        introducing.renew_due(self._node, channel)
 
 
 def run(home: Path, *, stop: threading.Event, parent: int | None = None) -> None:

@@ -1,4 +1,7 @@
-"""The command for the night of a stolen credential: what came from a partner since an instant, listed and undone."""
+"""The command for the night of a stolen credential: what came from a partner since an instant, listed and undone.
+
+It lists first, always, and changes nothing without --yes and a reason.
+"""
 
 from __future__ import annotations
 

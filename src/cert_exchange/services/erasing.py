@@ -47,6 +47,7 @@ from cert_exchange.store.erasable import Erasable
 from cert_exchange.store.erasing import Wiped
 from cert_exchange.store.erasures import Erasure, Kind
 from cert_exchange.store.residues import BackupMade
+from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import OWN, LineKind, ObjectStatus
 
 T = TypeVar("T")
@@ -178,6 +179,11 @@ def erase_in_one_line(
         tx, chosen, erasure=number, ledger_line=line_id, at=releasing.now
     )  # fmt: skip
     erasures.bar(tx, idents, at=releasing.now)
+    # What named it waited for something that was hidden; for what is not held the rules are others (DECISIONS 4).
+    if dependants := erasable.naming_idents(tx, idents):
+        releasing.reload()
+        for part in parts(dependants):
+            releasing.reconsider(part)
     facts: dict[str, Fact] = {
         "order": number,
         "versions": wiped.versions + wiped.derivatives,
@@ -251,7 +257,7 @@ def lift(node: Node, number: int, *, by: str, reason: str) -> int:
         return count, {"order": number, "at": found.ordered_at, "lifted": True}
 
     count, row = node.database.transact(work)
-    _write_in_journal(node, [row])
+    write_in_journal(node, [row])
     return count
 
 
@@ -265,14 +271,17 @@ def number_of(tx: Transaction, origin: str) -> int:
     return int(found.id)
 
 
-def note_in_journal(node: Node, number: int) -> None:
-    """Write an order into the journal outside of the database, after it was carried out."""
+def note_in_journal(node: Node, *numbers: int) -> None:
+    """Write orders into the journal outside of the database, after they were carried out."""
     with node.database.reading() as tx:
-        rows = residues.erased_by(tx, number)
-    _write_in_journal(node, rows)
+        rows = [row for number in numbers for row in residues.erased_by(tx, number)]
+    write_in_journal(node, rows)
 
 
-def _write_in_journal(node: Node, rows: Sequence[Mapping[str, object]]) -> None:
+def write_in_journal(node: Node, rows: Sequence[Mapping[str, object]]) -> None:
+    """Add lines to the journal."""
+    if not rows:
+        return
     with (node.settings.home / JOURNAL).open("a", encoding="utf-8") as out:
         for row in rows:
             out.write(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n")

@@ -37,6 +37,7 @@ LIST: Final = "backup.json"
 DAY: Final = 86_400 * 1_000_000
 REWRITTEN: Final = "files rewritten at"
 PART: Final = 500
+MANY: Final = 1_000_000
 _BY: Final = "clock"
 _WORDS: Final = ("id", "version", "from", "kind", "whole", "of", "reason")
 """What a line of the journal must say."""
@@ -105,6 +106,27 @@ def rewrite(node: Node) -> None:
         ledger.record(tx, Line("erase.rewrite", begun, "node"))
 
     node.database.transact(work)
+
+
+def complete_journal(node: Node) -> int:
+    """Write orders into the journal that are not in it, such as of a process that was killed; how many."""
+    journal = node.settings.home / erasing.JOURNAL
+    known = set()
+    if journal.exists():
+        for line in journal.read_text("utf-8").splitlines():
+            row = json.loads(line)
+            known.add((row["order"], row["at"], bool(row.get("lifted"))))
+    with node.database.reading() as tx:
+        orders = erasures.listing(tx, limit=MANY)
+    missing = [one for one in orders if (one.id, one.ordered_at, False) not in known]
+    erasing.note_in_journal(node, *(one.id for one in reversed(missing)))
+    lifted = [
+        {"order": one.id, "at": one.ordered_at, "lifted": True}
+        for one in orders
+        if one.lifted_at is not None and (one.id, one.ordered_at, True) not in known
+    ]
+    erasing.write_in_journal(node, lifted)
+    return len(missing)
 
 
 def redo(node: Node, journal: Path, *, by: str) -> Redone:

@@ -194,7 +194,7 @@ def _holders(
     with node.database.reading() as tx:
         ident = objects.idents_of(tx, [stix_id]).get(stix_id)
         known = ident is not None and (
-            version_rows.held(tx, [ident]) or erasures.erased_ids(tx, [stix_id])
+            version_rows.held(tx, [ident]) or erasures.of_id(tx, stix_id)
         )
         if ident is None or not known:
             raise NotFound(f"we hold no object {stix_id}; see `search`")

@@ -141,6 +141,20 @@ def made_of(tx: Transaction, object_ids: Collection[int]) -> list[Erasable]:
     return found
 
 
+def naming_idents(tx: Transaction, idents: Collection[int]) -> list[int]:
+    """The ids of stored objects whose bytes name one of these, by number; a derivative's stands for its original."""
+    found: set[int] = set()
+    for part in parts(sorted(idents)):
+        rows = tx.execute(
+            select(func.coalesce(derivatives.c.original, objects.c.ident))
+            .join(references, references.c.source == objects.c.id)
+            .outerjoin(derivatives, derivatives.c.object == objects.c.id)
+            .where(references.c.target.in_(part))
+        )
+        found.update(rows.scalars())
+    return sorted(found - set(idents))
+
+
 def naming(tx: Transaction, ident: int, *, limit: int) -> list[str]:
     """The ids of stored objects whose bytes name this one, in order."""
     rows = tx.execute(

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Generator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -223,16 +223,3 @@ def unordered(tx: Transaction) -> tuple[int, int]:
         )
         for table, column in ((objects, objects.c.id), (release_log, release_log.c.object))
     )
-
-
-def erased_ids(tx: Transaction, stix_ids: Iterable[str]) -> set[str]:
-    """Of these ids those of which something was erased."""
-    found: set[str] = set()
-    for part in parts(sorted(set(stix_ids))):
-        rows = tx.execute(
-            select(identifiers.c.stix_id).where(
-                identifiers.c.stix_id.in_(part), identifiers.c.barred_at.is_not(None)
-            )
-        )
-        found.update(rows.scalars())
-    return found

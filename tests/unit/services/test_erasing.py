@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 from sqlalchemy import LargeBinary, Text, create_engine, func, select, text, update
 from sqlalchemy.pool import NullPool
-from tests.scenes import B_IDENTITY, OWN_IDENTITY, Scene, address, indicator, malware, relationship
+from tests.scenes import (
+    B_IDENTITY,
+    OWN_IDENTITY,
+    THIRD_IDENTITY,
+    Scene,
+    address,
+    identity,
+    indicator,
+    malware,
+    relationship,
+)
 
 from cert_exchange.errors import EvidenceBroken, InputRefused, NotFound
 from cert_exchange.messages.evidence import ERASED_BODY
@@ -229,6 +239,20 @@ def test_what_needs_it_goes_from_view_and_is_named(node: Node) -> None:
     done = erasing.erase(node, one["id"], by="anna", reason="on request")
     assert done.named_by == (tie["id"],)
     assert scene.names("b") == ["two"]
+    ledger.verify(node)
+
+
+def test_what_names_an_erased_creator_is_seen_as_before(node: Node) -> None:
+    """A creator that is not held may dangle: erasing who made them takes nothing else from anybody."""
+    scene = Scene.set_up(node)
+    who = identity(THIRD_IDENTITY, CANARY, tlp="green")
+    scene.publish(who, indicator("one", by=THIRD_IDENTITY))
+    assert scene.names("b") == ["one"]
+    done = erasing.erase(node, THIRD_IDENTITY, by="anna", reason="a person's wish")
+    assert done.named_by == (indicator("one")["id"],)
+    assert scene.names("b") == ["one"]
+    assert THIRD_IDENTITY not in scene.ids("b")
+    assert where_found(node, CANARY) == []
     ledger.verify(node)
 
 

@@ -221,10 +221,8 @@ def test_nothing_but_a_backup_is_removed(sqlite_node: Node, wall: Wall, tmp_path
     other, gone = tmp_path / "other", tmp_path / "gone"
     other.mkdir()
     (other / "photo").write_text("mine")
-    for folder in (other, gone):
-        node.database.transact(
-            lambda tx, folder=folder: residues.note_backup(tx, str(folder), at=1)  # type: ignore[misc]
-        )
+    node.database.transact(lambda tx: residues.note_backup(tx, str(other), at=1))
+    node.database.transact(lambda tx: residues.note_backup(tx, str(gone), at=1))
     keeping = node.settings.model_copy(update={"backups_keep_days": 1})
     object.__setattr__(node, "settings", keeping)
     assert forgetting.remove_old_backups(node) == 0
@@ -269,6 +267,24 @@ def test_an_older_backup_that_is_put_back_is_erased_again(node: Node, tmp_path: 
     journal.write_text("{}")
     with pytest.raises(InputRefused, match="no journal"):
         forgetting.redo(node, journal, by="bert")
+
+
+def test_a_journal_that_was_cut_off_is_completed(node: Node) -> None:
+    """Killed between the commit and the journal: the worker writes what is missing, once."""
+    scene = Scene.set_up(node)
+    scene.publish(indicator("one"), indicator("two"))
+    journal = node.settings.home / erasing.JOURNAL
+    assert forgetting.complete_journal(node) == 0
+    erasing.erase(node, indicator("one")["id"], by="anna", reason="on request")
+    erasing.erase(node, indicator("two")["id"], by="anna", reason="on request")
+    erasing.lift(node, 1, by="anna", reason="a mistake")
+    whole = sorted(journal.read_text().splitlines())
+    assert len(whole) == 3
+    journal.unlink()
+    assert forgetting.complete_journal(node) == 2
+    assert sorted(journal.read_text().splitlines()) == whole
+    assert forgetting.complete_journal(node) == 0
+    assert sorted(journal.read_text().splitlines()) == whole
 
 
 def test_the_journal_of_one_node_serves_its_backup(
