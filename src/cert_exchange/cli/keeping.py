@@ -112,7 +112,7 @@ def restore(
     if frozen:
         printing.verdict(
             f"what you decided after {printing.instant(restored.kept_until)} is forgotten: policies, withdrawals, revoked"
-            " credentials, suspensions. Decide it again, then run `cert-exchange unfreeze --all --reason TEXT`"
+            " credentials (they may write again), suspensions. Decide it again before you start `serve`, then run `cert-exchange unfreeze --all --reason TEXT`"
         )
 
 

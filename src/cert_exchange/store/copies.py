@@ -102,7 +102,10 @@ def _run(program: str, url: URL, *arguments: str) -> None:
         raise ConfigurationInvalid(
             f"{program} is not on PATH; install PostgreSQL's client programs of the server's version."
         )
-    environment = dict(os.environ)
+    # What opens our secrets is nothing to other programs.
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("CERT_EXCHANGE_")
+    }
     if url.password is not None:
         environment["PGPASSWORD"] = str(url.password)
     address = url.set(drivername="postgresql", password=None).render_as_string()

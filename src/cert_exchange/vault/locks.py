@@ -13,6 +13,7 @@ import base64
 import os
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final, Literal
 
 from cryptography.exceptions import InvalidTag
@@ -35,6 +36,8 @@ SHORTEST: Final = 12
 _BLOCK: Final = 8
 _NONCE: Final = 12
 _SALT: Final = 16
+_OPENED: Final[dict[tuple[Lock, bytes], bytes]] = {}
+"""What this process opened already, by the lock and the digest of what opened it: guessing is costly, and so is knowing."""
 _HEX: Final = re.compile(r"[0-9a-fA-F]{64}")
 _FORMAT: Final = 1
 
@@ -115,11 +118,17 @@ def make_lock(
 def open_lock(lock: Lock, secret: str) -> bytes:
     """The key inside. Raises ConfigurationInvalid."""
     nonce, wrapped = lock.wrapped[:_NONCE], lock.wrapped[_NONCE:]
+    place = (lock, sha256(secret.encode("utf-8")).digest())
+    if place in _OPENED:
+        return _OPENED[place]
     if lock.kind == kind_of(secret):
         try:
-            return AESGCM(_wrapping_key(lock, secret)).decrypt(nonce, wrapped, _stated(lock))
+            key = AESGCM(_wrapping_key(lock, secret)).decrypt(nonce, wrapped, _stated(lock))
         except InvalidTag:
             pass
+        else:
+            _OPENED[place] = key
+            return key
     raise ConfigurationInvalid(
         f"this {'passphrase' if lock.kind == 'passphrase' else 'key file'} does not open it."
     )
