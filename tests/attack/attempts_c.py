@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 
 from tests.attack import guards
-from tests.attack.attempts import INSIDER, OUTSIDER, PARTNER, attempt
+from tests.attack.attempts import INSIDER, OUTSIDER, PARTNER, THIEF, attempt
 from tests.attack.world import Side, World
 from tests.neighbour import Collection
 from tests.scenes import indicator
@@ -22,6 +24,7 @@ from cert_exchange.messages.introductions import (
     words_of_offer,
     write_answer,
     write_letter,
+    write_offer,
 )
 from cert_exchange.messages.keys import make_signing_key
 from cert_exchange.messages.sealed_answers import close_for
@@ -71,6 +74,11 @@ guards.add(
     "channel: checked first",
     "a channel is opened after a self-check without a no",
     {f"{ROOMS}.promoting._checked": guards.answers(None)},
+)
+guards.add(
+    "channel: renewed by the compared key",
+    "a channel is renewed by who holds the signing key whose words were compared",
+    {f"{ROOMS}.renewing._is_theirs": guards.answers(value=True)},
 )
 
 
@@ -198,3 +206,19 @@ def unchecked(world: World) -> bool:
     _card(world, world.a)
     assert _accept(world, world.a, "fresh", letter, _words(letter)) == 0
     return world.run("partner", "promote", "fresh", "--reason", "now", side=world.a).code == 0
+
+
+@attempt("renewing a stolen channel", guard="channel: renewed by the compared key", by=THIEF)
+def renewing_stolen(world: World) -> bool:
+    """B's credential was stolen before its end; the thief asks for a certificate of its own key, to stay."""
+    letter = _letter(world, world.b, "cert-a")
+    _card(world, world.a)
+    assert _accept(world, world.a, "b", letter, _words(letter)) == 0
+    world.wall.forward(timedelta(hours=2))
+    true = read_offer(_offer(letter), world.wall.read())
+    thief = make_signing_key(b"t" * 32, since=0)
+    forged = write_offer(replace(true, at=world.wall.read(), key=thief.public), thief)
+    client = world.a.client("b")
+    return (
+        client.post("/exchange/v1/renew", {"offer": forged}, media="application/json").status == 200
+    )

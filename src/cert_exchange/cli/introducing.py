@@ -35,7 +35,9 @@ _LETTER_BYTES = 256 * 1024
 
 def register(app: typer.Typer) -> None:
     """Add these commands to those about partners."""
-    for command in (card, invite, accept, check, promote, demote, pull, words, verify, channels):
+    for command in (
+        card, invite, accept, check, promote, demote, pull, renew, words, verify, channels,
+    ):  # fmt: skip
         app.command()(command)
 
 
@@ -243,6 +245,15 @@ def pull(
     with opened(home) as node:
         source = introducing.pull(node, name, collection, into=into, by=operator())
     printing.verdict(f"{source} added; next: `cert-exchange sync now {source}`")
+
+
+def renew(name: Name, *, home: Home = None) -> None:
+    """Get a new certificate for our side of a channel now. The worker does so in the last 30 days of the old one."""
+    from cert_exchange.services import introducing
+
+    with opened(home) as node:
+        introducing.renew(node, name, by=operator())
+    printing.verdict(f"the channel to {name} shows a new certificate from now on")
 
 
 def words(*, home: Home = None) -> None:

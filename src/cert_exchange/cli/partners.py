@@ -156,6 +156,8 @@ def _state(row: Listed) -> str:
         return f"receiving suspended {printing.instant(row.partner.receiving_suspended_at)}"
     if row.audience is None:
         return "sees nothing: no policy names it"
+    if row.stage == "test":
+        return "in stage test: the TEST collection only"
     return "active"
 
 
@@ -171,6 +173,7 @@ def _document(row: Listed) -> dict[str, Any]:
         "sending_suspended_at": printing.instant(partner.sending_suspended_at) or None,
         "receiving_suspended_at": printing.instant(partner.receiving_suspended_at) or None,
         "governed": row.audience is not None,
+        "stage": row.stage,
         "speaks_for": row.speaks_for,
         "relays": "any" if partner.relays_any else row.relays,
         "requests_per_minute": partner.requests_per_minute,

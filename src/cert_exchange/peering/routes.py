@@ -34,7 +34,7 @@ from cert_exchange.services.deliveries import (
     answer_receipt,
     answer_statement,
 )
-from cert_exchange.services.introducing import answer_check, show_our_card
+from cert_exchange.services.introducing import answer_check, answer_renewal, show_our_card
 from cert_exchange.services.partners import Caller
 from cert_exchange.taxii.bodies import read_body
 from cert_exchange.taxii.routes import Taxii
@@ -76,6 +76,9 @@ def _routes() -> Mapping[str, Route]:
         Route("card", {"GET": lambda node, _caller, _asked: show_our_card(node)}),
         Route(
             "check", {"POST": lambda node, caller, asked: answer_check(node, caller, asked.body)}
+        ),
+        Route(
+            "renew", {"POST": lambda node, caller, asked: answer_renewal(node, caller, asked.body)}
         ),
         Route(
             "checkpoint",

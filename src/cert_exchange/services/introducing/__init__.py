@@ -17,6 +17,7 @@ from cert_exchange.services.introducing.checking import Checked, card_from, chec
 from cert_exchange.services.introducing.inviting import Invited, invite
 from cert_exchange.services.introducing.promoting import Progress, demote, progress, promote, pull
 from cert_exchange.services.introducing.reminding import Due, due, remind
+from cert_exchange.services.introducing.renewing import answer_renewal, renew, renew_due
 
 __all__ = [
     "Accepted",
@@ -29,6 +30,7 @@ __all__ = [
     "Seen",
     "accept",
     "answer_check",
+    "answer_renewal",
     "card_from",
     "card_of",
     "check",
@@ -42,6 +44,8 @@ __all__ = [
     "promote",
     "pull",
     "remind",
+    "renew",
+    "renew_due",
     "set_our_card",
     "show_our_card",
     "words",

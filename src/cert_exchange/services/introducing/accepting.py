@@ -14,56 +14,39 @@ The steps, each of which may be repeated:
 
 from __future__ import annotations
 
-import secrets
-import tempfile
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
-from typing import Any, Final
-
-import orjson
+from typing import Any
 
 from cert_exchange.errors import ConfigurationInvalid, InputRefused, SignatureBroken
 from cert_exchange.messages.contact_cards import Card
 from cert_exchange.messages.evidence import Line
 from cert_exchange.messages.introductions import (
-    Answer,
     Letter,
     Offer,
     digest_of,
-    read_answer,
     read_letter,
     read_offer,
     words_of_offer,
-    write_answer,
     write_letter,
 )
 from cert_exchange.messages.keys import public_text
-from cert_exchange.messages.sealed_answers import KEY_BYTES, close_for, open_with
-from cert_exchange.messages.signatures import canonical
 from cert_exchange.messages.spoken_words import read_words
 from cert_exchange.node import Node
-from cert_exchange.remote import pki
-from cert_exchange.services import partners, signing, syncing
-from cert_exchange.services import pki as certificates
+from cert_exchange.services import partners, signing
 from cert_exchange.services.introducing import proving
+from cert_exchange.services.introducing.connecting import believe, pull_tests, take_up
 from cert_exchange.services.introducing.inviting import (
     check_name,
     invite,
     our_offer,
-    request_name,
     sealing_file,
 )
+from cert_exchange.services.introducing.sealing import answer, open_answer
 from cert_exchange.services.ledger import record
-from cert_exchange.store import channels, partner_keys
 from cert_exchange.store import introductions as rows
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.introductions import Introduction
-
-CREDENTIAL_LIFETIME: Final = timedelta(days=365)
-EVERY_SECONDS: Final = 60
-TRUST_FOLDER: Final = "trust"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +111,7 @@ def accept(
             f"{name} is live and need not show its certificate yet; when it does: `cert-exchange pki require {name}`"
         )
     if ours.opened_at is not None:
-        _believe(node, name, offer)
+        believe(node, name, offer)
     elif letter.answer is not None:
         told += _use(node, ours, offer, letter.answer, by=by)
     done = our_offer(node, name)
@@ -236,115 +219,39 @@ def _answer(node: Node, name: str, theirs: str, offer: Offer, *, by: str) -> boo
     with node.database.reading() as tx:
         tried = rows.stages(tx)[name] == "test"
     # Whoever exchanges already goes on as it does, until a person says that it must show its certificate.
-    _, certificate = certificates.issue_for_partner(
-        node, name, offer.request.encode("ascii"), required=tried, by=by
-    )
-    issued = partners.issue(node, name, lifetime=CREDENTIAL_LIFETIME, by=by)
-    text = canonical({"certificate": certificate, "credential": issued.token})
-    digest, now = digest_of(theirs), node.now()
-    closed = close_for(
-        text,
-        offer.sealing,
-        once=secrets.token_bytes(KEY_BYTES),
-        context=bytes.fromhex(digest),
-    )
-    answer = write_answer(
-        Answer(node.identity, offer.identity, digest, now, closed), node.secrets.signing_keys[0]
-    )
+    made = answer(node, name, theirs, offer, required=tried, credential=True, by=by)
 
     def work(tx: Transaction) -> None:
-        rows.note(tx, name, answer=answer)
-        facts = {"partner": name, "offer": digest, "credential": issued.credential_id}
-        record(tx, Line("introduction.answer", now, by, facts=dict(facts)))
+        rows.note(tx, name, answer=made)
+        facts = {"partner": name, "offer": digest_of(theirs)}
+        record(tx, Line("introduction.answer", node.now(), by, facts=dict(facts)))
 
     node.database.transact(work)
     return tried
 
 
-def _use(node: Node, ours: Introduction, offer: Offer, answer: str, *, by: str) -> tuple[str, ...]:
+def _use(node: Node, ours: Introduction, offer: Offer, text: str, *, by: str) -> tuple[str, ...]:
     """Step 5. Raises SignatureBroken."""
     name = ours.name
-    now = node.now()
-    with node.database.reading() as tx:
-        partner = partner_rows.find_partner(tx, name)
-        assert partner is not None  # step 2 added it
-        keys = partner_keys.keys_of(tx, partner.id)
-    read = read_answer(answer, keys, now)
-    digest = digest_of(ours.offer)
-    if (read.of, read.to) != (offer.identity, node.identity):
-        raise SignatureBroken("the answer in this letter is not from them to us.")
-    if read.offer != digest:
+    opened = open_answer(node, name, offer.identity, ours.offer, text)
+    if opened is None:
         waits = (
             "the answer in this letter is to an older letter of ours: send them the newest, and accept what"
             " they send back"
         )
         return (waits,)
-    private = bytes.fromhex(node.secret_files.read(sealing_file(name)).decode("ascii"))
-    content = orjson.loads(open_with(read.sealed, private, context=bytes.fromhex(digest)))
-    certificate, credential = content.get("certificate"), content.get("credential")
-    if not isinstance(certificate, str) or not isinstance(credential, str):
-        raise SignatureBroken("the answer in this letter holds no certificate and credential.")
-    if node.secret_files.exists(f"pki/{request_name(name)}.next.key"):
-        certificates.accept(node, request_name(name), certificate.encode("ascii"), by=by)
-    _believe(node, name, offer)
-    _pull(node, name, offer, credential)
+    if opened.credential is None:
+        raise SignatureBroken("the answer in this letter holds no credential.")
+    take_up(node, name, opened.certificate, by=by)
+    believe(node, name, offer)
+    pull_tests(node, name, offer, opened.credential)
+    now = node.now()
 
     def work(tx: Transaction) -> None:
         rows.note(tx, name, opened_at=now)
-        record(tx, Line("introduction.open", now, by, facts={"partner": name, "offer": digest}))
+        facts = {"partner": name, "offer": digest_of(ours.offer)}
+        record(tx, Line("introduction.open", now, by, facts=dict(facts)))
 
     node.database.transact(work)
     node.secret_files.remove(sealing_file(name))
     return ()
-
-
-def source_name(name: str) -> str:
-    """The source that pulls a partner's TEST collection."""
-    return f"test-from-{name}"
-
-
-def trust_file(name: str) -> str:
-    """Where the authority of a partner's server stands, from the home."""
-    return f"{TRUST_FOLDER}/{name}.pem"
-
-
-def channel_options(node: Node, name: str) -> dict[str, Any]:
-    """How a partner's node is spoken to."""
-    pair = node.settings.secrets_directory / certificates.pair_file(request_name(name))
-    return {
-        "auth": "bearer",
-        "server": "cert-exchange",
-        "ca_file": trust_file(name),
-        "client_certificate": str(pair),
-        "every_seconds": EVERY_SECONDS,
-    }
-
-
-def _believe(node: Node, name: str, offer: Offer) -> None:
-    """Write the authority of its server to a file: for this partner's channels alone."""
-    authority = pki.read_certificate(offer.authority.encode("ascii"), what="its authority")
-    file = node.settings.home / trust_file(name)
-    file.parent.mkdir(mode=0o700, exist_ok=True)
-    fresh = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    fresh.write_text(pki.pem(authority), encoding="ascii")
-    fresh.replace(file)
-
-
-def _pull(node: Node, name: str, offer: Offer, credential: str) -> None:
-    with node.database.reading() as tx:
-        there = channels.channels(tx, only=source_name(name))
-    if there:
-        syncing.remove(node, "pull", source_name(name), by="node")
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as held:  # 0600
-        held.write(credential)
-        held.flush()
-        syncing.add_source(
-            node,
-            source_name(name),
-            partner=name,
-            url=offer.url,
-            remote_collection=offer.collection,
-            collection=proving.ground(node),
-            secret=Path(held.name),
-            options=channel_options(node, name),
-        )

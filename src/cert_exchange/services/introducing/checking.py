@@ -28,8 +28,8 @@ from cert_exchange.remote import peering
 from cert_exchange.remote.connection import Connection
 from cert_exchange.services import publishing, recalling, signing, syncing
 from cert_exchange.services.introducing import answering, proving
-from cert_exchange.services.introducing.accepting import source_name
 from cert_exchange.services.introducing.cards import fetch_card, our_card
+from cert_exchange.services.introducing.connecting import source_name
 from cert_exchange.services.introducing.inviting import our_offer
 from cert_exchange.services.ledger import record
 from cert_exchange.services.recalling import Has

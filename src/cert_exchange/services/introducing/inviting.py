@@ -134,13 +134,14 @@ def _still_right(
     return found.offer if same and waits else None
 
 
-def _offer(node: Node, name: str, card: Card, url: str, collection: str, *, by: str) -> str:
-    now, key = node.now(), node.secrets.signing_keys[0]
+def new_offer(node: Node, name: str, card: Card, url: str, collection: str) -> str:
+    """Make a signed offer with new private halves; nothing is said of it anywhere yet."""
+    key = node.secrets.signing_keys[0]
     private = secrets.token_bytes(KEY_BYTES)
     node.secret_files.write(sealing_file(name), private.hex().encode("ascii"))
     offer = Offer(
         identity=node.identity,
-        at=now,
+        at=node.now(),
         card=card,
         url=url,
         collection=collection,
@@ -149,7 +150,12 @@ def _offer(node: Node, name: str, card: Card, url: str, collection: str, *, by: 
         key=key.public,
         sealing=public_half(private),
     )
-    text = write_offer(offer, key)
+    return write_offer(offer, key)
+
+
+def _offer(node: Node, name: str, card: Card, url: str, collection: str, *, by: str) -> str:
+    now = node.now()
+    text = new_offer(node, name, card, url, collection)
 
     def work(tx: Transaction) -> None:
         rows.begin(tx, name, text, at=now)

@@ -17,7 +17,7 @@ from cert_exchange.messages.evidence import Line
 from cert_exchange.node import Node
 from cert_exchange.remote.connection import decode_options
 from cert_exchange.services import syncing
-from cert_exchange.services.introducing.accepting import channel_options, source_name
+from cert_exchange.services.introducing.connecting import channel_options, source_name
 from cert_exchange.services.introducing.inviting import our_offer
 from cert_exchange.services.ledger import record
 from cert_exchange.stix.instants import format_micros

@@ -17,11 +17,12 @@ from cert_exchange.node import Node
 from cert_exchange.policy.rules import RESERVED_ORIGINS
 from cert_exchange.policy.sharing_terms import country_code
 from cert_exchange.services.ledger import record
-from cert_exchange.store import credential_lives
+from cert_exchange.store import credential_lives, introductions
 from cert_exchange.store import credentials as credential_rows
 from cert_exchange.store import partners as rows
 from cert_exchange.store.credential_lives import Life
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.introductions import Stage
 from cert_exchange.store.partners import PartnerRow
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -49,6 +50,7 @@ class Listed:
     """those in force, oldest first"""
     audience: int | None
     lockouts: tuple[Lockout, ...]
+    stage: Stage
 
 
 def add(
@@ -145,6 +147,7 @@ def listing(node: Node) -> list[Listed]:
         in_force = credential_lives.lives(tx, now)
         audiences = rows.audiences_of(tx)
         failed = credential_rows.failures_of_all(tx)
+        stages = introductions.stages(tx)
         return [
             Listed(
                 partner,
@@ -153,6 +156,7 @@ def listing(node: Node) -> list[Listed]:
                 tuple(in_force.get(partner.id, ())),
                 audiences.get(partner.id),
                 tuple(Lockout(*row) for row in failed.get(partner.id, ())),
+                stages[partner.name],
             )
             for partner in rows.every_partner(tx)
         ]

@@ -1,0 +1,106 @@
+"""What our node keeps to connect to a partner: whom it believes there, what it shows, and the source of tests.
+
+1. The authority of a partner's server stands in a file of its own, for this partner's channels alone.
+2. The credential stands in the secret file of each source; a new one goes into all of them that held the one before.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from cert_exchange.messages.introductions import Offer
+from cert_exchange.node import Node
+from cert_exchange.remote import pki
+from cert_exchange.remote.connection import decode_options
+from cert_exchange.services import pki as certificates
+from cert_exchange.services import syncing
+from cert_exchange.services.introducing import proving
+from cert_exchange.services.introducing.inviting import request_name
+from cert_exchange.store import channels
+from cert_exchange.store.channels import Channel
+
+EVERY_SECONDS: Final = 60
+TRUST_FOLDER: Final = "trust"
+
+
+def source_name(name: str) -> str:
+    """The source that pulls a partner's TEST collection."""
+    return f"test-from-{name}"
+
+
+def trust_file(name: str) -> str:
+    """Where the authority of a partner's server stands, from the home."""
+    return f"{TRUST_FOLDER}/{name}.pem"
+
+
+def channel_options(node: Node, name: str) -> dict[str, Any]:
+    """How a partner's node is spoken to."""
+    pair = node.settings.secrets_directory / certificates.pair_file(request_name(name))
+    return {
+        "auth": "bearer",
+        "server": "cert-exchange",
+        "ca_file": trust_file(name),
+        "client_certificate": str(pair),
+        "every_seconds": EVERY_SECONDS,
+    }
+
+
+def believe(node: Node, name: str, offer: Offer) -> None:
+    """Write the authority of its server to a file (rule 1)."""
+    authority = pki.read_certificate(offer.authority.encode("ascii"), what="its authority")
+    file = node.settings.home / trust_file(name)
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    fresh = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    fresh.write_text(pki.pem(authority), encoding="ascii")
+    fresh.replace(file)
+
+
+def take_up(node: Node, name: str, certificate: str, *, by: str) -> None:
+    """Use the certificate that a partner made of our request; nothing where that was done before."""
+    if node.secret_files.exists(f"pki/{request_name(name)}.next.key"):
+        certificates.accept(node, request_name(name), certificate.encode("ascii"), by=by)
+
+
+def pull_tests(node: Node, name: str, offer: Offer, credential: str) -> None:
+    """Pull a partner's TEST collection from now on, in place of what was pulled so before."""
+    with node.database.reading() as tx:
+        there = channels.channels(tx, only=source_name(name))
+    if there:
+        syncing.remove(node, "pull", source_name(name), by="node")
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as held:  # 0600
+        held.write(credential)
+        held.flush()
+        syncing.add_source(
+            node,
+            source_name(name),
+            partner=name,
+            url=offer.url,
+            remote_collection=offer.collection,
+            collection=proving.ground(node),
+            secret=Path(held.name),
+            options=channel_options(node, name),
+        )
+
+
+def source_of(node: Node, name: str) -> Channel | None:
+    """The source that pulls a partner's TEST collection, None where it was removed."""
+    with node.database.reading() as tx:
+        found = channels.channels(tx, only=source_name(name))
+    return next((one for one in found if one.direction == "pull"), None)
+
+
+def replace_credential(node: Node, name: str, credential: str) -> None:
+    """Write a new credential wherever the one of the channel stood (rule 2)."""
+    source = source_of(node, name)
+    if source is None:
+        return
+    before = node.secret_files.read(decode_options(source.options).secret_file)
+    with node.database.reading() as tx:
+        there = [one for one in channels.channels(tx) if one.partner == source.partner]
+    for one in there:
+        file = decode_options(one.options).secret_file
+        if file and node.secret_files.exists(file) and node.secret_files.read(file) == before:
+            node.secret_files.write(file, f"{credential}\n".encode())
