@@ -73,8 +73,9 @@ class Renewing:
             node = attached()
             if node is not None:
                 try:
+                    asked = bool(self._application.visitors.trust)
                     if await asyncio.to_thread(self.look, node):
-                        self._end_outdated(connections, now=node.now())
+                        self._end_outdated(connections, asked=asked, now=node.now())
                     self._trouble = None
                 except CertExchangeError as error:
                     self._tell(error.detail or error.public)
@@ -89,12 +90,13 @@ class Renewing:
         required = self._settings.client_certificates == "required"
         return make_context(pki.load_material(self._settings), trust, required=required)
 
-    def _end_outdated(self, connections: Iterable[Any], *, now: int) -> None:
+    def _end_outdated(self, connections: Iterable[Any], *, asked: bool, now: int) -> None:
+        """Do as rule 3 says; `asked`: whether a connection was asked for a certificate so far."""
         trust = self._application.visitors.trust
         for one in list(connections) if self.secured else ():
             certificate = getattr(one, "certificate", None)
             if certificate is None:
-                outdated = bool(trust)
+                outdated = bool(trust) and not asked
             else:
                 outdated = isinstance(trust.recognise(certificate, now=now), NotBelieved)
             if outdated:

@@ -2,7 +2,8 @@
 
 1. A connection gets the context of its moment (`Renewable.wrap_bio`): certificate, authorities and revocation lists
    are swapped without a restart, all at once, and what cannot be loaded changes nothing.
-2. Nothing is resumed: without tickets every connection shows its certificate anew.
+2. No tickets: a TLS 1.3 connection always shows its certificate anew. What TLS 1.2 resumes by its session id shows the
+   certificate of then, which our own look and every request judge as of now.
 3. A refused handshake leaves a line in the log, with address and reason; asyncio itself says nothing. A flood of them
    leaves few lines and a number.
 4. Keys are handed to OpenSSL through memory: what the vault opened is on no disk.
@@ -57,7 +58,6 @@ class Refusals:
 class Handshaken(ssl.SSLObject):
     """One connection's TLS, which says when it is refused."""
 
-    address: str = "unknown"
     refusals: Refusals | None = None
 
     def do_handshake(self) -> None:
@@ -68,7 +68,11 @@ class Handshaken(ssl.SSLObject):
             raise
         except ssl.SSLError as error:
             if self.refusals is not None:
-                self.refusals.note(self.address, _reason(error))
+                # asyncio tells nobody whose connection it is; its protocol, which calls us, knows.
+                caller = sys._getframe(1).f_locals.get("self")  # noqa: SLF001 - the only way to the address of a handshake that fails
+                transport = getattr(caller, "_transport", None)
+                name = None if transport is None else transport.get_extra_info("peername")
+                self.refusals.note(str(name[0]) if name else "unknown", _reason(error))
             raise
 
 
@@ -90,11 +94,6 @@ class Renewable(ssl.SSLContext):
         made = self.newest.wrap_bio(*args, **kwargs)
         if isinstance(made, Handshaken):
             made.refusals = self.refusals
-            # asyncio tells no context whose connection it is: the protocol that calls us knows.
-            caller = sys._getframe(1).f_locals.get("self")  # noqa: SLF001 - the only way to the address of a handshake that fails
-            transport = getattr(caller, "_transport", None)
-            if transport is not None:
-                made.address = str((transport.get_extra_info("peername") or ("unknown",))[0])
         return made
 
 
