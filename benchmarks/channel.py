@@ -1,6 +1,7 @@
-"""`make bench-channel`: what client certificates cost a poll, against the same server with TLS alone.
+"""`make bench-channel`: what client certificates, statements and receipts cost polls, against a server with TLS alone.
 
-    (1) fill a store   (2) one copy serves TLS, another asks every partner for a certificate   (3) both are polled in turns
+    (1) fill a store   (2) one copy serves TLS, another asks every partner for a certificate, a third gives statements too
+    (3) all are polled in turns
 
 1. Both are the same program, store, pages, credentials, cipher and key kind; only the certificates differ, and what is
    looked up of them with each request.
@@ -8,6 +9,9 @@
    meanwhile makes neither look better. The figure is the median of those ratios.
 3. The load is one process with keep-alive connections, each of another partner, walking its log page by page.
 4. Handshakes are counted apart: a client that connects anew for each poll pays for both signatures.
+5. `signed` polls as `mtls` does, and asks for a statement before every 5,000 objects and hands a receipt over after them, as a
+   node's run does; only pages count. In the rounds the same statements are told again and the same receipts come
+   again; what making and keeping a new one takes is shown beside it.
 
 A variant is added by its name, what is done to its copy of the home, and what is sent; see VARIANTS.
 OBJECTS in the environment makes the store of another size than 20,000 objects.
@@ -15,6 +19,7 @@ OBJECTS in the environment makes the store of another size than 20,000 objects.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -24,6 +29,7 @@ import statistics
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,9 +102,32 @@ def with_certificates(home: Path) -> dict[str, Path]:
     return found
 
 
+def with_signatures(home: Path) -> dict[str, Path]:
+    """Certificates, and a signing key of each poller pinned; commitments are made ahead, as a worker does."""
+    from cert_exchange.messages.keys import make_signing_key, public_text
+    from cert_exchange.node import open_node
+    from cert_exchange.services import deliveries, partners, signing
+
+    found = with_certificates(home)
+    node = open_node(home)
+    try:
+        for name in pollers():
+            private = os.urandom(32)
+            (home / f"client-{name}.key").write_bytes(private)
+            key = make_signing_key(private, since=0)
+            signing.pin(node, name, public_text(key.public), by="benchmark")
+            partners.amend(node, name, speaks_for=[f"identity--{uuid.uuid4()}"], relays=[])
+        while deliveries.make_ahead(node):
+            pass
+    finally:
+        node.close()
+    return found
+
+
 VARIANTS: Final[dict[str, Callable[[Path], dict[str, Path]]]] = {
     "mtls": with_certificates,
     "tls": plain_tls,
+    "signed": with_signatures,
 }
 """What is done to each copy of the home before it is served. The first makes the server's certificate of all."""
 
@@ -109,7 +138,7 @@ def prepare() -> dict[str, tuple[Path, dict[str, Path]]]:
     first: Path | None = None
     for name, arrange in VARIANTS.items():
         home = own_node.copy(OBJECTS, "sqlite", f"channel-{name}")
-        if first is not None:
+        if first is not None and arrange is plain_tls:
             (home / "secrets" / "pki").mkdir(mode=0o700, exist_ok=True)
             shutil.copy(first / PAIR, home / PAIR)
             shutil.copy(first / "authority.pem", home / "authority.pem")
@@ -148,6 +177,68 @@ def walk(port: int, authority: str, pair: str, secret: str) -> tuple[str, ...]:
     finally:
         link.sock.close()
     return tuple(found)
+
+
+def ask(path: str, secret: str, body: dict[str, Any]) -> str:
+    """One question to the peer face."""
+    text = json.dumps(body)
+    return (
+        f"POST /exchange/v1/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(text)}\r\nAuthorization: Bearer {secret}\r\n\r\n{text}"
+    )
+
+
+def with_statements(
+    port: int, authority: str, pair: str, secret: str, key: Path, pages: tuple[str, ...]
+) -> tuple[tuple[str, ...], list[float]]:
+    """The same walk with a statement before every 5,000 objects and a receipt after them; seconds that new ones took."""
+    from cert_exchange.messages import deliveries
+    from cert_exchange.messages.keys import make_signing_key
+    from cert_exchange.messages.signatures import canonical, sign
+
+    signer = make_signing_key(key.read_bytes(), since=0)
+    link = Link(port, context_of(authority, pair))
+    requests: list[str] = []
+    took: list[float] = []
+    has: dict[str, list[Any]] = {}
+    before = deliveries.NOTHING_BEFORE
+
+    def timed(question: str) -> Any:
+        began = time.perf_counter()
+        link.send(question.encode())
+        answer = json.loads(link.answer())
+        took.append(time.perf_counter() - began)
+        return answer
+
+    each = deliveries.MOST // 100
+    try:
+        for start in range(0, len(pages), each):
+            told = timed(
+                ask("statements", secret, {"collection": policies.COLLECTION_ID, "has": has})
+            )
+            text = told["statement"]
+            said = json.loads(_payload(text))
+            digest = deliveries.text_digest(text)
+            has = {said["stream"]: [said["seq"], digest.hex()]}
+            receipt = deliveries.Receipt(
+                said["to"][0], (said["from"],), deliveries.Way.SERVED, said["stream"], said["seq"],
+                digest, before, ((said["objects"], deliveries.Ended.RECEIVED),), (), said["at"],
+                (0, bytes(32)),
+            )  # fmt: skip
+            signed = sign(canonical(deliveries.write_receipt(receipt)), signer)
+            before = deliveries.text_digest(signed)
+            handed = ask("receipts", secret, {"receipt": signed})
+            timed(handed)
+            again = {"collection": policies.COLLECTION_ID, "again": said["seq"]}
+            requests += [ask("statements", secret, again), *pages[start : start + each], handed]
+    finally:
+        link.sock.close()
+    return tuple(requests), took
+
+
+def _payload(text: str) -> bytes:
+    middle = text.split(".")[1]
+    return base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4))
 
 
 def context_of(authority: str, pair: str) -> ssl.SSLContext:
@@ -197,19 +288,19 @@ def load(target: Target, seconds: float) -> dict[str, float]:
     at = [0] * len(links)
     done, received = 0, 0
 
-    def ask(number: int) -> None:
+    def send(number: int) -> None:
         links[number].send(plans[number][at[number] % len(plans[number])])
         at[number] += 1
 
     for number in range(len(links)):
-        ask(number)
+        send(number)
     began, used = time.perf_counter(), time.process_time()
     ends = began + seconds
     while time.perf_counter() < ends:
         for number, link in enumerate(links):
             received += len(link.answer())
-            done += 1
-            ask(number)
+            done += plans[number][(at[number] - 1) % len(plans[number])].startswith(b"GET")
+            send(number)
     took = time.perf_counter() - began
     for link in links:
         link.sock.close()
@@ -281,6 +372,7 @@ def main() -> None:
     if child is not None and child.wait() != 0:
         raise SystemExit("the store could not be filled; the reason is above")
     servers: list[processes.Server] = []
+    fresh: list[float] = []
     targets: list[Target] = []
     try:
         for name, (home, pairs) in prepare().items():
@@ -293,6 +385,20 @@ def main() -> None:
                 walk(server.port, authority, pair, secrets[one])
                 for one, pair in zip(pollers(), shown, strict=True)
             )
+            if name == "signed":
+                signed = [
+                    with_statements(
+                        server.port,
+                        authority,
+                        pair,
+                        secrets[one],
+                        home / f"client-{one}.key",
+                        pages,
+                    )
+                    for one, pair, pages in zip(pollers(), shown, plan, strict=True)
+                ]
+                plan = tuple(requests for requests, _ in signed)
+                fresh = [seconds for _, took in signed for seconds in took]
             targets.append(Target(name, server.port, authority, shown, plan))
         processes.settle(servers)
         rates = measured(targets)
@@ -301,13 +407,19 @@ def main() -> None:
         for server in servers:
             server.stop()
     median = {name: statistics.median(found) for name, found in rates.items()}
-    ratio = statistics.median(
-        mine / base for mine, base in zip(rates["mtls"], rates["tls"], strict=True)
+    ratio, signed_ratio = (
+        statistics.median(mine / base for mine, base in zip(rates[name], rates["tls"], strict=True))
+        for name in ("mtls", "signed")
+    )
+    print(
+        f"a new statement of up to 5,000 objects: {statistics.median(fresh[::2]) * 1000:.0f} ms;"
+        f" its receipt: {statistics.median(fresh[1::2]) * 1000:.0f} ms"
     )
     print(f"handshakes: {shakes['tls']:,.0f}/s with TLS, {shakes['mtls']:,.0f}/s with certificates")
     print(
         f"tls_pages_per_s={median['tls']:.0f} mtls_pages_per_s={median['mtls']:.0f}"
-        f" mtls_ratio={ratio:.3f} bar=0.9"
+        f" signed_pages_per_s={median['signed']:.0f}"
+        f" mtls_ratio={ratio:.3f} bar=0.9 signed_ratio={signed_ratio:.3f} bar=0.8"
     )
 
 

@@ -21,8 +21,7 @@ SIGNING_KEYS: Final = "signing-keys.json"
 def make_signing_keys(files: SecretFiles, *, now: int) -> None:
     """Make the first key where there is no file yet. Any number of processes may call this at once."""
     if not files.exists(SIGNING_KEYS):
-        first = make_signing_key(secrets.token_bytes(KEY_BYTES), since=now)
-        files.create(SIGNING_KEYS, _encoded([first]))
+        files.create(SIGNING_KEYS, _encoded([_new(now)]))
 
 
 def read_signing_keys(files: SecretFiles) -> tuple[SigningKey, ...]:
@@ -45,9 +44,17 @@ def add_signing_key(files: SecretFiles, *, now: int) -> SigningKey:
 
     For one person at a time: of two that rotate at once one key is lost, which no partner has seen yet.
     """
-    key = make_signing_key(secrets.token_bytes(KEY_BYTES), since=now)
+    key = _new(now)
     files.write(SIGNING_KEYS, _encoded([key, *read_signing_keys(files)]))
     return key
+
+
+def _new(now: int) -> SigningKey:
+    """A new key whose public text no command line takes for an option."""
+    while True:
+        key = make_signing_key(secrets.token_bytes(KEY_BYTES), since=now)
+        if public_text(key.public)[0] not in "-_":
+            return key
 
 
 def _encoded(keys: list[SigningKey]) -> bytes:

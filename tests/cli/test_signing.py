@@ -47,7 +47,7 @@ def introduced(channel: Channel, on: Run) -> str:
     ours, theirs = (on(node, "keys", "show").rows()[0] for node in (a, b))
     assert on(a, "keys", "pin", "b", theirs["public"]).code == 0
     done = on(b, "keys", "pin", "a", ours["public"])
-    assert (done.code, ours["key"] in done.err) == (0, True)
+    assert (done.code, ours["key"] in done.err) == (0, True), done.err
     return ours["key"]
 
 

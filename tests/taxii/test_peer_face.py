@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from sqlalchemy import update
-from tests.scenes import OWN_IDENTITY
+from tests.scenes import OWN_IDENTITY, indicator
 from tests.taxii.conftest import Served, collection_id
 
 from cert_exchange.messages.key_lists import read_list
 from cert_exchange.messages.keys import VerifyingKey
+from cert_exchange.peering.routes import BODY_BYTES
 from cert_exchange.services import partners, signing
 from cert_exchange.store.tables import partners as partner_table
 
@@ -85,6 +88,59 @@ def test_failed_logins_count_and_shares_are_shared(server: Served) -> None:
     )
     assert [guess.get(KEYS).status for _ in range(6)] == [401] * 5 + [429]
     assert server.client("c").get("/api/collections/").status == 429
+
+
+def test_a_body_is_bounded_and_json(server: Served) -> None:
+    """Too long is 413 before it is read, no JSON object is 400, another media type 415."""
+    client = server.client()
+    path = "/exchange/v1/statements"
+    assert client.post(path, b"x" * (BODY_BYTES + 1), media=JSON).status == 413
+    for body in (b"", b"[]", b'{"a":', b"\xff", b"[" * 100_000):
+        assert client.post(path, body, media=JSON).status == 400
+    assert client.post(path, b"{}", media="text/plain").status == 415
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {},
+        {"collection": 7},
+        {"collection": "indicators", "has": 7},
+        {"collection": "indicators", "has": {"x": [1]}},
+        {"collection": "indicators", "has": {"x": [0, "00" * 32]}},
+        {"collection": "indicators", "after": -1},
+        {"collection": "indicators", "after": 1e300},
+        {"collection": "indicators", "after": 10**30},
+        {"collection": "indicators", "after": True},
+        {"collection": "indicators", "again": "1"},
+    ],
+)
+def test_a_question_that_cannot_be_read_is_refused(
+    sqlite_server: Served, question: dict[str, object]
+) -> None:
+    """With 422 and words, never with a fault."""
+    got = sqlite_server.client().post("/exchange/v1/statements", question, media=JSON)
+    assert got.status == 422
+
+
+def test_hidden_and_absent_collections_have_no_statements_alike(server: Served) -> None:
+    """One that the partner may not read, one that is not there, and a name that cannot be one."""
+    server.rights("reports", read="c", write="c")
+    client = server.client()
+    answers = [
+        client.post("/exchange/v1/statements", {"collection": name}, media=JSON)
+        for name in ("reports", "nothing", collection_id("reports"), "a\u0000b", "x" * 5000)
+    ]
+    assert {one.status for one in answers} == {404}
+    assert len({json.dumps({**one.json, "error_id": ""}) for one in answers}) == 1
+
+
+def test_a_write_only_collection_has_no_statements(server: Served) -> None:
+    """403, as its pages answer."""
+    server.scene.publish(indicator("x"))
+    server.rights("indicators", read="c", write="b, c")
+    got = server.client().post("/exchange/v1/statements", {"collection": "indicators"}, media=JSON)
+    assert got.status == 403
 
 
 @pytest.mark.parametrize("query", ["a=1&a=2", "a", "%ff", "&".join(f"a{n}=1" for n in range(17))])

@@ -29,6 +29,8 @@ NOTHING_BEFORE: Final = bytes(DIGEST_BYTES)
 """In place of the digest before the first statement or receipt of a stream."""
 MOST: Final = 5_000
 """Objects that one statement covers."""
+LONGEST_TEXT: Final = 300
+"""Characters of any text in a statement or receipt, all of them printable."""
 REASON_LENGTH: Final = 200
 REASONS: Final = 100
 
@@ -186,13 +188,13 @@ def read_statement(verified: Verified) -> Statement:
             way=Way(content["way"]),
             collection=_text(content["collection"]),
             stream=_text(content["stream"]),
-            seq=_number(content["seq"], least=1),
+            seq=number_of(content["seq"], least=1),
             previous=_digest(content["previous"]),
-            after=_number(after),
-            upto=_number(upto),
-            count=_number(content["objects"], least=1),
+            after=number_of(after),
+            upto=number_of(upto),
+            count=number_of(content["objects"], least=1),
             commitments=_digest(content["commitments"]),
-            at=_number(content["at"]),
+            at=number_of(content["at"]),
             ledger=_ledger(content["ledger"]),
             restored=content.get("restored", False) is True,
         )
@@ -230,16 +232,16 @@ def read_receipt(verified: Verified) -> Receipt:
             senders=tuple(_text(one) for one in content["to"]),
             way=Way(content["way"]),
             stream=_text(content["stream"]),
-            seq=_number(content["seq"], least=1),
+            seq=number_of(content["seq"], least=1),
             statement=_digest(content["statement"]),
             previous=_digest(content["previous"]),
             outcomes=tuple(
-                (_number(many, least=1), Ended(how)) for many, how in content["outcomes"]
+                (number_of(many, least=1), Ended(how)) for many, how in content["outcomes"]
             ),
             reasons=tuple(
-                (_number(place), _text(why)[:REASON_LENGTH]) for place, why in content["reasons"]
+                (number_of(place), _text(why)[:REASON_LENGTH]) for place, why in content["reasons"]
             )[:REASONS],
-            at=_number(content["at"]),
+            at=number_of(content["at"]),
             ledger=_ledger(content["ledger"]),
         )
     except (KeyError, TypeError, ValueError):
@@ -252,10 +254,13 @@ def read_receipt(verified: Verified) -> Receipt:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
+    if len(value) > LONGEST_TEXT or not value.isprintable():
+        raise ValueError(value)
     return value
 
 
-def _number(value: Any, *, least: int = 0) -> int:
+def number_of(value: Any, *, least: int = 0) -> int:
+    """A whole number that every program reads alike. Raises TypeError, ValueError."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(value)
     if not least <= value <= _INTEROPERABLE:
@@ -264,6 +269,7 @@ def _number(value: Any, *, least: int = 0) -> int:
 
 
 def _digest(value: Any) -> bytes:
+    """32 bytes in lower-case hex; any other spelling would not be written back as it came, and is refused by that."""
     raw = bytes.fromhex(_text(value))
     if len(raw) != DIGEST_BYTES:
         raise ValueError(value)
@@ -272,14 +278,14 @@ def _digest(value: Any) -> bytes:
 
 def _ledger(value: Any) -> tuple[int, bytes]:
     seq, link = value
-    return _number(seq), _digest(link)
+    return number_of(seq), _digest(link)
 
 
 def pairs_of(listed: Mapping[str, Any]) -> dict[str, tuple[int, bytes]]:
     """Read what a peer says it has: stream -> (number, digest) of its last statement. Raises ValueError."""
     try:
         return {
-            _text(stream): (_number(pair[0], least=1), _digest(pair[1]))
+            _text(stream): (number_of(pair[0], least=1), _digest(pair[1]))
             for stream, pair in listed.items()
         }
     except (TypeError, KeyError, IndexError):

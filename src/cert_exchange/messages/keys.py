@@ -26,6 +26,11 @@ def kid_of(public: bytes) -> str:
     return sha256(public).hexdigest()[:16]
 
 
+def is_kid(value: object) -> bool:
+    """Whether this is a name of a key."""
+    return isinstance(value, str) and _KID.fullmatch(value) is not None
+
+
 def public_of(private: bytes) -> bytes:
     """The public key of a private seed, 32 raw bytes each."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - rule 3

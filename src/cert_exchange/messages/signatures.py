@@ -29,7 +29,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from cert_exchange.errors import SignatureBroken
-from cert_exchange.messages.keys import SigningKey, VerifyingKey, kid_of, public_text
+from cert_exchange.messages.keys import SigningKey, VerifyingKey, is_kid, kid_of, public_text
 
 __all__ = [
     "ALGORITHM",
@@ -117,9 +117,9 @@ def key_named_in(text: str) -> str:
     except (JoseError, ValueError):
         raise SignatureBroken("what should be signed is no compact JWS.") from None
     kid = header.get("kid")
-    if header.keys() != {"alg", "kid"} or header["alg"] != ALGORITHM or not isinstance(kid, str):
+    if header.keys() != {"alg", "kid"} or header["alg"] != ALGORITHM or not is_kid(kid):
         raise SignatureBroken(f'the header of a signed text is {{"alg":"{ALGORITHM}","kid":...}}.')
-    return kid
+    return str(kid)
 
 
 def _read(payload: bytes) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 1. Of our own keys the newest signs. Rotating makes a new one; the older ones stay and vouch for it.
 2. A partner's first key is pinned by a person who compared it (`pin`). From then on a partner's newer keys are taken
    when a pinned key that counts vouches for them (`follow`).
-3. A rotated partner's older keys count for OVERLAP more, so that what is on its way still verifies.
+3. A rotated partner's older keys count for OVERLAP more, so that what is on its way still verifies, and vouch for nothing.
 4. Every change writes a ledger line.
 """
 
@@ -117,7 +117,9 @@ def follow(node: Node, partner: int, document: Mapping[str, Any]) -> tuple[Verif
     def work(tx: Transaction) -> tuple[VerifyingKey, ...]:
         known = rows.keys_of(tx, partner)
         who = partners.authority(tx, partner)
-        vouched = read_list(document, who.speaks_for, known, now)
+        # One that is to end vouches for nothing: who stole it before it was replaced cannot come back with it.
+        lasting = [key for key in known if key.until is None]
+        vouched = read_list(document, who.speaks_for, lasting, now)
         ended = {key.kid for key in known if not key.holds_at(now)}
         fresh = [key for key in vouched.keys if key.kid not in {one.kid for one in known}]
         # A key that a person ended vouches for nothing, and comes back through no list.
@@ -125,7 +127,9 @@ def follow(node: Node, partner: int, document: Mapping[str, Any]) -> tuple[Verif
         if fresh and (newest is None or newest.kid != fresh[0].kid):
             raise SignatureBroken("the partner's list puts an older key before its newest one.")
         for key in fresh:
-            rows.pin(tx, partner, VerifyingKey(key.kid, key.public), now=now, vouched_by=vouched.by)
+            until = None if key is fresh[0] else now + OVERLAP
+            taken = VerifyingKey(key.kid, key.public, until=until)
+            rows.pin(tx, partner, taken, now=now, vouched_by=vouched.by)
             facts: dict[str, str | int | list[str]] = {
                 "partner": who.name,
                 "kid": key.kid,

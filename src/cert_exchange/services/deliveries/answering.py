@@ -14,11 +14,12 @@ from cert_exchange.errors import (
     EnvelopeInvalid,
     NotFound,
     ReadRefused,
+    ReceivingSuspended,
     SharingFrozen,
     SignatureBroken,
     WriteRefused,
 )
-from cert_exchange.messages.deliveries import Way, pairs_of
+from cert_exchange.messages.deliveries import Way, number_of, pairs_of
 from cert_exchange.node import Node
 from cert_exchange.services import signing
 from cert_exchange.services.deliveries.checking import Expected, take_statement
@@ -46,12 +47,12 @@ def answer_statement(node: Node, caller: Caller, question: Mapping[str, Any]) ->
     _check_frozen(caller)
     try:
         has = pairs_of(question.get("has", {}))
-        after = int(question.get("after", 0))
+        after = number_of(question.get("after", 0))
         again = question.get("again")
-        number = None if again is None else int(again)
+        number = None if again is None else number_of(again)
     except (ValueError, TypeError, AttributeError):
         raise EnvelopeInvalid("`has`, `after` or `again` cannot be read.") from None
-    span = Span(caller.partner, grant.collection, grant.uuid, Way.SERVED, grant.uuid, max(after, 0))
+    span = Span(caller.partner, grant.collection, grant.uuid, Way.SERVED, grant.uuid, after)
     if number is None:
         told = tell_next(node, span, has.get(span.stream))
     else:
@@ -69,6 +70,8 @@ def answer_delivery(node: Node, caller: Caller, question: Mapping[str, Any]) -> 
     grant = _grant(node, caller, question)
     if not grant.can_write:
         raise WriteRefused
+    if not caller.receiving:
+        raise ReceivingSuspended(detail=f"receiving from partner {caller.partner} is suspended")
     expected = Expected(caller.partner, Way.PUSHED, grant.collection)
     try:
         taken = take_statement(node, expected, question)
@@ -108,10 +111,12 @@ def _grant(node: Node, caller: Caller, question: Mapping[str, Any]) -> Grant:
     name = question.get("collection")
     if not isinstance(name, str):
         raise EnvelopeInvalid("`collection` is missing.")
+    if not name.isprintable():
+        raise NotFound
     wanted = name.lower() if _UUID.fullmatch(name) else name
     with node.database.raw_reader() as connection:
         grant = rights.find(
-            node.database.dialect, connection, caller.partner, caller.audience, wanted
+            node.database.dialect, connection, caller.partner, caller.audience, wanted, caller.scope
         )
     if grant is None:
         raise NotFound

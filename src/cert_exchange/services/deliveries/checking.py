@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from cert_exchange.errors import SignatureBroken
 from cert_exchange.messages.deliveries import (
+    LONGEST_TEXT,
     MOST,
     NOTHING_BEFORE,
     Statement,
@@ -42,6 +43,8 @@ QUARANTINED: Final = "statement"
 CLOSED: Final = bytes(SALT_BYTES)
 """The salt of a commitment that stays closed."""
 _FIELDS: Final = 5
+_KEPT: Final = 8_192
+"""Characters of a broken text that are kept; a true one has some thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +217,16 @@ def _entry(one: Any) -> tuple[bytes, Opened | None]:
     if len(one) == 1:
         return leaf, None
     _, stix_id, version, salt, is_last = one
-    if len(one) != _FIELDS or not isinstance(stix_id, str) or not isinstance(version, str):
+    if len(one) != _FIELDS or not (_is_name(stix_id) and _is_name(version)):
         raise ValueError(one)
     raw = bytes.fromhex(salt)
     if len(raw) != SALT_BYTES:
         raise ValueError(one)
     return leaf, Opened(leaf, raw, stix_id, version, bool(is_last))
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= LONGEST_TEXT and value.isprintable()
 
 
 def keep_broken(node: Node, partner: int, collection: int | None, text: str, reason: str) -> None:
@@ -233,7 +240,7 @@ def keep_broken(node: Node, partner: int, collection: int | None, text: str, rea
         objects.keep_refused(
             tx, origin=partner, collection=collection, kind=QUARANTINED, stix_id=None,
             version=digest.hex(), reason=reason,
-            raw=text[: node.limits.object_bytes].replace("\x00", "\ufffd"), at=now,
+            raw=text[:_KEPT].replace("\x00", "\ufffd"), at=now,
         )  # fmt: skip
         facts: Mapping[str, str | int | list[str]] = {
             "partner": partners.authority(tx, partner).name,

@@ -91,7 +91,7 @@ def _write(
         NOTHING_BEFORE if before is None or before.receipt is None else text_digest(before.receipt)
     )
     refused = [
-        (place, end.reason[:REASON_LENGTH])
+        (place, "".join(c if c.isprintable() else " " for c in end.reason)[:REASON_LENGTH])
         for place, end in enumerate(ends)
         if end.ended is Ended.REFUSED
     ]

@@ -104,7 +104,18 @@ def tell_next(node: Node, span: Span, has: tuple[int, bytes] | None) -> Told | N
 def tell_again(node: Node, row: StatementRow) -> Told:
     """A statement of ours with what opens its commitments now, in short form."""
     with node.database.reading() as tx:
-        return Told(row, salts=_salts(tx, row))
+        salts, lacking = _salts(tx, row)
+    if lacking and row.view is not None:
+        # Made ahead they were, and are not there: made again from the log, they are the same.
+        view = row.view
+        while (
+            node.database.transact(lambda tx: _make(tx, view, after=row.after, upto=row.upto))
+            == AT_ONCE
+        ):
+            pass
+        with node.database.reading() as tx:
+            salts, _ = _salts(tx, row)
+    return Told(row, salts=salts)
 
 
 def tell_long(node: Node, row: StatementRow) -> Told:
@@ -182,9 +193,9 @@ def _write(
     rows.lock(tx, span.partner)
     last = rows.last(tx, span.place)
     if last is not None and (has is None or last.seq > has[0]):
-        return Told(
-            last, salts=_salts(tx, last)
-        )  # somebody asked at the same time: the same answer for both
+        # Somebody asked at the same time: the same answer for both.
+        salts, _ = _salts(tx, last)
+        return Told(last, salts=salts)
     listed = _joined(tx, plan.view, after=plan.after, upto=plan.upto, partner=span.partner)
     who = partners.authority(tx, span.partner)
     if not listed.count or not who.speaks_for:
@@ -256,21 +267,24 @@ def _commit(lines: Iterable[Unmade]) -> Iterable[tuple[int, bytes, bytes]]:
         yield line.position, delivery_commitment(salt, line.content), salt
 
 
-def _salts(tx: Transaction, row: StatementRow) -> bytes:
-    """The salts of a statement's commitments in their order; of a line that is not in force any more CLOSED."""
+def _salts(tx: Transaction, row: StatementRow) -> tuple[bytes, int]:
+    """The salts of a statement's commitments in their order, and how many are still to be made.
+
+    Of a line that is not in force any more it is CLOSED.
+    """
     view = view_of(tx, partner=row.partner, collection=row.collection)
     if view is None or view[0] != row.view:
-        return CLOSED * (len(row.leaves) // DIGEST_BYTES)
-    found, _ = delivery_leaves.joined(
+        return CLOSED * (len(row.leaves) // DIGEST_BYTES), 0
+    found, lacking = delivery_leaves.joined(
         tx, view[0], after=row.after, upto=row.upto, partner=row.partner
     )
     if found.leaves == row.leaves:
-        return found.salts
+        return found.salts, 0
     salts = (
         found.salts[start : start + SALT_BYTES] for start in range(0, len(found.salts), SALT_BYTES)
     )
     opened = dict(zip(split(found.leaves), salts, strict=True))
-    return b"".join(opened.get(leaf, CLOSED) for leaf in split(row.leaves))
+    return b"".join(opened.get(leaf, CLOSED) for leaf in split(row.leaves)), lacking
 
 
 def _entries(tx: Transaction, row: StatementRow) -> tuple[tuple[Any, ...], ...]:
