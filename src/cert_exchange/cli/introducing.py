@@ -69,7 +69,7 @@ def card(
     ] = None,
     key: Annotated[
         list[str] | None,
-        typer.Option("--key", help="The fingerprint of a key for mail; may be repeated."),
+        typer.Option("--fingerprint", help="Of a key for mail; may be repeated."),
     ] = None,
     as_json: AsJson = False,
     home: Home = None,
