@@ -31,6 +31,8 @@ class OpenView:
     view: int
     collection: str
     """its alias, else its UUID"""
+    number: int
+    """collections.id"""
     head: int
 
 
@@ -67,7 +69,12 @@ class Pushed:
 def views_of(tx: Transaction, partner: int) -> list[OpenView]:
     """The views of a partner's audience in collections that it may read."""
     rows = tx.execute(
-        select(views.c.id, func.coalesce(collections.c.alias, collections.c.uuid), views.c.head)
+        select(
+            views.c.id,
+            func.coalesce(collections.c.alias, collections.c.uuid),
+            collections.c.id,
+            views.c.head,
+        )
         .join(audience_members, audience_members.c.audience == views.c.audience)
         .join(collections, collections.c.id == views.c.collection)
         .join(

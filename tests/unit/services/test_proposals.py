@@ -84,7 +84,7 @@ def test_each_proposal_says_who_may_accept_it(scene: Scene) -> None:
     assert only(scene, stix_id=indicator("ours")["id"]).row.partner_name == "c"
     for unknown in ({"partner": "x"}, {"stix_id": indicator("never")["id"]}):
         with pytest.raises(NotFound):
-            proposals.proposals(scene.node, **unknown)  # type: ignore[arg-type]
+            proposals.proposals(scene.node, **unknown)  # type: ignore[arg-type]  # mypy takes every keyword for every parameter
     with pytest.raises(NotFound):
         proposals.find(scene.node, 999_999)
 

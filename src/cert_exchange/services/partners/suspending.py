@@ -143,7 +143,11 @@ def _backlogs(
     pushed = outstanding.targets_of(tx, partner.id)
     for view in outstanding.views_of(tx, partner.id):
         ways = [("polls", fetched.get((partner.id, view.view), 0))]
-        ways += [(one.name, one.position) for one in pushed if one.view == view.view]
+        ways += [  # a target that has not pushed this view yet begins at its beginning
+            (one.name, one.position if one.view == view.view else 0)
+            for one in pushed
+            if one.collection == view.number
+        ]
         for way, after in ways:
             lots = outstanding.lots(tx, view.view, partner=partner.id, after=after)
             since = max(after, partner.sending_suspended_at or 0)
@@ -165,7 +169,7 @@ def _backlogs(
                     len(gone),
                 )
             )
-    return found
+    return [one for one in found if one.lots or one.taken_back]
 
 
 def _change(node: Node, name: str, direction: Direction, *, suspended: bool, by: str) -> None:
