@@ -328,3 +328,22 @@ def test_a_person_is_told(met: World) -> None:
     ran = met.run("ledger", "settle", "a", "--reason", "talked", side=met.b)
     assert "1 break settled" in ran.err
     assert met.run("ledger", "compare", side=met.b).code == 0
+
+
+def test_each_statement_names_a_head_that_is_proved_later(met: World) -> None:
+    """With every signed delivery comes the sender's last head; the next comparison proves that the history goes on from it."""
+    grow(met.a.node, lines=3)
+    met.a.scene.publish(indicator("two"))
+    assert met.b.syncs("from-a").ok
+    grow(met.a.node, lines=1)
+
+    def standing() -> dict[str, str]:
+        with met.b.node.database.reading() as tx:
+            rows = tx.execute(
+                select(partner_checkpoints.c.note, partner_checkpoints.c.standing)
+            ).all()
+        return {"stated" if row.note.startswith("ey") else "shown": row.standing for row in rows}
+
+    assert standing() == {"shown": "proved", "stated": "seen"}
+    assert asking.compare(met.b.node, "a").breaks == ()
+    assert standing() == {"shown": "proved", "stated": "proved"}

@@ -57,7 +57,7 @@ def history(node: Node) -> History:
             ]
             for table in (*TABLES, *HEAD_TABLES)
         }
-    return History(node, None, rows)  # type: ignore[arg-type]  # no scene is needed
+    return History(node, None, rows)  # type: ignore[arg-type]  # no scene is needed here
 
 
 def public(node: Node) -> list[bytes]:

@@ -65,7 +65,7 @@ def test_each_day_is_told_as_it_was(scene: Scene, wall: Wall) -> None:
         {one["id"]: ("fetched", True), two["id"]: ("fetched", False)},
     ]
     row = told(scene, days[-1])[one["id"]]
-    assert days[0] < row.since < days[1] < row.noted_at < row.until < days[-1]  # type: ignore[operator]
+    assert days[0] < row.since < days[1] < row.noted_at < row.until < days[-1]
     assert row.rule == "all of ours"
     assert row.collection == "indicators"
 
