@@ -12,14 +12,13 @@ from cert_exchange.errors import NotFound
 from cert_exchange.node import Node
 from cert_exchange.services import partners, retention
 from cert_exchange.services.releasing import Releasing
-from cert_exchange.services.releasing.orders import in_one_line
+from cert_exchange.services.releasing.orders import in_one_line, reconsider_many
 from cert_exchange.stix.references import TERMS_EXTENSION
 from cert_exchange.store import consents as consent_rows
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store import policies as policy_rows
 from cert_exchange.store import terms as rows
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.statements import parts
 
 
 def locate(node: Node, partner: str, country: str, *, by: str) -> int:
@@ -68,8 +67,7 @@ def _name_anew(
             audiences = {
                 plan.audience.id for plan in releasing.plans if number in plan.audience.members
             }
-            for part in parts(sorted(idents)):
-                releasing.reconsider(part, audiences=audiences)
+            reconsider_many(releasing, sorted(idents), audiences=audiences)
 
         _, releasing = in_one_line(
             tx, node, kind, by, order, partner=partner, country=country or ""

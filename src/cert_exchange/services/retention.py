@@ -9,17 +9,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import partial
 from typing import Final
 
 from cert_exchange.node import Node
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.bindings import promises_of
 from cert_exchange.services.releasing.evaluating import plans_for
-from cert_exchange.services.releasing.orders import in_one_line
+from cert_exchange.services.releasing.orders import in_one_line, reconsider_many
 from cert_exchange.store import consents as rows
 from cert_exchange.store import releases
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.statements import parts
 
 PART: Final = 1_000
 _CLOCK: Final = "clock"
@@ -69,17 +69,14 @@ def look_again(node: Node, partner: int, *, kind: str, by: str) -> int:
 
 def look_again_at_once(releasing: Releasing, partner: int) -> None:
     """Decide all that is in force and came from a partner again, within the caller's transaction."""
-    for part in parts(rows.live_idents_of(releasing.tx, partner)):
-        releasing.reconsider(part)
+    reconsider_many(releasing, rows.live_idents_of(releasing.tx, partner))
 
 
 def _reconsider(node: Node, idents: Collection[int], kind: str, by: str) -> int:
-    def work(releasing: Releasing) -> None:
-        for part in parts(idents):
-            releasing.reconsider(part)
-
     _, releasing = node.database.transact(
-        lambda tx: in_one_line(tx, node, kind, by, work, only_if_released=True)
+        lambda tx: in_one_line(
+            tx, node, kind, by, partial(reconsider_many, idents=idents), only_if_released=True
+        )
     )
     return releasing.released
 

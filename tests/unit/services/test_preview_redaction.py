@@ -21,6 +21,7 @@ from cert_exchange.errors import PolicyWidens
 from cert_exchange.node import Node
 from cert_exchange.services import policies
 from cert_exchange.services.policies import dividing
+from cert_exchange.store import statements
 
 ALL = ALLOW_ALL.format(partner="b")
 REDACTING = ALL.replace(
@@ -274,3 +275,14 @@ def test_apply_counts_objects_as_the_preview_does(sqlite_node: Node) -> None:
     done = scene.apply("b", REDACTING)
     assert (done.lost, done.otherwise) == (0, 3)
     assert scene.apply("b", REDACTING.replace("redact: {remove: [description]}", "deny: true")).lost
+
+
+def test_a_switch_that_looks_at_a_few_at_a_time_ends_where_one_look_would(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large switch drops what it read of one part before the next: what the parts have to do with each other stays."""
+    filled(node, ALL)
+    monkeypatch.setattr(statements, "PART", 2)
+    nothing = ALL.replace("rules:\n", "rules:\n  - {name: no, match: {origin: own}, deny: true}\n")
+    for text in (REDACTING, REDACTING.replace("[description]", "[name]"), nothing, REDACTING, ALL):
+        assert assert_as_foretold(node, "b", text)

@@ -39,13 +39,12 @@ from cert_exchange.services.policies.staging import stage, unsettled
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.bindings import promises_of
 from cert_exchange.services.releasing.in_force import remember
-from cert_exchange.services.releasing.orders import in_one_line
+from cert_exchange.services.releasing.orders import in_one_line, reconsider_many
 from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import policies as policy_rows
 from cert_exchange.store import releases
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.statements import parts
 
 GAIN_PART: Final = 1_000
 Progress = Callable[[int, int | None], None]
@@ -262,8 +261,7 @@ def _switch(
             if plan.audience.id in audiences and not plan.holding:
                 hold_rows.forget_open(tx, plan.audience.id)
         idents = policy_rows.staged_idents(tx, run) | releases.idents_released_since(tx, seen)
-        for part in parts(sorted(idents)):
-            releasing.reconsider(part, audiences=audiences)
+        reconsider_many(releasing, sorted(idents), audiences=audiences)
         policy_rows.forget_run(tx, run)
         for partner in _agreed_otherwise(agreed, promises_of(releasing.plans), releasing):
             retention.look_again_at_once(releasing, partner)
@@ -331,8 +329,7 @@ def _gain_part(node: Node) -> tuple[int, int, int] | None:
         policy_rows.move_gains(tx, pending.id, after=after, to=reached)
 
     def work(releasing: Releasing) -> None:
-        for part in parts(sorted(candidates)):
-            releasing.reconsider(part, audiences=audiences)
+        reconsider_many(releasing, sorted(candidates), audiences=audiences)
         move(releasing.tx)
 
     if not candidates:

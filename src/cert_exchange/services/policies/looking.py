@@ -18,7 +18,8 @@ from cert_exchange.policy.redaction import Need
 from cert_exchange.policy.tracing import Step, trace
 from cert_exchange.policy.wording import held_until
 from cert_exchange.services.policies.showing import Showing
-from cert_exchange.services.releasing.evaluating import Plan, Pool, bindings_for, plans_for
+from cert_exchange.services.releasing.bindings import bindings_for
+from cert_exchange.services.releasing.evaluating import Plan, Pool, plans_for
 from cert_exchange.services.releasing.judging import Judge
 from cert_exchange.services.releasing.naming import Issuer
 from cert_exchange.services.releasing.settlement import Settlement, Sight

@@ -12,10 +12,10 @@ from typing import Final
 from cert_exchange.node import Node
 from cert_exchange.policy.decide import Allow, Hold, Redact
 from cert_exchange.policy.document import Policy
+from cert_exchange.services.releasing.bindings import bindings_for
 from cert_exchange.services.releasing.evaluating import (
     Plan,
     Pool,
-    bindings_for,
     plan_of,
     plans_for,
 )

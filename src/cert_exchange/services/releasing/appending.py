@@ -19,9 +19,10 @@ from typing import Final
 from cert_exchange.messages.evidence import Range, release_commitment
 from cert_exchange.messages.notices import Reason
 from cert_exchange.services.releasing.arranging import Row, arrange, in_order
+from cert_exchange.services.releasing.bindings import bindings_for
 from cert_exchange.services.releasing.closing import Closing
 from cert_exchange.services.releasing.dropping import standing_in, suspects_of, unneeded
-from cert_exchange.services.releasing.evaluating import Plan, Pool, bindings_for, plans_for
+from cert_exchange.services.releasing.evaluating import Plan, Pool, plans_for
 from cert_exchange.services.releasing.issuing import REPLACED, issue, rule_for
 from cert_exchange.services.releasing.judging import Verdict
 from cert_exchange.services.releasing.marked import next_dates

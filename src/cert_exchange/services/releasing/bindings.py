@@ -18,6 +18,7 @@ from cert_exchange.policy.sharing_terms import NO_TERMS, Onward, from_text
 from cert_exchange.store import terms as rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Version
+from cert_exchange.store.releases import Sharing
 from cert_exchange.store.tables import OWN
 from cert_exchange.store.terms import EVERY, Said
 
@@ -55,6 +56,11 @@ def recipients_of(said: Said, names: Collection[str]) -> Recipients:
     }
 
 
+def bindings_for(conn: Transaction, sharing: Sharing, plans: Iterable[Governed]) -> Bindings:
+    """What binds versions, where these plans are all that are in force."""
+    return Bindings(conn, sharing.said, sharing.partners, promises_of(plans))
+
+
 @dataclass(slots=True)
 class Bindings:
     """What binds versions; `load` before `of`. `names`: partner id -> name, `promises` by the partner's name."""
@@ -85,12 +91,14 @@ class Bindings:
         asked = rows.ask_beside(self.tx, idents)
 
         def note() -> None:
+            consents: dict[tuple[int, int], list[Consent]] = {}
             for kind, ident, number, text, until, consent in asked():
                 if kind == rows.OF_IDS:
                     self.beside.setdefault(ident, {})[number] = text
                 else:
                     given = Consent(text, until, consent)
-                    self.consents.setdefault((ident, number), []).append(given)
+                    consents.setdefault((ident, number), []).append(given)
+            self.consents.update(consents)
 
         return note
 

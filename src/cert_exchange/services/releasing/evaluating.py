@@ -20,7 +20,7 @@ from cert_exchange.policy.document import Policy, Verb
 from cert_exchange.policy.redaction import Trimmed, Unredactable
 from cert_exchange.policy.rules import Recipe
 from cert_exchange.services.releasing import marked
-from cert_exchange.services.releasing.bindings import Bindings, promises_of, recipients_of
+from cert_exchange.services.releasing.bindings import Bindings, recipients_of
 from cert_exchange.services.releasing.in_force import policy_in_force
 from cert_exchange.store import blocks, releases
 from cert_exchange.store import notices as notice_rows
@@ -90,11 +90,6 @@ def plan_of(audience: Audience, policy: Policy | None, sharing: Sharing) -> Plan
         names_of, recipients_of(sharing.said, names_of),
         redacting=redacting, pointing=pointing, deriving=redacting or audience.id in sharing.deriving,
     )  # fmt: skip
-
-
-def bindings_for(conn: Transaction, sharing: Sharing, plans: Iterable[Plan]) -> Bindings:
-    """What binds versions, where these plans are all that are in force."""
-    return Bindings(conn, sharing.said, sharing.partners, promises_of(plans))
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -19,6 +19,7 @@ from cert_exchange.messages.notices import Reason
 from cert_exchange.node import Node
 from cert_exchange.services import ledger
 from cert_exchange.services.releasing.appending import Line, Releasing
+from cert_exchange.services.releasing.evaluating import Pool
 from cert_exchange.services.releasing.naming import issuer_of
 from cert_exchange.stix.instants import order_key
 from cert_exchange.store import blocks, objects, releases
@@ -27,6 +28,7 @@ from cert_exchange.store import ledger as ledger_rows
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Version
+from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import OWN, LineKind, ObjectStatus
 
 T = TypeVar("T")
@@ -102,6 +104,16 @@ def in_one_line(
         line_id=line_id,
     )
     return result, releasing
+
+
+def reconsider_many(
+    releasing: Releasing, idents: Iterable[int], *, audiences: Collection[int] | None = None
+) -> None:
+    """Decide any number of ids again, as `Releasing.reconsider` does; what was read of a part is dropped before the next."""
+    for part in parts(idents):
+        releasing.reconsider(part, audiences=audiences)
+        read = releasing.pool
+        releasing.pool = Pool(read.tx, read.names, read.bindings, read.views, read.deriving)
 
 
 def withdraw(
