@@ -46,10 +46,12 @@ def upgrade() -> None:
             ["partner"], ["partners.id"], name=op.f("fk_partner_checkpoints_partner")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_partner_checkpoints")),
-        sa.UniqueConstraint("partner", "size", "root", name=op.f("uq_partner_checkpoints_partner")),
+        sa.UniqueConstraint(
+            "partner", "size", "root", name=op.f("uq_partner_checkpoints_partner_size_root")
+        ),
     )
     op.create_index(
-        op.f("ix_partner_checkpoints_partner"),
+        op.f("ix_partner_checkpoints_partner_standing_size"),
         "partner_checkpoints",
         ["partner", "standing", "size"],
     )
@@ -69,7 +71,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_breaks")),
     )
-    op.create_index(op.f("ix_ledger_breaks_partner"), "ledger_breaks", ["partner", "settled_at"])
+    op.create_index(
+        op.f("ix_ledger_breaks_partner_settled_at"), "ledger_breaks", ["partner", "settled_at"]
+    )
     op.create_table(
         "ledger_comparisons",
         sa.Column("partner", number, nullable=False),
