@@ -212,7 +212,7 @@ def older_list(world: World) -> bool:
     pki.pin(side.node, "b", foreign.pem, crl=foreign.crl(gone, number=7))
     file = world.folder / "older.crl"
     file.write_bytes(foreign.crl(number=6, days=6))
-    return world.run("pki", "pin", "b", "--crl", file, side=side).code == 0
+    return world.run("pki", "pin", "b", "--crl", str(file), side=side).code == 0
 
 
 guards.add(
@@ -238,7 +238,7 @@ def changed_request(world: World) -> bool:
     assert raw.count(before) == 1
     file = world.folder / "b.csr"
     file.write_bytes(raw.replace(before, mine))
-    return world.run("pki", "issue", "b", file, side=world.a).code == 0
+    return world.run("pki", "issue", "b", str(file), side=world.a).code == 0
 
 
 @attempt("weak key certified", guard="request: strong key", by=OUTSIDER)
@@ -250,4 +250,4 @@ def weak_key(world: World) -> bool:
     file = world.folder / "weak.csr"
     made = asked.sign(key, hashes.SHA256())
     file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    return world.run("pki", "issue", "b", file, side=world.a).code == 0
+    return world.run("pki", "issue", "b", str(file), side=world.a).code == 0
