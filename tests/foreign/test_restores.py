@@ -25,6 +25,7 @@ from cert_exchange.services import (
     publishing,
     restoring,
     safekeeping,
+    signing,
     syncing,
 )
 from cert_exchange.services.syncing import meeting
@@ -223,3 +224,31 @@ def test_crying_restore_makes_nobody_send_for_ever(two: Two) -> None:
     for wrong in ({}, {"epoch": True}, {"epoch": 0}, {"epoch": 9, "lost_since": 5}):
         with pytest.raises(restoring.QueryInvalid):
             restoring.hear(node, partner, wrong)
+
+
+def test_signed_deliveries_go_on_after_a_restore(two: Two) -> None:
+    """With keys pinned on both sides: what is sent again is stated again, and nothing of it ends in quarantine."""
+    for node, partner, other in (
+        (two.a.node, "b", two.other.node),
+        (two.other.node, "a", two.a.node),
+    ):
+        signing.pin(node, partner, signing.our_keys(other)[0].public, by="desk")
+    two.a.publish(indicator("one"))
+    two.other.publish(pushed("before"), to="reports")
+    assert all(one.ok for one in syncing.sync_once(two.other.node))
+    backup = safekeeping.backup(two.a.node, two.folder / "backup")
+    two.wall.forward(timedelta(minutes=5))
+    two.a.publish(indicator("two"))
+    two.other.publish(pushed("after"), to="reports")
+    assert all(one.ok for one in syncing.sync_once(two.other.node))
+    again = two.restored(two.a, backup)
+    two.moves_to(two.serve(again.node))
+    two.wall.forward(timedelta(minutes=5))
+    again.publish(indicator("three"))
+    for _ in range(3):
+        reports = syncing.sync_once(two.other.node)
+        assert all(one.ok for one in reports), [one.outcome for one in reports]
+    assert {pushed("before")["id"], pushed("after")["id"]} <= names_held(again)
+    assert {indicator(name)["id"] for name in ("one", "two", "three")} <= names_held(two.other)
+    ledger.verify(two.other.node)
+    ledger.verify(again.node)

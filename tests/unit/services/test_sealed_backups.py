@@ -20,7 +20,7 @@ from cert_exchange.node import Node, open_node
 from cert_exchange.services import freezing, keys, ledger, partners, safekeeping, syncing
 from cert_exchange.services.safekeeping import packing
 from cert_exchange.store import residues
-from cert_exchange.store.tables import ledger_lines
+from cert_exchange.store.tables import ledger_lines, metadata
 from cert_exchange.vault.locks import new_key
 
 WORDS = "otter gravel lantern quince"
@@ -112,6 +112,20 @@ def test_a_sealed_backup_shows_nothing_and_comes_back_whole(
     assert again.secrets.token_keys == node.secrets.token_keys
     ledger.verify(again)
     again.close()
+
+
+def test_a_database_alone_holds_no_secret(node: Node, tmp_path: Path) -> None:
+    """Every value of every table, locked or not: keys and passwords are files, credentials are keyed digests."""
+    _, sieve = filled(node, tmp_path)
+    seen: set[str] = set()
+    with node.database.reading() as tx:
+        for table in metadata.sorted_tables:
+            for row in tx.execute(select(table)):
+                raw = b"\n".join(
+                    one if isinstance(one, bytes) else str(one).encode() for one in row
+                )
+                seen |= sieve.found_in(raw)
+    assert seen == {"an object"}
 
 
 def test_a_locked_home_shows_no_secret(sqlite_node: Node, wall: Wall, tmp_path: Path) -> None:
