@@ -18,6 +18,7 @@ from tests.unit.syncing.conftest import sync
 
 from cert_exchange.node import Node, make_home, open_node
 from cert_exchange.services import (
+    doctoring,
     freezing,
     holdings,
     ledger,
@@ -123,6 +124,9 @@ def test_what_the_restored_node_lost_is_pushed_again(two: Two) -> None:
     two.wall.forward(timedelta(minutes=5))
     assert sync(two.other.node, "indicators-of-a").ok  # hears of it
     told = two.epochs(two.other.node)
+    assert any(
+        "says that it was restored" in one.finding for one in doctoring.examine(two.other.node)
+    )
     assert (told.theirs, told.heard_at is not None) == (2, True)
     second = sync(two.other.node, "reports-of-a")
     assert second.ok, second.outcome
@@ -165,6 +169,8 @@ def test_the_restored_node_tells_and_gets_back_what_only_its_partner_holds(two: 
     assert last.ok, last.outcome
     assert last.counts["refused"] == 0
     assert len([one for one in held_from(two.a.node) if one[0] == pushed("lost")["id"]]) == 1
+    about = [one.finding for one in doctoring.examine(again.node) if one.about == "restore"]
+    assert [str(file) in one for one in about] == [True]
     before = file.read_bytes()
     two.wall.forward(timedelta(minutes=5))
     assert sync(again.node, "reports-of-a").ok

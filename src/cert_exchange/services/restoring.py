@@ -34,6 +34,8 @@ from cert_exchange.store.partner_epochs import PartnerEpoch
 PAUSE: Final = 3_600_000_000
 """Micros between two restores of a partner that count."""
 MOST_EPOCH: Final = 1_000_000
+RECOVERED: Final = "recovered"
+"""The folder in the home for what partners give back."""
 PAGE: Final = 500
 PAGE_BYTES: Final = 2 * 1024 * 1024
 _MOST_SKIPPED: Final = 10_000_000

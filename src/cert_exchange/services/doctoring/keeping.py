@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from cert_exchange.services.doctoring.findings import Finding
+from cert_exchange.services.restoring import RECOVERED
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import epochs, partner_epochs, residues
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from cert_exchange.node import Node
 
 DAY: Final = 86_400 * 1_000_000
+TOLD_DAYS: Final = 14
 BACKUP_DAYS: Final = 8
 """A week and a day without a backup is a backup that nobody makes."""
 
@@ -67,22 +69,21 @@ def _restores(node: Node) -> Iterator[Finding]:
         known = partner_epochs.every(tx)
     for name, one in known:
         about = f"partner {name}"
-        if one.kept_until is not None and one.heard_at is not None:
+        heard, kept = one.heard_at, one.kept_until
+        if heard is not None and kept is not None and node.now() - heard < TOLD_DAYS * DAY:
             yield Finding(
                 "note", about,
-                f"says that it was restored (heard {format_micros(one.heard_at)}) and may have lost what came after"
-                f" {format_micros(max(one.kept_until, 0))}; our targets send it again",
+                f"says that it was restored (heard {format_micros(heard)}) and may have lost what came after"
+                f" {format_micros(max(kept, 0))}; our targets send it again",
                 "ask it by telephone whether that is so",
             )  # fmt: skip
-        if lost is None or (one.told >= epoch and one.asked >= epoch and not one.brought):
-            continue
-        if one.told < epoch or one.asked < epoch:
+        if lost is not None and (one.told < epoch or one.asked < epoch):
             yield Finding(
                 "note", about, "does not know yet that this node was restored, or did not give back what we lost",
                 "look at its channels: cert-exchange source list, target list",
             )  # fmt: skip
-        else:
-            yield Finding(
-                "note", about, f"gave back {one.brought} objects that we had lost",
-                "look at them in recovered/, then cert-exchange publish FILE",
-            )  # fmt: skip
+    for file in sorted((node.settings.home / RECOVERED).glob("*.json")):
+        yield Finding(
+            "note", "restore", f"{file} holds what only a partner still had of ours",
+            "look at it, cert-exchange publish FILE, then move it away",
+        )  # fmt: skip

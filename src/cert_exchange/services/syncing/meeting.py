@@ -23,7 +23,6 @@ from cert_exchange.services.syncing.arranging import connect
 from cert_exchange.services.syncing.reporting import Run
 from cert_exchange.stix.instants import format_micros
 
-FOLDER: Final = "recovered"
 EVERY: Final = 3_600_000_000
 _PAGES: Final = 20_000
 
@@ -72,7 +71,9 @@ def _ask_back(run: Run, connection: Connection, epoch: int, since: int | None) -
     if since is None:
         restoring.note_returned(node, partner, epoch, 0, "")
         return
-    file = node.settings.home / FOLDER / f"{run.channel.partner_name}-epoch-{epoch}.json"
+    file = (
+        node.settings.home / restoring.RECOVERED / f"{run.channel.partner_name}-epoch-{epoch}.json"
+    )
     brought = _fetch(node, connection, since, file)
     if brought is None:
         return
