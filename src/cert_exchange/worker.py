@@ -108,6 +108,7 @@ class Worker:
         if number % _TIDY_TICKS == 0:
             self._step("submissions", lambda: forget_submissions(self._node))
             self._step("retention", lambda: retention.end_passed(self._node))
+            self._step("log file", lambda: forgetting.empty_log(self._node))
             if self._node.settings.erase_past_retention:
                 self._step("erasing", lambda: purging.purge_passed(self._node))
             self._step("lists", lambda: pki.renew_lists(self._node))

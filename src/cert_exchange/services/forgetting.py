@@ -36,6 +36,7 @@ LIST: Final = "backup.json"
 """What makes a folder a backup (`safekeeping`)."""
 DAY: Final = 86_400 * 1_000_000
 REWRITTEN: Final = "files rewritten at"
+EMPTIED: Final = "log emptied at"
 PART: Final = 500
 MANY: Final = 1_000_000
 _BY: Final = "clock"
@@ -91,6 +92,19 @@ def remove_old_backups(node: Node) -> int:
             _note_gone(node, one, removed=True)
             removed += 1
     return removed
+
+
+def empty_log(node: Node) -> bool:
+    """Empty SQLite's log file after an erasure, where readers were in the way before; whether it was done now."""
+    with node.database.reading() as tx:
+        last, emptied = residues.last_erased_at(tx), fact(tx, EMPTIED)
+    if last is None or (emptied is not None and int(emptied) > last):
+        return False
+    begun = node.now()
+    if not residues.forget_freed(node.database):
+        return False
+    node.database.transact(lambda tx: put_fact(tx, EMPTIED, str(begun)))
+    return True
 
 
 def rewrite(node: Node) -> None:

@@ -27,6 +27,8 @@ from cert_exchange.store.tables import (
     partners,
 )
 
+PATIENCE_SECONDS: Final = 2
+"""How long emptying the log waits for readers: it is tried again."""
 _REWRITTEN: Final = (
     "renditions",
     "objects",
@@ -112,7 +114,9 @@ def forget_freed(database: Database) -> bool:
     if database.path is None:
         return True
     try:
-        with sqlite3.connect(database.path, timeout=BUSY_SECONDS, isolation_level=None) as plain:
+        with sqlite3.connect(
+            database.path, timeout=PATIENCE_SECONDS, isolation_level=None
+        ) as plain:
             busy, _, _ = plain.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         plain.close()
     except sqlite3.Error as error:

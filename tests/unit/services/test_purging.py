@@ -269,6 +269,25 @@ def test_an_older_backup_that_is_put_back_is_erased_again(node: Node, tmp_path: 
         forgetting.redo(node, journal, by="bert")
 
 
+def test_a_log_file_that_readers_held_is_emptied_later(sqlite_node: Node) -> None:
+    """Older states of pages lie in it until then."""
+    node = sqlite_node
+    scene = Scene.set_up(node)
+    assert not forgetting.empty_log(node)
+    scene.publish(indicator("one", description=CANARY))
+    path = node.database.path
+    assert path is not None
+    log = path.with_name(f"{path.name}-wal")
+    with node.database.reading() as tx:
+        residues.last_erased_at(tx)  # a reader, all along
+        erasing.erase(node, indicator("one")["id"], by="anna", reason="on request")
+        assert CANARY.encode() in log.read_bytes()
+        assert not forgetting.empty_log(node)
+    assert forgetting.empty_log(node)
+    assert CANARY.encode() not in log.read_bytes()
+    assert not forgetting.empty_log(node)
+
+
 def test_a_journal_that_was_cut_off_is_completed(node: Node) -> None:
     """Killed between the commit and the journal: the worker writes what is missing, once."""
     scene = Scene.set_up(node)
