@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from http.client import HTTPException
 from pathlib import Path
@@ -59,7 +59,8 @@ def sqlite_place(sqlite_node: Node, tmp_path: Path) -> Iterator[Place]:
         yield made
 
 
-def placed(node: Node, folder: Path, **settings: str) -> closing[Place]:
+@contextmanager
+def placed(node: Node, folder: Path, **settings: str) -> Iterator[Place]:
     Scene.set_up(node)
     pki.init(node)
     pki.issue_own(node, "server", hosts=["localhost"])
@@ -67,11 +68,8 @@ def placed(node: Node, folder: Path, **settings: str) -> closing[Place]:
         file.write("tls_certificate: secrets/pki/server.pem\ntls_key: secrets/pki/server.pem\n")
         file.write("port: 0\n")
         file.writelines(f"{name}: {value}\n" for name, value in settings.items())
-    serving = started(node.settings.home)
-    port, log = serving.__enter__()
-    made = Place(node, port, log, folder)
-    made.close = lambda: serving.__exit__(None, None, None)  # type: ignore[attr-defined]
-    return closing(made)  # type: ignore[type-var]
+    with started(node.settings.home) as (port, log):
+        yield Place(node, port, log, folder)
 
 
 def soon(what: Callable[[], bool], seconds: float = 5) -> bool:
@@ -211,7 +209,7 @@ def test_the_servers_certificate_is_renewed_under_open_connections(sqlite_place:
 
 def served_by(caller: Caller) -> bytes:
     assert caller.kept is not None
-    return caller.kept.sock.getpeercert(binary_form=True)  # type: ignore[union-attr]
+    return caller.kept.sock.getpeercert(binary_form=True)
 
 
 def test_a_broken_renewal_changes_nothing(sqlite_place: Place) -> None:
@@ -239,7 +237,7 @@ def test_a_resumed_connection_is_no_way_around_a_revocation(
     first = Caller(place.port, context, place.tokens["b"])
     assert soon(lambda: lets_in(first))
     assert first.kept is not None
-    session = first.kept.sock.session  # type: ignore[union-attr]
+    session = first.kept.sock.session
     assert session is None or not session.has_ticket
     pki.revoke(place.node, described.serial)
     with socket.create_connection(("127.0.0.1", place.port), timeout=10) as raw:

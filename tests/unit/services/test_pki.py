@@ -81,7 +81,7 @@ def test_of_a_request_only_the_key_is_taken(scene: Scene, holder: Holder) -> Non
     found = x509.load_pem_x509_certificate(text.encode())
     assert described.subject == "CN=b"
     assert not described.authority
-    assert found.public_key().public_numbers() == holder.key.public_key().public_numbers()  # type: ignore[union-attr]
+    assert found.public_key().public_numbers() == holder.key.public_key().public_numbers()
     assert found.not_valid_after_utc - found.not_valid_before_utc <= DAY + timedelta(minutes=5)
 
 
