@@ -174,9 +174,6 @@ def _life(row: Mapping[Any, Any], scope: Mapping[str, Reach] | None) -> Life:
 
 def note_use(tx: Transaction, credential_id: str, *, network: str, at: int) -> None:
     """A credential was used from this network."""
-    known = tx.execute(select(credentials.c.id).where(credentials.c.id == credential_id)).scalar()
-    if known is None:
-        return
     fresh = _insert(tx)(credential_uses).values(
         credential=credential_id, first_used_at=at, last_used_at=at, last_network=network
     )
