@@ -199,3 +199,47 @@ def test_a_locked_node_serves_and_its_worker_works(
     assert process.returncode == 0
     assert b"worker started" in log
     assert WORDS.encode() not in log
+
+
+def typed(home: Path, arguments: list[str], *lines: str) -> tuple[int, str]:
+    """Run the program on a terminal of its own, on which a person types these lines; exit code and what stood there."""
+    ours, theirs = os.openpty()
+    try:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("cert-exchange"), *arguments, "--home", str(home)],
+            env={key: value for key, value in os.environ.items() if key != PASSPHRASE},
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            bufsize=0,
+        )
+        assert process.stdout is not None
+        out = b""
+        for line in lines:
+            # What is typed before the question is thrown away.
+            while not out.endswith(b": "):
+                one = process.stdout.read(1)
+                assert one, out
+                out += one
+            os.write(ours, f"{line}\n".encode())
+            out += b"\n"
+        rest, _ = process.communicate(timeout=60)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return process.returncode, (out + rest).decode()
+
+
+def test_a_person_types_the_passphrase(cli: Cli, home: Path) -> None:
+    """Twice when it is new, once for a command; a wrong one is refused, and none is ever echoed or printed."""
+    code, out = typed(home, ["secrets", "lock"], WORDS, WORDS[::-1])
+    assert (code, "two different passphrases" in out) == (1, True)
+    code, out = typed(home, ["secrets", "lock"], WORDS, WORDS)
+    assert (code, "encrypted" in out) == (0, True), out
+    code, said = typed(home, ["status"], WORDS)
+    assert (code, "Passphrase of this node" in said) == (0, True), said
+    wrong, refused = typed(home, ["status"], "something else entirely")
+    assert (wrong, "does not open it" in refused) == (1, True), refused
+    assert WORDS not in out + said + refused
+    assert cli("status").code == 1  # where nobody sits
