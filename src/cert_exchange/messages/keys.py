@@ -33,7 +33,7 @@ def is_kid(value: object) -> bool:
 
 def public_of(private: bytes) -> bytes:
     """The public key of a private seed, 32 raw bytes each."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - rule 3
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - rule 3: reading needs no cryptography
         Ed25519PrivateKey,
     )
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ import structlog
 
 from cert_exchange.errors import (
     CertExchangeError,
+    CertificateRefused,
     DeleteRefused,
     MethodRefused,
     NotAuthenticated,
@@ -34,85 +35,19 @@ from cert_exchange.taxii import access, pages, queries, resources
 from cert_exchange.taxii.allowance import Allowance
 from cert_exchange.taxii.bodies import read_body
 from cert_exchange.taxii.negotiation import check_accept, check_content_type
+from cert_exchange.taxii.paths import DISCOVERY, ROUTES, Route, allowed, match, methods_of
 from cert_exchange.taxii.receiver import Receiver
-from cert_exchange.taxii.wire import KEPT_BYTES, NOTHING, Answer, Noted, Request
+from cert_exchange.taxii.wire import Answer, Noted, Request
+
+__all__ = ["DISCOVERY", "ROUTES", "Route", "Taxii", "match"]
 
 log = structlog.get_logger(__name__)
 
-DISCOVERY: Final = "taxii2"
 BODIES_AT_ONCE: Final = 4
 """of one partner, each up to max_content_length"""
-_ANY: Final = "*"
-_ROOT: Final = "{root}"
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _NOTES_KEPT: Final = 50
 """of one partner: each is a transaction, and one request can name thousands"""
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One resource. `path`: segments, with a * for a name; the first is the root's."""
-
-    name: str
-    path: tuple[str, ...]
-    methods: tuple[str, ...] = ("GET",)
-    resource: Resource | None = None
-
-
-ROUTES: Final = (
-    Route("discovery", (DISCOVERY,)),
-    Route("api-root", (_ROOT,)),
-    Route("status", (_ROOT, "status", _ANY)),
-    Route("collections", (_ROOT, "collections")),
-    Route("collection", (_ROOT, "collections", _ANY)),
-    Route(
-        "manifest",
-        (_ROOT, "collections", _ANY, "manifest"),
-        resource=Resource.MANIFEST,
-    ),
-    Route(
-        "objects",
-        (_ROOT, "collections", _ANY, "objects"),
-        ("GET", "POST"),
-        Resource.OBJECTS,
-    ),
-    Route(
-        "object",
-        (_ROOT, "collections", _ANY, "objects", _ANY),
-        ("GET", "DELETE"),
-        Resource.OBJECT,
-    ),
-    Route(
-        "versions",
-        (_ROOT, "collections", _ANY, "objects", _ANY, "versions"),
-        resource=Resource.VERSIONS,
-    ),
-)
-"""Every resource, as `docs/openapi.json` describes it (a test keeps the two equal)."""
-
-
-def match(segments: tuple[str, ...]) -> tuple[Route, tuple[str, ...]]:
-    """Find the resource of a path under a root, and the names in it. Raises NotFound."""
-    return _kept(segments) if sum(map(len, segments)) <= KEPT_BYTES else _matched(segments)
-
-
-@lru_cache(maxsize=4096)
-def _kept(segments: tuple[str, ...]) -> tuple[Route, tuple[str, ...]]:
-    return _matched(segments)
-
-
-def _matched(segments: tuple[str, ...]) -> tuple[Route, tuple[str, ...]]:
-    for route in ROUTES:
-        if len(route.path) == len(segments) and all(map(_fits, route.path, segments)):
-            named = zip(route.path, segments, strict=True)
-            return route, tuple(found for wanted, found in named if wanted == _ANY)
-    raise NotFound(detail="no such path")
-
-
-def _fits(wanted: str, found: str) -> bool:
-    if wanted == _ROOT:
-        return found != DISCOVERY
-    return found not in ("", NOTHING) if wanted == _ANY else wanted == found
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +102,8 @@ class Taxii:
                     pass
             work = partial(self._read, request, noted, inline=False)
             return await loop.run_in_executor(self._threads, work)
+        except CertificateRefused:
+            raise
         except NotAuthenticated:
             await loop.run_in_executor(self._threads, self.note_failure, request)
             raise
@@ -195,7 +132,7 @@ class Taxii:
         with self._node.database.raw_reader() as connection:
             met = self._meet(request, given, noted, connection, inline=inline)
             if request.method == "OPTIONS":
-                return Answer(204, headers=((b"allow", _allowed(met.route)),), media=None)
+                return Answer(204, headers=((b"allow", allowed(met.route)),), media=None)
             if request.method == "DELETE":
                 grant = self._deletable(met)
             elif met.route.resource is not None:
@@ -224,7 +161,7 @@ class Taxii:
         method = "GET" if request.method == "HEAD" else request.method
         if method != "OPTIONS":
             if method not in route.methods:
-                raise MethodRefused(_methods(route), detail=request.method)
+                raise MethodRefused(methods_of(route), detail=request.method)
             check_accept(
                 request.headers.get(b"accept", b""),
                 objects=route.resource in (Resource.OBJECTS, Resource.MANIFEST),
@@ -349,12 +286,3 @@ class Taxii:
 def _check_receiving(caller: Caller) -> None:
     if not caller.receiving:
         raise ReceivingSuspended(detail=f"receiving from partner {caller.partner} is suspended")
-
-
-def _methods(route: Route) -> tuple[str, ...]:
-    found = [*route.methods, "OPTIONS"]
-    return tuple(["HEAD", *found] if "GET" in found else found)
-
-
-def _allowed(route: Route) -> bytes:
-    return ", ".join(_methods(route)).encode("ascii")
