@@ -91,6 +91,8 @@ class Worker:
 
     def tick(self, number: int) -> None:
         """Do once what is due."""
+        if number % _TIDY_TICKS == 0:  # before channels, which need it
+            self._step("trust", lambda: introducing.believe_again(self._node))
         self._step("channels", self._start_channels)
         self._step("holds", lambda: release_due(self._node))
         self._step("markings", lambda: pass_dates(self._node))

@@ -174,3 +174,13 @@ def test_the_worker_renews_when_it_is_due(
     before = channel.certificate()
     assert introducing.renew_due(channel.b, source)
     assert channel.certificate() != before
+
+
+def test_what_is_believed_is_written_anew(channel: Channel) -> None:
+    """A restored home has no file with the partner's authority: the check, and the worker, write it from the offer."""
+    file = channel.b.settings.home / "trust" / "cert-a.pem"
+    held = file.read_text()
+    file.unlink()
+    assert channel.lets_in()
+    assert file.read_text() == held
+    assert introducing.believe_again(channel.b) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -65,11 +66,27 @@ def add(
             help='For clients that break on an answer without "objects" (Elastic).',
         ),
     ] = False,
+    letter: Annotated[
+        Path | None,
+        typer.Option(
+            "--letter",
+            help="It runs cert-exchange too: also write our letter to it into this file (partner invite).",
+        ),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", help="With --letter: where it reaches our API root.")
+    ] = None,
     home: Home = None,
 ) -> None:
-    """Add a partner. It sees nothing until a collection lets it in and a policy names it."""
+    """Add a partner. It sees nothing until a collection lets it in and a policy names it.
+
+    With --letter this begins the set-up of a channel, which goes on with `partner accept`.
+    """
+    from cert_exchange.cli import introducing
     from cert_exchange.services import partners
 
+    if letter is not None:
+        introducing.invite(name, to=letter, url=url, home=home)
     with opened(home) as node:
         partners.add(
             node,
@@ -84,7 +101,8 @@ def add(
             country=country,
             by=operator(),
         )
-    printing.verdict(f"{name} added; next: `cert-exchange partner issue {name}`")
+    if letter is None:
+        printing.verdict(f"{name} added; next: `cert-exchange partner issue {name}`")
 
 
 @app.command()

@@ -14,6 +14,7 @@ from cert_exchange.services.introducing.cards import (
     words,
 )
 from cert_exchange.services.introducing.checking import Checked, card_from, check
+from cert_exchange.services.introducing.connecting import believe_again
 from cert_exchange.services.introducing.inviting import Invited, invite
 from cert_exchange.services.introducing.promoting import Progress, demote, progress, promote, pull
 from cert_exchange.services.introducing.reminding import Due, due, remind
@@ -31,6 +32,7 @@ __all__ = [
     "accept",
     "answer_check",
     "answer_renewal",
+    "believe_again",
     "card_from",
     "card_of",
     "check",

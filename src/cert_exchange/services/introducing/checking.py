@@ -29,7 +29,7 @@ from cert_exchange.remote.connection import Connection
 from cert_exchange.services import publishing, recalling, signing, syncing
 from cert_exchange.services.introducing import answering, proving
 from cert_exchange.services.introducing.cards import fetch_card, our_card
-from cert_exchange.services.introducing.connecting import source_name
+from cert_exchange.services.introducing.connecting import believe_again, source_name
 from cert_exchange.services.introducing.inviting import our_offer
 from cert_exchange.services.ledger import record
 from cert_exchange.services.recalling import Has
@@ -76,6 +76,7 @@ def check(node: Node, name: str, *, by: str = "administrator") -> tuple[Checked,
         )
     collection = read_offer(found.theirs, node.now()).collection
     begun = found.accepted_at or found.offered_at
+    believe_again(node)
     looked = _Look(node, name, partner.id, sources[0], collection, begun)
     done = tuple(looked.every())
     wrong = sum(one.right is not True for one in done)

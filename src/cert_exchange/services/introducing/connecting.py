@@ -1,6 +1,7 @@
 """What our node keeps to connect to a partner: whom it believes there, what it shows, and the source of tests.
 
-1. The authority of a partner's server stands in a file of its own, for this partner's channels alone.
+1. The authority of a partner's server stands in a file of its own, for this partner's channels alone. It is written anew
+   from their offer where it is missing.
 2. The credential stands in the secret file of each source; a new one goes into all of them that held the one before.
 """
 
@@ -11,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from cert_exchange.messages.introductions import Offer
+from cert_exchange.messages.introductions import Offer, read_offer
 from cert_exchange.node import Node
 from cert_exchange.remote import pki
 from cert_exchange.remote.connection import decode_options
@@ -19,7 +20,7 @@ from cert_exchange.services import pki as certificates
 from cert_exchange.services import syncing
 from cert_exchange.services.introducing import proving
 from cert_exchange.services.introducing.inviting import request_name
-from cert_exchange.store import channels
+from cert_exchange.store import channels, introductions
 from cert_exchange.store.channels import Channel
 
 EVERY_SECONDS: Final = 60
@@ -56,6 +57,18 @@ def believe(node: Node, name: str, offer: Offer) -> None:
     fresh = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     fresh.write_text(pki.pem(authority), encoding="ascii")
     fresh.replace(file)
+
+
+def believe_again(node: Node) -> int:
+    """Write the files of rule 1 that are missing, as after a restore; how many."""
+    with node.database.reading() as tx:
+        found = [one for one in introductions.every(tx) if one.opened_at is not None]
+    written = 0
+    for one in found:
+        if one.theirs is not None and not (node.settings.home / trust_file(one.name)).is_file():
+            believe(node, one.name, read_offer(one.theirs, node.now()))
+            written += 1
+    return written
 
 
 def take_up(node: Node, name: str, certificate: str, *, by: str) -> None:
