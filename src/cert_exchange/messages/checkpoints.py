@@ -141,7 +141,10 @@ def _signatures(below: str) -> list[tuple[str, bytes]]:
             raw = b64decode(told, validate=True)
         except (binascii.Error, ValueError):
             raw = b""
-        if dash != "—" or not _NAME.fullmatch(name) or len(raw) <= _KEY_ID_BYTES:
+        spelled = (
+            b64encode(raw).decode() == told
+        )  # not so with bits that the last letter has too many
+        if not (dash == "—" and _NAME.fullmatch(name) and spelled and len(raw) > _KEY_ID_BYTES):
             raise EvidenceBroken("a signature line of a checkpoint is not readable.")
         if len(raw) == _KEY_ID_BYTES + _SIGNATURE_BYTES:
             found.append((name, raw))

@@ -106,6 +106,7 @@ def test_a_note_of_another_key_ledger_or_hand_is_refused() -> None:
         lambda note: note + note.split("\n\n")[1] * 20,
         lambda note: note.rsplit(" ", 1)[0] + " AAAA\n",
         lambda note: note.rsplit(" ", 1)[0] + " ####\n",
+        lambda note: note[:-3] + chr(ord(note[-3]) + 1) + "=\n",
     ],
 )
 def test_a_note_that_is_none_is_refused(spoil) -> None:
