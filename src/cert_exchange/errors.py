@@ -147,6 +147,10 @@ class NotAuthenticated(AccessRefused):
     public = "Authenticate with Basic or Bearer and a credential that is valid now."
 
 
+class CertificateRefused(NotAuthenticated):
+    """A right credential without a certificate of its partner. Nobody guessed: it counts for no lock-out."""
+
+
 class ElsewhereRefused(NotAuthenticated):
     """A right credential from a network that it is not for. Whoever holds it is told what a stranger is told."""
 
@@ -220,9 +224,7 @@ class ReceivingSuspended(AccessRefused):
 
     status = 503
     title = "Service unavailable"
-    public = (
-        "This server takes nothing in from you at the moment. What you read is served as always; send this again later."
-    )
+    public = "This server takes nothing in from you at the moment. What you read is served as always; send this again later."
     retry_after = 60
 
 

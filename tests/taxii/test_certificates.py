@@ -110,6 +110,15 @@ def test_a_partner_that_must_show_a_certificate_gets_nothing_without(place: Plac
     assert place.caller(partner="c").poll() == 200  # nobody asked c for one
 
 
+def test_a_missing_certificate_locks_nobody_out(sqlite_place: Place) -> None:
+    """Whoever has B's token but no certificate asks again and again: B itself, in the same network, goes on."""
+    place = sqlite_place
+    _, pair = place.holder().certified_by(place.node, "b")
+    without = place.caller()
+    assert [without.poll() for _ in range(12)] == [401] * 12
+    assert soon(lambda: lets_in(place.caller(pair)))
+
+
 def test_a_certificate_serves_nobody_but_its_partner(place: Place) -> None:
     """B's certificate beside C's credential is refused, also where C need not show any."""
     _, pair = place.holder().certified_by(place.node, "b")

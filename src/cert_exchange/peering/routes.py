@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from cert_exchange.errors import (
+    CertificateRefused,
     MediaTypeRefused,
     MethodRefused,
     NotAuthenticated,
@@ -142,6 +143,8 @@ class Peering:
             caller = await loop.run_in_executor(
                 self._threads, self._taxii.recognise, request, noted
             )
+        except CertificateRefused:
+            raise
         except NotAuthenticated:
             await loop.run_in_executor(self._threads, self._taxii.note_failure, request)
             raise

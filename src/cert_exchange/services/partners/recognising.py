@@ -24,7 +24,12 @@ from typing import Any, Final
 
 import structlog
 
-from cert_exchange.errors import ElsewhereRefused, NotAuthenticated, TooManyRequests
+from cert_exchange.errors import (
+    CertificateRefused,
+    ElsewhereRefused,
+    NotAuthenticated,
+    TooManyRequests,
+)
 from cert_exchange.node import Node
 from cert_exchange.remote.pki import Peer
 from cert_exchange.store import credentials as credential_rows
@@ -84,6 +89,8 @@ def authenticate(
     """
     try:
         return recognise(node, conn, credential_id, secret, network=network, peer=peer)
+    except CertificateRefused:
+        raise
     except NotAuthenticated:
         note_failure(node, credential_id, network=network)
         raise
@@ -122,11 +129,13 @@ def recognise(
             detail=f"partner {found.partner or NOBODY} is locked out of {network_of(network)}",
         )
     # (3) Why not is for the log alone.
-    reason = _reason_against(found, right=right, now=now) or _reason_against_certificate(
-        found, peer, now=now
-    )
+    reason = _reason_against(found, right=right, now=now)
     if reason is not None or found.partner is None or found.name is None:
         raise NotAuthenticated(detail=reason or "unknown credential")
+    # (4) A right secret was not guessed: what is wrong with its certificate locks nobody out.
+    reason = _reason_against_certificate(found, peer, now=now)
+    if reason is not None:
+        raise CertificateRefused(detail=reason)
     if found.networks is not None and not is_within(found.networks, network):
         raise ElsewhereRefused(
             detail=f"credential {known_form} of partner {found.name} from {network_of(network)}, which is not its own"
