@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from cert_exchange.store import proposals as proposal_rows
 from cert_exchange.store.tables import (
     OWN,
     ObjectStatus,
@@ -94,11 +95,15 @@ def refused_since(tx: Connection, at: int) -> dict[tuple[str, str], int]:
 
 
 def proposals(tx: Connection) -> dict[str, int]:
-    """Count what is kept as a proposal, by the partner that sent it."""
+    """Count the proposals that wait for a person, by the partner that sent them."""
     rows = tx.execute(
         select(partners.c.name, func.count())
         .join(objects, objects.c.origin == partners.c.id)
-        .where(objects.c.status == ObjectStatus.PROPOSAL.value, objects.c.origin != OWN)
+        .where(
+            objects.c.status == ObjectStatus.PROPOSAL.value,
+            objects.c.origin != OWN,
+            *proposal_rows.WAITING,
+        )
         .group_by(partners.c.name)
         .order_by(partners.c.name)
     )

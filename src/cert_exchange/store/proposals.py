@@ -71,6 +71,8 @@ _ENDED = exists().where(
     proposal_answers.c.object == objects.c.id,
     proposal_answers.c.answer.in_((ACCEPTED, DECLINED)),
 )
+WAITING: Final = (~_UNDONE, ~_ENDED)
+"""Conditions on a proposal: it waits for a person."""
 
 
 def _wanted() -> Select[Any]:
@@ -119,7 +121,7 @@ def listed(
     if ident is not None:
         wanted = wanted.where(objects.c.ident == ident)
     if not ended:
-        wanted = wanted.where(~_UNDONE, ~_ENDED)
+        wanted = wanted.where(*WAITING)
     return [_proposed(row) for row in tx.execute(wanted)]
 
 
@@ -131,9 +133,7 @@ def find(tx: Transaction, number: int) -> Proposed | None:
 
 def of_sender(tx: Transaction, ident: int, partner: int) -> list[Proposed]:
     """What one partner proposed under an id and nobody ended, the oldest version first."""
-    wanted = _wanted().where(
-        objects.c.ident == ident, objects.c.origin == partner, ~_UNDONE, ~_ENDED
-    )
+    wanted = _wanted().where(objects.c.ident == ident, objects.c.origin == partner, *WAITING)
     return [_proposed(row) for row in tx.execute(wanted.order_by(objects.c.version_key))]
 
 

@@ -20,7 +20,7 @@ from tests.scenes import (
 from cert_exchange.errors import ConfigurationInvalid, InputRefused, NotFound
 from cert_exchange.messages.evidence import decode_line
 from cert_exchange.node import Node
-from cert_exchange.services import ledger, partners, proposals
+from cert_exchange.services import doctoring, ledger, partners, proposals
 from cert_exchange.services.proposals import Standing
 from cert_exchange.store import ledger as ledger_rows
 
@@ -181,13 +181,20 @@ def test_we_are_no_judge_of_anothers_object(scene: Scene) -> None:
     assert [one["name"] for one in shown(scene, "c", "b's")] == ["b's"]
 
 
+def _in_doctor(scene: Scene) -> bool:
+    found = doctoring.examine(scene.node, partner="b")
+    return any("versions kept as proposals: 1;" in one.finding for one in found)
+
+
 def test_a_declined_proposal_waits_no_more_and_nothing_is_told(scene: Scene) -> None:
     """It is kept, listed among the ended, and neither the sender's view nor its answer changes."""
     scene.publish(indicator("ours"))
     scene.post("b", indicator("ours", version=5, description="worse"))
     before = scene.log("b"), scene.log("c")
     number = only(scene).row.number
+    assert _in_doctor(scene)
     done = proposals.decline(scene.node, number, by="anna", reason="not so")
+    assert not _in_doctor(scene)
     assert (done.partner, done.stix_id) == ("b", indicator("ours")["id"])
     assert proposals.proposals(scene.node) == []
     assert only(scene, ended=True).said[0].words == "not so"

@@ -113,7 +113,7 @@ def _about_partners(node: Node, listed: list[Listed]) -> Iterator[Finding]:
         if partner in names:
             yield _note(
                 partner, f"versions kept as proposals: {number:,}; it may not speak for their creators",
-                f"cert-exchange search --proposals --from {partner}; if it may, partner amend --relays",
+                f"cert-exchange proposals list --from {partner}; if it may, partner amend --relays",
             )  # fmt: skip
     for agreed in policies.agreements(node):
         if agreed.overdue and agreed.partner in names:
