@@ -133,7 +133,7 @@ def test_a_request_is_read_in_linear_time() -> None:
             "method": "GET", "raw_path": b"/api/", "query_string": b"", "client": None,
             "headers": [(b"x", b"y")] * n,
         }  # fmt: skip
-        request_of(scope, None)  # type: ignore[arg-type]
+        request_of(scope, None)
 
     def accepted(n: int) -> None:
         with suppress(NotAcceptable):
