@@ -22,8 +22,8 @@ STATEMENT_SECONDS: Final = 60
 LOCK_SECONDS: Final = 20
 WRITER_CACHE_KIB: Final = 32 * 1024
 READER_CACHE_KIB: Final = 2 * 1024
-MMAP_BYTES: Final = 1 << 30
-"""File-backed pages that the system may drop at any time; no memory of ours."""
+MMAP_BYTES: Final = 0x7FFF0000
+"""The most that SQLite maps. File-backed pages that the system may drop at any time; no memory of ours."""
 CHECKPOINT_PAGES: Final = 4_000
 WAL_BYTES: Final = 64 * 1024 * 1024
 
