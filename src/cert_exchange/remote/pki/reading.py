@@ -85,7 +85,9 @@ def read_certificate(raw: bytes, *, what: str) -> x509.Certificate:
             certificate = x509.load_der_x509_certificate(raw)
         key = certificate.public_key()
         _ = certificate.extensions, certificate.subject, certificate.issuer
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except (
+        ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion
+    ) as error:  # fmt: skip
         raise ConfigurationInvalid(
             f"{what} is no certificate in PEM or DER ({type(error).__name__})."
         ) from None

@@ -94,7 +94,9 @@ class Trust:
         try:
             certificate = x509.load_der_x509_certificate(der)
             return self._judge(certificate, now)
-        except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        except (
+            ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion
+        ) as error:  # fmt: skip
             return NotBelieved(f"an unreadable certificate ({type(error).__name__})")
 
     def _judge(self, certificate: x509.Certificate, now: int) -> Peer | NotBelieved:
