@@ -1,7 +1,8 @@
 """How terms may name a partner changed: the country that it is in, the identities that it speaks for.
 
-What terms, consents or the originators' own words say of it is decided again in one transaction, so that what it may no
-longer see goes at once; what a consent about all of a partner newly lets pass follows in parts.
+1. What terms, consents or the originators' own words say of it is decided again in one transaction: what it may no
+   longer see goes at once.
+2. What a consent about all of a partner newly lets pass follows in parts.
 """
 
 from __future__ import annotations
