@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.attack import guards
 from tests.attack.attempts import OUTSIDER, PARTNER, THIEF, attempt
 from tests.attack.world import Side, World
-from tests.certificates import Caller, Foreign, Holder, trusting
+from tests.authorities import Caller, Foreign, Holder, trusting
 from tests.taxii.conftest import ROOT
 
 from cert_exchange.services import pki

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.certificates import Foreign, Holder
+from tests.authorities import Foreign, Holder
 from tests.cli.conftest import Cli
 
 pytestmark = pytest.mark.usefixtures("node_with_b")

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from tests.certificates import Caller, Foreign, Holder, trusting
+from tests.authorities import Caller, Foreign, Holder, trusting
 from tests.scenes import Scene
 from tests.taxii.conftest import started
 

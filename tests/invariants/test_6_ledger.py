@@ -70,7 +70,9 @@ def write_history(node: Node) -> Scene:
     ledger.note_fetches(node)
     now = node.now()
     node.database.transact(
-        lambda tx: epochs.raise_heads(tx, above=max(heads.values()) + 5, at=now, by="test", kept_until=0)
+        lambda tx: epochs.raise_heads(
+            tx, above=max(heads.values()) + 5, at=now, by="test", kept_until=0
+        )
     )
     scene.publish(indicator("four"))
     ledger.seal(node)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tests.certificates import Caller, Foreign, Holder, trusting
+from tests.authorities import Caller, Foreign, Holder, trusting
 from tests.conftest import Wall
 from tests.scenes import Scene
 from tests.taxii.conftest import started

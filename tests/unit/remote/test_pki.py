@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.certificates import Foreign, Holder
+from tests.authorities import Foreign, Holder
 
 from cert_exchange.errors import NotAuthenticated
 from cert_exchange.http.visitors import Visitors, certificate_in

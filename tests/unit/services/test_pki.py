@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import text as sql
-from tests.certificates import Foreign, Holder
+from tests.authorities import Foreign, Holder
 from tests.conftest import Wall
 from tests.scenes import Scene
 

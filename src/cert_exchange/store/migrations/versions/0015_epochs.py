@@ -36,7 +36,9 @@ def upgrade() -> None:
         sa.Column("audience", number, nullable=False),
         sa.Column("maker", exact, nullable=False),
         sa.Column("pseudonym", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["audience"], ["audiences.id"], name=op.f("fk_pseudonyms_audience")),
+        sa.ForeignKeyConstraint(
+            ["audience"], ["audiences.id"], name=op.f("fk_pseudonyms_audience")
+        ),
         sa.PrimaryKeyConstraint("audience", "maker", name=op.f("pk_pseudonyms")),
         sqlite_with_rowid=False,
     )
