@@ -58,12 +58,13 @@ check: $(READY) ## style, types and the import rules
 	@echo "check: imports"; $(VENV)/bin/lint-imports --no-logo >.venv/lint-imports.txt 2>&1 || { cat .venv/lint-imports.txt; exit 1; }
 
 test: $(READY) ## every test but the long ones (JOBS=2 processes)
-	@$(CLEAN_ENV) $(PY) -m pytest -n $(JOBS) -m "not soak" $(ARGS)
+	@$(CLEAN_ENV) $(PY) -m pytest -n $(JOBS) -m "not soak and not attack" $(ARGS)
 
 soak: $(READY) ## the long tests: writers against a poll loop, for minutes
 	@$(CLEAN_ENV) $(PY) -m pytest -m soak --timeout 1800 $(ARGS)
 
 attack: $(READY) ## the attack suite against two nodes; ENGINE=postgresql, ARGS="--only words"
+	@$(CLEAN_ENV) $(PY) -m pytest -m attack tests/attack/test_stolen_credential.py
 	@$(CLEAN_ENV) $(PY) -m tests.attack --engine $(ENGINE) $(ARGS)
 
 bench: $(READY) ## the whole benchmark against the peers; writes benchmarks/results/

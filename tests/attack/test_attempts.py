@@ -22,6 +22,7 @@ def worlds() -> Iterator[Worlds]:
         yield made
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("attempt", every(), ids=lambda one: one.name)
 def test_refused_and_real(attempt: Attempt, worlds: Worlds):
     result = tried(attempt, worlds)

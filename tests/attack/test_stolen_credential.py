@@ -134,6 +134,7 @@ def ordered(scene: Scene, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.attack
 @pytest.mark.timeout(300)
 def test_the_night_changes_nothing_of_others_and_is_undone(exchange: Served) -> None:
     """0 changes of others' objects, 300 proposals, nothing of the listed goes on, sending to b goes on, one order undoes it."""
