@@ -27,7 +27,7 @@ def stream(raw: bytes, key: bytes) -> bytes:
     return target.getvalue()
 
 
-@pytest.mark.parametrize("secret", [WORDS, new_key()])
+@pytest.mark.parametrize("secret", [WORDS, new_key()], ids=["words", "key"])
 def test_a_lock_opens_with_its_secret_and_with_no_other(secret: str) -> None:
     """Also after a way through its file; a wrong secret of either kind is refused."""
     lock, key = make_lock(secret, cost=CHEAP)
