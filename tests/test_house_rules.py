@@ -26,6 +26,7 @@ SMALL = {
     "policy/redaction/needing.py": "one walk, which two questions share",
     "policy/redaction/vocabulary.py": "one list of words",
     "remote/held_files.py": "one value",
+    "services/policies/gaining.py": "the third step of applying",
     "services/locating.py": "two sentences about how terms may name a partner",
     "services/doctoring/certificates.py": "two choices of one list of findings",
     "services/doctoring/logging_in.py": "one question: how a partner logs in",

@@ -265,6 +265,18 @@ class PolicyWidens(ConfigurationInvalid):
         super().__init__(public)
 
 
+class PolicyReplaced(ConfigurationInvalid):
+    """Another version of the policy came into force since a person looked at this one; nothing was changed."""
+
+    title = "Policy replaced"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"another version of policy {name} came into force meanwhile, and this one was looked at beside the one"
+            " before. Look at `policy history` and `policy preview` again, then apply."
+        )
+
+
 class StoreError(CertExchangeError):
     """The database could not do it; nothing was half-committed."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +17,12 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
+
+# A fresh machine has Python and no more; the machine that decides what lands installs nginx in `.ci/run`, which says so
+# in its output where it could not.
+HAS_NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+MUST = os.environ.get("CI") == "true" and not os.environ.get("CERT_EXCHANGE_NO_NGINX")
+collect_ignore = [] if HAS_NGINX or MUST else ["test_proxy.py"]
 
 COLLECTION = "91a7b528-80eb-42ed-a74d-c6fbd5a26116"
 MEDIA = "application/taxii+json;version=2.1"

@@ -230,9 +230,10 @@ def apply(
         raise typer.BadParameter("--confirm belongs to one policy; apply them one by one")
     with opened(home) as node:
         checked = _tested(node, files)
+        over = {}
         for file, one in checked.items():
             with printing.progress(f"looking at {file.name}") as progress:
-                policies.weigh(
+                over[file] = policies.weigh(
                     node,
                     one,
                     most=node.settings.policy_widening,
@@ -251,6 +252,7 @@ def apply(
                         companions=one.companions,
                         author=operator(),
                         reason=reason,
+                        over=over[file],
                         progress=progress,
                     )
                 )

@@ -29,7 +29,7 @@ _DANGEROUS: Final = re.compile(
 _DANGEROUS_IN_JSON: Final = re.compile(
     "[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
-_FORMULA: Final = re.compile(r"[=@](?=.)|[+-](?=.)(?!\d+(?:[.,]\d+)*$)")
+_FORMULA: Final = re.compile(r"[=@](?=.)|[+-](?=.)(?!\d+(?:[.,]\d+)*(?: [+-]\d+)*$)")
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d+Z")
 _CELL_WIDTH: Final = 100
 _WHOLE: Final = ("id", "example", "version")

@@ -21,7 +21,7 @@ from tests.scenes import (
 from cert_exchange.errors import NotFound, PolicyInvalid
 from cert_exchange.node import Node
 from cert_exchange.services import holding, ledger, policies, releasing
-from cert_exchange.services.policies import applying
+from cert_exchange.services.policies import applying, gaining
 
 TEXT = """\
 partners: [b]
@@ -158,14 +158,14 @@ def test_gains_come_in_parts_and_go_on_after_a_break(
 ) -> None:
     """A worker with little time makes some parts; the policy's row says what is left."""
     scene.publish(*(indicator(f"n{n}") for n in range(6)))
-    monkeypatch.setattr(applying, "GAIN_PART", 2)
+    monkeypatch.setattr(gaining, "GAIN_PART", 2)
     monkeypatch.setattr(
         applying, "continue_gains", lambda *_, **__: 0
     )  # as if killed after the switch
     scene.apply("b", text())
     monkeypatch.undo()
     assert scene.names("b") == []
-    monkeypatch.setattr(applying, "GAIN_PART", 2)
+    monkeypatch.setattr(gaining, "GAIN_PART", 2)
     while policies.continue_gains(scene.node, parts=1):
         pass
     assert len(scene.names("b")) in range(7)

@@ -24,11 +24,11 @@ from tests.scenes import (
     uid,
 )
 
-from cert_exchange.errors import PolicyWidens
+from cert_exchange.errors import PolicyReplaced, PolicyWidens
 from cert_exchange.node import Node
 from cert_exchange.policy.document import Policy
 from cert_exchange.services import policies
-from cert_exchange.services.policies import dividing
+from cert_exchange.services.policies import applying, dividing
 from cert_exchange.store.tables import holds, ledger_lines, staged_losses
 from cert_exchange.store.tables import policies as policy_table
 
@@ -286,6 +286,52 @@ def many(scene: Scene, number: int) -> None:
 
 def weigh(node: Node, text: str, *, most: int, confirmed: int | None = None) -> None:
     policies.weigh(node, policies.check(node, text, file="b.yaml"), most=most, confirmed=confirmed)
+
+
+def test_what_was_weighed_against_a_version_does_not_replace_another(node: Node) -> None:
+    """Two persons at once: who confirmed nothing beside the old version does not undo a narrowing that came between."""
+    scene = Scene.set_up(node, policies_for=())
+    many(scene, 12)
+    wide = green()
+    narrow = wide.replace("allow: true", "deny: true")
+    scene.apply("b", wide)
+    again = policies.check(node, wide + "# a word\n", file="b.yaml")
+    over = policies.weigh(node, again, most=10)
+    assert over == 1
+    scene.apply("b", narrow)
+    with pytest.raises(PolicyReplaced, match="policy b came into force meanwhile"):
+        policies.apply(node, again.policy.text, file="b.yaml", author="test", over=over)
+    assert scene.names("b") == []
+    with pytest.raises(PolicyWidens, match="--confirm"):
+        policies.apply(node, again.policy.text, file="b.yaml", author="test", widening=10)
+    policies.apply(node, again.policy.text, file="b.yaml", author="test", widening=20)
+    assert len(scene.names("b")) == 12
+
+
+def test_a_version_that_comes_between_weighing_and_switching_is_found(
+    sqlite_node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the switch itself, behind the heads' locks: nothing of the later one is half-done."""
+    scene = Scene.set_up(sqlite_node, policies_for=())
+    many(scene, 12)
+    scene.apply("b", green())
+    narrow = green().replace("allow: true", "deny: true")
+    staged = applying.stage
+
+    def between(*given: Any) -> dict[int, int]:
+        seen = staged(*given)
+        monkeypatch.setattr(applying, "stage", staged)
+        scene.apply("b", narrow)
+        return seen
+
+    monkeypatch.setattr(applying, "stage", between)
+    with pytest.raises(PolicyReplaced):
+        policies.apply(
+            sqlite_node, green() + "# a word\n", file="b.yaml", author="test", widening=10
+        )
+    assert scene.names("b") == []
+    with sqlite_node.database.reading() as conn:
+        assert conn.execute(select(func.max(policy_table.c.version))).scalar() == 2
 
 
 def test_widening_needs_the_number_that_the_preview_showed(sqlite_node: Node) -> None:

@@ -8,11 +8,11 @@ from cert_exchange.services.policies.applying import (
     Checked,
     apply,
     check,
-    continue_gains,
     weigh,
 )
 from cert_exchange.services.policies.expecting import Tried, policy_files, try_policy
 from cert_exchange.services.policies.explaining import Explained, Explanation, explain
+from cert_exchange.services.policies.gaining import continue_gains
 from cert_exchange.services.policies.history import (
     Drift,
     PastVersion,

@@ -16,10 +16,9 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 from uuid import uuid4
 
-from cert_exchange.errors import PolicyInvalid, PolicyWidens, Problem
+from cert_exchange.errors import PolicyInvalid, PolicyReplaced, PolicyWidens, Problem
 from cert_exchange.node import Node
 from cert_exchange.policy.binding import Promise
 from cert_exchange.policy.companions import Companions, digest_of
@@ -34,8 +33,9 @@ from cert_exchange.services.policies.agreeing import warnings_of_agreements
 from cert_exchange.services.policies.companions import read_companions
 from cert_exchange.services.policies.counting import taken_back
 from cert_exchange.services.policies.expecting import try_policy
+from cert_exchange.services.policies.gaining import continue_gains
 from cert_exchange.services.policies.previewing import Preview, previews
-from cert_exchange.services.policies.staging import stage, unsettled
+from cert_exchange.services.policies.staging import stage
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.bindings import promises_of
 from cert_exchange.services.releasing.in_force import remember
@@ -43,10 +43,8 @@ from cert_exchange.services.releasing.orders import in_one_line, reconsider_many
 from cert_exchange.store import holds as hold_rows
 from cert_exchange.store import policies as policy_rows
 from cert_exchange.store import releases
-from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 
-GAIN_PART: Final = 1_000
 Progress = Callable[[int, int | None], None]
 
 
@@ -129,20 +127,23 @@ def weigh(
     confirmed: int | None = None,
     processes: int = 1,
     progress: Progress | None = None,
-) -> None:
+) -> int:
     """Refuse a policy that would newly show, or show more of, more than `most` objects, unless so many were `confirmed`.
 
     What was confirmed may be off by a tenth: others publish between a preview and this. What is in force already is not
-    looked at. `processes` as for `previews`. Raises PolicyWidens, StoreError.
+    looked at. `processes` as for `previews`. Returns the version that it was weighed against, 0 for none: `apply` is told.
+    Raises PolicyWidens, StoreError.
     """
     with node.database.reading() as conn:
-        if _is_in_force(policy_rows.active(conn, checked.policy.name), checked):
-            return
+        active = policy_rows.active(conn, checked.policy.name)
+    over = active.version if active is not None else 0
+    if _is_in_force(active, checked):
+        return over
     wanted = [(checked.policy, checked.companions)]
     (found,) = previews(node, wanted, samples=0, processes=processes, progress=progress)
     gained = found.widens
     if gained <= most or (confirmed is not None and 10 * abs(gained - confirmed) <= confirmed):
-        return
+        return over
     told = f"policy {checked.policy.name} would {_widening(found)}"
     if confirmed is not None:
         raise PolicyWidens(
@@ -184,13 +185,15 @@ def apply(
     reason: str = "",
     widening: int | None = None,
     confirmed: int | None = None,
+    over: int | None = None,
     progress: Progress | None = None,
 ) -> Applied:
     """Bring a policy into force and wait until all it gains is visible; `folder` and `companions` as for `check`.
 
     With `folder`, what is expected of the policy there is asked first. With `widening`, more than so many objects are not
-    newly shown unless `confirmed` says how many (`weigh`).
-    Raises PolicyInvalid, PolicyWidens, InputRefused, StoreError, ClockDoubtful. When it returns, no request gets a lost
+    newly shown unless `confirmed` says how many (`weigh`). `over` is the version that it replaces, as `weigh` gave it:
+    where another came into force meanwhile, nothing is changed.
+    Raises PolicyInvalid, PolicyWidens, PolicyReplaced, InputRefused, StoreError, ClockDoubtful. When it returns, no request gets a lost
     object any more.
     """
     checked = check(node, text, file=file, folder=folder, companions=companions)
@@ -210,12 +213,14 @@ def apply(
             gained=continue_gains(node, progress=progress),
         )
     if widening is not None:
-        weigh(node, checked, most=widening, confirmed=confirmed, progress=progress)
+        over = weigh(node, checked, most=widening, confirmed=confirmed, progress=progress)
+    if over is None:
+        over = active.version if active is not None else 0
     run = str(uuid4())
     seen = stage(node, policy, run, progress)
     remember(policy, digest_of(checked.companions))
     version, (lost, replaced), otherwise = node.database.transact(
-        lambda tx: _switch(tx, node, checked, run, seen, author=author, reason=reason)
+        lambda tx: _switch(tx, node, checked, run, seen, over=over, author=author, reason=reason)
     )
     # Commit: from here on nothing lost is served. What follows only adds, and can be repeated.
     gained = continue_gains(node, progress=progress)
@@ -231,6 +236,7 @@ def _switch(
     run: str,
     seen: dict[int, int],
     *,
+    over: int,
     author: str,
     reason: str,
 ) -> tuple[int, tuple[int, int], list[int]]:
@@ -238,6 +244,10 @@ def _switch(
     otherwise: list[int] = []
 
     def work(releasing: Releasing) -> int:
+        active = policy_rows.active(tx, policy.name)
+        if (active.version if active is not None else 0) != over:
+            # Heads are locked: whoever was first has committed, and what this one was weighed against is gone.
+            raise PolicyReplaced(policy.name)
         agreed = promises_of(releasing.plans)
         version = policy_rows.replace(
             tx,
@@ -285,59 +295,3 @@ def _agreed_otherwise(
         for number, name in releasing.pool.names.items()
         if before.get(name) != after.get(name)
     ]
-
-
-def continue_gains(
-    node: Node, *, progress: Progress | None = None, parts: int | None = None
-) -> int:
-    """Go on with the gains of every policy that is not done; how many lines were released.
-
-    `parts` limits how many commits are made, for a worker that has other work too.
-    """
-    with node.database.reading() as conn:
-        if policy_rows.gaining(conn) is None:
-            return 0
-    gained = 0
-    left = parts
-    while left is None or left > 0:
-        step = _gain_part(node)
-        if step is None:
-            return gained
-        count, done, total = step
-        gained += count
-        if progress is not None:
-            progress(done, total)
-        if left is not None:
-            left -= 1
-    return gained
-
-
-def _gain_part(node: Node) -> tuple[int, int, int] | None:
-    """One part of one policy's gains: (lines, objects considered so far, objects in all); None: all done."""
-    with node.database.reading() as conn:
-        pending = policy_rows.gaining(conn)
-        if pending is None or pending.gains_after is None:
-            return None
-        after = pending.gains_after
-        idents, reached = version_rows.idents_between(conn, after=after, limit=GAIN_PART)
-        left = version_rows.count_after(conn, reached) if reached is not None else 0
-        total = version_rows.count_after(conn, 0)
-        sharing = releases.read_sharing(conn)
-        audiences, candidates = unsettled(conn, sharing, pending.name, idents, now=node.now())
-
-    def move(tx: Transaction) -> None:
-        policy_rows.move_gains(tx, pending.id, after=after, to=reached)
-
-    def work(releasing: Releasing) -> None:
-        reconsider_many(releasing, sorted(candidates), audiences=audiences)
-        move(releasing.tx)
-
-    if not candidates:
-        node.database.transact(move)
-        return 0, total - left, total
-    _, releasing = node.database.transact(
-        lambda tx: in_one_line(
-            tx, node, "policy-gains", "worker", work, only_if_released=True, policy=pending.name
-        )
-    )
-    return len(releasing.lines), total - left, total
