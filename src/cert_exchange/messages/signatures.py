@@ -8,6 +8,7 @@
 4. Time is an argument: a key counts for `now`, which the caller says.
 5. Texts that have a form of their own (a note, a checkpoint) are signed by `sign_bytes`; they begin otherwise than
    every JWS does, so that no signature stands for both.
+6. The library for JWS is imported where one is made or read: every command would start with it otherwise.
 """
 
 from __future__ import annotations
@@ -24,9 +25,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
     Ed25519PublicKey,
 )
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
 
 from cert_exchange.errors import SignatureBroken
 from cert_exchange.messages.keys import SigningKey, VerifyingKey, is_kid, kid_of, public_text
@@ -75,6 +73,9 @@ def sign(payload: bytes, key: SigningKey) -> str:
     """Sign canonical bytes with a `kind`; the compact JWS. Raises ValueError for other bytes."""
     if "kind" not in _read(payload):
         raise ValueError("what is signed says its kind")
+    from joserfc import jws  # noqa: PLC0415 - rule 6: not at every start
+    from joserfc.jwk import OKPKey  # noqa: PLC0415 - rule 6: not at every start
+
     private = OKPKey.import_key(
         {
             "kty": "OKP",
@@ -96,6 +97,10 @@ def verify(text: str, keys: Iterable[VerifyingKey], now: int) -> Verified:
         raise SignatureBroken(f"signed with key {kid}, which is not pinned for this partner.")
     if not key.holds_at(now):
         raise SignatureBroken(f"signed with key {kid}, which does not count now.")
+    from joserfc import jws  # noqa: PLC0415 - rule 6: not at every start
+    from joserfc.errors import JoseError  # noqa: PLC0415 - rule 6: not at every start
+    from joserfc.jwk import OKPKey  # noqa: PLC0415 - rule 6: not at every start
+
     public = OKPKey.import_key({"kty": "OKP", "crv": ALGORITHM, "x": public_text(key.public)})
     try:
         payload = jws.deserialize_compact(text, public, algorithms=[ALGORITHM]).payload
@@ -112,6 +117,9 @@ def key_named_in(text: str) -> str:
     """The key that a compact JWS says it is signed with; nothing is verified. Raises SignatureBroken."""
     if len(text) > LONGEST or not text.isascii() or text.count(".") != _PARTS - 1:
         raise SignatureBroken("what should be signed is no compact JWS.")
+    from joserfc import jws  # noqa: PLC0415 - rule 6: not at every start
+    from joserfc.errors import JoseError  # noqa: PLC0415 - rule 6: not at every start
+
     try:
         header = jws.extract_compact(text.encode("ascii")).headers()
     except (JoseError, ValueError):

@@ -28,6 +28,7 @@ from cert_exchange.messages.notices import Reason
 from cert_exchange.node import Node
 from cert_exchange.services import ledger, noticing
 from cert_exchange.services.releasing import Line, Releasing, issuer_of
+from cert_exchange.services.releasing.orders import reconsider_many
 from cert_exchange.stix.instants import format_micros, order_key
 from cert_exchange.stix.markings import TLP_DEFINITIONS
 from cert_exchange.store import (
@@ -47,7 +48,6 @@ from cert_exchange.store.erasable import Erasable
 from cert_exchange.store.erasing import Wiped
 from cert_exchange.store.erasures import Erasure, Kind
 from cert_exchange.store.residues import BackupMade
-from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import OWN, LineKind, ObjectStatus
 
 T = TypeVar("T")
@@ -182,8 +182,7 @@ def erase_in_one_line(
     # What named it waited for something that was hidden; for what is not held the rules are others (DECISIONS 4).
     if dependants := erasable.naming_idents(tx, idents):
         releasing.reload()
-        for part in parts(dependants):
-            releasing.reconsider(part)
+        reconsider_many(releasing, dependants)
     facts: dict[str, Fact] = {
         "order": number,
         "versions": wiped.versions + wiped.derivatives,

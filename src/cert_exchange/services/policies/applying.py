@@ -136,7 +136,7 @@ def weigh(
     """
     with node.database.reading() as conn:
         active = policy_rows.active(conn, checked.policy.name)
-    over = active.version if active is not None else 0
+    over = _number(active)
     if _is_in_force(active, checked):
         return over
     wanted = [(checked.policy, checked.companions)]
@@ -164,6 +164,10 @@ def _widening(found: Preview) -> str:
     return " and ".join(
         f"{verb} {number:,} object{'' if number == 1 else 's'}" for verb, number in kinds if number
     )
+
+
+def _number(active: policy_rows.PolicyVersion | None) -> int:
+    return active.version if active is not None else 0
 
 
 def _is_in_force(active: policy_rows.PolicyVersion | None, checked: Checked) -> bool:
@@ -215,7 +219,7 @@ def apply(
     if widening is not None:
         over = weigh(node, checked, most=widening, confirmed=confirmed, progress=progress)
     if over is None:
-        over = active.version if active is not None else 0
+        over = _number(active)
     run = str(uuid4())
     seen = stage(node, policy, run, progress)
     remember(policy, digest_of(checked.companions))
@@ -244,8 +248,7 @@ def _switch(
     otherwise: list[int] = []
 
     def work(releasing: Releasing) -> int:
-        active = policy_rows.active(tx, policy.name)
-        if (active.version if active is not None else 0) != over:
+        if _number(policy_rows.active(tx, policy.name)) != over:
             # Heads are locked: whoever was first has committed, and what this one was weighed against is gone.
             raise PolicyReplaced(policy.name)
         agreed = promises_of(releasing.plans)

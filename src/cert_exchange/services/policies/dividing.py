@@ -164,7 +164,12 @@ class _Others:
                 self._pool = None
         while self._pool is not None and todo and len(self._running) < self._count:
             number, span = todo.pop()
-            self.asked[number] = self._pool.submit(self._ask, span)
+            try:
+                self.asked[number] = self._pool.submit(self._ask, span)
+            except BrokenProcessPool:  # it ended between two spans
+                todo.append((number, span))
+                self._pool = None
+                return
             self._running.append(self.asked[number])
 
 
