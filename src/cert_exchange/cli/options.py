@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -27,9 +27,23 @@ Home = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Reason = Annotated[
-    str, typer.Option("--reason", help="Why, for the ledger and for whoever asks later.")
-]
+
+
+def said(reason: str | None) -> str | None:
+    """What a person gave as the reason, without what surrounds it. Raises BadParameter where nothing can be read in it."""
+    if reason is None:
+        return None
+    if not any(char.isalnum() and char not in _BLANK_LETTERS for char in reason):
+        raise typer.BadParameter("say why in words: it stands in the ledger")
+    return reason.strip()
+
+
+_BLANK_LETTERS: Final = "\u115f\u1160\u3164\uffa0"
+"""Letters by their category, which nothing draws."""
+_WHY: Final = "Why, for the ledger and for whoever asks later."
+Reason = Annotated[str, typer.Option("--reason", callback=said, help=_WHY)]
+ReasonToAct = Annotated[str | None, typer.Option("--reason", callback=said, help=_WHY)]
+"""Where the command only looks unless it is told to act; the command asks for it then."""
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cert_exchange.cli import printing
-from cert_exchange.cli.options import AsJson, Home, opened, operator
+from cert_exchange.cli.options import AsJson, Home, ReasonToAct, opened, operator
 from cert_exchange.cli.reading import instant_of
 from cert_exchange.errors import InputRefused
 
@@ -30,9 +30,7 @@ def undo(
     since: Annotated[
         str, typer.Option("--since", help="From this instant on, such as 2026-11-25T22:00:00Z.")
     ],
-    reason: Annotated[
-        str, typer.Option("--reason", help="Why, for the ledger and for whoever asks later.")
-    ] = "",
+    reason: ReasonToAct = None,
     yes: Annotated[
         bool, typer.Option("--yes", help="Do it. Without this it is only listed.")
     ] = False,
@@ -48,12 +46,12 @@ def undo(
 
     start = instant_of(since)
     assert start is not None
-    if yes and not reason:
+    if yes and reason is None:
         raise InputRefused("Say why, with --reason: it stands in the ledger.")
     done: Undone | None = None
     with opened(home) as node:
         seen = undoing.look(node, partner, start)
-        if yes:
+        if reason is not None and yes:
             with printing.progress("undoing") as progress:
                 done = undoing.undo(
                     node, partner, start, by=operator(), reason=reason, progress=progress
