@@ -9,6 +9,7 @@ import pytest
 from tests.cli.conftest import B_IDENTITY, POLICY, Cli, bundle, indicator
 
 from cert_exchange.policy.sharing_terms import EXTENSION
+from cert_exchange.stix.observables import observable_id
 
 
 @pytest.fixture
@@ -192,6 +193,32 @@ def test_a_drill_never_looks_real(cli: Cli, node_with_b: Path, tmp_path: Path, o
     assert cli("publish", "-", stdin=bundle(real)).code == 0
     assert "TEST" not in cli("fetched", real["id"]).err + cli("show", real["id"]).out
     assert "is not told" in cli("terms", "set", one, "--test", "--reason", "drill").err
+
+
+def test_a_drill_under_a_real_id_is_told(cli: Cli, node_with_b: Path, tmp_path: Path) -> None:
+    """How many and which stay real, become real, or stay marked: before and after."""
+    host = {
+        "type": "ipv4-addr", "spec_version": "2.1", "value": "198.51.100.7",
+        "id": "ipv4-addr--12592121-be4c-5a93-a813-5a5af16e50db",
+        "object_marking_refs": ["marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"],
+    }  # fmt: skip
+    other = {**host, "value": "198.51.100.8"}
+    other["id"] = observable_id(other)
+    file = tmp_path / "hosts.json"
+    file.write_bytes(bundle(host, other))
+    assert cli("publish", "-", stdin=bundle(host)).code == 0
+    stays = f"1 object is already published for real and stays so: {host['id']}"
+    for options in (("--dry-run",), ()):
+        told = cli("publish", file, "--test", *options)
+        assert (told.code, stays in told.err) == (0, True), told.err
+        assert "1 cyber-observable of the exercise cannot say TEST" in told.err
+    real = "was marked TEST by an earlier publication and is real with this one"
+    for options in (("--dry-run", "--json"), ()):
+        told = cli("publish", file, *options)
+        assert (told.code, f"1 object {real}: {other['id']}" in told.err) == (0, True), told.err
+    assert cli("terms", "set", host["id"], "--test", "--reason", "drill").code == 0
+    told = cli("publish", file)
+    assert (told.code, "1 object is marked TEST by `terms set`" in told.err) == (1, True), told.err
 
 
 def test_what_receivers_are_not_told_is_said(cli: Cli, node_with_b: Path, file: Path) -> None:

@@ -31,6 +31,23 @@ _UNSEEN: Final = {
     "rejected": "nobody: it would not be stored",
     "erased": "nobody: it was erased here, and would not be stored",
 }
+_MARKS: Final = {
+    "stays real": (
+        "is already published for real and stays so",
+        "are already published for real and stay so",
+    ),
+    "made real": (
+        "was marked TEST by an earlier publication and is real with this one",
+        "were marked TEST by an earlier publication and are real with this one",
+    ),
+    "stays TEST": (
+        "is marked TEST by `terms set` and goes where exercises go, until `terms set ID --clear`",
+        "are marked TEST by `terms set` and go where exercises go, until `terms set ID --clear`",
+    ),
+}
+"""What became of marks, of one object and of several."""
+_NAMED: Final = 10
+"""So many ids are named in a sentence."""
 CollectionOption = Annotated[
     str | None,
     typer.Option(
@@ -215,7 +232,23 @@ def _verdict(outcomes: list[Outcome], terms: SharingTerms | None, done: str) -> 
     printing.verdict(f"{printing.count(len(outcomes), 'object')} {done}: {told}")
     if terms is not None and terms.test:
         _say_what_looks_real(outcomes)
-    return sum(number for result, number in counts.items() if result not in _GOOD)
+    still = _say_marks(outcomes)
+    return still + sum(number for result, number in counts.items() if result not in _GOOD)
+
+
+def _say_marks(outcomes: list[Outcome]) -> int:
+    """Of real objects under ids of an exercise and the reverse, what they are now; how many real ones stay marked TEST."""
+    ids: dict[str, dict[str, None]] = {}
+    for one in outcomes:
+        ids.setdefault(one.mark, {})[one.id] = None
+    for mark, (of_one, of_several) in _MARKS.items():
+        if found := list(ids.get(mark, ())):
+            more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+            printing.verdict(
+                f"{printing.count(len(found), 'object')} {of_one if len(found) == 1 else of_several}:"
+                f" {', '.join(found[:_NAMED])}{more}"
+            )
+    return len(ids.get("stays TEST", ()))
 
 
 def _carrying(
@@ -249,7 +282,9 @@ def _say_what_looks_real(outcomes: list[Outcome]) -> None:
     """Of an exercise, what cannot say so itself: an observable's id may depend on all that is in it."""
     from cert_exchange.stix.references import is_observable_id
 
-    bare = sum(one.result in _GOOD and is_observable_id(one.id) for one in outcomes)
+    bare = sum(
+        one.result in _GOOD and not one.mark and is_observable_id(one.id) for one in outcomes
+    )
     if bare:
         printing.verdict(
             f"{printing.count(bare, 'cyber-observable')} of the exercise cannot say TEST: whom your rules show them"

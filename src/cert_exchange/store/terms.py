@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     LargeBinary,
     Text,
+    case,
     cast,
     delete,
     exists,
@@ -29,7 +30,7 @@ from sqlalchemy import (
 )
 
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.statements import Asked, Kept, among
+from cert_exchange.store.statements import Asked, Kept, among, parts
 from cert_exchange.store.tables import (
     ObjectStatus,
     audiences,
@@ -143,7 +144,7 @@ _BESIDE: Final = Kept(
     union_all(
         select(
             literal(OF_IDS), terms.c.ident, cast(terms.c.origin, BigInteger), terms.c.terms,
-            _NUMBER, _NUMBER,
+            terms.c.set_at, case((terms.c.reason.is_(None), 0), else_=1),
         ).where(among(terms.c.ident, "idents")),
         select(
             literal(OF_PARTNER), consents.c.ident, consents.c.partner, consents.c.recipient,
@@ -157,7 +158,8 @@ _BESIDE: Final = Kept(
 def ask_beside(tx: Transaction, idents: Collection[int]) -> Asked:
     """What was said about these ids, the kind first.
 
-    (OF_IDS, ident, origin, terms, -, -), and of consents (OF_PARTNER, ident, partner, recipient, until, number).
+    (OF_IDS, ident, origin, terms, set at, whether with a reason), and of consents (OF_PARTNER, ident, partner, recipient,
+    until, number).
     """
     return _BESIDE.ask_among(tx, "idents", idents)
 
@@ -178,6 +180,19 @@ def beside(tx: Transaction, ident: int) -> list[Row]:
         .order_by(terms.c.origin)
     )
     return [Row(*row) for row in rows]
+
+
+def reasons(tx: Transaction, idents: Collection[int]) -> dict[tuple[int, int], str]:
+    """(ident, origin) -> the reason that a person gave for terms about these ids; what came with a publication has none."""
+    found: dict[tuple[int, int], str] = {}
+    for part in parts(sorted(idents)):
+        rows = tx.execute(
+            select(terms.c.ident, terms.c.origin, terms.c.reason).where(
+                terms.c.ident.in_(part), terms.c.reason.is_not(None)
+            )
+        )
+        found.update(((row[0], row[1]), row[2]) for row in rows)
+    return found
 
 
 def replace(

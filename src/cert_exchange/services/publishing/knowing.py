@@ -18,10 +18,12 @@ from cert_exchange.services.publishing.admitting import (
     Known,
     Sender,
 )
+from cert_exchange.services.publishing.rulings import Marks
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.marked import bearers
 from cert_exchange.stix.envelopes import Examined
-from cert_exchange.stix.instants import format_micros, order_key
+from cert_exchange.stix.instants import format_micros, order_key, parse_micros
+from cert_exchange.stix.objects import StixObject
 from cert_exchange.store import erasures, objects, releases, statements
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store import versions as version_rows
@@ -71,6 +73,8 @@ class Intake:
     """what the object that is ruled on is held for"""
     caught: dict[int, Caught] = field(default_factory=dict)
     """versions that are held at the way in"""
+    marks: Marks | None = None
+    """what our desk's publication meets of exercises and real objects under its ids; None: nothing"""
     gone: frozenset[bytes] = frozenset()
     """digests of what was erased here and does not come in again"""
     fed: list[tuple[Version, list[tuple[int, int]]]] = field(default_factory=list)
@@ -86,6 +90,19 @@ def touched(intake: Intake) -> dict[int, None]:
     }
     definitions = [ident for ident, kind in accepted.items() if kind == "marking-definition"]
     return intake.changed | dict.fromkeys(sorted(bearers(intake.tx, definitions)))
+
+
+def version_of(intake: Intake, item: StixObject, known: Sequence[Known]) -> tuple[str, str]:
+    """An object's version and its order; an observable's is its instant of storage, above all of its id."""
+    text = item.version or item.created
+    if text is not None and not item.observable:
+        return text, order_key(text)
+    micros = intake.now
+    if known:
+        highest = max(one.version_key for one in known)
+        micros = max(micros, parse_micros(highest + "Z") + 1)
+    text = format_micros(micros)
+    return text, order_key(text)
 
 
 def sender_of(tx: Transaction, origin: int, by: str) -> Sender:

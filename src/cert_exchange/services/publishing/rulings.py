@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from cert_exchange.store.objects import Version
+
 Result = Literal["accepted", "duplicate", "proposal", "conflict", "rejected", "erased"]
+Mark = Literal["", "stays real", "made real", "stays TEST"]
+"""What our desk's publication meant for the mark of an exercise on an object that was there before; empty: nothing."""
 
 
 class Step(StrEnum):
@@ -48,6 +52,7 @@ class Ruling:
     """it joins the collection as taken back by our desk: stored, not released"""
     ousts: tuple[Known, ...] = ()
     """versions of others that stand in the way of the creator's: they are taken back"""
+    mark: Mark = ""
 
     @property
     def result(self) -> Result:
@@ -67,6 +72,30 @@ class Ruling:
                 return "rejected"
             case Step.GONE:
                 return "erased"
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Our desk's words beside an id that it is of an exercise."""
+
+    origin: int
+    """whose copies they bind: OWN, or EVERY"""
+    since: int
+    """when they were said, micros"""
+    ordered: bool
+    """by `terms set`, about this one id; else with a publication"""
+
+
+@dataclass(slots=True)
+class Marks:
+    """Of the ids that our desk publishes now, by number."""
+
+    real: Mapping[int, Version]
+    """brought as an exercise's, and published for real before: the newest such version"""
+    marked: Mapping[int, Sequence[Marked]]
+    """brought for real, and marked TEST beside"""
+    lifted: dict[int, None] = field(default_factory=dict)
+    """of those marked, the ones that are real from now on"""
 
 
 @dataclass(frozen=True, slots=True)

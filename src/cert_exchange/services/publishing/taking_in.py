@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cert_exchange.messages.evidence import Line as LedgerLine
@@ -26,15 +26,22 @@ from cert_exchange.services.publishing.admitting import (
     owner_of,
     rule_on,
 )
-from cert_exchange.services.publishing.knowing import Intake, ask, read, sender_of, touched
+from cert_exchange.services.publishing.drilling import lift, marks_met, spared, unmarked
+from cert_exchange.services.publishing.knowing import (
+    Intake,
+    ask,
+    read,
+    sender_of,
+    touched,
+    version_of,
+)
 from cert_exchange.services.publishing.obeying import obey, speaks_of_withdrawal
 from cert_exchange.services.publishing.refusing import keep_aside, keep_invalid, oust
-from cert_exchange.services.publishing.rulings import Result
+from cert_exchange.services.publishing.rulings import Mark, Result
 from cert_exchange.services.publishing.screening import catch, screen_for, screened
 from cert_exchange.services.publishing.terming import lay_beside
 from cert_exchange.services.releasing import Releasing, issuer_of
 from cert_exchange.stix.envelopes import Batch, Examined
-from cert_exchange.stix.instants import format_micros, order_key, parse_micros
 from cert_exchange.stix.markings import TLP_DEFINITIONS
 from cert_exchange.stix.objects import StixObject
 from cert_exchange.store import objects, screening
@@ -57,6 +64,7 @@ class Outcome:
     result: Result
     success: bool
     message: str
+    mark: Mark = ""
 
 
 def take_in(
@@ -104,6 +112,8 @@ def take_in_watched(
     )  # fmt: skip
     intake = read(tx, node, releasing, sender, items, collection, now, asked)
     intake.screen = screen_for(tx, sharing, collection)
+    if origin == OWN and collection is not None:
+        intake.marks = marks_met(intake, releasing, items, terms)
     salts = os.urandom(16 * len(items))
     outcomes: list[Outcome] = []
     taken = 0
@@ -127,12 +137,13 @@ def take_in_watched(
         place = Membership(version.id, collection, now, *gone) if collection is not None else None
         releasing.pool.feed(version, place, references, intake.contents[version.rendition])
     releasing.pool.contents.update(intake.contents)
-    changed = touched(intake)
+    real = lift(intake, releasing)
+    changed = touched(intake) | real
     if terms is not None:
         changed |= lay_beside(intake, releasing, items, terms)
         facts = {**(facts or {}), "terms": list(terms.said)}
     releasing.reconsider(changed, arrived={origin: intake.sent} if origin != OWN else None)
-    if intake.news or intake.changed or releasing.commitments or terms is not None:
+    if intake.news or changed or releasing.commitments or terms is not None:
         ledger.record(
             tx,
             LedgerLine(
@@ -147,6 +158,7 @@ def take_in_watched(
                 facts={
                     "collection": collection or 0,
                     **({"kept_out": len(intake.caught)} if intake.caught else {}),
+                    **({"made_real": len(real)} if real else {}),
                     **(facts or {}),
                 },
             ),
@@ -162,7 +174,7 @@ def _one(intake: Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
         # TLP definitions have one content for all (STIX 7.2.1.4); validation compared it.
         told = item.version or item.created
         return Outcome(index, item.id, told, "duplicate", success=True, message="")
-    version, key = _version(intake, item, known)
+    version, key = version_of(intake, item, known)
     agreed = None if speaks_of_withdrawal(item) else intake.agreed
     broken = breaches(agreed, item.content) if agreed is not None else ()
     sender, identities, collection = intake.sender, intake.identities, intake.collection
@@ -171,26 +183,16 @@ def _one(intake: Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
         if broken
         else rule_on(item, key, known, sender, identities, collection=collection, seen=intake.seen)
     )
-    ruling = screened(intake, ident, item, ruling)
+    ruling = screened(intake, ident, item, spared(intake, ident, item, key, ruling))
+    ruling = unmarked(intake, ident, item, ruling)
     if item.observable and ruling.about is not None:
         version = next((one.version for one in known if one.id == ruling.about), version)
     _carry_out(intake, ident, item, version, key, ruling, salt)
     if item.type == "note" and ruling.step is Step.STORE and ruling.success:
         obey(intake, item, ident)
-    return Outcome(index, item.id, version, ruling.result, ruling.success, ruling.message)
-
-
-def _version(intake: Intake, item: StixObject, known: Sequence[Known]) -> tuple[str, str]:
-    """An object's version and its order; an observable's is its instant of storage, above all of its id."""
-    text = item.version or item.created
-    if text is not None and not item.observable:
-        return text, order_key(text)
-    micros = intake.now
-    if known:
-        highest = max(one.version_key for one in known)
-        micros = max(micros, parse_micros(highest + "Z") + 1)
-    text = format_micros(micros)
-    return text, order_key(text)
+    return Outcome(
+        index, item.id, version, ruling.result, ruling.success, ruling.message, ruling.mark
+    )
 
 
 def _carry_out(

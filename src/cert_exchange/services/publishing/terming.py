@@ -1,7 +1,9 @@
 """Terms that our desk gives with what it publishes: they lie beside the objects before anybody decides about them.
 
 1. What was said before stays: of both the strictest counts. Only `terms set` says it anew.
-2. A cyber-observable of ours is bound in our copy; any other object in whoever's copy, for it is one object.
+2. A cyber-observable of ours is bound in our copy; any other object in whoever's copy, for it is one object. That it is of
+   an exercise is said of our copy alone: what a partner sends under its id is as real as the partner says. Of what is
+   published for real already, nothing is said (`drilling`).
 3. Identities and definitions are not bound by the terms of a publication: what refers to them needs them, also of those
    who get nothing of it.
 4. Beside objects, terms are told to nobody. Written into them, they bind receivers as well: in their own words, in which
@@ -25,6 +27,7 @@ from cert_exchange.policy.sharing_terms import (
     from_text,
     to_text,
 )
+from cert_exchange.services.publishing.drilling import FREE
 from cert_exchange.services.publishing.knowing import Intake
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.stix.canonical import canonical_bytes, parse_json
@@ -35,8 +38,7 @@ from cert_exchange.store import terms as rows
 from cert_exchange.store.tables import OWN
 from cert_exchange.store.terms import EVERY
 
-_FREE: Final = frozenset({"identity", "marking-definition", "extension-definition"})
-_BARE: Final = _FREE | OBSERVABLE_TYPES | {"bundle"}
+_BARE: Final = FREE | OBSERVABLE_TYPES | {"bundle"}
 """Types into which no terms are written."""
 
 
@@ -44,22 +46,42 @@ def lay_beside(
     intake: Intake, releasing: Releasing, items: Sequence[Examined], terms: SharingTerms
 ) -> dict[int, None]:
     """Write the terms beside these objects, where we hold them; the ids to decide again."""
-    wanted: dict[tuple[int, int], None] = {}
+    exercise, others = SharingTerms(test=terms.test), replace(terms, test=False)
+    real = intake.marks.real if intake.marks is not None else {}
+    wanted: dict[tuple[int, int], SharingTerms] = {}
     for one in items:
         item = one.item
-        if item is not None and item.type not in _FREE and intake.known[intake.nums[item.id]]:
-            wanted[intake.nums[item.id], OWN if item.observable else EVERY] = None
+        if item is None or item.type in FREE:
+            continue
+        ident = intake.nums[item.id]
+        if not intake.known[ident] or ident in real:
+            continue
+        if item.observable:
+            wanted[ident, OWN] = terms
+        else:
+            wanted[ident, EVERY], wanted[ident, OWN] = others, exercise
     bindings = releasing.pool.bindings
     bindings.ask([ident for ident, _ in wanted])()
     written: dict[tuple[int, int], str | None] = {}
-    for ident, origin in wanted:
+    for (ident, origin), said in wanted.items():
+        if said == NO_TERMS:
+            continue
         text = bindings.beside.get(ident, {}).get(origin)
         try:
             before = NO_TERMS if text is None else from_text(text)
         except ValueError:
             continue  # what cannot be read denies all, and goes on doing so
-        written[ident, origin] = to_text(before & terms)
-    rows.replace(intake.tx, written, at=intake.now, by=intake.sender.name, reason=None)
+        written[ident, origin] = to_text(before & said)
+    ordered = {key for key in written if bindings.said_at.get(key, (0, False))[1]}
+    reasons = rows.reasons(intake.tx, {ident for ident, _ in ordered})
+    for reason in {None: None, **dict.fromkeys(reasons.get(key) for key in ordered)}:
+        # A person's order about one id stays known as that.
+        mine = {
+            key: text
+            for key, text in written.items()
+            if (reasons.get(key) if key in ordered else None) == reason
+        }
+        rows.replace(intake.tx, mine, at=intake.now, by=intake.sender.name, reason=reason)
     bindings.tell(written)
     return dict.fromkeys(ident for ident, _ in written)
 

@@ -71,6 +71,8 @@ class Bindings:
     promises: Mapping[str, Promise]
     beside: dict[int, dict[int, str]] = field(default_factory=dict)
     """ident -> origin -> terms as they are stored"""
+    said_at: dict[tuple[int, int], tuple[int, bool]] = field(default_factory=dict)
+    """(ident, origin) -> when those were said (micros), and whether by an order about that id; else with a publication"""
     consents: dict[tuple[int, int], list[Consent]] = field(default_factory=dict)
     """(ident, partner) -> consents to that one object"""
     _general: dict[int, tuple[Consent, ...]] = field(init=False)
@@ -95,6 +97,7 @@ class Bindings:
             for kind, ident, number, text, until, consent in asked():
                 if kind == rows.OF_IDS:
                     self.beside.setdefault(ident, {})[number] = text
+                    self.said_at[ident, number] = (until, bool(consent))
                 else:
                     given = Consent(text, until, consent)
                     consents.setdefault((ident, number), []).append(given)
