@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -35,6 +35,14 @@ class Exercises:
         except ValueError:
             return True
         return carried is not None and carried.test
+
+    def real_ones(self, found: Iterable[tuple[str, int, str]]) -> list[str]:
+        """Of these (STIX id, origin, body) the first body of each id that is of no exercise."""
+        real: dict[str, str] = {}
+        for stix_id, origin, body in found:
+            if stix_id not in real and not self.include(stix_id, origin, body):
+                real[stix_id] = body
+        return list(real.values())
 
 
 def exercises(tx: Transaction) -> Exercises:

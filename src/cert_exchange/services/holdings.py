@@ -261,8 +261,9 @@ def export(
     """Write what a default client of a view (AUDIENCE/COLLECTION) holds as one STIX bundle.
 
     The objects are the stored bytes, as the view serves them. What is marked TEST is left out unless `tests` says
-    otherwise: who reads the file may block what stands there, and a cyber-observable cannot say TEST itself. Raises
-    NotFound for a view that does not exist.
+    otherwise: who reads the file may block what stands there, and a cyber-observable cannot say TEST itself. Where the
+    view shows a real version or copy of it as well, that is written in its place. Raises NotFound for a view that does
+    not exist.
     """
     audience, _, collection = view.partition("/")
     written = left_out = 0
@@ -275,6 +276,9 @@ def export(
         for found in rows.bodies_of_view(tx, number):
             chunk = [one[2] for one in found if tests or not drills.include(*one)]
             left_out += len(found) - len(chunk)
+            if len(chunk) < len(found):
+                drilled = [one[0] for one in found if drills.include(*one)]
+                chunk += drills.real_ones(rows.beside_the_last(tx, number, drilled))
             if not chunk:
                 continue
             opening = (

@@ -7,11 +7,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, literal, or_, select
 
+from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
     OWN,
     ObjectStatus,
@@ -296,3 +297,23 @@ def bodies_of_view(tx: Connection, view: int) -> Iterator[list[tuple[str, int, s
             return
         after = rows[-1].position
         yield [(row.stix_id, row.origin, row.body) for row in rows]
+
+
+def beside_the_last(
+    tx: Connection, view: int, stix_ids: Collection[str]
+) -> Iterator[tuple[str, int, str]]:
+    """What a view shows of these ids besides what is last: older versions and other origins' copies, the newest first.
+
+    Ours come before a partner's. Each as in `bodies_of_view`.
+    """
+    for part in parts(sorted(stix_ids)):
+        for row in tx.execute(
+            select(identifiers.c.stix_id, objects.c.origin, renditions.c.body)
+            .select_from(live)
+            .join(renditions, renditions.c.id == live.c.rendition)
+            .join(objects, objects.c.id == live.c.object)
+            .join(identifiers, identifiers.c.num == objects.c.ident)
+            .where(live.c.view == view, live.c.is_last == 0, identifiers.c.stix_id.in_(part))
+            .order_by(objects.c.version_key.desc(), objects.c.origin, objects.c.id.desc())
+        ):
+            yield row[0], row[1], row[2]

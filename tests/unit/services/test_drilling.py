@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from typing import Any
 
 import pytest
@@ -205,3 +207,31 @@ class TestWhatPartnersBring:
         scene.publish(ours)
         scene.post("b", indicator("ours", version=4, by=OWN_IDENTITY, extensions=MARK))
         assert scene.names("d") == ["ours"]
+
+
+class TestExport:
+    """Who makes a blocklist of the file needs every real host of the view, and none of a drill."""
+
+    def test_a_partners_real_copy_is_written_in_place_of_our_drills(self, scene: Scene) -> None:
+        drill(scene, HOST, address("198.51.100.10"))
+        scene.post("b", HOST)
+        assert exported(scene, "c/indicators") == [HOST["id"]]
+        assert set(exported(scene, "c/indicators", tests=True)) == {
+            HOST["id"], address("198.51.100.10")["id"],
+        }  # fmt: skip
+
+    def test_the_newest_real_version_is(self, scene: Scene) -> None:
+        scene.publish(indicator("known", by=THIRD_IDENTITY))
+        scene.post("b", indicator("known", version=4, by=THIRD_IDENTITY, extensions=MARK))
+        assert scene.sees("c")[-1]["extensions"] == MARK
+        assert exported(scene, "c/indicators") == [indicator("known")["id"]]
+
+
+def exported(scene: Scene, view: str, *, tests: bool = False) -> list[str]:
+    file = io.BytesIO()
+    holdings.export(scene.node, view, file, tests=tests)
+    return [
+        one["id"]
+        for one in json.loads(file.getvalue()).get("objects", [])
+        if one["type"] in ("indicator", "ipv4-addr")
+    ]
