@@ -330,6 +330,40 @@ def test_a_person_is_told(met: World) -> None:
     assert met.run("ledger", "compare", side=met.b).code == 0
 
 
+def test_a_head_that_a_statement_named_first_is_shown_back_as_a_note(met: World) -> None:
+    """The newest head is mostly seen in a statement before it is compared: who signed it can check it all the same."""
+    connect(met, met.a, met.b)
+    checkpointing.issue(met.b.node)
+    grow(met.a.node, lines=3)
+    met.a.scene.publish(indicator("two"))
+    checkpointing.issue(met.a.node)
+    assert met.b.syncs("from-a").ok
+    found = asking.compare(met.b.node, "a")
+    assert (found.trouble, found.breaks) == ("", ())
+    newest = checkpointing.newest(met.a.node)
+    assert newest is not None
+    assert asking.show(met.b.node, met.b.scene.partner("a"), None)["yours"] == newest.note
+    found = asking.compare(met.a.node, "b")
+    assert (found.trouble, found.breaks) == ("", ())
+    # And ours is judged by it: who holds a head of a life that our ledger does not have, says so.
+    with copied(met, met.a, "before") as before:
+        grow(met.a.node, lines=2)
+        met.a.scene.publish(indicator("three"))
+        checkpointing.issue(met.a.node)
+        assert met.b.syncs("from-a").ok
+        assert asking.compare(met.b.node, "a").breaks == ()
+        assert asking.compare(before, "b").breaks == (Break.OURS,)
+
+
+def test_a_comparison_that_tells_nothing_is_said(met: World) -> None:
+    """A partner whose key is pinned and whose ledger was never compared: a line of the doctor, and not exit code 0."""
+    signing.pin(met.a.node, "b", signing.our_keys(met.b.node)[0].public, by="test")
+    ran = met.run("ledger", "compare", "b", side=met.a)
+    assert "b: nothing was told: " in ran.err
+    assert ran.code == 4
+    assert "its ledger was never compared: " in met.run("doctor", side=met.a).out
+
+
 def test_each_statement_names_a_head_that_is_proved_later(met: World) -> None:
     """With every signed delivery comes the sender's last head; the next comparison proves that the history goes on from it."""
     grow(met.a.node, lines=3)

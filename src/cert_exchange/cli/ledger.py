@@ -220,7 +220,8 @@ def compare(
 ) -> None:
     """Ask partners for the signed heads of their ledgers now, as the worker does each day, and check that they go on.
 
-    Exit code 5 when a history does not continue the one that was shown before.
+    Exit code 5 when a history does not continue the one that was shown before, 4 when a partner whose key is pinned told
+    nothing.
     """
     from cert_exchange.services.comparing import asking, judging
 
@@ -242,6 +243,8 @@ def compare(
     if any(partner in (None, one.partner) for one in still):
         printing.verdict("next: cert-exchange ledger breaks, then call the partner")
         raise typer.Exit(ExitCode.BROKEN)
+    if any(one.trouble and one.signs for one in done):
+        raise typer.Exit(ExitCode.TEMPORARY)
 
 
 @app.command()

@@ -85,6 +85,11 @@ def signed(checkpoint: Checkpoint, *keys: SigningKey) -> str:
     return f"{checkpoint.text}\n{''.join(lines)}"
 
 
+def is_note(text: str) -> bool:
+    """Whether a text has a signed note's form at all: lines, an empty line, signatures (C2SP signed-note)."""
+    return "\n\n" in text
+
+
 def read(note: str) -> Checkpoint:
     """What a note says, whoever signed it: ask `checked` whether that may be believed. Raises EvidenceBroken."""
     return _parts(note)[0]

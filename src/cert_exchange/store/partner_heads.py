@@ -36,6 +36,8 @@ class Standing(StrEnum):
     """a person settled a break: what was held before counts no more"""
 
 
+STATEMENTS: Final = "statements"
+"""How kinds of breaks begin that are not of a ledger, but of a stream of statements (`branches`)."""
 COUNTING: Final = (Standing.SEEN.value, Standing.PROVED.value)
 
 
@@ -135,7 +137,8 @@ def keep(
 ) -> bool:
     """Keep a head, or let one that is kept count as it is shown now. Returns whether that was news.
 
-    What is proved needs no proof, and what is broken stays so until it is proved.
+    What is proved needs no proof, and what is broken stays so until it is proved. A head that came with a statement was
+    kept with that text; proved, it is kept with the note that was shown, for that is what its signer is shown again.
     """
     here = (
         partner_checkpoints.c.partner == partner,
@@ -143,7 +146,9 @@ def keep(
         partner_checkpoints.c.root == head.root,
     )
     known = tx.execute(
-        select(partner_checkpoints.c.id, partner_checkpoints.c.standing).where(*here)
+        select(
+            partner_checkpoints.c.id, partner_checkpoints.c.standing, partner_checkpoints.c.note
+        ).where(*here)
     ).one_or_none()
     if known is None:
         tx.execute(
@@ -153,6 +158,12 @@ def keep(
             )
         )  # fmt: skip
         return True
+    if standing is Standing.PROVED and known.note != note:
+        tx.execute(
+            update(partner_checkpoints)
+            .where(partner_checkpoints.c.id == known.id)
+            .values(note=note)
+        )
     again = standing is Standing.SEEN and known.standing == Standing.REPLACED
     if again or (standing is Standing.PROVED and known.standing != standing):
         stand(tx, [known.id], standing)
@@ -208,6 +219,7 @@ def breaks(
             c.reason,
         )
         .join(partners, partners.c.id == c.partner)
+        .where(~c.kind.startswith(STATEMENTS))
         .order_by(c.found_at.desc(), c.id.desc())
     )  # fmt: skip
     if partner is not None:
@@ -221,7 +233,11 @@ def settle(tx: Transaction, partner: int, *, now: int, by: str, reason: str) -> 
     """Close this partner's open breaks; returns how many."""
     return tx.execute(
         update(ledger_breaks)
-        .where(ledger_breaks.c.partner == partner, ledger_breaks.c.settled_at.is_(None))
+        .where(
+            ledger_breaks.c.partner == partner,
+            ledger_breaks.c.settled_at.is_(None),
+            ~ledger_breaks.c.kind.startswith(STATEMENTS),
+        )
         .values(settled_at=now, settled_by=by, reason=reason)
     ).rowcount
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cert_exchange.errors import CertExchangeError, EvidenceBroken, NotFound
+from cert_exchange.messages.checkpoints import is_note
 from cert_exchange.messages.evidence import DIGEST_BYTES, Line
 from cert_exchange.node import Node
 from cert_exchange.remote import peering
@@ -50,6 +51,8 @@ class Comparison:
     first: bool
     breaks: tuple[Break, ...]
     trouble: str
+    signs: bool
+    """a key of it is pinned, so that it should have told something"""
 
 
 def show(node: Node, partner: int, first: int | None) -> Mapping[str, Any]:
@@ -64,7 +67,8 @@ def show(node: Node, partner: int, first: int | None) -> Mapping[str, Any]:
         "checkpoint": None if last is None else last.note,
         "from": first,
         "proof": None if proof is None else [b64encode(one).decode() for one in proof.path],
-        "yours": None if theirs is None else theirs.note,
+        # What was stated and not shown yet is kept as the statement's text, which is no note: there is none to show.
+        "yours": theirs.note if theirs is not None and is_note(theirs.note) else None,
     }
 
 
@@ -72,6 +76,7 @@ def compare(node: Node, name: str) -> Comparison:
     """Ask a partner for its head and judge it, and ours by what it holds. Raises NotFound; all else is in the answer."""
     with node.database.reading() as tx:
         found = find_partner(tx, name)
+        signs = found is not None and bool(partner_keys.keys_of(tx, found.id))
     if found is None:
         raise NotFound(f"There is no partner {name}; see `partner list`.")
     breaks: list[Break] = []
@@ -91,6 +96,7 @@ def compare(node: Node, name: str) -> Comparison:
         first=head is not None and head.first,
         breaks=tuple(dict.fromkeys(breaks)),
         trouble=trouble,
+        signs=signs,
     )
 
 

@@ -10,7 +10,7 @@ from cert_exchange.services.comparing.judging import WORDS, Break
 from cert_exchange.services.doctoring.findings import Finding
 from cert_exchange.services.ledger import checkpointing
 from cert_exchange.stix.instants import format_micros
-from cert_exchange.store import partner_epochs
+from cert_exchange.store import partner_epochs, partner_keys
 from cert_exchange.store.epochs import FIRST
 
 if TYPE_CHECKING:
@@ -57,12 +57,23 @@ def _breaks(node: Node) -> Iterator[Finding]:
 
 
 def _silent(node: Node) -> Iterator[Finding]:
+    with node.database.reading() as tx:
+        signing = {one.partner for one in partner_keys.every_key(tx)}
     for one in asking.comparisons(node):
-        since = one.compared_at or 0
-        if one.trouble and one.compared_at is not None and node.now() - since > SILENT:
-            yield Finding(
-                "note",
-                f"partner {one.name}",
-                f"its ledger was last compared {format_micros(since)}: {one.trouble}",
-                f"cert-exchange ledger compare {one.name}",
-            )
+        if not one.trouble:
+            continue
+        if one.compared_at is None:
+            # Who signs for us to believe shows heads too; a stock server has none, and nothing is wrong with it.
+            if one.name not in signing:
+                continue
+            since = "was never compared"
+        elif node.now() - one.compared_at > SILENT:
+            since = f"was last compared {format_micros(one.compared_at)}"
+        else:
+            continue
+        yield Finding(
+            "note",
+            f"partner {one.name}",
+            f"its ledger {since}: {one.trouble}",
+            f"cert-exchange ledger compare {one.name}",
+        )
