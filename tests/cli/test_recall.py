@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Cli, bundle, indicator
+from tests.cli.conftest import POLICY, Cli, bundle, indicator
+from tests.scenes import malware, relationship
+
+from cert_exchange.services.recalling import Has, Holder
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def test_a_recall_says_who_has_it_and_what_to_do(cli: Cli, published: str) -> No
     (row,) = ran.rows()
     assert (row["partner"], row["has it"]) == ("cert-b", "not fetched")
     assert row["taken back"]
-    assert "before: 1 not fetched" in ran.err
+    assert "before: 1 partner could fetch it and did not\n" in ran.err
     assert "nobody fetched it" in ran.err
     assert "taken back from cert-b" in ran.err
     assert "frozen: cert-b; receiving goes on" in ran.err
@@ -40,6 +43,52 @@ def test_a_recall_says_who_has_it_and_what_to_do(cli: Cli, published: str) -> No
     assert again["frozen"] == ["cert-b"]
     assert again["holders"][0]["has"] == "not fetched"
     assert cli("fetched", published, "--json").json()[0]["until"]
+
+
+def holder(partner: str, has: Has, collection: str = "indicators") -> Holder:
+    return Holder(
+        partner, partner, collection, 1, "indicator--1", "v", "00", 1, "r", 1, None, has, None, "", None
+    )  # fmt: skip
+
+
+def test_a_recall_counts_partners_not_lines() -> None:
+    """Who stands in several collections, or had several versions, is one partner, told by the worst of them."""
+    from cert_exchange.cli.recall import counted
+
+    several = (
+        holder("b", Has.FETCHED), holder("b", Has.NOT_FETCHED, "reports"), holder("b", Has.FETCHED),
+        holder("c", Has.NOT_FETCHED), holder("c", Has.MAYBE), holder("d", Has.NOT_FETCHED),
+        holder("d", Has.NOT_FETCHED, "reports"), holder("e", Has.NOT_FETCHED),
+    )  # fmt: skip
+    assert counted(several) == (
+        "1 partner fetched it, 1 partner may have fetched it, 2 partners could fetch it and did not"
+    )
+    assert counted(()) == "nobody could see it"
+
+
+def test_what_is_only_shown_anew_is_not_said_to_be_gone(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """With the address goes the relationship; the malware that may do without its sample is shown anew without it."""
+    policy = node_with_b / "policies" / "cert-b.yaml"
+    rule = "  - name: cut\n    match: {type: malware}\n    redact: {references: cut}\n"
+    policy.write_text(POLICY + rule)
+    assert cli("policy", "apply", policy, "--reason", "x").code == 0
+    sample = {
+        "type": "file", "spec_version": "2.1", "name": "dropper.exe",
+        "id": "file--f0000000-0000-4000-8000-000000000001",
+    }  # fmt: skip
+    kind, there = malware("kind", tlp=None, sample_refs=[sample["id"]], by=None), indicator(3)
+    link = relationship(there, sample, tlp=None, by=None)
+    file = tmp_path / "all.json"
+    file.write_bytes(bundle(sample, kind, there, link))
+    assert cli("publish", file).code == 0
+    ran = cli("recall", sample["id"], "--reason", "a client's file")
+    assert ran.code == 0
+    said = dict(line.partition(": ")[::2] for line in ran.err.splitlines())
+    assert said["with it went what needs it"] == link["id"]
+    (one,) = cli("show", kind["id"], "--json").json()
+    assert said["shown anew, without it"] == one["shown_as"][0]["id"]  # as the audience knows it
 
 
 def test_what_was_fetched_is_said_plainly(cli: Cli, published: str, node_with_b: Path) -> None:
@@ -61,6 +110,32 @@ def test_what_was_fetched_is_said_plainly(cli: Cli, published: str, node_with_b:
     assert (row["has it"], len(row["sha-256"])) == ("fetched", 64)
     assert int(row["bytes"]) > 100
     assert row["fetched before"] <= row["taken back"]
+
+
+def test_a_frozen_partner_gets_no_file_either(
+    cli: Cli, published: str, node_with_b: Path, tmp_path: Path
+) -> None:
+    """`export` is outbound as a poll is; what our own people load is not, and who exports it has to say so."""
+    assert node_with_b.exists()
+    file = tmp_path / "out.json"
+    for freeze in (("cert-b",), ("--all",)):
+        assert cli("freeze", *freeze, "--reason", "wrong release").code == 0
+        ran = cli("export", "cert-b/indicators", file)
+        assert (ran.code, ran.out, file.exists()) == (1, "", False)
+        assert "What goes out to cert-b is frozen" in ran.err
+        assert cli("export", "cert-b/indicators", "-").out == ""
+        ran = cli("export", "cert-b/indicators", file, "--own-use")
+        assert ran.code == 0
+        assert "not to be passed on: what goes out to cert-b is frozen" in ran.err
+        assert published in file.read_text()
+        file.unlink()
+        assert cli("unfreeze", *freeze, "--reason", "over").code == 0
+    assert cli("partner", "suspend", "cert-b", "--sending").code == 0
+    assert cli("export", "cert-b/indicators", file).code == 1
+    assert cli("partner", "resume", "cert-b", "--yes").code == 0
+    ran = cli("export", "cert-b/indicators", file)
+    assert (ran.code, file.exists()) == (0, True)
+    assert "passed on" not in ran.err
 
 
 def test_freezing_and_unfreezing(cli: Cli, node_with_b: Path) -> None:

@@ -1,33 +1,30 @@
-"""Commands of a bad night: recall what went out by mistake, see who fetched it, freeze and unfreeze what goes out."""
+"""Commands of a bad night: recall what went out by mistake, and see who fetched it."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cert_exchange.cli import printing
+from cert_exchange.cli import freezing, printing
 from cert_exchange.cli.exits import ExitCode
 from cert_exchange.cli.notices import print_receipts, receipt_document
 from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator, original_of
 from cert_exchange.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
-    from cert_exchange.services.freezing import Frozen
+    from collections.abc import Iterable
+
     from cert_exchange.services.recalling import Holder, Recalled
     from cert_exchange.services.receipts import Receipt
+    from cert_exchange.services.releasing import Withdrawal
 
 StixId = Annotated[
     str, typer.Argument(metavar="ID", help="The object's STIX id, or a derivative's.")
 ]
-Names = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="NAME...", help="Audiences, policies or partners."),
-]
-Everyone = Annotated[bool, typer.Option("--all", help="Everyone, in place of names.")]
+_HAS: Final = ("fetched", "maybe", "not fetched")
 
 
 class Reach(StrEnum):
@@ -40,8 +37,9 @@ class Reach(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    for command in (recall, fetched, freeze, unfreeze, frozen):
+    for command in (recall, fetched):
         app.command()(command)
+    freezing.register(app)
 
 
 def recall(
@@ -73,9 +71,7 @@ def recall(
     from cert_exchange.services import recalling
 
     def tell(holders: tuple[Holder, ...]) -> None:
-        counts = Counter(str(one.has) for one in holders)
-        told = ", ".join(f"{number:,} {has}" for has, number in sorted(counts.items()))
-        printing.verdict(f"before: {told or 'nobody could see it'}")
+        printing.verdict(f"before: {counted(holders)}")
 
     with opened(home) as node:
         about = original_of(node, stix_id)
@@ -158,80 +154,6 @@ def fetched(
         )
 
 
-def freeze(
-    names: Names = None,
-    *,
-    everyone: Everyone = False,
-    reason: Reason,
-    home: Home = None,
-) -> None:
-    """Stop what goes out: their polls answer 503, nothing is pushed to them. Receiving goes on, and nothing is lost."""
-    from cert_exchange.services import freezing
-
-    with opened(home) as node:
-        _check_names(names, everyone=everyone)
-        done = (
-            freezing.freeze_everyone(node, by=operator(), reason=reason)
-            if everyone
-            else freezing.freeze(node, *(names or ()), by=operator(), reason=reason)
-        )
-    _print_frozen(done, "frozen", "was frozen already")
-
-
-def unfreeze(
-    names: Names = None,
-    *,
-    everyone: Everyone = False,
-    reason: Reason,
-    home: Home = None,
-) -> None:
-    """Lift a freeze: what became visible meanwhile is there now. A freeze of everyone is lifted with --all.
-
-    --all lifts the freeze of everyone, not those of single audiences. Exit code 1 when somebody of whom it was asked is
-    still frozen.
-    """
-    from cert_exchange.services import freezing
-
-    with opened(home) as node:
-        _check_names(names, everyone=everyone)
-        done = freezing.unfreeze(node, *(names or ()), by=operator(), reason=reason)
-        left = freezing.frozen(node)
-    _print_frozen(done, "goes out again", "was not frozen")
-    if left:
-        still = ", ".join(one.audience or "everyone" for one in left)
-        printing.verdict(f"still frozen: {still}")
-    if left and (everyone or None in [one.audience for one in left]):
-        names_left = [one.audience for one in left if one.audience is not None]
-        asked = "--all" if len(names_left) < len(left) else " ".join(names_left)
-        printing.verdict(f"next: cert-exchange unfreeze {asked} --reason ...")
-        raise typer.Exit(ExitCode.REFUSED)
-
-
-def frozen(*, as_json: AsJson = False, home: Home = None) -> None:
-    """List what is frozen: whose outbound, since when, by whom and why."""
-    from cert_exchange.services import freezing
-
-    with opened(home) as node:
-        found = freezing.frozen(node)
-    if as_json:
-        printing.document(
-            [asdict(one) | {"frozen_at": printing.instant(one.frozen_at)} for one in found]
-        )
-        return
-    printing.table(
-        ["audience", "since", "by", "reason"],
-        [
-            (
-                one.audience or "everyone",
-                printing.instant(one.frozen_at),
-                one.frozen_by,
-                one.reason,
-            )
-            for one in found
-        ],
-    )
-
-
 def _check_open(*, only_open: bool) -> None:
     if not only_open:
         raise ConfigurationInvalid("Of which object? Give its id, or --open for all open receipts.")
@@ -242,18 +164,6 @@ def _print_open(found: tuple[Receipt, ...], *, as_json: bool) -> None:
         printing.document([receipt_document(one) for one in found])
         return
     print_receipts(found)
-
-
-def _check_names(names: list[str] | None, *, everyone: bool) -> None:
-    if bool(names) == everyone:
-        raise ConfigurationInvalid("Whom? Give names of audiences, policies or partners, or --all.")
-
-
-def _print_frozen(done: Frozen, changed: str, unchanged: str) -> None:
-    for name in done.changed:
-        printing.verdict(f"{name}: {changed}")
-    for name in done.unchanged:
-        printing.verdict(f"{name}: {unchanged}")
 
 
 def _as_document(one: Holder) -> dict[str, Any]:
@@ -295,12 +205,45 @@ def _words(about: str, one: Holder) -> list[str]:
     return words
 
 
+def _by_partner(holders: Iterable[Holder]) -> tuple[set[str], set[str], set[str]]:
+    """Who has any version of it, who may have one, and who certainly has none; each partner once, at its worst."""
+    has = {word: {one.partner for one in holders if one.has == word} for word in _HAS}
+    having, maybe, without = (has[word] for word in _HAS)
+    return having, maybe - having, without - having - maybe
+
+
+def counted(holders: tuple[Holder, ...]) -> str:
+    """How many partners have it, may have it, and do not: each once."""
+    having, maybe, without = (len(names) for names in _by_partner(holders))
+    told = [
+        f"{printing.count(having, 'partner')} fetched it",
+        f"{printing.count(maybe, 'partner')} may have fetched it",
+        f"{printing.count(without, 'partner')} could fetch it and did not",
+    ]
+    numbers = (having, maybe, without)
+    said = [words for words, number in zip(told, numbers, strict=True) if number]
+    return ", ".join(said) or "nobody could see it"
+
+
+def _print_others(known: set[str], done: Withdrawal) -> None:
+    """What else changed for an audience: each under the name that the audience has for it."""
+    carried = {line.stix_id for line in done.gone if line.rule == "carried"} - known
+    gone = {line.stix_id for line in done.gone} - carried - known
+    anew = {line.stix_id for line in done.lines if line.kind == "withdrawal" and line.anew}
+    for words, ids in (
+        ("with it went what needs it", gone),
+        ("and what only came along with it", carried),
+        ("shown anew, without it", anew - gone - known),
+    ):
+        if ids:
+            printing.verdict(f"{words}: {', '.join(sorted(ids))}")
+
+
 def _print_recall(stix_id: str, done: Recalled) -> None:
     """Say how it stands and what to do next, the worst first."""
     if done.trouble:
         printing.verdict(f"NOT TAKEN BACK: {done.trouble}")
-    having = {one.partner for one in done.holders if one.has == "fetched"}
-    maybe = {one.partner for one in done.holders if one.has == "maybe"} - having
+    having, maybe, _ = _by_partner(done.holders)
     for name in sorted(having):
         printing.verdict(f"{name}: already fetched, cannot be recalled")
     for name in sorted(maybe):
@@ -314,10 +257,7 @@ def _print_recall(stix_id: str, done: Recalled) -> None:
             gone = max((one.until or 0 for one in done.holders), default=0)
             before = f"it was taken back {printing.instant(gone)}" if gone else "it never went out"
             printing.verdict(f"nothing was left to take back: {before}, and nobody sees it now")
-        others = {line.stix_id for line in done.withdrawal.lines if line.kind == "withdrawal"}
-        others -= {stix_id} | {one.stix_id for one in done.holders}
-        if others:
-            printing.verdict(f"with it went what needs it: {', '.join(sorted(others))}")
+        _print_others({stix_id} | {one.stix_id for one in done.holders}, done.withdrawal)
     printing.verdict(f"frozen: {', '.join(done.frozen) or 'nothing'}; receiving goes on")
     known_as: dict[str, set[str]] = {}
     for one in done.holders:

@@ -115,6 +115,18 @@ def test_a_narrower_policy_owes_one_notice_for_all_that_went(scene: Scene) -> No
     assert told(scene, "c") == []
 
 
+def test_a_rule_may_bear_the_name_of_what_is_only_shown_anew(sqlite_node: Node) -> None:
+    """A denial called `replaced` takes back like any other: who fetched is told. No SQL is the subject: one engine."""
+    scene = Scene.set_up(sqlite_node)
+    one = indicator("one")
+    scene.publish(one)
+    fetch(scene, "b")
+    rule = "  - {name: replaced, match: {type: indicator}, deny: true, withdraw: true}\n"
+    scene.apply("b", ALLOW_ALL.format(partner="b") + rule)
+    assert noticing.tell(scene.node) == 1
+    assert told(scene, "b")[0].subjects == (one["id"],)
+
+
 def test_many_ids_make_several_notices(scene: Scene) -> None:
     many = [indicator(f"number {number}") for number in range(notices.SUBJECTS + 3)]
     scene.publish(*many)

@@ -54,6 +54,8 @@ class Line:
     kind: str
     """release | withdrawal"""
     rule: str
+    anew: bool = False
+    """of a withdrawal: the object is shown anew in its place, such as without something"""
 
 
 @dataclass(slots=True)
@@ -210,7 +212,8 @@ class Releasing:
             live_after[view, shown.id] = Row(view, shown, False, None, is_last=True, is_first=True)  # noqa: FBT003 - as the tuple says
             drafts.append((RELEASE, view, shown.id, shown.rendition, "ended"))
         drafts += [(RELEASE, line.view, line.served, line.rendition, "returns") for line in returns]
-        positions = self._append(plan, drafts, lost + returns, live_after)
+        anew = {(line.view, line.position) for line in settlement.replaced.values()}
+        positions = self._append(plan, drafts, lost + returns, live_after, anew)
         self._drafts.marks += [
             (v, positions.get((v, o), p), last, first, c) for v, o, p, last, first, c in marks
         ]
@@ -223,6 +226,7 @@ class Releasing:
         drafts: Sequence[tuple[str, int, int, int, str]],
         leaving: Sequence[Live],
         rows: Mapping[Key, Row],
+        replaced: Collection[tuple[int, int]] = (),
     ) -> dict[Key, int]:
         """Give positions and salts, write log and live; the position of each released version."""
         if not drafts:
@@ -246,8 +250,10 @@ class Releasing:
                     view, position, kind, number, rendition, policy_id, rule, salt, self.ledger_line
                 )
             )
-            if kind == WITHDRAWAL and not leaving[index].carried and rule != REPLACED:
-                # Withdrawals come first in `drafts`, in the order of the lines that leave.
+            # Withdrawals come first in `drafts`, in the order of the lines that leave.
+            gone = kind == WITHDRAWAL
+            anew = gone and (view, leaving[index].position) in replaced
+            if gone and not leaving[index].carried and not (anew and rule == REPLACED):
                 drafted = Owed(view, position, leaving[index].position, number, self.owing.value)
                 self._drafts.owed.append(drafted)
             version = self.pool.by_id(number)
@@ -260,14 +266,10 @@ class Releasing:
             if self.keep_lines:
                 self.lines.append(
                     Line(
-                        plan.audience.name,
-                        collections[view],
-                        version.stix_id,
-                        version.version,
-                        kind,
-                        rule,
+                        plan.audience.name, collections[view], version.stix_id, version.version,
+                        kind, rule, anew,
                     )
-                )
+                )  # fmt: skip
             if kind == RELEASE:
                 positions[view, number] = position
                 gained.append(rows[view, number].live_line(position))

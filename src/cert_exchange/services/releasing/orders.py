@@ -59,9 +59,14 @@ class Withdrawal:
 
     @property
     def audiences(self) -> tuple[str, ...]:
-        """Who lost a line by it."""
+        """Who lost something by it."""
+        return tuple(sorted({line.audience for line in self.gone}))
+
+    @property
+    def gone(self) -> tuple[Line, ...]:
+        """The lines of what an audience does not see any more: what is shown anew in its place is not gone."""
         return tuple(
-            sorted({line.audience for line in self.lines if line.kind == LineKind.WITHDRAWAL})
+            line for line in self.lines if line.kind == LineKind.WITHDRAWAL and not line.anew
         )
 
 
