@@ -263,11 +263,13 @@ def test_holds_are_listed_and_released_by_a_person(
 def test_a_hold_says_alike_everywhere_who_ends_it(
     cli: Cli, node_with_b: Path, tmp_path: Path, terms: str, persons: int, until: str, then: str
 ) -> None:
-    """`show` and `hold list` name as many persons as the rule asks for, and what an expiry does."""
+    """Each command names as many persons as the rule asks for, and what an expiry does: one sentence, the dry run's too."""
     file = node_with_b / "policies" / "cert-b.yaml"
     file.write_text(POLICY.replace("hold: approval", f"hold: {terms}"))
     assert cli("policy", "apply", file, "--reason", "x").code == 0
-    cli("publish", write(tmp_path, "b.json", bundle(indicator(2, confidence=10))))
+    body = write(tmp_path, "b.json", bundle(indicator(2, confidence=10)))
+    dry = cli("publish", "--dry-run", body).out
+    cli("publish", body)
     listed = cli("hold", "list").out
     (line,) = (
         one for one in cli("show", indicator(2)["id"]).out.splitlines() if "held before" in one
@@ -281,6 +283,15 @@ def test_a_hold_says_alike_everywhere_who_ends_it(
     if then:
         assert line.endswith(f": {then}")
         assert f": {then}\t" in listed
+        assert f"until {until}, or 20" in dry
+        assert f": {then})" in dry
+    sentence = line.partition("until ")[2]
+    assert f"until {sentence}" in cli("policy", "who", indicator(2)["id"]).out
+    assert f"until {sentence}" in cli("policy", "sees", "cert-b", indicator(2)["id"]).out
+    assert (
+        f"until {sentence}\n"
+        in cli("policy", "explain", indicator(2)["id"], "cert-b", "--brief").out
+    )
 
 
 def test_a_hold_that_several_release_says_who_did_and_how_many_must_follow(

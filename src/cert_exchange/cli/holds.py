@@ -17,7 +17,6 @@ if TYPE_CHECKING:
         HeldCount,
         HeldDay,
         HeldObject,
-        Pending,
         Released,
         Wanted,
     )
@@ -148,6 +147,8 @@ def _print_released(done: Released) -> None:
 
 
 def _print_held(found: list[HeldObject], *, as_json: bool) -> None:
+    from cert_exchange.services import holding
+
     if as_json:
         printing.document(
             [
@@ -170,26 +171,12 @@ def _print_held(found: list[HeldObject], *, as_json: bool) -> None:
                 row.collection,
                 row.rule,
                 row.owner or "",
-                ended_by(row),
+                holding.ended_by(row),
                 row.reason,
             )
             for row in found
         ],
     )
-
-
-def ended_by(row: HeldObject | Pending) -> str:
-    """Who, or which instant, ends a hold, and what happens then; after the word `until`."""
-    persons = "a person releases it"
-    if row.approvals > 1:
-        said = f", so far {', '.join(row.approved_by)}" if row.approved_by else ""
-        persons = f"{row.approvals} persons release it{said}"
-    if row.due_at is None:
-        return persons
-    if row.then is None:
-        return printing.instant(row.due_at)
-    then = "then it goes out" if row.then == "release" else "then it is denied"
-    return f"{persons}, or {printing.instant(row.due_at)}: {then}"
 
 
 def _print_counts(found: list[HeldCount], *, as_json: bool) -> None:

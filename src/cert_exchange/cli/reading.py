@@ -1,26 +1,23 @@
-"""Commands that read what the node holds: search, show, received, export."""
+"""Commands that read what the node holds: search, received, export; `show` is beside them."""
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cert_exchange.cli import printing
 from cert_exchange.cli.files import whole, writing_to
-from cert_exchange.cli.holds import ended_by
 from cert_exchange.cli.options import AsJson, Home, Limit, opened
+from cert_exchange.cli.showing import drill, hit_document, show
 from cert_exchange.errors import InputRefused
 from cert_exchange.stix.instants import InstantInvalid, parse_micros
 
 if TYPE_CHECKING:
-    from cert_exchange.services.derivatives import Stand
     from cert_exchange.services.hits import Hit
-    from cert_exchange.services.holdings import Story
 
 Since = Annotated[
     str | None,
@@ -78,27 +75,6 @@ def search(
         printing.verdict(f"the first {limit}; --limit shows more")
 
 
-def show(
-    stix_id: Annotated[str, typer.Argument(metavar="ID", help="The object's STIX id.")],
-    *,
-    as_json: AsJson = False,
-    home: Home = None,
-) -> None:
-    """Show all of one object: versions, content, collections, terms, who sees it since when by which rule, what it waits for."""
-    from cert_exchange.services import holdings, terms
-
-    with opened(home) as node:
-        stories = holdings.show(node, stix_id)
-        said = terms.sentences(node, stix_id)
-    if as_json:
-        printing.document([_story_document(story) | {"terms": said} for story in stories])
-        return
-    for story in stories:
-        _print_story(story)
-    if said:
-        printing.table(["terms"], [(one,) for one in said])
-
-
 def received(
     partner: Annotated[str, typer.Argument(help="The partner's name.")],
     *,
@@ -120,7 +96,7 @@ def received(
     if as_json:
         printing.document(
             {
-                "kept": [_hit_document(hit) for hit in kept],
+                "kept": [hit_document(hit) for hit in kept],
                 "refused": [asdict(row) | {"at": printing.instant(row.at)} for row in refused],
             }
         )
@@ -147,12 +123,21 @@ def export(
     tests: Annotated[
         bool, typer.Option("--tests", help="Also what is marked TEST: it belongs to an exercise.")
     ] = False,
+    own_use: Annotated[
+        bool,
+        typer.Option(
+            "--own-use", help="For our own people, not to be passed on: no freeze stops it."
+        ),
+    ] = False,
     home: Home = None,
 ) -> None:
     """Write what an audience sees in a collection as one bundle.
 
     The objects are the bytes that the view serves. A file that is there is replaced only with --force. What is marked TEST is
     left out, for a cyber-observable cannot say so itself, and who blocks what stands in the file takes it for real.
+
+    A file for partners goes out as their polls do: while what goes to one of the audience is frozen, or sending to it
+    suspended, nothing is written (exit code 1). What our own defenders load stays in the house: --own-use.
     """
     from cert_exchange.services import holdings
 
@@ -160,14 +145,22 @@ def export(
         raise InputRefused(f"{file} is there already; name a new file, or replace it with --force.")
     with opened(home) as node, printing.progress(f"exporting {view}") as progress:
         if str(file) == "-":
-            done = holdings.export(node, view, sys.stdout.buffer, tests=tests, progress=progress)
+            done = holdings.export(
+                node, view, sys.stdout.buffer, tests=tests, own_use=own_use, progress=progress
+            )
             sys.stdout.buffer.flush()
         else:
             with writing_to(file), whole(file) as out:
-                done = holdings.export(node, view, out, tests=tests, progress=progress)
+                done = holdings.export(
+                    node, view, out, tests=tests, own_use=own_use, progress=progress
+                )
     printing.verdict(f"{printing.count(done.written, 'object')} written to {file}")
     if done.left_out:
         printing.verdict(f"{done.left_out:,} of an exercise left out; --tests writes them as well")
+    if done.frozen:
+        printing.verdict(
+            f"not to be passed on: what goes out to {', '.join(done.frozen)} is frozen"
+        )
 
 
 def instant_of(text: str | None) -> int | None:
@@ -182,16 +175,9 @@ def instant_of(text: str | None) -> int | None:
         ) from error
 
 
-def _hit_document(hit: Hit) -> dict[str, Any]:
-    document = asdict(hit)
-    document["id"] = document.pop("stix_id")
-    document["stored_at"] = printing.instant(hit.stored_at)
-    return document
-
-
 def _print_hits(hits: tuple[Hit, ...], *, as_json: bool) -> None:
     if as_json:
-        printing.document([_hit_document(hit) for hit in hits])
+        printing.document([hit_document(hit) for hit in hits])
         return
     printing.table(
         ["id", "version", "from", "status", "label"],
@@ -200,144 +186,4 @@ def _print_hits(hits: tuple[Hit, ...], *, as_json: bool) -> None:
 
 
 def _state(hit: Hit) -> str:
-    return f"{'revoked' if hit.revoked else hit.status}{_drill(hit)}"
-
-
-def _drill(hit: Hit) -> str:
-    return ", TEST" if hit.test else ""
-
-
-def _story_document(story: Story) -> dict[str, Any]:
-    return _hit_document(story.hit) | {
-        "content": story.content,
-        "blocked": story.blocked,
-        "kept_from": list(story.kept_from),
-        "collections": [
-            {
-                "collection": m.collection,
-                "added_at": printing.instant(m.added_at),
-                "taken_back_at": printing.instant(m.taken_back_at) or None,
-            }
-            for m in story.memberships
-        ],
-        "markings": list(story.markings),
-        "stands_for": None if story.stands_for is None else _stand_document(story.stands_for),
-        "shown_as": [_stand_document(stand) for stand in story.shown_as],
-        "answers": [
-            _hit_document(answer.hit) | {"about": answer.about} for answer in story.answers
-        ],
-        "visible_to": [
-            {
-                "audience": line.audience,
-                "collection": line.collection,
-                "since": printing.instant(line.position),
-                "rule": line.rule,
-                "policy_version": line.policy_version,
-                "carried": line.carried,
-                "last": line.is_last,
-            }
-            for line in story.visible
-        ],
-        "waiting": [
-            {
-                "audience": row.audience,
-                "collection": row.collection,
-                "held_by": row.rule or None,
-                "until": printing.instant(row.due_at) or None,
-                "then": row.then,
-                "approvals": row.approvals if row.rule else None,
-                "approved_by": list(row.approved_by),
-                "for_object": row.target,
-            }
-            for row in story.pending
-        ],
-    }
-
-
-def _stand_document(stand: Stand) -> dict[str, Any]:
-    document = asdict(stand)
-    document["id"] = document.pop("stix_id")
-    document["places"] = [
-        {"collection": collection, "since": printing.instant(since), "rule": rule}
-        for collection, since, rule in stand.places
-    ]
-    return document
-
-
-def _print_stands(story: Story) -> None:
-    """Tell what a derivative stands for, what is shown in an original's place, and what was said about either."""
-    hit = story.hit
-    if story.stands_for is not None:
-        stand = story.stands_for
-        printing.result(
-            f"  stands for {stand.original} before {stand.audience}{_withheld(stand)}{_places(stand)}"
-        )
-    for stand in story.shown_as:
-        printing.result(
-            f"  {stand.audience} is shown {stand.stix_id} version {stand.version} in its place"
-            f"{_withheld(stand)}{_places(stand)}"
-        )
-    for answer in story.answers:
-        said = answer.hit
-        about = "" if answer.about == hit.stix_id else f" about {answer.about}"
-        label = f": {said.label}" if said.label else ""
-        printing.result(
-            f"  {said.type} of {said.origin}{about}, {said.status}{_drill(said)}, {said.stix_id}{label}"
-        )
-
-
-def _withheld(stand: Stand) -> str:
-    if stand.revoked:
-        return ", revoked: it stands for nothing any more"
-    return f", without {', '.join(stand.withheld)}" if stand.withheld else ", references rewritten"
-
-
-def _places(stand: Stand) -> str:
-    if not stand.places:
-        return ", not in force"
-    return "".join(
-        f", in {collection} since {printing.instant(since)} by rule {rule}"
-        for collection, since, rule in stand.places
-    )
-
-
-def _print_story(story: Story) -> None:
-    hit = story.hit
-    printing.result(f"{hit.stix_id}  version {hit.version}")
-    printing.result(
-        f"  from {hit.origin}, {hit.status}{', revoked' if hit.revoked else ''}{_drill(hit)}"
-    )
-    printing.result(f"  stored {printing.instant(hit.stored_at)}")
-    for said in story.markings:
-        printing.result(f"  marked: {said}")
-    for member in story.memberships:
-        gone = (
-            f", taken back by {'its sender' if member.taken_back_by else 'our desk'}"
-            f" {printing.instant(member.taken_back_at)}"
-            if member.taken_back_at
-            else ""
-        )
-        printing.result(f"  in {member.collection} since {printing.instant(member.added_at)}{gone}")
-    if story.blocked:
-        printing.result("  blocked by our desk in every view; `cert-exchange free` lifts it")
-    for audience in story.kept_from:
-        printing.result(f"  kept from {audience} by our desk; `cert-exchange free` lifts it")
-    for line in story.visible:
-        how = "carried along with what needs it" if line.carried else f"by rule {line.rule}"
-        printing.result(
-            f"  seen by {line.audience} in {line.collection} since {printing.instant(line.position)}, {how}"
-        )
-    for row in story.pending:
-        if row.target is not None:
-            printing.result(
-                f"  waits before {row.audience}: it refers to {row.target}, which is not visible there"
-            )
-        else:
-            printing.result(
-                f"  held before {row.audience} in {row.collection} by rule {row.rule}, until {ended_by(row)}"
-            )
-    _print_stands(story)
-    in_place = any(stand.places for stand in story.shown_as)
-    if not story.visible and not story.pending and not in_place:
-        printing.result("  seen by nobody; `cert-exchange policy explain` says why")
-    printing.result(json.dumps(story.content, ensure_ascii=False, indent=2))
+    return f"{'revoked' if hit.revoked else hit.status}{drill(hit)}"

@@ -108,11 +108,35 @@ def without(kinds: Collection[str]) -> str:
     return f"without {', '.join(sorted(kinds))}"
 
 
-def held_until(hold: Hold) -> str:
-    """When a hold ends, or who ends it."""
-    if hold.due is not None:
-        return f"until {format_micros(hold.due)}"
-    return f"until {_persons(hold.terms or HoldTerms())} it"
+def ends(
+    due: int | None,
+    *,
+    then: str | None = None,
+    approvals: int = 1,
+    approved_by: Collection[str] = (),
+) -> str:
+    """Who, or which instant, ends a hold, and what happens then; after the word `until`. The one sentence about that.
+
+    `due` in micros; None: only persons end it. `then`: release or deny, of a hold that waits for persons and expires.
+    """
+    persons = f"{_persons(approvals)} it"
+    if approvals > 1 and approved_by:
+        persons += f", so far {', '.join(approved_by)}"
+    if due is None:
+        return persons
+    if then is None:
+        return format_micros(due)
+    goes = "it goes out" if then == "release" else "it is denied"
+    return f"{persons}, or {format_micros(due)}: then {goes}"
+
+
+def held_until(hold: Hold, *, began: int) -> str:
+    """When a hold ends, or who ends it. `began`: since when its rule holds, in micros; an expiry counts from there."""
+    terms = hold.terms or HoldTerms()
+    if hold.due is not None or not terms.approval or terms.expires is None:
+        return f"until {ends(hold.due, approvals=terms.approvals)}"
+    due = began + terms.expires
+    return f"until {ends(due, then=terms.then, approvals=terms.approvals)}"
 
 
 def terms_of(terms: HoldTerms) -> str:
@@ -121,7 +145,7 @@ def terms_of(terms: HoldTerms) -> str:
         return f"for {lasting(terms.duration)} after it was {terms.after}"
     if terms.until is not None:
         return f"until {format_micros(terms.until)}"
-    said = f"until {_persons(terms)} it"
+    said = f"until {_persons(terms.approvals)} it"
     if terms.owner:
         said += f"; owner {terms.owner}"
     if terms.expires is not None:
@@ -129,8 +153,8 @@ def terms_of(terms: HoldTerms) -> str:
     return said
 
 
-def _persons(terms: HoldTerms) -> str:
-    return "a person releases" if terms.approvals == 1 else f"{terms.approvals} persons release"
+def _persons(approvals: int) -> str:
+    return "a person releases" if approvals == 1 else f"{approvals} persons release"
 
 
 def lasting(micros: int) -> str:

@@ -18,6 +18,7 @@ from typing import Final
 from cert_exchange.errors import InputRefused, NotFound
 from cert_exchange.node import Node
 from cert_exchange.policy.document import HoldTerms
+from cert_exchange.policy.wording import ends
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.orders import in_one_line
 from cert_exchange.store import held, objects
@@ -36,6 +37,7 @@ __all__ = [
     "Wanted",
     "count_by_day",
     "count_by_reason",
+    "ended_by",
     "list_holds",
     "release_due",
     "release_hold",
@@ -65,6 +67,11 @@ def list_holds(node: Node, wanted: Wanted | None = None) -> list[HeldObject]:
     """What is held back, from whom, by which rule, since and until when; the oldest first, at most SHOWN."""
     with node.database.reading() as conn:
         return held.standing(conn, _meant(conn, wanted), limit=SHOWN)
+
+
+def ended_by(row: HeldObject | Pending) -> str:
+    """Who, or which instant, ends a hold, and what happens then; after the word `until`."""
+    return ends(row.due_at, then=row.then, approvals=row.approvals, approved_by=row.approved_by)
 
 
 def count_by_reason(node: Node, wanted: Wanted | None = None) -> list[HeldCount]:

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from cert_exchange.errors import NotFound
+from cert_exchange.errors import InputRefused, NotFound
 from cert_exchange.services import derivatives, markings
 from cert_exchange.services.derivatives import Answer, Stand
 from cert_exchange.services.exercises import exercises
 from cert_exchange.services.hits import Hit, hit_of
-from cert_exchange.store import blocks, erasures, figures, held, objects
+from cert_exchange.store import blocks, erasures, figures, freezes, held, objects
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import holdings as rows
 from cert_exchange.store.figures import Channel, CollectionCount
@@ -244,10 +244,12 @@ def status(node: Node) -> Status:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """How many objects were written, and how many of an exercise were left out."""
+    """How many objects were written, how many of an exercise were left out, and to whom the file may not go."""
 
     written: int
     left_out: int
+    frozen: tuple[str, ...] = ()
+    """partners to whom nothing goes out now"""
 
 
 def export(
@@ -256,9 +258,13 @@ def export(
     out: IO[bytes],
     *,
     tests: bool = False,
+    own_use: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
     """Write what a default client of a view (AUDIENCE/COLLECTION) holds as one STIX bundle.
+
+    A file for partners goes out like a page: while one of them is frozen, InputRefused. With `own_use` it is for our own
+    people, does not go out, and no freeze stops it.
 
     The objects are the stored bytes, as the view serves them. What is marked TEST is left out unless `tests` says
     otherwise: who reads the file may block what stands there, and a cyber-observable cannot say TEST itself. Where the
@@ -272,6 +278,12 @@ def export(
         if number is None:
             known = ", ".join(f"{v.audience}/{v.collection}" for v in figures.count_views(tx))
             raise NotFound(f"There is no view {view}; there are: {known or 'none yet'}.")
+        frozen = tuple(freezes.frozen_readers(tx, number))
+        if frozen and not own_use:
+            raise InputRefused(
+                f"What goes out to {', '.join(frozen)} is frozen, or sending to it suspended: a file for it is not"
+                " written (`cert-exchange frozen`). For our own people alone: --own-use."
+            )
         drills = exercises(tx)
         for found in rows.bodies_of_view(tx, number):
             chunk = [one[2] for one in found if tests or not drills.include(*one)]
@@ -294,7 +306,7 @@ def export(
     out.write(
         b"\n]}\n" if written else f'{{"id":"bundle--{uuid.uuid4()}","type":"bundle"}}\n'.encode()
     )
-    return Exported(written, left_out)
+    return Exported(written, left_out, frozen)
 
 
 def _reader(node: Node, tx: Connection, view: figures.ViewCount, partner: int, name: str) -> Reader:

@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import Column, ColumnElement, exists, insert, or_, select, update
 
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.tables import audience_members, audiences, freezes, partners
+from cert_exchange.store.tables import audience_members, audiences, freezes, partners, views
 
 EVERYONE: Final = 0
 """The audience of a freeze of all."""
@@ -63,6 +63,18 @@ def frozen(tx: Transaction, partner: int) -> bool:
         .scalars()
         .first()
     )
+
+
+def frozen_readers(tx: Transaction, view: int) -> list[str]:
+    """The partners that read a view now and to whom nothing goes out: what goes to them is frozen, or suspended."""
+    rows = tx.execute(
+        select(partners.c.name)
+        .join(audience_members, audience_members.c.partner == partners.c.id)
+        .join(views, views.c.audience == audience_members.c.audience)
+        .where(views.c.id == view, audience_members.c.until.is_(None), is_frozen(partners.c.id))
+        .order_by(partners.c.name)
+    )
+    return list(rows.scalars())
 
 
 def freeze_stands(tx: Transaction, partner: int) -> bool:

@@ -145,7 +145,8 @@ def test_a_hold_by_two_persons_says_who_looks_and_what_comes_then(scene: Scene) 
     holding.release_hold(scene.node, [one["id"]], audience=None, by="anna", reason="looked")
     said = step(tree(scene, one["id"]), "hold ask").found
     assert "owner desk; 1 of 2 persons let it go" in said
-    assert "; deny at 20" in said or "; denied at 20" in said
+    assert "; until 2 persons release it, or 20" in said
+    assert "Z: then it is denied; since 20" in said
 
 
 def test_what_stands_above_every_version_is_said(scene: Scene) -> None:

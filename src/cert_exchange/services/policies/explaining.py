@@ -141,7 +141,6 @@ def explained(look: Look, ident: int) -> tuple[Explained, ...]:
     ended: dict[tuple[int, int], list[EndedHold]] = {}
     for hold in sights.ended_holds(look.conn, audience, numbers):
         ended.setdefault((hold.object, hold.collection), []).append(hold)
-    standing = sights.standing_holds(look.conn, audience, numbers)
     waits = policy_rows.waits_of(look.conn, audience, numbers)
     texts = version_rows.stix_ids(
         look.conn, {target for those in waits.values() for target in those}
@@ -152,7 +151,7 @@ def explained(look: Look, ident: int) -> tuple[Explained, ...]:
         awaited = () if one.line is not None else waits.get(one.version.id, ())
         steps = look.decision_steps(one)
         key = (one.version.id, one.collection)
-        steps += _hold_steps(one, ended.get(key, []), standing.get(key))
+        steps += _hold_steps(one, ended.get(key, []), look.standing.get(key))
         if isinstance(one.decision, Allow | Redact) or one.line is not None:
             steps += _references(look, one)
         if line is not None:
@@ -198,8 +197,6 @@ def _held(one: Answer, standing: StandingHold | None) -> str:
     if standing is None or standing.rule != one.rule:
         return one.why
     said = [one.why, f"since {format_micros(standing.held_at)}"]
-    if standing.on_expiry is not None and standing.due_at is not None:
-        said.append(f"{standing.on_expiry} at {format_micros(standing.due_at)}")
     if standing.owner:
         said.append(f"owner {standing.owner}")
     if standing.approvals > 1:

@@ -26,12 +26,13 @@ from cert_exchange.services.releasing.settlement import Settlement, Sight
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.references import Role, is_observable_id
 from cert_exchange.store import holds as hold_rows
-from cert_exchange.store import objects
+from cert_exchange.store import objects, sights
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.derivatives import Derivative
 from cert_exchange.store.holds import Ended
 from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live, Sharing
+from cert_exchange.store.sights import StandingHold
 
 DEPTH: Final = 12
 WIDTH: Final = 50
@@ -67,13 +68,15 @@ class Answer:
     line: Live | None
     shown: Derivative | None = None
     """what the audience is shown in its place"""
+    began: int = 0
+    """where it is held: since when its rule holds, in micros; now, where the hold is not written down yet"""
 
     @property
     def why(self) -> str:
         """The reason, and where it is held, until when."""
         if self.answer != "held" or not isinstance(self.decision, Hold):
             return self.reason
-        return f"{self.reason}; {held_until(self.decision)}"
+        return f"{self.reason}; {held_until(self.decision, began=self.began)}"
 
 
 @dataclass(slots=True)
@@ -89,6 +92,8 @@ class Look:
     sight: Sight = field(init=False)
     judge: Judge = field(init=False)
     showing: Showing = field(init=False)
+    standing: dict[tuple[int, int], StandingHold] = field(default_factory=dict)
+    """(version, collection) -> the hold that stands on it"""
     _answers: dict[int, list[Answer]] = field(default_factory=dict)
     _followed: set[int] = field(default_factory=set)
 
@@ -110,8 +115,9 @@ class Look:
         self.pool.know(fresh)
         self.sight.load_live(fresh)
         self.showing.note(fresh)
+        numbers = [version.id for ident in fresh for version in self.pool.by_ident[ident]]
+        self.standing.update(sights.standing_holds(self.conn, self.plan.audience.id, numbers))
         if self.plan.holding:
-            numbers = [version.id for ident in fresh for version in self.pool.by_ident[ident]]
             approved = hold_rows.ended_rules(self.conn, self.plan.audience.id, numbers)
             self.judge.ended = {**self.judge.ended, **approved}
 
@@ -148,7 +154,7 @@ class Look:
             found.append(
                 Answer(
                     version, verdict.collection, view, label, answer, rule, reason, decision, line,
-                    self.showing.derivative(line),
+                    self.showing.derivative(line), self._began(version.id, verdict.collection, rule),
                 )
             )  # fmt: skip
         for (view, number), line in lines.items():
@@ -162,6 +168,10 @@ class Look:
                     )
                 )  # fmt: skip
         return found
+
+    def _began(self, number: int, collection: int, rule: str) -> int:
+        hold = self.standing.get((number, collection))
+        return hold.held_at if hold is not None and hold.rule == rule else self.now
 
     def decision_steps(self, answer: Answer) -> tuple[Step, ...]:
         """The decision about one version in one collection, question by question."""

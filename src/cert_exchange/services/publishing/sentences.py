@@ -27,7 +27,7 @@ from cert_exchange.stix.envelopes import Batch, examine
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.markings import TLP_DEFINITIONS
 from cert_exchange.store import collections as collection_rows
-from cert_exchange.store import objects
+from cert_exchange.store import objects, sights
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import OWN, LineKind
@@ -170,14 +170,15 @@ def sighted(releasings: Sequence[Releasing]) -> list[Sighted]:
 
 
 def _answers(releasing: Releasing) -> Iterator[tuple[_Place, Sighted]]:
-    standing = _Standing(releasing)
+    shown = _Standing(releasing)
     for line in releasing.lines:
         answer = "released" if line.kind == LineKind.RELEASE else "withdrawn"
-        stix_id, said, how = standing.of(line)
+        stix_id, said, how = shown.of(line)
         yield (
             (line.audience, line.collection, stix_id, said),
             Sighted(line.audience, stix_id, said, answer, line.rule, how),
         )
+    standing = _holds(releasing)
     for plan, verdict, waits in releasing.verdicts:
         name, version = plan.audience.name, verdict.version
         match verdict.decision:
@@ -187,7 +188,9 @@ def _answers(releasing: Releasing) -> Iterator[tuple[_Place, Sighted]]:
                 missing = ", ".join(releasing.pool.texts.get(i, str(i)) for i in sorted(waits))
                 answer, reason = "waiting", f"waits for {missing}"
             case Hold(rule, why, _):
-                answer, reason = "held", f"{why}; {held_until(verdict.decision)}"
+                hold = standing.get((plan.audience.id, version.id, verdict.collection))
+                began = releasing.now if hold is None or hold.rule != rule else hold.held_at
+                answer, reason = "held", f"{why}; {held_until(verdict.decision, began=began)}"
             case Deny(rule, reason, _):
                 answer = "denied"
             case _:
@@ -196,6 +199,19 @@ def _answers(releasing: Releasing) -> Iterator[tuple[_Place, Sighted]]:
             (name, verdict.collection, version.stix_id, version.version),
             Sighted(name, version.stix_id, version.version, answer, rule, reason),
         )
+
+
+def _holds(releasing: Releasing) -> dict[tuple[int, int, int], sights.StandingHold]:
+    """(audience, version, collection) -> the hold that stands, as this transaction wrote or found it."""
+    held: dict[int, set[int]] = {}
+    for plan, verdict, _ in releasing.verdicts:
+        if isinstance(verdict.decision, Hold):
+            held.setdefault(plan.audience.id, set()).add(verdict.version.id)
+    return {
+        (audience, *key): hold
+        for audience, numbers in held.items()
+        for key, hold in sights.standing_holds(releasing.tx, audience, sorted(numbers)).items()
+    }
 
 
 def seed(node: Node) -> None:
