@@ -18,7 +18,7 @@ from cert_exchange.errors import CertExchangeError, InputRefused, NotFound, Poli
 
 if TYPE_CHECKING:
     from cert_exchange.node import Node
-    from cert_exchange.services.policies import Checked, Preview
+    from cert_exchange.services.policies import Applied, Checked, Preview
 
 _NO_POLICIES = (".expect.yaml", "intake.yaml")
 
@@ -263,8 +263,15 @@ def apply(
         printing.verdict(
             f"{applied.name}: version {applied.version} {change};"
             f" {printing.count(applied.lost, 'object')} taken back, {applied.otherwise:,} shown otherwise,"
-            f" {applied.gained:,} released"
+            f" {applied.gained:,} released{_replaced(applied)}"
         )
+
+
+def _replaced(applied: Applied) -> str:
+    """That somebody else's version came into force before this one had released all that it gains."""
+    if applied.replaced_by is None:
+        return ""
+    return f"; replaced meanwhile by version {applied.replaced_by}: see `policy history {applied.name}`"
 
 
 def _tested(node: Node, files: list[Path]) -> dict[Path, Checked]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Select, and_, delete, func, insert, select, update
 
@@ -13,17 +13,23 @@ from cert_exchange.store import companions as companion_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
+    LineKind,
     audience_members,
     audiences,
     collections,
     derivatives,
+    ledger_lines,
     live,
     partners,
     policies,
+    release_log,
     staged_losses,
     views,
     waiting,
 )
+
+GAINS: Final = "policy-gains"
+"""The kind of the ledger lines under which a version's gains are released."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +95,8 @@ def replace(
     reason: str,
     at: int,
     companions: Companions = NO_COMPANIONS,
-) -> int:
-    """Put a new version of a policy into force; its number within the name. Its gains are still to come.
+) -> PolicyVersion:
+    """Put a new version of a policy into force. Its gains are still to come.
 
     `companions` are the texts of the files that it names, by name.
     """
@@ -112,17 +118,45 @@ def replace(
         .returning(policies.c.id)
     ).scalar_one()  # fmt: skip
     companion_rows.keep(tx, number, companions)
-    return version
+    return PolicyVersion(
+        number, name, version, text, author, reason, at, 0, None, digest_of(companions)
+    )
 
 
-def gaining(tx: Transaction) -> PolicyVersion | None:
-    """A policy in force whose gains are not all released yet."""
-    row = tx.execute(
-        _POLICY.where(policies.c.replaced_at.is_(None), policies.c.gains_after.is_not(None))
-        .order_by(policies.c.id)
-        .limit(1)
-    ).one_or_none()
+def gaining(tx: Transaction, policy: int | None = None) -> PolicyVersion | None:
+    """A policy version in force whose gains are not all released yet: this one (policies.id), or any."""
+    statement = _POLICY.where(policies.c.replaced_at.is_(None), policies.c.gains_after.is_not(None))
+    if policy is not None:
+        statement = statement.where(policies.c.id == policy)
+    row = tx.execute(statement.order_by(policies.c.id).limit(1)).one_or_none()
     return None if row is None else PolicyVersion(*row)
+
+
+def gains_of(tx: Transaction, version: PolicyVersion) -> int:
+    """How many lines were released because this version came into force, by whomever: its `apply` or the worker.
+
+    What was published under it meanwhile is not counted.
+    """
+    by_line = (
+        select(release_log.c.ledger_line, func.count().label("lines"))
+        .join(views, views.c.id == release_log.c.view)
+        .join(audiences, audiences.c.id == views.c.audience)
+        .where(
+            audiences.c.policy == version.name,
+            release_log.c.position > version.applied_at,
+            release_log.c.kind == LineKind.RELEASE.value,
+            release_log.c.policy == version.id,
+        )
+        .group_by(release_log.c.ledger_line)
+        .subquery()
+    )
+    return int(
+        tx.execute(
+            select(func.coalesce(func.sum(by_line.c.lines), 0))
+            .join(ledger_lines, ledger_lines.c.id == by_line.c.ledger_line)
+            .where(ledger_lines.c.body.contains(f'"kind":"{GAINS}"', autoescape=True))
+        ).scalar_one()
+    )
 
 
 def move_gains(tx: Transaction, policy: int, *, after: int, to: int | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 from tests.scenes import (
     B_IDENTITY,
@@ -172,6 +174,67 @@ def test_gains_come_in_parts_and_go_on_after_a_break(
     policies.continue_gains(scene.node)
     assert len(scene.names("b")) == 6
     ledger.verify(scene.node)
+
+
+@dataclass
+class Meanwhile:
+    """Somebody else brings a policy into force while the gains of another are being released."""
+
+    scene: Scene
+    name: str
+    text: str
+    begun: bool = False
+    done: policies.Applied | None = None
+
+    def __call__(self, _seen: int, total: int | None) -> None:
+        if total is not None and not self.begun:
+            self.begun = True
+            self.done = self.scene.apply(self.name, self.text)
+
+
+def test_two_that_overlap_tell_their_own_gains(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each counted whatever was pending: the one took over the other's gains, which then said that it had none."""
+    monkeypatch.setattr(gaining, "GAIN_PART", 2)
+    scene.publish(*(indicator(f"n{n}") for n in range(6)), malware("one"))
+    work = Meanwhile(scene, "c", text(types="malware").replace("[b]", "[c]"))
+    one = policies.apply(
+        scene.node, text(types="indicator"), file="b.yaml", author="anna", progress=work
+    )
+    other = work.done
+    assert other is not None
+    assert (len(scene.names("b")), len(scene.names("c"))) == (6, 1)
+    assert (one.gained, other.gained) == (len(scene.ids("b")), len(scene.ids("c")))
+    assert one.replaced_by is other.replaced_by is None
+
+
+def test_what_the_worker_released_meanwhile_counts(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what was published meanwhile does not: it is no gain of the version."""
+    monkeypatch.setattr(gaining, "GAIN_PART", 2)
+    scene.publish(*(indicator(f"n{n}") for n in range(6)))
+
+    def work(_seen: int, _total: int | None) -> None:
+        policies.continue_gains(scene.node, parts=1)
+        scene.publish(indicator("later"))
+
+    done = policies.apply(scene.node, text(), file="b.yaml", author="anna", progress=work)
+    assert len(scene.names("b")) == 7
+    assert done.gained == 6  # the publication brought the identity and the marking that it needs
+
+
+def test_a_version_that_was_replaced_before_it_was_through_says_so(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gaining, "GAIN_PART", 2)
+    scene.publish(*(indicator(f"n{n}") for n in range(6)))
+    work = Meanwhile(scene, "b", text(types="malware"))
+    done = policies.apply(scene.node, text(), file="b.yaml", author="anna", progress=work)
+    assert (done.version, done.replaced_by) == (1, 2)
+    assert done.gained < 6
+    assert scene.names("b") == []
 
 
 @pytest.mark.case("M03")

@@ -70,6 +70,8 @@ class Applied:
     gained: int
     otherwise: int = 0
     """shown otherwise than before at once: as a derivative, as another one, or another version of it"""
+    replaced_by: int | None = None
+    """the version that came into force before this one had released all that it gains"""
 
 
 def check(
@@ -214,7 +216,7 @@ def apply(
             active.version,
             changed=False,
             lost=0,
-            gained=continue_gains(node, progress=progress),
+            gained=continue_gains(node, policy=active.id, progress=progress),
         )
     if widening is not None:
         over = weigh(node, checked, most=widening, confirmed=confirmed, progress=progress)
@@ -227,10 +229,21 @@ def apply(
         lambda tx: _switch(tx, node, checked, run, seen, over=over, author=author, reason=reason)
     )
     # Commit: from here on nothing lost is served. What follows only adds, and can be repeated.
-    gained = continue_gains(node, progress=progress)
+    continue_gains(node, policy=version.id, progress=progress)
+    with node.database.reading() as conn:
+        gained = policy_rows.gains_of(conn, version)
+        successor = _number(policy_rows.active(conn, policy.name))
     for partner in otherwise:
-        gained += retention.look_again(node, partner, kind="policy-gains", by=author)
-    return Applied(policy.name, version, changed=True, lost=lost, gained=gained, otherwise=replaced)
+        gained += retention.look_again(node, partner, kind=policy_rows.GAINS, by=author)
+    return Applied(
+        policy.name,
+        version.version,
+        changed=True,
+        lost=lost,
+        gained=gained,
+        otherwise=replaced,
+        replaced_by=successor if successor != version.version else None,
+    )
 
 
 def _switch(
@@ -243,11 +256,11 @@ def _switch(
     over: int,
     author: str,
     reason: str,
-) -> tuple[int, tuple[int, int], list[int]]:
+) -> tuple[policy_rows.PolicyVersion, tuple[int, int], list[int]]:
     policy = checked.policy
     otherwise: list[int] = []
 
-    def work(releasing: Releasing) -> int:
+    def work(releasing: Releasing) -> policy_rows.PolicyVersion:
         if _number(policy_rows.active(tx, policy.name)) != over:
             # Heads are locked: whoever was first has committed, and what this one was weighed against is gone.
             raise PolicyReplaced(policy.name)

@@ -2,6 +2,7 @@
 
 1. `gains_after` in the policy's row says how far it is; killed on its way, the worker goes on from there.
 2. It only adds: whatever is lost went with the switch.
+3. Several may do it at once, an `apply` and the worker; what a version gained is read from the log, whoever released it.
 """
 
 from __future__ import annotations
@@ -23,19 +24,23 @@ Progress = Callable[[int, int | None], None]
 
 
 def continue_gains(
-    node: Node, *, progress: Progress | None = None, parts: int | None = None
+    node: Node,
+    *,
+    policy: int | None = None,
+    progress: Progress | None = None,
+    parts: int | None = None,
 ) -> int:
-    """Go on with the gains of every policy that is not done; how many lines were released.
+    """Go on with the gains of every policy that is not done, or of this version (policies.id) alone.
 
-    `parts` limits how many commits are made, for a worker that has other work too.
+    Returns how many lines were released here. `parts` limits how many commits are made, for a worker that has other work.
     """
     with node.database.reading() as conn:
-        if policy_rows.gaining(conn) is None:
+        if policy_rows.gaining(conn, policy) is None:
             return 0
     gained = 0
     left = parts
     while left is None or left > 0:
-        step = _gain_part(node)
+        step = _gain_part(node, policy)
         if step is None:
             return gained
         count, done, total = step
@@ -47,10 +52,10 @@ def continue_gains(
     return gained
 
 
-def _gain_part(node: Node) -> tuple[int, int, int] | None:
+def _gain_part(node: Node, policy: int | None) -> tuple[int, int, int] | None:
     """One part of one policy's gains: (lines, objects considered so far, objects in all); None: all done."""
     with node.database.reading() as conn:
-        pending = policy_rows.gaining(conn)
+        pending = policy_rows.gaining(conn, policy)
         if pending is None or pending.gains_after is None:
             return None
         after = pending.gains_after
@@ -72,7 +77,7 @@ def _gain_part(node: Node) -> tuple[int, int, int] | None:
         return 0, total - left, total
     _, releasing = node.database.transact(
         lambda tx: in_one_line(
-            tx, node, "policy-gains", "worker", work, only_if_released=True, policy=pending.name
+            tx, node, policy_rows.GAINS, "worker", work, only_if_released=True, policy=pending.name
         )
     )
     return len(releasing.lines), total - left, total
