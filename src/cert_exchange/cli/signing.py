@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cert_exchange.cli import printing
+from cert_exchange.cli import forks, printing
 from cert_exchange.cli.exits import ExitCode
 from cert_exchange.cli.options import AsJson, Home, Limit, opened, operator
 
@@ -29,6 +29,7 @@ def register(program: typer.Typer) -> None:
     """Add these commands to the program."""
     program.add_typer(keys, name="keys")
     program.add_typer(statements, name="statements")
+    forks.register(statements)
 
 
 @keys.command(name="show")
@@ -255,7 +256,7 @@ def statement_of(
 
 def _ended(one: Shown) -> str:
     if one.receipted_at is None:
-        return "open"
+        return "open" if one.open else "set aside: it waits for none"
     said = ", ".join(f"{count} {how}" for how, count in one.outcomes.items())
     return f"{said} (the partner has not got it)" if one.open else said
 

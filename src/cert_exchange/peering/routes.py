@@ -31,6 +31,7 @@ from cert_exchange.errors import (
 from cert_exchange.node import Node
 from cert_exchange.peering import resources
 from cert_exchange.services.deliveries import (
+    answer_delivered,
     answer_delivery,
     answer_receipt,
     answer_statement,
@@ -109,6 +110,10 @@ def _routes() -> Mapping[str, Route]:
             {"POST": lambda node, caller, asked: answer_statement(node, caller, asked.body)},
         ),
         Route(
+            "delivered",
+            {"GET": lambda node, caller, asked: answer_delivered(node, caller, asked.query)},
+        ),
+        Route(
             "deliveries",
             {"POST": lambda node, caller, asked: answer_delivery(node, caller, asked.body)},
         ),
@@ -140,9 +145,12 @@ class Peering:
         """Answer a request. Raises CertExchangeError for all that is not a success."""
         loop = asyncio.get_running_loop()
         try:
-            caller = await loop.run_in_executor(
-                self._threads, self._taxii.recognise, request, noted
-            )
+            if self._node.database.run_inline:
+                caller = self._taxii.recognise(request, noted)
+            else:
+                caller = await loop.run_in_executor(
+                    self._threads, self._taxii.recognise, request, noted
+                )
         except CertificateRefused:
             raise
         except NotAuthenticated:

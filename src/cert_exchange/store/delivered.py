@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import Integer, and_, bindparam, func, select, update
 
 from cert_exchange.store import deliveries as statement_rows
 from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.deliveries import StatementRow
-from cert_exchange.store.statements import parts
+from cert_exchange.store.statements import Kept, parts
 from cert_exchange.store.tables import (
     delivered,
     erased_objects,
@@ -51,22 +52,40 @@ class Held:
     """its bytes are gone, and `content` says nothing"""
 
 
+_BOTH: Final = 2
+_AROUND: Final = Kept(
+    select(live.c.position)
+    .where(
+        live.c.view == bindparam("view"),
+        live.c.position > bindparam("after"),
+        live.c.position <= bindparam("head"),
+        live.c.origin != bindparam("partner"),
+    )
+    .order_by(live.c.position)
+    .limit(_BOTH)
+    .offset(bindparam("skip", type_=Integer))
+)
+"""The last line that a batch has room for, and the one after it."""
+
+
 def end_of_batch(
     tx: Transaction, view: int, *, after: int, head: int, partner: int, limit: int
 ) -> int:
     """Where a statement that begins after a position ends: at the head, or with the last of `limit` lines in force."""
-    rows = tx.execute(
-        select(live.c.position)
-        .where(
-            live.c.view == view,
-            live.c.position > after,
-            live.c.position <= head,
-            live.c.origin != partner,
-        )
-        .order_by(live.c.position)
-        .limit(limit + 1)
-    ).all()
-    return head if len(rows) <= limit else int(rows[limit - 1][0])
+    asked = {"view": view, "after": after, "head": head, "partner": partner, "skip": limit - 1}
+    around = _AROUND.rows(tx, asked)
+    return int(around[0][0]) if len(around) == _BOTH else head
+
+
+def holds_any(tx: Transaction, view: int, *, after: int, upto: int, partner: int) -> bool:
+    """Whether a line that a partner may see is in force in (after, upto]."""
+    wanted = select(live.c.position).where(
+        live.c.view == view,
+        live.c.position > after,
+        live.c.position <= upto,
+        live.c.origin != partner,
+    )
+    return tx.execute(wanted.limit(1)).first() is not None
 
 
 def lines(tx: Transaction, view: int, *, after: int, upto: int, partner: int) -> list[Listed]:

@@ -2,22 +2,26 @@
 
 1. A statement is never changed or deleted. Its receipt is added once, and then never changed.
 2. Numbers of a stream have no gap: whoever writes one holds the partner's row (`lock`) until its commit.
+3. Where a partner's history forked and a person let it go on, its later statements stand in a branch of the stream, with
+   numbers of their own (`branches`); what was held stays where it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, select, update
 
 from cert_exchange.messages.deliveries import Way
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.statements import parts
+from cert_exchange.store.statements import Kept, parts
 from cert_exchange.store.tables import delivery_statements, partners
 
 _C: Final = delivery_statements.c
+_BRANCH: Final = "\x1f"
+"""Between the name of a stream and the number of a branch: no statement can spell it."""
 _COLUMNS: Final = (
     _C.id, _C.partner, _C.way, _C.ours, _C.stream, _C.seq, _C.view, _C.collection, _C.after,
     _C.upto, _C.digest, _C.text, _C.leaves, _C.at, _C.receipt, _C.receipt_at, _C.handed_over_at,
@@ -47,43 +51,94 @@ class StatementRow:
     receipt_at: int | None
     handed_over_at: int | None
     wrong: int
+    branch: int
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What is numbered and chained together. `ours`: we sign it."""
+    """What is numbered and chained together. `ours`: we sign it. `branch`: 0 until its history forked."""
 
     partner: int
     ours: bool
     way: Way
     name: str
+    branch: int = 0
+
+    @property
+    def stored(self) -> str:
+        """The name in the table."""
+        return f"{self.name}{_BRANCH}{self.branch}" if self.branch else self.name
+
+
+def named(stored: str) -> tuple[str, int]:
+    """The name of a stream and its branch, from the name in the table."""
+    name, _, branch = stored.partition(_BRANCH)
+    return name, int(branch or 0)
+
+
+_LOCK: Final = Kept(
+    select(partners.c.id).where(partners.c.id == bindparam("partner")).with_for_update()
+)
+_IN_STREAM: Final = select(*_COLUMNS).where(
+    _C.partner == bindparam("partner"),
+    _C.ours == bindparam("ours"),
+    _C.way == bindparam("way"),
+    _C.stream == bindparam("stream"),
+)
+_LAST: Final = Kept(_IN_STREAM.order_by(_C.seq.desc()).limit(1))
+_NUMBERED: Final = Kept(_IN_STREAM.where(_C.seq == bindparam("seq")))
+
+_ADD: Final = Kept(
+    insert(delivery_statements)
+    .values(
+        {
+            name: bindparam(f"new_{name}")
+            for name in (
+                "partner", "way", "ours", "stream", "seq", "view", "collection", "after", "upto",
+                "digest", "text", "leaves", "at", "wrong",
+            )
+        }
+    )
+    .returning(_C.id)
+)  # fmt: skip
+_ADD_RECEIPT: Final = Kept(
+    update(delivery_statements)
+    .where(_C.id == bindparam("number"), _C.receipt.is_(None))
+    .values(
+        receipt=bindparam("the_receipt"),
+        receipt_at=bindparam("came_at"),
+        wrong=bindparam("now_wrong"),
+        handed_over_at=bindparam("handed_over"),
+    )
+    .returning(_C.id)
+)
 
 
 def lock(tx: Transaction, partner: int) -> None:
     """Let nobody else add a statement of this partner before the commit."""
-    tx.execute(select(partners.c.id).where(partners.c.id == partner).with_for_update())
+    _LOCK.rows(tx, {"partner": partner})
 
 
 def last(tx: Transaction, stream: Stream) -> StatementRow | None:
     """The last statement of a stream."""
-    found = _read(tx, _of(stream), newest=True, limit=1)
-    return found[0] if found else None
+    return _first(_LAST.rows(tx, _named(stream)))
 
 
 def numbered(tx: Transaction, stream: Stream, seq: int) -> StatementRow | None:
     """A statement of a stream by its number."""
-    found = _read(tx, and_(_of(stream), _C.seq == seq))
-    return found[0] if found else None
+    return _first(_NUMBERED.rows(tx, {**_named(stream), "seq": seq}))
 
 
-def by_digest(tx: Transaction, partner: int, digest: bytes) -> StatementRow | None:
-    """One of our statements to a partner."""
-    found = _read(tx, and_(_C.partner == partner, _C.ours == 1, _C.digest == digest))
+def by_digest(
+    tx: Transaction, partner: int, digest: bytes, *, ours: bool = True
+) -> StatementRow | None:
+    """One of our statements to a partner, or of its to us."""
+    found = _read(tx, and_(_C.partner == partner, _C.ours == int(ours), _C.digest == digest))
     return found[0] if found else None
 
 
 def ends(tx: Transaction, partner: int, *, ours: bool, way: Way) -> dict[str, tuple[int, bytes]]:
-    """Stream -> number and digest of its last statement."""
+    """Stream, by its name in the table -> number and digest of its last statement."""
     mine = and_(_C.partner == partner, _C.ours == int(ours), _C.way == way.value)
     newest = select(_C.stream, func.max(_C.seq).label("seq")).where(mine).group_by(_C.stream)
     by = newest.subquery()
@@ -98,12 +153,13 @@ def ends(tx: Transaction, partner: int, *, ours: bool, way: Way) -> dict[str, tu
 def without_receipt(
     tx: Transaction, partner: int, *, ours: bool, way: Way, stream: str | None = None
 ) -> list[StatementRow]:
-    """Statements that have no receipt yet, by stream and number."""
+    """Statements that wait for their receipt, by stream and number."""
     wanted = and_(
         _C.partner == partner,
         _C.ours == int(ours),
         _C.way == way.value,
         _C.receipt.is_(None),
+        _C.handed_over_at.is_(None),
         *([] if stream is None else [_C.stream == stream]),
     )
     return _read(tx, wanted)
@@ -125,7 +181,7 @@ def not_handed_over(tx: Transaction, partner: int, way: Way) -> list[StatementRo
 
 def before(tx: Transaction, row: StatementRow) -> StatementRow | None:
     """The statement before this one in its stream."""
-    return numbered(tx, Stream(row.partner, row.ours, row.way, row.stream), row.seq - 1)
+    return numbered(tx, Stream(row.partner, row.ours, row.way, row.stream, row.branch), row.seq - 1)
 
 
 def listing(
@@ -188,39 +244,42 @@ def add(
     at: int,
 ) -> int:
     """Keep a statement; its number among all rows."""
-    result = tx.execute(
-        insert(delivery_statements).values(
-            partner=stream.partner, way=stream.way.value, ours=int(stream.ours),
-            stream=stream.name, seq=seq, view=view, collection=collection, after=after, upto=upto,
-            digest=digest, text=text, leaves=leaves, at=at, wrong=0,
-        )
-    )  # fmt: skip
-    key = result.inserted_primary_key
-    assert key is not None
-    return int(key[0])
+    given = {
+        "partner": stream.partner, "way": stream.way.value, "ours": int(stream.ours),
+        "stream": stream.stored, "seq": seq, "view": view, "collection": collection, "after": after,
+        "upto": upto, "digest": digest, "text": text, "leaves": leaves, "at": at, "wrong": 0,
+    }  # fmt: skip
+    [(number,)] = _ADD.rows(tx, {f"new_{name}": value for name, value in given.items()})
+    return int(number)
 
 
 def add_receipt(
     tx: Transaction, number: int, receipt: str, *, at: int, wrong: int, handed_over: bool
 ) -> bool:
     """Keep the receipt of a statement; False where there is one already, and then nothing changes."""
-    moved = tx.execute(
-        update(delivery_statements)
-        .where(_C.id == number, _C.receipt.is_(None))
-        .values(
-            receipt=receipt, receipt_at=at, wrong=wrong, handed_over_at=at if handed_over else None
-        )
-    ).rowcount
-    return moved == 1
+    given = {
+        "number": number, "the_receipt": receipt, "came_at": at, "now_wrong": wrong,
+        "handed_over": at if handed_over else None,
+    }  # fmt: skip
+    return bool(_ADD_RECEIPT.rows(tx, given))
 
 
 def hand_over(tx: Transaction, number: int, *, at: int) -> None:
-    """Note that the partner has our receipt."""
+    """Note that the partner has our receipt, or that it waits for none any more."""
     tx.execute(
         update(delivery_statements)
         .where(_C.id == number, _C.handed_over_at.is_(None))
         .values(handed_over_at=at)
     )
+
+
+def set_aside(tx: Transaction, stream: Stream, *, after: int, at: int) -> int:
+    """Let no statement of a stream after a number wait for anything any more; how many did."""
+    return tx.execute(
+        update(delivery_statements)
+        .where(_of(stream), _C.seq > after, _C.handed_over_at.is_(None))
+        .values(handed_over_at=at)
+    ).rowcount
 
 
 def by_numbers(tx: Transaction, numbers: Iterable[int]) -> dict[int, StatementRow]:
@@ -236,7 +295,7 @@ def _of(stream: Stream) -> ColumnElement[bool]:
         _C.partner == stream.partner,
         _C.ours == int(stream.ours),
         _C.way == stream.way.value,
-        _C.stream == stream.name,
+        _C.stream == stream.stored,
     )
 
 
@@ -245,11 +304,26 @@ def _read(
 ) -> list[StatementRow]:
     order: tuple[Any, ...] = (_C.id.desc(),) if newest else (_C.stream, _C.seq)
     rows = tx.execute(select(*_COLUMNS).where(wanted).order_by(*order).limit(limit))
-    return [
-        StatementRow(
-            row[0], row[1], Way(row[2]), bool(row[3]), row[4], row[5], row[6], row[7], row[8],
-            row[9], bytes(row[10]), row[11], bytes(row[12]), row[13], row[14], row[15], row[16],
-            row[17],
-        )
-        for row in rows
-    ]  # fmt: skip
+    return [_row(row) for row in rows]
+
+
+def _named(stream: Stream) -> dict[str, Any]:
+    return {
+        "partner": stream.partner,
+        "ours": int(stream.ours),
+        "way": stream.way.value,
+        "stream": stream.stored,
+    }
+
+
+def _first(found: Sequence[Any]) -> StatementRow | None:
+    return _row(found[0]) if found else None
+
+
+def _row(row: Any) -> StatementRow:
+    stream, branch = named(row[4])
+    return StatementRow(
+        row[0], row[1], Way(row[2]), bool(row[3]), stream, row[5], row[6], row[7], row[8], row[9],
+        bytes(row[10]), row[11], bytes(row[12]), row[13], row[14], row[15], row[16], row[17],
+        branch,
+    )  # fmt: skip

@@ -1,6 +1,7 @@
 """Signed delivery and receipts: what is said beside the objects, so that both sides can show it later."""
 
 from cert_exchange.services.deliveries.answering import (
+    answer_delivered,
     answer_delivery,
     answer_receipt,
     answer_statement,
@@ -13,11 +14,20 @@ from cert_exchange.services.deliveries.checking import (
     needs_keys,
     take_statement,
 )
+from cert_exchange.services.deliveries.forking import (
+    Fork,
+    Settled,
+    forks,
+    keep_fork,
+    lacking,
+    settle_forks,
+)
 from cert_exchange.services.deliveries.receipting import take_receipt, wrong_of
 from cert_exchange.services.deliveries.settling import (
     OTHER_CONTENT,
     handed_over,
     note_received,
+    set_aside,
     settle,
 )
 from cert_exchange.services.deliveries.showing import (
@@ -36,35 +46,46 @@ from cert_exchange.services.deliveries.stating import (
     Span,
     Told,
     make_ahead,
+    owes,
     tell_again,
     tell_long,
     tell_next,
+    went_back,
 )
 
 __all__ = [
     "OTHER_CONTENT",
     "Expected",
+    "Fork",
     "Opened",
     "Origin",
     "Served",
+    "Settled",
     "Shown",
     "Span",
     "Taken",
     "Told",
     "Trouble",
+    "answer_delivered",
     "answer_delivery",
     "answer_receipt",
     "answer_statement",
     "count_open",
+    "forks",
     "handed_over",
     "keep_broken",
+    "keep_fork",
+    "lacking",
     "listing",
     "make_ahead",
     "needs_keys",
     "note_received",
     "origins",
+    "owes",
     "served",
+    "set_aside",
     "settle",
+    "settle_forks",
     "take_receipt",
     "take_statement",
     "tell_again",
@@ -72,5 +93,6 @@ __all__ = [
     "tell_next",
     "texts",
     "troubles",
+    "went_back",
     "wrong_of",
 ]

@@ -26,10 +26,17 @@ from cert_exchange.services.deliveries.checking import Expected, take_statement
 from cert_exchange.services.deliveries.doubting import set_aside_differing
 from cert_exchange.services.deliveries.receipting import take_receipt
 from cert_exchange.services.deliveries.settling import settle
-from cert_exchange.services.deliveries.stating import Span, Told, tell_again, tell_long, tell_next
+from cert_exchange.services.deliveries.stating import (
+    Span,
+    Told,
+    tell_again,
+    tell_long,
+    tell_next,
+    went_back,
+)
 from cert_exchange.services.partners import Caller
+from cert_exchange.store import branches, rights
 from cert_exchange.store import deliveries as rows
-from cert_exchange.store import rights
 from cert_exchange.store.deliveries import StatementRow
 from cert_exchange.store.rights import Grant
 
@@ -40,7 +47,8 @@ def answer_statement(node: Node, caller: Caller, question: Mapping[str, Any]) ->
     """The statement after the one that a partner has of a collection that it polls, or one of ours `again`.
 
     {"collection": id or alias, "has": {stream: [number, digest]}, "after": micros} or {"collection", "again": number,
-    "named": whether with ids}; {"statement": null} where there is none. Raises NotFound, ReadRefused, SharingFrozen, EnvelopeInvalid.
+    "named": whether with ids}; {"statement": null} where there is none, with "lacks" and "last" where the partner has more
+    than we ever made. Raises NotFound, ReadRefused, SharingFrozen, EnvelopeInvalid.
     """
     grant = _grant(node, caller, question)
     _check_read(grant)
@@ -54,12 +62,29 @@ def answer_statement(node: Node, caller: Caller, question: Mapping[str, Any]) ->
         raise EnvelopeInvalid("`has`, `after` or `again` cannot be read.") from None
     span = Span(caller.partner, grant.collection, grant.uuid, Way.SERVED, grant.uuid, after)
     if number is None:
-        told = tell_next(node, span, has.get(span.stream))
+        said = has.get(span.stream)
+        told = tell_next(node, span, said)
+        if told is None and said is not None:
+            return {"statement": None, **(went_back(node, span, said) or {})}
     else:
         with node.database.reading() as tx:
             row = rows.numbered(tx, span.place, number)
         told = _again(node, row, named=question.get("named") is True)
     return {"statement": None} if told is None else told.document()
+
+
+def answer_delivered(node: Node, caller: Caller, query: Mapping[str, str]) -> Mapping[str, Any]:
+    """How far the caller's statements of what it pushed have come: `collection` and `stream`; {"has": [number, digest]}.
+
+    {"has": null}: there is none. Raises NotFound, WriteRefused, EnvelopeInvalid.
+    """
+    grant = _grant(node, caller, query)
+    if not grant.can_write:
+        raise WriteRefused
+    with node.database.reading() as tx:
+        ends = branches.ends(tx, caller.partner, Way.PUSHED)
+    end = ends.get(query.get("stream", ""))
+    return {"has": None if end is None else [end[0], end[1].hex()]}
 
 
 def answer_delivery(node: Node, caller: Caller, question: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -3,7 +3,8 @@
     (1) signed by a pinned key that counts   (2) from one of the partner's identities, to ours, this way
     (3) the next number, naming the one before, no position left out   (4) its commitments are those that were signed
 Whoever takes an object for signed MUST compare it with its commitment (`Opened.fits`).
-1. What breaks one of these is kept as evidence, once, with a ledger line; nothing of it counts.
+1. What breaks one of these is kept as evidence, once, with a ledger line; nothing of it counts. Where it breaks (3) the
+   partner's history has forked: a person settles it (`forking`).
 2. A statement that verified is kept before anything that it covers is taken in.
 """
 
@@ -11,30 +12,33 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from cert_exchange.errors import SignatureBroken
 from cert_exchange.messages.deliveries import (
     LONGEST_TEXT,
     MOST,
-    NOTHING_BEFORE,
     Statement,
     Way,
     delivery_commitment,
     over,
+    read_receipt,
     read_statement,
     split,
     text_digest,
 )
 from cert_exchange.messages.evidence import DIGEST_BYTES, SALT_BYTES, Line
+from cert_exchange.messages.keys import VerifyingKey
 from cert_exchange.messages.signatures import key_named_in, verify
 from cert_exchange.node import Node
 from cert_exchange.services import signing
 from cert_exchange.services.comparing import judging
+from cert_exchange.services.deliveries.forking import keep_fork
 from cert_exchange.services.ledger import record
-from cert_exchange.store import delivered, objects, partner_keys, partners
+from cert_exchange.store import branches, delivered, objects, partner_keys, partners
 from cert_exchange.store import deliveries as rows
+from cert_exchange.store.branches import Branch
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.deliveries import StatementRow, Stream
 
@@ -74,6 +78,16 @@ class Taken:
     entries: tuple[Opened | None, ...]
     named: bool
     """whether the entries name ids"""
+    receipt: str | None = None
+    """our own receipt for it, where the partner shows us one: a store that was restored may not hold it"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Forked:
+    """A statement that does not go on from what we hold, and what that is."""
+
+    reason: str
+    held: StatementRow | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +143,18 @@ def _take(node: Node, expected: Expected, text: str, document: Mapping[str, Any]
     digest = text_digest(text)
     stream = Stream(expected.partner, ours=False, way=statement.way, name=statement.stream)
 
-    def work(tx: Transaction) -> StatementRow:
+    def work(tx: Transaction) -> StatementRow | _Forked:
         rows.lock(tx, expected.partner)
-        known = rows.numbered(tx, stream, statement.seq)
+        branch = branches.current(tx, stream)
+        here = replace(stream, branch=branch.number)
+        known = rows.numbered(tx, here, statement.seq)
         if known is not None:
-            if known.digest != digest:
-                raise SignatureBroken(
-                    f"two statements have number {statement.seq}: the partner's history has forked."
-                )
-            return known
-        _check_next(rows.last(tx, stream), statement)
+            return known if known.digest == digest else _two(known)
+        forked = _check_next(rows.last(tx, here), branch, statement, digest)
+        if forked is not None:
+            return forked
         number = rows.add(
-            tx, stream, seq=statement.seq, view=None, collection=expected.collection,
+            tx, here, seq=statement.seq, view=None, collection=expected.collection,
             after=statement.after, upto=statement.upto, digest=digest, text=text, leaves=leaves,
             at=now,
         )  # fmt: skip
@@ -163,23 +177,48 @@ def _take(node: Node, expected: Expected, text: str, document: Mapping[str, Any]
         return rows.by_numbers(tx, [number])[number]
 
     row = node.database.transact(work)
-    return Taken(row, statement, entries, named)
+    if isinstance(row, _Forked):
+        keep_fork(node, stream, row.held, text)
+        raise SignatureBroken(row.reason)
+    receipt = _ours(node, document.get("receipt"), statement, digest)
+    return Taken(row, statement, entries, named, receipt)
 
 
-def _check_next(last: StatementRow | None, statement: Statement) -> None:
+def _two(known: StatementRow) -> _Forked:
+    return _Forked(
+        f"two statements have number {known.seq}: the partner's history has forked.", known
+    )
+
+
+def _check_next(
+    last: StatementRow | None, branch: Branch, statement: Statement, digest: bytes
+) -> _Forked | None:
     """Check (3): none left out, none put in between."""
-    if last is None:
-        seq, previous = 0, NOTHING_BEFORE
-    else:
-        seq, previous = last.seq, last.digest
+    seq, previous = (branch.seq, branch.digest) if last is None else (last.seq, last.digest)
     if statement.seq != seq + 1:
-        raise SignatureBroken(f"statement {statement.seq} came where {seq + 1} is the next.")
-    if statement.previous != previous:
-        raise SignatureBroken(
-            f"statement {statement.seq} does not name the one before: the partner's history has forked."
+        return _Forked(f"statement {statement.seq} came where {seq + 1} is the next.", last)
+    if statement.previous != previous or (last is None and branch.first not in (None, digest)):
+        return _Forked(
+            f"statement {statement.seq} does not name the one before: the partner's history has forked.",
+            last,
         )
     if last is not None and statement.after > last.upto:
-        raise SignatureBroken(f"statement {statement.seq} leaves positions out.")
+        return _Forked(f"statement {statement.seq} leaves positions out.", last)
+    return None
+
+
+def _ours(node: Node, text: Any, statement: Statement, digest: bytes) -> str | None:
+    """Our receipt for a statement as the partner shows it, where it is one of ours; else it is passed over."""
+    if not isinstance(text, str):
+        return None
+    keys = [VerifyingKey(key.kid, key.public) for key in node.secrets.signing_keys]
+    try:
+        said = read_receipt(verify(text, keys, node.now()))
+    except SignatureBroken:
+        return None
+    place = (said.way, said.stream, said.seq, said.count)
+    fits = place == (statement.way, statement.stream, statement.seq, statement.count)
+    return text if fits and said.statement == digest and said.receiver == node.identity else None
 
 
 def _nameless(document: Mapping[str, Any]) -> tuple[bytes, tuple[Opened | None, ...]]:

@@ -4,6 +4,7 @@
    own stream, number and count.
 2. It names the receipt before, as far as we have that one.
 3. The first receipt of a statement stands. Another one that says otherwise is broken, and kept as evidence.
+4. A store that was restored may have lost the statement: that a receipt for it came stands in the ledger.
 """
 
 from __future__ import annotations
@@ -17,10 +18,9 @@ from cert_exchange.messages.deliveries import (
     Ended,
     Receipt,
     read_receipt,
-    split,
     text_digest,
 )
-from cert_exchange.messages.evidence import Line
+from cert_exchange.messages.evidence import DIGEST_BYTES, Line
 from cert_exchange.messages.signatures import key_named_in, verify
 from cert_exchange.node import Node
 from cert_exchange.services import signing
@@ -28,8 +28,9 @@ from cert_exchange.services.comparing import judging
 from cert_exchange.services.deliveries.checking import keep_broken
 from cert_exchange.services.ledger import record
 from cert_exchange.store import deliveries as rows
-from cert_exchange.store import partner_keys, partners
+from cert_exchange.store import epochs, partner_keys, partners
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.deliveries import StatementRow, Stream
 
 
 def take_receipt(node: Node, partner: int, document: Mapping[str, Any]) -> Receipt:
@@ -63,10 +64,15 @@ def _take(node: Node, partner: int, text: str, document: Mapping[str, Any]) -> R
 
     def work(tx: Transaction) -> None:
         rows.lock(tx, partner)
-        row = rows.by_digest(tx, partner, receipt.statement)
+        row = _named(tx, partner, receipt)
+        if row is None and epochs.current(tx) > epochs.FIRST:
+            record(
+                tx, Line("receipt.received", now, who.name, facts=_lost(receipt, text, who.name))
+            )
+            return
         if row is None:
             raise SignatureBroken("the receipt names a statement that we never made.")
-        if (row.way, row.stream, row.seq, len(split(row.leaves))) != (
+        if (row.way, row.stream, row.seq, len(row.leaves) // DIGEST_BYTES) != (
             receipt.way, receipt.stream, receipt.seq, receipt.count
         ):  # fmt: skip
             raise SignatureBroken("the receipt is not that of the statement which it names.")
@@ -98,3 +104,24 @@ def _take(node: Node, partner: int, text: str, document: Mapping[str, Any]) -> R
 
     node.database.transact(work)
     return receipt
+
+
+def _named(tx: Transaction, partner: int, receipt: Receipt) -> StatementRow | None:
+    """The statement of the digest that a receipt names: where it says that it stands, else wherever it does."""
+    place = Stream(partner, ours=True, way=receipt.way, name=receipt.stream)
+    row = rows.numbered(tx, place, receipt.seq)
+    if row is not None and row.digest == receipt.statement:
+        return row
+    return rows.by_digest(tx, partner, receipt.statement)
+
+
+def _lost(receipt: Receipt, text: str, partner: str) -> Mapping[str, str | int | list[str]]:
+    return {
+        "partner": partner,
+        "way": receipt.way.value,
+        "stream": receipt.stream,
+        "seq": receipt.seq,
+        "statement": receipt.statement.hex(),
+        "receipt": text_digest(text).hex(),
+        "lost": 1,
+    }

@@ -5,7 +5,8 @@
 2. A receipt tells the partner nothing that it may not know: what is kept back here, kept as a proposal or erased
    here counts as received, as it does in the status of a POST.
 3. One transaction: how each object ended, which statement covers it, the receipt and its ledger line.
-4. A receipt is signed once. It is handed over until the partner has it.
+4. A receipt is signed once. It is handed over until the partner has it. Where our store was restored and lost one, the
+   partner shows it to us: it is ours, and stands.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def _write(
     tx: Transaction, node: Node, taken: Taken, ends: list[_End], *, handed_over: bool
 ) -> None:
     row, statement, now = taken.row, taken.statement, node.now()
-    before = rows.before(tx, row)
+    before = rows.by_digest(tx, row.partner, statement.previous, ours=False)
     previous = (
         NOTHING_BEFORE if before is None or before.receipt is None else text_digest(before.receipt)
     )
@@ -108,8 +109,11 @@ def _write(
         at=now,
         ledger=signed_head(tx),
     )
-    text = sign(canonical(write_receipt(receipt)), node.secrets.signing_keys[0])
-    wrong = sum(1 for end in ends if end.ended in WRONG)
+    if taken.receipt is None:
+        text = sign(canonical(write_receipt(receipt)), node.secrets.signing_keys[0])
+        wrong = sum(1 for end in ends if end.ended in WRONG)
+    else:
+        text, wrong, handed_over = taken.receipt, 0, True
     rows.add_receipt(tx, row.id, text, at=now, wrong=wrong, handed_over=handed_over)
     delivered.cover(
         tx,
@@ -212,3 +216,21 @@ def note_received(
 def handed_over(node: Node, row: StatementRow) -> None:
     """Note that the partner has our receipt."""
     node.database.transact(lambda tx: rows.hand_over(tx, row.id, at=node.now()))
+
+
+def set_aside(node: Node, row: StatementRow) -> None:
+    """Let a partner's statement wait for no receipt: its store was restored, and does not know it any more."""
+    now = node.now()
+
+    def work(tx: Transaction) -> None:
+        rows.hand_over(tx, row.id, at=now)
+        facts: Mapping[str, str | int | list[str]] = {
+            "partner": partners.authority(tx, row.partner).name,
+            "way": row.way.value,
+            "stream": row.stream,
+            "seq": row.seq,
+            "statement": row.digest.hex(),
+        }
+        record(tx, Line("statement.lost", now, "node", facts=facts))
+
+    node.database.transact(work)

@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from typing import Any, Final
 
 from cert_exchange.errors import NotFound
 from cert_exchange.messages.deliveries import Ended, Way, split
-from cert_exchange.messages.signatures import key_named_in
+from cert_exchange.messages.signatures import key_named_in, said_in
 from cert_exchange.node import Node
 from cert_exchange.services.deliveries.checking import QUARANTINED
 from cert_exchange.store import delivered, partner_keys, partners
@@ -177,7 +175,7 @@ def _number(tx: Transaction, partner: str) -> int:
 
 
 def _shown(row: StatementRow, partner: str) -> Shown:
-    said: dict[str, Any] = {} if row.receipt is None else _payload(row.receipt)
+    said: dict[str, Any] = {} if row.receipt is None else said_in(row.receipt)
     outcomes: Counter[str] = Counter()
     for many, how in said.get("outcomes", ()):
         outcomes[Ended(how).value] += many
@@ -187,12 +185,3 @@ def _shown(row: StatementRow, partner: str) -> Shown:
         None if row.receipt is None else key_named_in(row.receipt), dict(outcomes), row.wrong,
         row.handed_over_at is None,
     )  # fmt: skip
-
-
-def _payload(text: str) -> dict[str, Any]:
-    """Read a text that verified when it was kept."""
-    middle = text.split(".")[1]
-    content: dict[str, Any] = json.loads(
-        base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4))
-    )
-    return content

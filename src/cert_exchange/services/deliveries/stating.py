@@ -7,7 +7,8 @@ For each: (1) where it begins and ends  (2) in one transaction: what is in force
 2. What opens the commitments is read when it is asked for, and only of lines in force: what was taken back since
    stays a closed commitment. The long form names ids: before it is told the partner's mark is raised, durably.
 3. Where our store was restored (its epoch says so), a partner may have statements of ours that we do not: the stream
-   goes on after the number and digest that it names, and the statement says so. Else nothing is stated to such a one.
+   goes on after the number and digest that it names, and the statement says so. Else nothing is stated to such a one,
+   and it is told how far we came: one of the two histories is not ours (`went_back`).
 4. While what goes out is frozen, nothing is stated to who polls.
 """
 
@@ -81,11 +82,14 @@ class Told:
     entries: tuple[tuple[Any, ...], ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """As JSON."""
+        """As JSON; with the partner's receipt where we have it, for one who lost his."""
+        told: dict[str, Any] = {"statement": self.row.text}
+        if self.row.receipt is not None:
+            told["receipt"] = self.row.receipt
         if self.entries:
-            return {"statement": self.row.text, "entries": [list(entry) for entry in self.entries]}
+            return {**told, "entries": [list(entry) for entry in self.entries]}
         return {
-            "statement": self.row.text,
+            **told,
             "leaves": b64encode(self.row.leaves).decode("ascii"),
             "salts": b64encode(self.salts).decode("ascii"),
         }
@@ -99,6 +103,29 @@ def tell_next(node: Node, span: Span, has: tuple[int, bytes] | None) -> Told | N
     if isinstance(plan, StatementRow):
         return tell_again(node, plan)
     return node.database.transact(lambda tx: _write(tx, node, span, plan, has))
+
+
+def went_back(node: Node, span: Span, has: tuple[int, bytes]) -> dict[str, Any] | None:
+    """What is told to a partner that names a statement of ours that we never made, where no restore explains it."""
+    with node.database.reading() as tx:
+        last = rows.last(tx, span.place)
+        known = epochs.current(tx) > epochs.FIRST or (last is not None and last.seq >= has[0])
+    if known:
+        return None
+    return {"lacks": has[0], "last": None if last is None else [last.seq, last.digest.hex()]}
+
+
+def owes(node: Node, span: Span) -> bool:
+    """Whether something of a span is in force that no statement of ours covers."""
+    with node.database.reading() as tx:
+        last = rows.last(tx, span.place)
+        view = view_of(tx, partner=span.partner, collection=span.collection)
+        if view is None:
+            return False
+        number, head = view
+        upto = head if span.upto is None else min(head, span.upto)
+        after = _begin(last, number, span)
+        return delivered.holds_any(tx, number, after=after, upto=upto, partner=span.partner)
 
 
 def tell_again(node: Node, row: StatementRow) -> Told:
@@ -226,7 +253,7 @@ def _write(
     )
     text = sign(canonical(write_statement(statement)), node.secrets.signing_keys[0])
     digest = text_digest(text)
-    number = rows.add(
+    rows.add(
         tx, span.place, seq=statement.seq, view=plan.view, collection=span.collection,
         after=plan.after, upto=plan.upto, digest=digest, text=text, leaves=listed.leaves, at=now,
     )  # fmt: skip
@@ -242,7 +269,8 @@ def _write(
         "statement": digest.hex(),
     }
     record(tx, Line("statement", now, "node", facts=facts))
-    return Told(rows.by_numbers(tx, [number])[number], salts=listed.salts)
+    row = rows.numbered(tx, span.place, statement.seq)
+    return None if row is None else Told(row, salts=listed.salts)
 
 
 def _joined(tx: Transaction, view: int, *, after: int, upto: int, partner: int) -> Joined:

@@ -19,8 +19,19 @@ ENDING: Final = 14 * DAY
 
 def examine(node: Node, *, partner: str | None = None) -> list[Finding]:
     """Look at all partners, or at one."""
-    found = [*_deliveries(node), *_keys(node)]
+    found = [*_forks(node), *_deliveries(node), *_keys(node)]
     return [one for one in found if partner is None or one.about == f"partner {partner}"]
+
+
+def _forks(node: Node) -> Iterator[Finding]:
+    for one in deliveries.forks(node):
+        yield Finding(
+            "wrong", f"partner {one.partner}",
+            f"its statements forked, {one.way.value} {one.stream} (found {format_micros(one.found_at)}): no statement"
+            " of it counts until a person settles it",
+            "call its people; cert-exchange statements forks, then statements settle"
+            f" {one.partner} --reason ...",
+        )  # fmt: skip
 
 
 def _deliveries(node: Node) -> Iterator[Finding]:

@@ -3,6 +3,8 @@
 1. It is done at the end of a run, where the target's server is a cert-exchange and a key of its partner is pinned: one
    statement for up to MOST objects, over what the partner's view holds up to the target's cursor.
 2. A statement without a receipt is sent again, unchanged, before a new one is made; the server answers the same receipt.
+   Before anything is sent the server is asked how far it has our statements: one of the two stores may have been restored.
+   What it lacks it gets again; where we lack what it has, ours goes on from there, and says so.
 3. What goes wrong here takes nothing back of what was pushed: the statement stays open, and is shown.
 """
 
@@ -11,8 +13,7 @@ from __future__ import annotations
 from typing import Final
 
 from cert_exchange import errors
-from cert_exchange.messages.deliveries import MOST, Way
-from cert_exchange.messages.evidence import DIGEST_BYTES
+from cert_exchange.messages.deliveries import Way, pairs_of
 from cert_exchange.remote import peering
 from cert_exchange.remote.connection import Connection
 from cert_exchange.services import deliveries, signing
@@ -54,17 +55,42 @@ def _go_on(run: Run, connection: Connection, span: Span) -> None:
     node = run.node
     with node.database.reading() as tx:
         open_ = rows.without_receipt(tx, span.partner, ours=True, way=span.way, stream=span.stream)
+    if not open_ and not deliveries.owes(node, span):
+        return
+    has = _has(run, connection, span)
     for row in open_:
+        if row.seq > (0 if has is None else has[0]):
+            break  # told in its turn
         if not _send(run, connection, deliveries.tell_long(node, row)):
             return
     while True:
-        with node.database.reading() as tx:
-            last = rows.last(tx, span.place)
-        told = deliveries.tell_next(node, span, None if last is None else (last.seq, last.digest))
+        told = deliveries.tell_next(node, span, has)
         if told is None or not _send(run, connection, deliveries.tell_long(node, told.row)):
             return
-        if len(told.row.leaves) < MOST * DIGEST_BYTES:
-            return
+        has = told.row.seq, told.row.digest
+
+
+def _has(run: Run, connection: Connection, span: Span) -> tuple[int, bytes] | None:
+    """How far the server has our statements; where it does not say, or has more than we ever made, how far we came.
+
+    In the second case it finds that our history forked, and so do we.
+    """
+    with run.node.database.reading() as tx:
+        last = rows.last(tx, span.place)
+    ours = None if last is None else (last.seq, last.digest)
+    params = {"collection": run.channel.remote_collection, "stream": span.stream}
+    answer = peering.ask(connection, "delivered", params)
+    if answer is None or "has" not in answer:
+        return ours
+    try:
+        theirs = pairs_of({} if answer["has"] is None else {span.stream: answer["has"]})
+    except ValueError:
+        return ours
+    has = theirs.get(span.stream)
+    if has is not None and deliveries.went_back(run.node, span, has) is not None:
+        run.note(f"it has a statement {has[0]} of ours that we do not know: were we restored?")
+        return ours
+    return has
 
 
 def _send(run: Run, connection: Connection, told: Told) -> bool:

@@ -7,6 +7,8 @@
    statement covers is taken in unsigned, or with `statements: require` kept in the quarantine.
 4. A broken statement ends the run: nothing of the page is stored, the cursor stays, and the text is kept as evidence.
 5. A statement is receipted when the run has passed its last position. What a killed run left open is asked for again.
+6. A server that lacks a statement which its partner signed was restored, and says so; else its history has forked, and
+   the run ends as with a broken statement.
 """
 
 from __future__ import annotations
@@ -26,11 +28,13 @@ from cert_exchange.services.syncing.reporting import Run
 from cert_exchange.stix.envelopes import Batch, Examined
 from cert_exchange.stix.instants import parse_micros
 from cert_exchange.stix.objects import StixObject
-from cert_exchange.store import delivered, partner_keys
+from cert_exchange.store import branches, delivered, epochs, partner_epochs, partner_keys
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.deliveries import StatementRow
 
+_NOT_THIS_ONE: Final = frozenset({400, 422})
+"""Answers that speak of one receipt, and not of the next."""
 UNSIGNED: Final = "Its sender signed no statement that covers it, and this source asks for one."
 NO_STATEMENTS: Final = "it gives no statements, although a key of its partner is pinned"
 
@@ -173,7 +177,7 @@ class Vouching:
             return False
         channel = self._run.channel
         with self._run.node.database.reading() as tx:
-            ends = rows.ends(tx, channel.partner, ours=False, way=Way.SERVED)
+            ends = branches.ends(tx, channel.partner, Way.SERVED)
         question = {
             "collection": channel.remote_collection,
             "has": {stream: [seq, digest.hex()] for stream, (seq, digest) in ends.items()},
@@ -187,10 +191,34 @@ class Vouching:
         if document is None:
             self._run.note(NO_STATEMENTS)
         if document is None or document.get("statement") is None:
+            self._check_lacks(document)
             self._dry = True
             return False
-        self._open.append(_Open(self._take(document)))
+        taken = self._take(document)
+        if taken.statement.restored:
+            self._run.note(
+                f"its statement {taken.row.seq} says that its store was restored and lacks those before"
+            )
+        self._open.append(_Open(taken))
         return True
+
+    def _check_lacks(self, document: Mapping[str, Any] | None) -> None:
+        """Refuse what comes from a server that lacks a statement which its partner signed, and announced no restore."""
+        if document is None or "lacks" not in document:
+            return
+        channel = self._run.channel
+        with self._run.node.database.reading() as tx:
+            listed = branches.ends(tx, channel.partner, Way.SERVED)
+        stream = next((name for name, end in listed.items() if end[0] == document["lacks"]), None)
+        if stream is None:
+            return
+        try:
+            said = deliveries.lacking(self._run.node, channel.partner, stream, document)
+        except (ValueError, TypeError, KeyError):
+            raise errors.RemoteAnswerInvalid(
+                "What it says of its statements is not readable."
+            ) from None
+        raise errors.RemoteAnswerInvalid(f"{said} Nothing of this page was taken in.")
 
     def _waiting(self) -> list[StatementRow]:
         channel = self._run.channel
@@ -205,6 +233,12 @@ class Vouching:
             taken = self._again(row, named=False)
             if taken is not None:
                 self._open.append(_Open(taken))
+            elif self._was_restored():
+                deliveries.set_aside(self._run.node, row)
+
+    def _was_restored(self) -> bool:
+        with self._run.node.database.reading() as tx:
+            return partner_epochs.of_partner(tx, self._run.channel.partner).theirs > epochs.FIRST
 
     def _again(self, row: StatementRow, *, named: bool = True) -> Taken | None:
         question = {"collection": row.stream, "again": row.seq, "named": named}
@@ -253,7 +287,9 @@ class Vouching:
                 )
             except errors.RemoteRefused as refusal:
                 self._run.note(f"it does not take our receipt {row.seq}: {refusal.public}")
-                return
+                if refusal.remote_status not in _NOT_THIS_ONE:
+                    return
+                continue
             if taken is None:
                 return
             deliveries.handed_over(node, row)
