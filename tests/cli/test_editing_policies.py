@@ -134,6 +134,12 @@ def test_expectations_are_asked_before_anything_is_applied(cli: Cli, node_with_b
         "cert-b.expect.yaml:4:13: weak evidence waits: expected hold, and the policy allows it"
         in broken.out
     )
+    looked = cli("policy", "preview", file)
+    assert looked.code == 1
+    assert "weak evidence waits: expected hold, and the policy allows it" in looked.out
+    assert "1 of 1 expectation broken: `policy apply` refuses it" in looked.err
+    (told,) = cli("policy", "preview", file, "--json").json()
+    assert (told["expectations"], [one["line"] for one in told["broken"]]) == (1, [4])
     refused = cli("policy", "apply", file, "--reason", "x")
     assert refused.code == 1
     assert "weak evidence waits" in refused.err

@@ -150,7 +150,8 @@ def preview(
 
     For each audience and collection, with the ids of some objects. It reads only, and it is what `policy apply` does. In a
     rule's place: `carried` is what something visible needs, `reference` what refers to something hidden. `redacted` are
-    seen as derivatives by a rule, `rewritten` only because they refer to one.
+    seen as derivatives by a rule, `rewritten` only because they refer to one. What is expected of the policies is asked as
+    well: exit code 1 where that is broken, for `apply` refuses it.
     """
     from cert_exchange.services import policies
 
@@ -158,6 +159,10 @@ def preview(
         checked = [
             policies.check(node, read_text(file), file=str(file), folder=file.parent)
             for file in files
+        ]
+        tried = [
+            policies.try_policy(one.policy, file, now=node.now())
+            for one, file in zip(checked, files, strict=True)
         ]
         with printing.progress("looking at all objects") as progress:
             found = policies.previews(
@@ -168,16 +173,30 @@ def preview(
                 progress=progress,
             )
     if as_json:
-        printing.document([asdict(one) for one in found])
-    for one, file in zip(found, files, strict=True):
+        printing.document(
+            [
+                asdict(one)
+                | {"expectations": asked.expectations, "broken": asdict(asked)["broken"]}
+                for one, asked in zip(found, tried, strict=True)
+            ]
+        )
+    for one, asked, file in zip(found, tried, files, strict=True):
         if not as_json:
             _show(one)
+            for problem in asked.broken:
+                printing.result(str(problem))
         now = f"version {one.in_force} in force" if one.in_force is not None else "not in force"
         more = f" ({one.uncovered:,} of them shown more of)" if one.uncovered else ""
-        printing.verdict(
-            f"{one.name} ({now}): {one.gained:,} gained, {one.lost:,} lost, {one.changed:,} changed{more};"
-            f" next: cert-exchange policy apply {file} --reason ... --confirm {one.widens}"
+        next_ = (
+            f"{len(asked.broken)} of {printing.count(asked.expectations, 'expectation')} broken: `policy apply` refuses it"
+            if asked.broken
+            else f"next: cert-exchange policy apply {file} --reason ... --confirm {one.widens}"
         )
+        printing.verdict(
+            f"{one.name} ({now}): {one.gained:,} gained, {one.lost:,} lost, {one.changed:,} changed{more}; {next_}"
+        )
+    if any(asked.broken for asked in tried):
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 def _show(one: Preview) -> None:

@@ -33,21 +33,43 @@ POLICIES = [path for path in FILES if not path.name.endswith(SUFFIX) and path.na
 EXPECTATIONS = [path for path in FILES if path.name.endswith(SUFFIX)]
 
 
-def read(path: Path) -> Policy:
+AGREEMENTS = [path for node in NODES for path in sorted(node.glob("policies/agreements/*.yaml"))]
+
+
+def read(path: Path, *, more: str = "") -> Policy:
+    """A shipped policy with the files beside it; `more` is written on top of it."""
     beside = {
         str(file.relative_to(path.parent)): file.read_text("utf-8")
         for file in path.parent.glob("*/*")
     }
-    return parse_policy(path.read_text(encoding="utf-8"), file=str(path), companions=beside)
+    return parse_policy(more + path.read_text(encoding="utf-8"), file=str(path), companions=beside)
+
+
+def beside(path: Path) -> Path:
+    """The policy beside which expectations lie."""
+    return path.with_name(path.name.removesuffix(SUFFIX) + ".yaml")
 
 
 @pytest.mark.parametrize("path", EXPECTATIONS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_expectations(path: Path):
     """They lie beside their policy, and it meets them."""
-    policy = path.with_name(path.name.removesuffix(SUFFIX) + ".yaml")
     expectations = parse_expectations(path.read_text("utf-8"), file=str(path))
     assert expectations.items
-    assert broken(read(policy), expectations, {}, now=NOW) == ()
+    assert broken(read(beside(path)), expectations, {}, now=NOW) == ()
+
+
+@pytest.mark.parametrize("path", AGREEMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_an_agreement_goes_with_the_policy_and_its_expectations(path: Path):
+    """Who names the shipped agreement, as its first lines say, still has a policy that can be applied."""
+    policy = path.parents[1] / path.name
+    agreed = read(policy, more=f"agreement: agreements/{path.name}\n")
+    assert agreed.agreed is not None
+    assert warnings_of_policy(agreed, str(policy), now=NOW) == ()
+    of_this = [one for one in EXPECTATIONS if beside(one) == policy]
+    assert of_this
+    for one in of_this:
+        expectations = parse_expectations(one.read_text("utf-8"), file=str(one))
+        assert broken(agreed, expectations, {}, now=NOW) == ()
 
 
 def collections_of(node: Path) -> tuple[CollectionFile, ...]:
