@@ -230,7 +230,7 @@ def test_without_require_an_unsigned_object_comes_in_and_is_known_as_such(channe
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (lambda d: d.update(statement=d["statement"][:-2] + "AA"), "does not fit"),
+        (lambda d: d.update(statement=d["statement"][:-86] + "A" * 86), "does not fit"),
         (lambda d: shorten(d, 1), "not those that were signed"),
         (lambda d: d.update(leaves="AAAA" + d["leaves"][4:]), "not those that were signed"),
         (lambda d: d.update(leaves=turned(d["leaves"])), "not those that were signed"),

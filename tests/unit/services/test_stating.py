@@ -1,0 +1,140 @@
+"""What our statements commit to, and what a receipt is compared with: exactly the lines in force, whatever else was made ahead."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, select
+from tests.scenes import Scene, indicator
+
+from cert_exchange.messages.deliveries import Way, split
+from cert_exchange.node import Node
+from cert_exchange.services import deliveries, releasing
+from cert_exchange.services.deliveries import Span, Told, stating
+from cert_exchange.store import delivered
+from cert_exchange.store.statements import parts
+from cert_exchange.store.tables import delivery_leaves, live
+
+
+@pytest.fixture
+def scene(node: Node) -> Scene:
+    return Scene.set_up(node)
+
+
+def told(scene: Scene) -> Told:
+    span = Span(scene.partner("b"), scene.collection("indicators"), "u", Way.SERVED, "u", after=0)
+    found = deliveries.tell_next(scene.node, span, None)
+    assert found is not None
+    return found
+
+
+def positions(scene: Scene) -> list[int]:
+    """Of the lines in force, in order."""
+    with scene.node.database.reading() as tx:
+        view = scene.view("b")
+        found = tx.execute(select(live.c.position).where(live.c.view == view))
+        return sorted(found.scalars())
+
+
+def made(scene: Scene) -> dict[int, tuple[bytes, bytes]]:
+    """Position -> leaf and salt, of what was made ahead."""
+    with scene.node.database.reading() as tx:
+        c = delivery_leaves.c
+        rows = tx.execute(select(c.position, c.leaf, c.salt).where(c.view == scene.view("b")))
+        return {row[0]: (bytes(row[1]), bytes(row[2])) for row in rows}
+
+
+def make_all(scene: Scene) -> None:
+    view, upto = scene.view("b"), positions(scene)[-1]
+    scene.node.database.transact(lambda tx: stating._make(tx, view, after=0, upto=upto))
+
+
+def test_leaves_and_salts_come_byte_for_byte_in_their_order(scene: Scene) -> None:
+    """Bytes that are no text, zeros among them, are put together by the database as they are."""
+    scene.publish(*[indicator(f"n{n}") for n in range(6)])
+    make_all(scene)
+    strange = [bytes(32), b"\xff" * 32, b"\x00\xc3\x28" * 10 + b"\x00\x00", b"'\"\\\n\r\t%:" * 4]
+
+    def work(tx: Any) -> None:
+        c = delivery_leaves.c
+        for place, leaf in zip(positions(scene), strange, strict=False):
+            tx.execute(
+                delivery_leaves.update()
+                .where(c.view == scene.view("b"), c.position == place)
+                .values(leaf=leaf, salt=leaf[:16])
+            )
+
+    scene.node.database.transact(work)
+    found = told(scene)
+    rows = [made(scene)[place] for place in positions(scene)]
+    assert split(found.row.leaves) == [leaf for leaf, _ in rows]
+    assert found.salts == b"".join(salt for _, salt in rows)
+    assert strange == split(found.row.leaves)[: len(strange)]
+
+
+def test_what_was_made_ahead_and_taken_back_is_never_taken_for_what_is_in_force(
+    scene: Scene,
+) -> None:
+    """As many rows as lines, with positions of the same sum, are not yet the same ones."""
+    scene.publish(*[indicator(f"n{n}") for n in range(4)])
+    make_all(scene)
+    right = made(scene)
+    lines = positions(scene)
+    first, second, third, last = lines[-4:]
+    assert first + last == second + third
+    seen = dict(zip(lines, scene.ids("b", last=False), strict=True))
+    for place in (first, last):
+        releasing.withdraw(scene.node, seen[place], by="x", reason="x")
+    scene.node.database.transact(
+        lambda tx: tx.execute(
+            delete(delivery_leaves).where(delivery_leaves.c.position.in_([second, third]))
+        )
+    )
+    still = positions(scene)[: len(lines) - 2]
+    assert still[-2:] == [second, third]
+    assert split(told(scene).row.leaves)[: len(still)] == [right[place][0] for place in still]
+
+
+def test_thousands_of_lines_that_were_taken_back_do_not_hinder_a_statement(scene: Scene) -> None:
+    """Their rows stay; positions are micros since 1970, of which 5,137 add up to more than SQLite's integers hold."""
+    scene.publish(indicator("x"))
+    make_all(scene)
+    view, first = scene.view("b"), positions(scene)[0]
+    rows = [
+        {"view": view, "position": first - 1 - n, "leaf": os.urandom(32), "salt": bytes(16)}
+        for n in range(6_000)
+    ]
+
+    def work(tx: Any) -> None:
+        for part in parts(rows):
+            tx.execute(delivery_leaves.insert(), part)
+
+    scene.node.database.transact(work)
+    found = told(scene)
+    assert len(split(found.row.leaves)) == len(positions(scene))
+    assert split(deliveries.tell_again(scene.node, found.row).row.leaves) == split(found.row.leaves)
+
+
+def test_a_batch_ends_with_the_last_line_that_it_has_room_for(scene: Scene) -> None:
+    """With as many lines as there is room for, and with fewer, it ends at the head."""
+    scene.publish(*[indicator(f"n{n}") for n in range(4)])
+    lines = positions(scene)
+    head = lines[-1] + 1_000
+
+    def end(limit: int, *, after: int = 0, partner: int = -1) -> int:
+        with scene.node.database.reading() as tx:
+            return delivered.end_of_batch(
+                tx, scene.view("b"), after=after, head=head, partner=partner, limit=limit
+            )
+
+    assert end(1) == lines[0]
+    assert end(len(lines) - 1) == lines[-2]
+    assert end(len(lines)) == head
+    assert end(len(lines) + 1) == head
+    assert end(1, after=lines[0]) == lines[1]
+    assert end(1, after=lines[-1]) == head
+    with scene.node.database.reading() as tx:
+        own = tx.execute(select(live.c.origin).limit(1)).scalar_one()
+    assert end(1, partner=own) == head
