@@ -17,6 +17,7 @@ from sqlalchemy import and_, false, func, insert, or_, select
 from cert_exchange.messages import trees
 from cert_exchange.messages.evidence import EMPTY_ROOT, SALT_BYTES
 from cert_exchange.store.database import Transaction, streamed
+from cert_exchange.store.statements import Kept
 from cert_exchange.store.tables import checkpoints, ledger_head, ledger_lines, ledger_tree
 
 PART: Final = 2_000
@@ -136,10 +137,13 @@ _ISSUED: Final = select(
 )
 
 
+_NEWEST: Final = Kept(_ISSUED.order_by(checkpoints.c.id.desc()).limit(1))
+
+
 def newest(tx: Transaction) -> Issued | None:
     """The head that we signed last."""
-    row = tx.execute(_ISSUED.order_by(checkpoints.c.id.desc()).limit(1)).one_or_none()
-    return None if row is None else _issued(tuple(row))
+    found = _NEWEST.rows(tx)
+    return _issued(found[0]) if found else None
 
 
 def signed_head(tx: Transaction) -> tuple[int, bytes]:

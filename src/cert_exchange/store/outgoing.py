@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import bindparam, exists, func, select
 
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.statements import parts
+from cert_exchange.store.statements import Kept, parts
 from cert_exchange.store.tables import (
     LineKind,
     audience_members,
@@ -58,20 +59,23 @@ class Batch:
     recalls: tuple[Recall, ...] = ()
 
 
+_VIEW_OF: Final = Kept(
+    select(views.c.id, views.c.head)
+    .join(audience_members, audience_members.c.audience == views.c.audience)
+    .join(partners, partners.c.id == audience_members.c.partner)
+    .where(
+        partners.c.suspended_at.is_(None),
+        audience_members.c.partner == bindparam("partner"),
+        audience_members.c.until.is_(None),
+        views.c.collection == bindparam("collection"),
+    )
+)
+
+
 def view_of(tx: Transaction, *, partner: int, collection: int) -> tuple[int, int] | None:
     """Find the partner's view of a collection and its head; None when no policy gives it one, or it is suspended."""
-    row = tx.execute(
-        select(views.c.id, views.c.head)
-        .join(audience_members, audience_members.c.audience == views.c.audience)
-        .join(partners, partners.c.id == audience_members.c.partner)
-        .where(
-            partners.c.suspended_at.is_(None),
-            audience_members.c.partner == partner,
-            audience_members.c.until.is_(None),
-            views.c.collection == collection,
-        )
-    ).one_or_none()
-    return None if row is None else (row[0], row[1])
+    found = _VIEW_OF.rows(tx, {"partner": partner, "collection": collection})
+    return (found[0][0], found[0][1]) if found else None
 
 
 def batch_after(

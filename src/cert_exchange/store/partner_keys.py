@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from cert_exchange.messages.keys import VerifyingKey
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.statements import Kept
 from cert_exchange.store.tables import partner_keys, partners
 
 
@@ -26,14 +28,17 @@ class PinnedKey:
     """the name of the key that vouched for it; None: a person compared it"""
 
 
+_C: Final = partner_keys.c
+_KEYS_OF: Final = Kept(
+    select(_C.kid, _C.public, _C.since, _C.until)
+    .where(_C.partner == bindparam("partner"))
+    .order_by(_C.pinned_at.desc(), _C.kid)
+)
+
+
 def keys_of(tx: Transaction, partner: int) -> tuple[VerifyingKey, ...]:
     """All keys of a partner, the newest pinned first, also those whose time is over."""
-    c = partner_keys.c
-    rows = tx.execute(
-        select(c.kid, c.public, c.since, c.until)
-        .where(c.partner == partner)
-        .order_by(c.pinned_at.desc(), c.kid)
-    )
+    rows = _KEYS_OF.rows(tx, {"partner": partner})
     return tuple(VerifyingKey(row[0], bytes(row[1]), row[2], row[3]) for row in rows)
 
 
