@@ -26,6 +26,7 @@ from tests.scenes import (
 )
 from tests.unit.syncing.conftest import row, sync
 
+from cert_exchange.errors import ConfigurationInvalid, NotFound
 from cert_exchange.messages.notices import Reply
 from cert_exchange.node import Node
 from cert_exchange.services import (
@@ -148,6 +149,29 @@ def test_what_a_releases_the_other_holds(pair: Pair):
     assert {one[0] for one in pair.held()} == travelling(pair.a.ids("b"))
     assert third.counts.get("duplicate", 0) == 0
     assert B_IDENTITY not in {one[0] for one in pair.held()}
+
+
+def test_a_rotated_credential_is_put_in_without_a_new_beginning(pair: Pair, tmp_path: Path) -> None:
+    """`partner rotate` there, `source secret` here: place and mark stay, and the old one can be ended."""
+    pair.a.publish(indicator("one"))
+    pair.add_source()
+    pair.add_target()
+    assert all(report.ok for report in syncing.sync_once(pair.other.node))
+    at = row(pair.other.node)["cursor"]
+    fresh = partners.rotate(pair.a.node, "b", overlap=timedelta(0))
+    assert not sync(pair.other.node, "from-a").ok
+    changed = syncing.change_secret(pair.other.node, "from-a", fresh.issued.token, by="tester")
+    assert {one.name for one in changed} == {"from-a", "to-a"}
+    after = row(pair.other.node)
+    assert (after["cursor"], after["attempts"], after["next_attempt_at"]) == (at, 0, 0)
+    pair.a.publish(indicator("two"))
+    reports = {report.name: report for report in syncing.sync_once(pair.other.node)}
+    assert all(one.ok for one in reports.values())
+    assert reports["from-a"].counts["received"] == 1
+    with pytest.raises(NotFound):
+        syncing.change_secret(pair.other.node, "nobody", fresh.issued.token, by="tester")
+    with pytest.raises(ConfigurationInvalid, match="control character"):
+        syncing.change_secret(pair.other.node, "from-a", "two\nlines", by="tester")
 
 
 def test_push_to_our_own_node(pair: Pair):

@@ -213,6 +213,32 @@ def restart(
     printing.verdict(f"{name} starts again at {since}")
 
 
+@source_app.command("secret")
+@target_app.command("secret")
+def secret(
+    name: Name,
+    *,
+    secret_file: SecretFile = None,
+    secret_env: SecretEnv = None,
+    home: Home = None,
+) -> None:
+    """Log in with a new secret, as after `partner rotate` over there. Place and options stay; nothing is sent again.
+
+    Other sources and targets at the same partner that held the old secret get the new one too.
+    """
+    from cert_exchange.services import syncing
+
+    text = read_secret(secret_file, secret_env, prompt="The new secret")
+    with opened(home) as node:
+        changed = syncing.change_secret(node, name, text, by=operator())
+    for one in changed:
+        what = "source" if one.direction == "pull" else "target"
+        printing.verdict(f"{what} {one.name} logs in with the new secret")
+    printing.verdict(
+        f"next: `cert-exchange sync now {name}`, then the old one can be revoked there"
+    )
+
+
 @source_app.command("look")
 @target_app.command("look")
 def look(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.scenes import B_IDENTITY, Scene
 from cert_exchange.errors import ConfigurationInvalid, InputRefused, NotFound
 from cert_exchange.messages.introductions import read_letter
 from cert_exchange.node import Node, make_home, open_node
-from cert_exchange.services import doctoring, introducing, ledger, partners
+from cert_exchange.services import doctoring, introducing, ledger, partners, syncing
 from cert_exchange.store.tables import introductions, ledger_lines
 
 CARD = {
@@ -154,6 +155,54 @@ def test_a_live_partner_stays_live(node: Node, other: Node) -> None:
     assert any("policy names b already" in told for told in done.told)
     (progress,) = [one for one in introducing.progress(node) if one.name == "b"]
     assert progress.stage == "live"
+
+
+def test_a_new_set_up_ends_nothing_and_says_what_is_left(node: Node, other: Node) -> None:
+    """After a theft the old keys are what the thief holds: each is named with the command that ends it.
+
+    All channels that logged in with the old credential log in with the new one, so that ending it stops nothing.
+    """
+    accepted(node, other)
+    secret = node.secret_files
+    test_file = "remote-pull-test-from-cert-b.secret"
+    old = secret.read(test_file)
+    with tempfile.NamedTemporaryFile() as held:
+        held.write(old.strip())
+        held.flush()
+        syncing.add_source(
+            node, "real", partner="cert-b", url="https://localhost:1/api/",
+            remote_collection="indicators", collection="test", secret=Path(held.name),
+        )  # fmt: skip
+        held.write(b"x")
+        held.flush()
+        syncing.add_source(
+            node, "other", partner="cert-b", url="https://localhost:1/api/",
+            remote_collection="indicators", collection="test", secret=Path(held.name),
+        )  # fmt: skip
+    (was,) = partners.listing(node)
+    anew = introducing.invite(other, "cert-a", anew=True)
+    told = introducing.accept(node, "cert-b", anew.letter, heard=spoken(anew)).told
+    assert any(one.startswith("what cert-b was given before is still in force.") for one in told)
+    (old_id,) = was.credentials
+    assert f"  cert-exchange partner revoke {old_id.id}" in told
+    assert any(one.startswith("  cert-exchange pki revoke ") for one in told)
+    assert not any("need not show" in one or "names cert-b already" in one for one in told)
+    # The other direction: what A logs in with is renewed in every source that held it, and in no other.
+    anew = introducing.invite(node, "cert-b", anew=True)
+    back = introducing.accept(other, "cert-a", anew.letter, heard=spoken(anew))
+    assert introducing.accept(node, "cert-b", back.letter, heard=" ".join(back.words)).ready
+    assert secret.read(test_file) != old
+    assert secret.read("remote-pull-real.secret").strip() == secret.read(test_file).strip()
+    assert secret.read("remote-pull-other.secret").strip() == old.strip() + b"x"
+
+
+def test_words_that_were_typed_are_compared_whether_needed_or_not(node: Node, other: Node) -> None:
+    with_card(node, other)
+    first = introducing.invite(node, "cert-b", url=URL)
+    introducing.accept(other, "cert-a", first.letter, heard=spoken(first), url=URL)
+    turned = " ".join(reversed(first.words))
+    with pytest.raises(InputRefused, match="The words differ"):
+        introducing.accept(other, "cert-a", first.letter, heard=turned)
 
 
 def test_our_own_letter_and_no_letter_are_refused(node: Node, other: Node) -> None:

@@ -29,22 +29,29 @@ from cert_exchange.messages.introductions import (
     words_of_offer,
     write_letter,
 )
-from cert_exchange.messages.keys import public_text
+from cert_exchange.messages.keys import kid_of, public_text
 from cert_exchange.messages.spoken_words import read_words
 from cert_exchange.node import Node
 from cert_exchange.services import partners, signing
 from cert_exchange.services.introducing import proving
-from cert_exchange.services.introducing.connecting import believe, pull_tests, take_up
+from cert_exchange.services.introducing.connecting import (
+    believe,
+    pull_tests,
+    replace_credential,
+    take_up,
+)
 from cert_exchange.services.introducing.inviting import (
     check_name,
     invite,
     our_offer,
     sealing_file,
 )
+from cert_exchange.services.introducing.outliving import InForce, in_force, outlived
 from cert_exchange.services.introducing.sealing import answer, open_answer
 from cert_exchange.services.ledger import record
 from cert_exchange.store import introductions as rows
 from cert_exchange.store import partners as partner_rows
+from cert_exchange.store import pki as certificate_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.introductions import Introduction
 
@@ -101,15 +108,19 @@ def accept(
     offer = _foreign(node, letter)
     invited = invite(node, name, url=url, by=by)
     ours = our_offer(node, name)
-    if ours.theirs != letter.offer:
+    begun_before = ours.theirs is not None and ours.theirs != letter.offer
+    before = in_force(node, name) if begun_before else InForce()
+    if ours.theirs != letter.offer or heard is not None:
         _compare(node, name, letter.offer, heard, by=by)
+    if ours.theirs != letter.offer:
         _note(node, name, letter.offer, by=by)
-    told = [*invited.told, *_let_in(node, name, offer, by=by)]
+    told = [*invited.told, *_let_in(node, name, offer, by=by, begun=ours.theirs is not None)]
     ours = our_offer(node, name)
     if ours.answer is None and not _answer(node, name, letter.offer, offer, by=by):
         told.append(
             f"{name} is live and need not show its certificate yet; when it does: `cert-exchange pki require {name}`"
         )
+    told += outlived(node, name, before, key=kid_of(offer.key))
     if ours.opened_at is not None:
         believe(node, name, offer)
     elif letter.answer is not None:
@@ -167,8 +178,8 @@ def _note(node: Node, name: str, theirs: str, *, by: str) -> None:
     node.database.transact(work)
 
 
-def _let_in(node: Node, name: str, offer: Offer, *, by: str) -> tuple[str, ...]:
-    """Steps 2 and 3."""
+def _let_in(node: Node, name: str, offer: Offer, *, by: str, begun: bool) -> tuple[str, ...]:
+    """Steps 2 and 3; `begun`: they were done before, and what was said then is not said again."""
     card = offer.card
     listed = {row.partner.name: row for row in partners.listing(node)}
     there = listed.get(name)
@@ -211,13 +222,15 @@ def _let_in(node: Node, name: str, offer: Offer, *, by: str) -> tuple[str, ...]:
             rows.put_card(tx, partner.id, card.encoded().decode(), at=now, by=by)
 
     node.database.transact(hold)
-    return proving.admit(node, name, by=by)
+    told = proving.admit(node, name, by=by)
+    return () if begun else told
 
 
 def _answer(node: Node, name: str, theirs: str, offer: Offer, *, by: str) -> bool:
-    """Step 4; whether the partner must show a certificate now. A kill in between leaves a credential that nobody was handed."""
+    """Step 4; whether the partner must show its certificate. A kill in between leaves a credential that nobody was handed."""
     with node.database.reading() as tx:
         tried = rows.stages(tx)[name] == "test"
+        shows = name in certificate_rows.required_of(tx)
     # Whoever exchanges already goes on as it does, until a person says that it must show its certificate.
     made = answer(node, name, theirs, offer, required=tried, credential=True, by=by)
 
@@ -227,7 +240,7 @@ def _answer(node: Node, name: str, theirs: str, offer: Offer, *, by: str) -> boo
         record(tx, Line("introduction.answer", node.now(), by, facts=dict(facts)))
 
     node.database.transact(work)
-    return tried
+    return tried or shows
 
 
 def _use(node: Node, ours: Introduction, offer: Offer, text: str, *, by: str) -> tuple[str, ...]:
@@ -244,6 +257,8 @@ def _use(node: Node, ours: Introduction, offer: Offer, text: str, *, by: str) ->
         raise SignatureBroken("the answer in this letter holds no credential.")
     take_up(node, name, opened.certificate, by=by)
     believe(node, name, offer)
+    # The partner's other sources and targets as well: they held the credential of the set-up before this one.
+    replace_credential(node, name, opened.credential, by=by)
     pull_tests(node, name, offer, opened.credential)
     now = node.now()
 

@@ -15,7 +15,6 @@ from typing import Any, Final
 from cert_exchange.messages.introductions import Offer, read_offer
 from cert_exchange.node import Node
 from cert_exchange.remote import pki
-from cert_exchange.remote.connection import decode_options
 from cert_exchange.services import pki as certificates
 from cert_exchange.services import syncing
 from cert_exchange.services.introducing import proving
@@ -105,15 +104,8 @@ def source_of(node: Node, name: str) -> Channel | None:
     return next((one for one in found if one.direction == "pull"), None)
 
 
-def replace_credential(node: Node, name: str, credential: str) -> None:
+def replace_credential(node: Node, name: str, credential: str, *, by: str) -> None:
     """Write a new credential wherever the one of the channel stood (rule 2)."""
     source = source_of(node, name)
-    if source is None:
-        return
-    before = node.secret_files.read(decode_options(source.options).secret_file)
-    with node.database.reading() as tx:
-        there = [one for one in channels.channels(tx) if one.partner == source.partner]
-    for one in there:
-        file = decode_options(one.options).secret_file
-        if file and node.secret_files.exists(file) and node.secret_files.read(file) == before:
-            node.secret_files.write(file, f"{credential}\n".encode())
+    if source is not None:
+        syncing.change_secret(node, source.name, credential, by=by)

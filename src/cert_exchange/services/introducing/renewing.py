@@ -95,7 +95,7 @@ def renew(node: Node, name: str, *, by: str = "node") -> None:
         raise SignatureBroken("their answer is to another offer.")
     take_up(node, name, opened.certificate, by=by)
     if opened.credential is not None:
-        replace_credential(node, name, opened.credential)
+        replace_credential(node, name, opened.credential, by=by)
 
     def work(tx: Transaction) -> None:
         rows.note(tx, name, offer=text, offered_at=now, opened_at=now)

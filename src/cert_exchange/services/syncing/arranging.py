@@ -215,6 +215,50 @@ def restart_at(node: Node, name: str, start: str = "") -> None:
     node.database.transact(work)
 
 
+def change_secret(node: Node, name: str, text: str, *, by: str) -> tuple[Channel, ...]:
+    """Log in with a new secret from the next request on; returns the channels that do, with their places as they were.
+
+    Other channels of the same partner that held the secret before get the new one too: it is one credential. Raises
+    ConfigurationInvalid, NotFound.
+    """
+    secret = identity.secret_of(text.encode(), name="the new secret")
+
+    def file_of(channel: Channel) -> str:
+        file = decode_options(channel.options).secret_file
+        return file if file and node.secret_files.exists(file) else ""
+
+    with node.database.reading() as tx:
+        named = [one for one in find(tx, name) if file_of(one)]
+        every = [one for one in channels.channels(tx) if file_of(one)]
+    if not named:
+        raise ConfigurationInvalid(
+            f"{name} logs in without a secret of its own; add it anew with one."
+        )
+    partners = {one.partner for one in named}
+    before = {node.secret_files.read(file_of(one)) for one in named}
+    changed = tuple(
+        one
+        for one in every
+        if one.partner in partners and node.secret_files.read(file_of(one)) in before
+    )
+    for file in sorted({file_of(one) for one in changed}):
+        node.secret_files.write(file, f"{secret}\n".encode())
+    now = node.now()
+
+    def work(tx: Transaction) -> None:
+        for one in changed:
+            if not one.paused:
+                channels.set_paused(tx, one, at=None)  # due at once, whatever the old secret met
+        facts: dict[str, str | int | list[str]] = {
+            "partner": changed[0].partner_name,
+            "channels": [f"{_word(one.direction)} {one.name}" for one in changed],
+        }
+        ledger.record(tx, Line("channel.secret", now, by, facts=facts))
+
+    node.database.transact(work)
+    return changed
+
+
 def remove(node: Node, direction: Direction, name: str, *, by: str) -> Channel:
     """Delete a source or target with its place and its secret; returns what it was. What was exchanged stays.
 
