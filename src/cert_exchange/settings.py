@@ -71,6 +71,10 @@ class Settings(BaseSettings):
     """Whether the worker erases what agreements no longer let us keep, or a person does."""
     backups_keep_days: int | None = Field(default=None, ge=1, le=36_500)
     """After so many days the worker removes backups that this node made."""
+    quarantine_days: int = Field(default=90, ge=1, le=3_650)
+    """After so many days the worker forgets what was refused and nobody looked at."""
+    quarantine_megabytes: int = Field(default=256, ge=1, le=100_000)
+    """What is kept of the refused input of one partner; beyond that the oldest goes."""
     pki_algorithm: Literal["ec-p256", "ec-p384", "ed25519", "rsa-3072"] = "ec-p256"
     """Of the keys that we make for certificates."""
     crl_days: int = Field(default=7, ge=1, le=90)

@@ -33,6 +33,7 @@ from cert_exchange.services import (
     noticing,
     pki,
     purging,
+    quarantine,
     retention,
     syncing,
 )
@@ -109,6 +110,7 @@ class Worker:
             self._start_comparing()
         if number % _TIDY_TICKS == 0:
             self._step("submissions", lambda: forget_submissions(self._node))
+            self._step("quarantine", lambda: quarantine.forget_old(self._node))
             self._step("retention", lambda: retention.end_passed(self._node))
             self._step("log file", lambda: forgetting.empty_log(self._node))
             if self._node.settings.erase_past_retention:

@@ -34,6 +34,7 @@ from cert_exchange.cli import (
     printing,
     proposals,
     publishing,
+    quarantine,
     reading,
     recall,
     running,
@@ -80,6 +81,7 @@ withdrawing.register(app)
 app.add_typer(holds.app, name="hold")
 app.add_typer(intake.app, name="intake")
 app.add_typer(proposals.app, name="proposals")
+app.add_typer(quarantine.app, name="quarantine")
 recall.register(app)
 undoing.register(app)
 erasing.register(app)

@@ -149,3 +149,13 @@ def set_rights(
 def partners_by_name(tx: Transaction) -> dict[str, int]:
     """Partner name -> id."""
     return {row[0]: row[1] for row in tx.execute(select(partners.c.name, partners.c.id))}
+
+
+def may_write(tx: Transaction, collection_id: int, partner: int) -> bool:
+    """Whether the collection's file lets this partner write into it."""
+    found = tx.execute(
+        select(collection_rights.c.may_write).where(
+            collection_rights.c.collection == collection_id, collection_rights.c.partner == partner
+        )
+    ).scalar_one_or_none()
+    return bool(found)

@@ -9,7 +9,7 @@ from cert_exchange.services.publishing.knowing import Intake
 from cert_exchange.services.publishing.rulings import Known
 from cert_exchange.stix.envelopes import Examined
 from cert_exchange.stix.objects import StixObject
-from cert_exchange.store import objects
+from cert_exchange.store import objects, quarantine
 from cert_exchange.store.tables import OWN
 
 
@@ -42,11 +42,11 @@ def oust(intake: Intake, ident: int, item: StixObject, ousted: Sequence[Known]) 
 
 
 def keep_invalid(intake: Intake, examined: Examined, reason: str) -> None:
-    """Keep what is no valid object, as far as it can be told as text."""
+    """Keep what is no valid object, byte for byte."""
     raw = examined.raw
     objects.keep_refused(
         intake.tx, origin=intake.sender.origin, collection=intake.collection, kind="rejected",
         stix_id=examined.id[:300], version=examined.version, reason=reason,
-        raw=raw.decode("utf-8", "replace").replace("\x00", "\ufffd") if raw else None,
+        raw=quarantine.as_text(raw) if raw else None,
         at=intake.now,
     )  # fmt: skip
