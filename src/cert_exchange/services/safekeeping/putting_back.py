@@ -5,11 +5,13 @@
    nothing that comes, and partners are told from when on things may be lost (`services.restoring`).
 3. What was decided after the backup is forgotten: narrower policies, what was taken back, credentials that were revoked.
    So nothing goes out until a person has looked and says `unfreeze`.
-4. It can be rehearsed: all of it in a folder of its own, which is removed afterwards.
+4. Where another database is given, the node's file names it from then on: nobody starts the old one with the new folder.
+5. It can be rehearsed: all of it in a folder of its own, which is removed afterwards.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -24,7 +26,7 @@ from cert_exchange.services import freezing
 from cert_exchange.services.ledger import Verification, verify
 from cert_exchange.services.safekeeping import packing
 from cert_exchange.services.safekeeping.packing import Listing, OpensWith
-from cert_exchange.settings import Settings, load_settings
+from cert_exchange.settings import FILE, Settings, load_settings
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import copies, epochs
 from cert_exchange.store.database import Database
@@ -32,6 +34,7 @@ from cert_exchange.vault.files import SecretFiles
 
 MARGIN: Final = 60_000_000
 """A burst of lines may have pushed heads ahead of the clock; never by a minute."""
+_SETTING: Final = "database_url"
 _UNPACKED: Final = ".restoring"
 Progress = Callable[[int, int | None], None]
 
@@ -153,9 +156,26 @@ def _put_back(
         if frozen:
             reason = f"restored from a backup of {format_micros(listing.begun)}"
             freezing.freeze_everyone(node, by="restore", reason=reason)
-        return Restored(kept_until, verify(node, progress))
+        proved = verify(node, progress)
     finally:
         node.close()
+    if database_url is not None:
+        _name_database(home / FILE, database_url)
+    return Restored(kept_until, proved)
+
+
+def _name_database(file: Path, url: str) -> None:
+    """Let the settings name this database and no other; the rest of the file stays as people wrote it."""
+    others, within = [], False
+    for line in file.read_text("utf-8").splitlines():
+        # A long value may go on in lines that are set in.
+        within = line.startswith(f"{_SETTING}:") or (within and line.startswith((" ", "\t")))
+        if not within:
+            others.append(line)
+    fresh = file.with_name(f".{file.name}")
+    fresh.write_text("\n".join([*others, f"{_SETTING}: {json.dumps(url)}", ""]), "utf-8")
+    fresh.chmod(file.stat().st_mode & 0o777)
+    fresh.replace(file)
 
 
 def _what_opens(settings: Settings, opens_with: OpensWith) -> OpensWith:
