@@ -74,9 +74,9 @@ guards.add(
     "signature: receipt of its statement",
     "a receipt speaks of exactly the objects of the statement that it names",
     {
-        "cert_exchange.services.deliveries.receipting.split": guards.Wrapped(
-            lambda _real: lambda _leaves: type("Any", (), {"__len__": lambda _: 1})()
-        )
+        "cert_exchange.services.deliveries.receipting.DIGEST_BYTES": type(
+            "Any", (int,), {"__rfloordiv__": lambda *_: 1}
+        )()
     },
 )
 
