@@ -1,6 +1,6 @@
 """One line per request, written by a thread of its own: who asked for what kind of thing, and what it cost.
 
-1. Numbers and names only: no path, no query, no header.
+1. Numbers and names only: no path, no query, no header but X-Request-Id, of at most 64 letters, digits, dots and dashes.
 2. A request never waits for the log; what was not written when the process is killed is lost (DECISIONS 24: what was
    fetched stands in the marks). A log that cannot be written, or not as fast as requests come, loses lines and says how many.
 """
@@ -65,6 +65,7 @@ class AccessLog:
 
 def _text(line: _Line) -> str:
     at, method, status, noted, size, seconds = line
+    named = {} if noted.request_id is None else {"request_id": noted.request_id}
     return json.dumps(
         {
             "at": format_micros(at),
@@ -77,6 +78,7 @@ def _text(line: _Line) -> str:
             "count": noted.count,
             "bytes": size,
             "ms": round(seconds * 1_000, 2),
+            **named,
         },
         separators=(",", ":"),
     )

@@ -68,6 +68,7 @@ def refused(error: CertExchangeError, noted: Noted) -> Answer:
         partner=noted.partner,
         route=noted.route,
         collection=noted.collection,
+        request_id=noted.request_id,
     )
     body = error_resource(
         title=shown.title, description=shown.public, error_id=error_id, status=error.status

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -54,6 +55,7 @@ MOST_UNDER_WAY: Final = 64 * 1024 * 1024
 _PACK_INLINE: Final = 16 * 1024
 _SECONDS_TO_READ: Final = 5
 _JSON: Final = b"application/json"
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class Application:
@@ -93,7 +95,7 @@ class Application:
 
     async def _http(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         request = request_of(scope, receive)
-        noted = Noted()
+        noted = Noted(request_id=request_id_in(request))
         started = self._node.clock.monotonic() if self._node is not None else 0.0
         try:
             if request.segments[0] != "health":
@@ -198,6 +200,12 @@ class Application:
                 await self.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def request_id_in(request: Request) -> str | None:
+    """What the client calls its request, None where it does not say or says it in a form that we do not write down."""
+    named = request.headers.get(b"x-request-id")
+    return named.decode("ascii") if named is not None and _REQUEST_ID.fullmatch(named) else None
 
 
 def make_app(node: Node, *, access_log: AccessLog | None = None) -> Application:

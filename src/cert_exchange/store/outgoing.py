@@ -17,6 +17,7 @@ from cert_exchange.store.statements import Kept, parts
 from cert_exchange.store.tables import (
     LineKind,
     audience_members,
+    holds,
     identifiers,
     live,
     objects,
@@ -140,6 +141,21 @@ def all_in_force(tx: Transaction, batch: Batch) -> bool:
             .where(live.c.view == batch.view, live.c.position.in_(part))
         ).scalar_one()
     return count == len(positions)
+
+
+def held(tx: Transaction, *, partner: int, collection: int) -> int:
+    """How many object versions wait for a person before the partner may see them in a collection."""
+    return tx.execute(
+        select(func.count())
+        .select_from(holds)
+        .join(audience_members, audience_members.c.audience == holds.c.audience)
+        .where(
+            audience_members.c.partner == partner,
+            audience_members.c.until.is_(None),
+            holds.c.collection == collection,
+            holds.c.released_at.is_(None),
+        )
+    ).scalar_one()
 
 
 def recalls_after(

@@ -48,6 +48,8 @@ class Noted:
     route: str = "-"
     collection: int | None = None
     count: int | None = None
+    request_id: str | None = None
+    """what the client calls its request, where it says so in X-Request-Id and in a form that can do no harm"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,14 @@
 3. Every wait ends: to connect, to read, for one whole answer. A body is counted while it is read and unpacked.
 4. The status comes first: an error needs no body, a body needs no Content-Type to be an error.
 5. Foreign exceptions stop here (`failures`).
+6. Each request has an id (`X-Request-Id`): that of the run, and its number. It says nothing else, and both sides log it.
 """
 
 from __future__ import annotations
 
 import http.cookiejar
 import importlib.metadata
+import secrets
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -58,6 +60,8 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
         super().__init__(user_agent=USER_AGENT, version="2.1", verify=trust.verify())
         self.root = url if url.endswith("/") else url + "/"
         self.options = options
+        self.run = secrets.token_hex(8)
+        self._requests = 0
         self.tolerated: set[str] = set()  # wrong media types that were forgiven, for the report
         self._origin = _origin(check_url(self.root, insecure=options.insecure))
         self._monotonic = monotonic
@@ -166,8 +170,10 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
         raise errors.RemoteAnswerInvalid(f"{what}: more than {_REDIRECT_STEPS} redirects.")
 
     def _headers(self, body: bytes | None) -> dict[str, str]:
+        self._requests += 1
         headers = {
             "User-Agent": USER_AGENT,
+            "X-Request-Id": f"{self.run}-{self._requests}",
             "Accept": self._accept,
             "Accept-Encoding": "gzip",
         }

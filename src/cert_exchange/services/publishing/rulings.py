@@ -75,6 +75,25 @@ class Ruling:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one object. `success` and `message` are what its sender is told; the rest is for us."""
+
+    index: int
+    id: str
+    version: str | None
+    result: Result
+    success: bool
+    message: str
+    mark: Mark = ""
+    updates: bool = False
+    """a version of it counted here before"""
+    held: bool = False
+    """something listed was found in it at the way in"""
+    barred: bool = False
+    """our desk took it back before: it is stored, and released to nobody"""
+
+
+@dataclass(frozen=True, slots=True)
 class Marked:
     """Our desk's words beside an id that it is of an exercise."""
 

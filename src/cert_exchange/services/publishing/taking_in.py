@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from cert_exchange.messages.evidence import Line as LedgerLine
 from cert_exchange.messages.evidence import commitments_root, object_commitment
@@ -37,7 +36,7 @@ from cert_exchange.services.publishing.knowing import (
 )
 from cert_exchange.services.publishing.obeying import obey, speaks_of_withdrawal
 from cert_exchange.services.publishing.refusing import keep_aside, keep_invalid, oust
-from cert_exchange.services.publishing.rulings import Mark, Result
+from cert_exchange.services.publishing.rulings import Outcome
 from cert_exchange.services.publishing.screening import catch, screen_for, screened
 from cert_exchange.services.publishing.terming import lay_beside
 from cert_exchange.services.releasing import Releasing, issuer_of
@@ -52,19 +51,6 @@ from cert_exchange.store.tables import OWN, ObjectStatus
 _ACCEPTING = (Step.STORE, Step.COPY, Step.JOIN, Step.REPOST, Step.PROMOTE)
 """After these an id is one that its sender may know: what refers to it is no secret to it (DECISIONS 4)."""
 _PREDEFINED = frozenset(str(definition["id"]) for definition in TLP_DEFINITIONS)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one object. `success` and `message` are what its sender is told; `result` is for us."""
-
-    index: int
-    id: str
-    version: str | None
-    result: Result
-    success: bool
-    message: str
-    mark: Mark = ""
 
 
 def take_in(
@@ -191,8 +177,10 @@ def _one(intake: Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
     if item.type == "note" and ruling.step is Step.STORE and ruling.success:
         obey(intake, item, ident)
     return Outcome(
-        index, item.id, version, ruling.result, ruling.success, ruling.message, ruling.mark
-    )
+        index, item.id, version, ruling.result, ruling.success, ruling.message, ruling.mark,
+        updates=any(one.accepted for one in known), held=intake.found is not None,
+        barred=ruling.barred,
+    )  # fmt: skip
 
 
 def _carry_out(

@@ -292,12 +292,15 @@ def _as_given(options: Options) -> dict[str, Any]:
     return {name: getattr(options, name) for name in Options.__slots__}
 
 
-def connect(node: Node, channel: Channel) -> Connection:
-    """Open a connection to a channel's remote, with its secret. Raises ConfigurationInvalid."""
+def connect(node: Node, channel: Channel, *, run: str = "") -> Connection:
+    """Open a connection to a channel's remote, with its secret; its requests name the `run`. Raises ConfigurationInvalid."""
     options = decode_options(channel.options)
     name = options.secret_file
     secret = identity.secret_of(node.secret_files.read(name), name=name) if name else ""
-    return _connection(node, channel.url, options, secret)
+    connection = _connection(node, channel.url, options, secret)
+    if run:
+        connection.run = run
+    return connection
 
 
 def _connection(node: Node, url: str, options: Options, secret: str) -> Connection:

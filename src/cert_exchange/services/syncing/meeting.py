@@ -37,7 +37,7 @@ def meet(run: Run) -> None:
     if not (due or known.told < epoch or known.asked < epoch):
         return
     try:
-        connection = connect(node, run.channel)
+        connection = connect(node, run.channel, run=run.id)
         said = peering.ask(connection, "epoch", {"known": str(known.theirs)})
         if said is not None:
             _hear(run, said)

@@ -20,6 +20,7 @@ from cert_exchange import errors
 from cert_exchange.remote.connection import Connection
 from cert_exchange.remote.envelope import cut
 from cert_exchange.remote.pager import End, Note, Page, Pager, manifest_cursor
+from cert_exchange.services.deliveries import OTHER_CONTENT
 from cert_exchange.services.publishing import Outcome, take_in
 from cert_exchange.services.syncing.arranging import connect
 from cert_exchange.services.syncing.reporting import Ending, Run, plural
@@ -45,7 +46,7 @@ class ChurnError(Exception):
 
 def pull(run: Run) -> Ending:
     """Pull until the source is drained, or the run's limits end it. Raises errors.Remote*, StoreError, CursorMoved."""
-    connection = connect(run.node, run.channel)
+    connection = connect(run.node, run.channel, run=run.id)
     interrupted = run.channel.next_token is not None
     pager = Pager(
         connection,
@@ -112,6 +113,7 @@ def _store(run: Run, page: Page, vouching: Vouching) -> None:
         "bytes": len(page.body),
         "received": len(batch.items),
         "known": again,
+        "unchanged": again,
         **vouched.counts,
     }
 
@@ -130,6 +132,7 @@ def _store(run: Run, page: Page, vouching: Vouching) -> None:
         vouched.note(tx, run.channel.partner)
         more = Counter(counts)
         more.update(outcome.result for outcome in outcomes)
+        more.update(map(_fate, fresh.items, outcomes))
         _remember_refused(run, fresh, outcomes)
         return outcomes, run.move(tx, more, **place), more
 
@@ -141,6 +144,25 @@ def _store(run: Run, page: Page, vouching: Vouching) -> None:
             run.refuse(outcome.id, outcome.version, outcome.message or outcome.result)
     vouching.passed(page.cursor)
     run.progress(len(batch.items), None)
+
+
+def _fate(one: Examined, outcome: Outcome) -> str:
+    """Under which of FATES an object counts that was looked at now."""
+    match outcome.result:
+        case "accepted" if outcome.barred:
+            return "withheld"
+        case "accepted" if outcome.held:
+            return "held"
+        case "accepted":
+            return "updated" if outcome.updates else "new"
+        case "duplicate":
+            return "unchanged"
+        case "proposal":
+            return "withheld"
+        case "rejected" if one.item is None and one.refusal not in (UNSIGNED, OTHER_CONTENT):
+            return "failed"
+        case _:
+            return "refused"
 
 
 def _limits(run: Run) -> Limits:
@@ -263,6 +285,7 @@ def _sentence(run: Run, pager: Pager) -> str:
             ("proposal", "kept as proposals"),
             ("conflict", "in conflict"),
             ("rejected", "rejected"),
+            ("unsigned", "unsigned"),
             ("erased", "kept out: erased here before"),
         )
         if counts[name]

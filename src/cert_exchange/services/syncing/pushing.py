@@ -56,7 +56,7 @@ FROZEN: Final = (
 
 def push(run: Run) -> Ending:
     """Push until nothing is left, or the run's limits end it. Raises errors.Remote*, StoreError, CursorMoved."""
-    connection = connect(run.node, run.channel)
+    connection = connect(run.node, run.channel, run=run.id)
     if run.channel.pending is not None and not settle(run, connection):
         return Ending("The remote is still working on what was pushed; its status is asked again.")
     view = _find_view(run)
@@ -78,6 +78,10 @@ def push(run: Run) -> Ending:
                 again=False,
             )
     attest(run, connection)
+    with run.node.database.reading() as tx:
+        run.counts["held"] = outgoing.held(
+            tx, partner=run.channel.partner, collection=run.channel.collection
+        )
     return Ending(_sentence(run), again=not drained, drained=drained)
 
 

@@ -1,11 +1,15 @@
 """What one run of a channel did, counted so that no two things share a number (CASES U02, U07).
 
+Of a pull every object that came is counted under one of FATES, so that they add up to what was received; beside them stands
+what exactly befell it (`accepted`, `conflict` ...). Of a push the same words say what became of what was sent.
+
 The `counters` of a row are JSON: `total` and `last` count by name, `notes` are what the remote does wrong, and the rest
 is what the next run must know (page limit, fingerprints of the first page, digests of what was refused).
 """
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -19,14 +23,18 @@ from cert_exchange.store.channels import Channel, Direction
 from cert_exchange.store.database import Transaction
 
 Progress = Callable[[int, int | None], None]
+FATES: Final = ("new", "updated", "unchanged", "refused", "withheld", "held", "failed")
+"""What became of an object, each by its own number: it counts and was not here before, or as a newer version; it was here
+already; our rules refused it; it is kept, and counts for nobody (a proposal, or taken back by us before); it waits for a
+person; it could not be read as an object, or nobody knows what became of it."""
 COUNTED: Final[Mapping[Direction, tuple[str, ...]]] = {
     "pull": (
         "pages", "bytes", "received", "accepted", "duplicate", "known", "proposal", "conflict", "rejected",
         "signed", "unsigned",
-        "erased",
+        "erased", *FATES,
     ),
     "push": (
-        "sent", "confirmed", "refused", "unconfirmed", "recalled", "noticed", "not_recalled",
+        "sent", "confirmed", "refused", "unconfirmed", "recalled", "noticed", "not_recalled", "held",
     ),
 }  # fmt: skip
 """What a report counts. `known`: refused before and not quarantined again; `confirmed` and what follows it add up."""
@@ -56,6 +64,21 @@ class RunReport:
     refusals: tuple[Refused, ...]
     notes: tuple[str, ...]
     next_attempt_at: int
+    id: str = ""
+    """of the run; our requests carry it as the beginning of X-Request-Id, and both nodes log it"""
+
+    @property
+    def fates(self) -> dict[str, int]:
+        """How many objects ended in each of FATES; of a push those that a push can tell."""
+        counts = self.counts
+        if self.direction == "pull":
+            return {name: counts.get(name, 0) for name in FATES}
+        return {
+            "new": counts.get("confirmed", 0),
+            "refused": counts.get("refused", 0),
+            "held": counts.get("held", 0),
+            "failed": counts.get("unconfirmed", 0),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +106,7 @@ class Run:
     notes: list[str] = field(default_factory=list)
     memory: dict[str, Any] = field(default_factory=dict)
     """What the next run must know; goes to the row with the next commit."""
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def lease_until(self) -> int:
         """The end of a lease that outlasts the slowest step between two commits. Micros."""

@@ -159,6 +159,7 @@ def _ended(run: Run, ending: Ending) -> RunReport:
     )
     _log.info(
         "channel ran",
+        run=run.id,
         channel=run.channel.name,
         direction=run.channel.direction,
         counts=dict(run.counts),
@@ -195,6 +196,7 @@ def _failed(run: Run, error: errors.CertExchangeError) -> RunReport:
     )
     (_log.error if alarm else _log.warning)(
         "channel failed",
+        run=run.id,
         channel=run.channel.name,
         direction=run.channel.direction,
         alarm=alarm,
@@ -228,4 +230,5 @@ def _report(run: Run, outcome: str, next_at: int, *, ok: bool = False) -> RunRep
         refusals=tuple(run.refusals),
         notes=tuple(run.notes),
         next_attempt_at=next_at,
+        id=run.id,
     )
