@@ -187,7 +187,8 @@ def reconcile(
 ) -> None:
     """Ask a partner's node what it received from us and what we received from it, and list where the accounts differ.
 
-    Exit code 1 when they differ in what should not happen; what it does not serve to us any more may be in good order.
+    `signed` says how its signed receipt ended for that object: "received" beside "not there" is a contradiction that proves
+    itself. Exit code 1 when they differ in what should not happen; what it does not serve to us any more may be in good order.
     """
     from cert_exchange.services import reconciling
 
@@ -197,8 +198,11 @@ def reconcile(
         printing.document(asdict(account))
     else:
         printing.table(
-            ["difference", "id", "version"],
-            [(str(one.what), one.stix_id, one.version) for one in account.differences[:limit]],
+            ["difference", "id", "version", "signed"],
+            [
+                (str(one.what), one.stix_id, one.version, one.signed)
+                for one in account.differences[:limit]
+            ],
         )
     printing.verdict(
         f"agreed: {account.agreed_out:,} to {partner}, {account.agreed_in:,} from it; it keeps"
@@ -206,6 +210,14 @@ def reconcile(
     )
     for what, number in sorted(account.counts().items()):
         printing.verdict(f"{what}: {number:,} ({reconciling.WORDS[what]})")
+    for odd in account.odd:
+        printing.verdict(
+            f"{odd.what}: statement {odd.seq} of {odd.stream} ({odd.way}), {printing.count(odd.objects, 'object')}"
+        )
+    if account.acknowledged is None:
+        printing.verdict(f"no key of {partner} is pinned: nothing of it is signed (`keys pin`)")
+    else:
+        printing.verdict(f"signed receipts of {partner} say the same of {account.acknowledged:,}")
     if not account.whole:
         raise typer.Exit(ExitCode.REFUSED)
 

@@ -2,6 +2,7 @@
 
 Out: what our logs and marks say a partner fetched, against what the partner says it holds from us.
 In: what we hold from the partner, against what the partner says we fetched.
+Both are what a node says today. What it *signed* stands beside it: how its receipts say that each object of ours ended.
 
 1. A partner is told what it sent us and we hold, and what it may see of ours now and fetched: both it knows. What was taken
    back is in neither list, so that nobody learns of what he never had.
@@ -21,11 +22,14 @@ from enum import StrEnum
 from typing import Any, Final
 
 from cert_exchange.errors import EvidenceBroken, NotFound, SharingFrozen
+from cert_exchange.messages.deliveries import Ended
 from cert_exchange.node import Node
 from cert_exchange.remote import peering
 from cert_exchange.remote.connection import Connection
-from cert_exchange.services import polling
+from cert_exchange.services import acknowledging, polling
+from cert_exchange.services.acknowledging import Acknowledged, OddReceipt, acknowledged
 from cert_exchange.services.comparing.asking import connection_to
+from cert_exchange.services.deliveries.showing import LATE
 from cert_exchange.services.partners import Caller
 from cert_exchange.stix.markings import TLP_BY_ID
 from cert_exchange.store import partners as partner_rows
@@ -55,6 +59,12 @@ class Difference(StrEnum):
     """the same id and version, other bytes"""
     NOT_HERE = "not here"
     """the partner says that we fetched it, and we do not hold it"""
+    NO_RECEIPT = "no receipt"
+    """the partner fetched it, as both say, and no signed receipt of it speaks of it for more than a day"""
+    RECEIPT_OPEN = "receipt open"
+    """as above, within the day"""
+    RECEIPT_DIFFERS = "receipt differs"
+    """the partner holds it, and its signed receipt says that it did not come as we signed it"""
     NOT_SERVED = "not served"
     """we hold it from the partner, and it does not serve it to us: taken back, or never sent over this channel"""
 
@@ -65,9 +75,12 @@ WORDS: Final[Mapping[Difference, str]] = {
     Difference.NOT_NOTED: "it holds them, and our marks say that it did not fetch them",
     Difference.OTHER_BYTES: "the same id and version, other bytes",
     Difference.NOT_HERE: "we fetched them, as it says, and do not hold them: see `received`",
+    Difference.NO_RECEIPT: "it holds them, and signed no receipt for them",
+    Difference.RECEIPT_OPEN: "it holds them; its receipt is still to come",
+    Difference.RECEIPT_DIFFERS: "it holds them, and its signed receipt says that they did not come as we signed them",
     Difference.NOT_SERVED: "we hold them, and it does not serve them to us: taken back, or sent another way",
 }
-REMARKS: Final = frozenset({Difference.NOT_SERVED})
+REMARKS: Final = frozenset({Difference.NOT_SERVED, Difference.RECEIPT_OPEN})
 """What is a difference, but happens in good order."""
 
 
@@ -78,22 +91,29 @@ class Differs:
     what: Difference
     stix_id: str
     version: str
+    signed: str = ""
+    """of ours: how the partner's signed receipt says that it ended; empty where it signs nothing"""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Both directions. `taken_back`: the partner still holds what we took back, which is its own choice."""
+    """Both directions. `taken_back`: the partner still holds what we took back, which is its own choice.
+
+    `acknowledged`: how many of those agreed on the partner's signed receipts say the same; None: no key of it is pinned.
+    """
 
     partner: str
     agreed_out: int
     agreed_in: int
     taken_back: int
     differences: tuple[Differs, ...]
+    acknowledged: int | None
+    odd: tuple[OddReceipt, ...]
 
     @property
     def whole(self) -> bool:
         """Whether nothing asks for a person."""
-        return all(one.what in REMARKS for one in self.differences)
+        return not self.odd and all(one.what in REMARKS for one in self.differences)
 
     def counts(self) -> Mapping[Difference, int]:
         """How many of each."""
@@ -131,15 +151,24 @@ def reconcile(node: Node, name: str) -> Account:
     connection = connection_to(node, found.id)
     theirs = dict(_listed(connection, RECEIVED))
     differences: list[Differs] = []
-    agreed_out, taken_back = _out(node, found.id, theirs, differences)
+    signed = acknowledged(node, found.id)
+    agreed_out, taken_back, told = _out(node, found.id, theirs, signed, differences)
     agreed_in = _in(node, found.id, dict(_listed(connection, SERVED)), differences)
     differences.sort(key=lambda one: (one.what, one.stix_id, one.version))
-    return Account(name, agreed_out, agreed_in, taken_back, tuple(differences))
+    return Account(
+        name, agreed_out, agreed_in, taken_back, tuple(differences),
+        None if signed is None else told, () if signed is None else tuple(signed.odd),
+    )  # fmt: skip
 
 
 def _out(
-    node: Node, partner: int, theirs: dict[Key, set[bytes]], differences: list[Differs]
-) -> tuple[int, int]:
+    node: Node,
+    partner: int,
+    theirs: dict[Key, set[bytes]],
+    signed: Acknowledged | None,
+    differences: list[Differs],
+) -> tuple[int, int, int]:
+    """How many are agreed on, how many were taken back and are kept, and how many of the first are receipted."""
     marks = {one.view: one.position for one in node.marks.everything() if one.partner == partner}
     ours: dict[Key, list[Shown]] = {}
     with node.database.reading() as tx:
@@ -148,24 +177,45 @@ def _out(
             for one in shown:
                 if one.stix_id not in TLP_BY_ID:
                     ours.setdefault((one.stix_id, one.version), []).append(one)
-    agreed = taken_back = 0
+    agreed = taken_back = told = 0
+    recent = node.now() - LATE
     for key, listed in ours.items():
         held = theirs.get(key)
+        word = "" if signed is None else signed.of(key)
         fetched = any(one.standing and one.position <= marks.get(one.view, 0) for one in listed)
         if held is None:
             if fetched:
-                differences.append(Differs(Difference.NOT_THERE, *key))
+                differences.append(Differs(Difference.NOT_THERE, *key, word))
         elif held.isdisjoint(one.digest for one in listed):
-            differences.append(Differs(Difference.OTHER_BYTES, *key))
+            differences.append(Differs(Difference.OTHER_BYTES, *key, word))
         elif not any(one.standing for one in listed):
             taken_back += 1
         elif not any(one.position <= marks.get(one.view, 0) for one in listed):
-            differences.append(Differs(Difference.NOT_NOTED, *key))
+            differences.append(Differs(Difference.NOT_NOTED, *key, word))
         else:
             agreed += 1
+            told += word == Ended.RECEIVED
+            lacks = _lacks(word, recent=max(one.position for one in listed) > recent)
+            if lacks is not None:
+                differences.append(Differs(lacks, *key, word))
     unknown = theirs.keys() - ours.keys()
     differences += [Differs(Difference.NOT_RELEASED, *key) for key in unknown]
-    return agreed, taken_back
+    return agreed, taken_back, told
+
+
+def _lacks(word: str, *, recent: bool) -> Difference | None:
+    """What is wrong with the receipt of an object that both accounts agree on; "": the partner signs nothing."""
+    match word:
+        case "" | Ended.RECEIVED | Ended.SUPERSEDED:
+            return None
+        case acknowledging.OPEN:
+            return Difference.RECEIPT_OPEN
+        case acknowledging.UNSTATED:
+            return Difference.RECEIPT_OPEN if recent else Difference.NO_RECEIPT
+        case acknowledging.LATE_OPEN:
+            return Difference.NO_RECEIPT
+        case _:
+            return Difference.RECEIPT_DIFFERS
 
 
 def _in(node: Node, partner: int, theirs: dict[Key, set[bytes]], differences: list[Differs]) -> int:
