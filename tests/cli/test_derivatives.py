@@ -107,7 +107,9 @@ def test_a_recall_names_the_id_that_the_partner_knows(
     assert "taken back from cert-b" in ran.err
     (call,) = [line for line in ran.err.splitlines() if "call cert-b" in line]
     assert redacting in call
-    assert "not in force" in cli("show", ONE["id"]).out
+    assert f"cert-b was shown {redacting} version" in cli("show", ONE["id"]).out
+    assert "without properties; it is not any more" in cli("show", ONE["id"]).out
+    assert "without properties; it does not any more" in cli("show", redacting).out
 
 
 @pytest.mark.parametrize(
@@ -132,13 +134,13 @@ def test_an_order_takes_the_id_that_the_partner_knows(
     assert f"{redacting} is what was shown in place of {ONE['id']}; that one is meant" in ran.err
     assert said in ran.err
     if order[0] in ("withdraw", "mark"):
-        assert "in its place, without properties, not in force" in cli("show", ONE["id"]).out
+        assert "in its place, without properties; it is not any more" in cli("show", ONE["id"]).out
 
 
 def test_what_was_recalled_by_that_id_is_freed_by_it(cli: Cli, redacting: str) -> None:
     recalled = cli("recall", redacting, "--partner", "cert-b", "--reason", "x", "--freeze", "none")
     assert recalled.code == 0, recalled.err
-    assert "in its place, without properties, not in force" in cli("show", ONE["id"]).out
+    assert "in its place, without properties; it is not any more" in cli("show", ONE["id"]).out
     freed = cli("free", redacting, "--reason", "it was right")
     assert freed.code == 0, freed.err
     assert f"{redacting} is what was shown in place of {ONE['id']}" in freed.err

@@ -112,3 +112,46 @@ def test_a_mistake_in_the_agreement_is_named_in_its_own_file(cli: Cli, node_with
     ran = cli("policy", "check", folder / "cert-b.yaml")
     assert ran.code == 1
     assert f"{folder}/agreements/cert-b.yaml:6:9: " in ran.out
+
+
+def test_what_we_took_back_is_said_with_its_instant(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """`who` and `explain` tell a withdrawal from an object that never stood there; a block says since when."""
+    assert node_with_b.exists()
+    file = tmp_path / "one.json"
+    file.write_bytes(bundle(indicator(1, confidence=80), indicator(2, confidence=80)))
+    assert cli("publish", file).code == 0
+    one, two = indicator(1)["id"], indicator(2)["id"]
+    assert cli("withdraw", one, "--reason", "wrong").code == 0
+    (place,) = cli("show", one, "--json").json()[0]["collections"]
+    said = f"our desk took it back from indicators {place['taken_back_at']}"
+    assert said in cli("policy", "who", one).out
+    assert said in cli("policy", "explain", one, "cert-b").out
+    assert cli("recall", two, "--reason", "wrong", "--partner", "cert-b").code == 0
+    for asked in (("who", two), ("explain", two, "cert-b", "--brief"), ("sees", "cert-b", two)):
+        told = cli("policy", *asked).out
+        assert "our desk blocked this id; since 20" in told
+        assert "Z, until `free`" in told
+    assert cli("recall", two, "--reason", "wrong").code == 0
+    assert (
+        "our desk blocked this id in every view 20" in cli("policy", "explain", two, "cert-b").out
+    )
+
+
+def test_an_order_that_changes_nothing_prints_no_empty_table(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """No heading without rows, and no `0 lines`."""
+    assert node_with_b.exists()
+    file = tmp_path / "one.json"
+    file.write_bytes(bundle(indicator(1, confidence=80)))
+    assert cli("publish", file).code == 0
+    one = indicator(1)["id"]
+    ran = cli("mark", one, "--tlp", "green", "--reason", "x")
+    assert (ran.code, ran.out) == (0, "")
+    assert cli("mark", one, "--tlp", "red", "--reason", "x").rows()[0]["line"] == "withdrawal"
+    assert cli("recall", one, "--reason", "x").code == 0
+    freed = cli("free", one, "--reason", "x")
+    assert (freed.code, freed.out) == (0, "")
+    assert freed.err.strip() == "free again: no audience sees more or less by it"

@@ -16,9 +16,12 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cert_exchange.stix.instants import format_micros
+
+if TYPE_CHECKING:
+    from cert_exchange.services.releasing import Line as LogLine
 
 Progress = Callable[[int, int | None], None]
 """Called with what is done and what there is to do in all (None: not known)."""
@@ -79,6 +82,20 @@ def instant(micros: int | None) -> str:
 def count(number: int, noun: str) -> str:
     """`1 object`, `2,000 objects`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def written(lines: int) -> str:
+    """How many lines an order wrote into the release log, for the end of a verdict."""
+    return f"{count(lines, 'line')} written" if lines else "no audience sees more or less by it"
+
+
+def changes(lines: Sequence[LogLine]) -> None:
+    """Print what an order changed for audiences, a row for each line of the release log; nothing where it wrote none."""
+    if lines:
+        table(
+            ["audience", "id", "version", "line", "rule"],
+            [(one.audience, one.stix_id, one.version, str(one.kind), one.rule) for one in lines],
+        )
 
 
 def document(value: Any) -> None:

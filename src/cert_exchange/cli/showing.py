@@ -47,7 +47,9 @@ def hit_document(hit: Hit) -> dict[str, Any]:
 
 
 def drill(hit: Hit) -> str:
-    """What to add to a version's state where it is of an exercise."""
+    """What to add to a version's state where it is of an exercise, or where that cannot be told."""
+    if hit.unreadable:
+        return ", its terms cannot be read"
     return ", TEST" if hit.test else ""
 
 
@@ -111,13 +113,19 @@ def _print_stands(story: Story) -> None:
     hit = story.hit
     if story.stands_for is not None:
         stand = story.stands_for
+        stands, now = (
+            ("stands", "") if stand.places or stand.revoked else ("stood", "; it does not any more")
+        )
         printing.result(
-            f"  stands for {stand.original} before {stand.audience}{_withheld(stand)}{_places(stand)}"
+            f"  {stands} for {stand.original} before {stand.audience}{_withheld(stand)}{_places(stand)}{now}"
         )
     for stand in story.shown_as:
+        shown, now = (
+            ("is", "") if stand.places or stand.revoked else ("was", "; it is not any more")
+        )
         printing.result(
-            f"  {stand.audience} is shown {stand.stix_id} version {stand.version} in its place"
-            f"{_withheld(stand)}{_places(stand)}"
+            f"  {stand.audience} {shown} shown {stand.stix_id} version {stand.version} in its place"
+            f"{_withheld(stand)}{_places(stand)}{now}"
         )
     for answer in story.answers:
         said = answer.hit
@@ -135,8 +143,6 @@ def _withheld(stand: Stand) -> str:
 
 
 def _places(stand: Stand) -> str:
-    if not stand.places:
-        return ", not in force"
     return "".join(
         f", in {collection} since {printing.instant(since)} by rule {rule}"
         for collection, since, rule in stand.places

@@ -71,7 +71,7 @@ def locate(
 
     with opened(home) as node:
         lines = locating.locate(node, name, country, by=operator())
-    printing.verdict(f"{name} located; {printing.count(lines, 'line')} written")
+    printing.verdict(f"{name} located; {printing.written(lines)}")
 
 
 @app.command("list")
@@ -229,7 +229,7 @@ def give(
             by=operator(),
         )  # fmt: skip
     printing.verdict(
-        f"consent {done.consent.id} stands {_until(done.consent)}; {printing.count(done.lines, 'line')} written"
+        f"consent {done.consent.id} stands {_until(done.consent)}; {printing.written(done.lines)}"
     )
 
 
@@ -283,17 +283,11 @@ def end(
 
     with opened(home) as node:
         done = consenting.end(node, number, by=operator(), reason=reason)
-    printing.verdict(f"consent {number} ended; {printing.count(done.lines, 'line')} written")
+    printing.verdict(f"consent {number} ended; {printing.written(done.lines)}")
 
 
 def _print_changed(stix_id: str, done: Changed) -> None:
-    printing.table(
-        ["audience", "id", "version", "line", "rule"],
-        [
-            (line.audience, line.stix_id, line.version, str(line.kind), line.rule)
-            for line in done.lines
-        ],
-    )
+    printing.changes(done.lines)
     printing.verdict(f"{stix_id}: {'; '.join(done.said) or 'nothing is said beside it any more'}")
 
 

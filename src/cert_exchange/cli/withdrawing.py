@@ -93,7 +93,7 @@ def free(
             )
         done = releasing.free(node, stix_id, by=operator(), reason=reason)
     _print_withdrawal(done, as_json=as_json)
-    printing.verdict(f"free again: {printing.count(len(done.lines), 'line')} written")
+    printing.verdict(f"free again: {printing.written(len(done.lines))}")
 
 
 def _nothing_to_take_back(stix_id: str, stories: Iterable[Story], collection: str | None) -> str:
@@ -115,10 +115,4 @@ def _print_withdrawal(done: Withdrawal, *, as_json: bool) -> None:
         lines = [asdict(line) | {"kind": str(line.kind)} for line in done.lines]
         printing.document({"versions": done.versions, "lines": lines})
         return
-    printing.table(
-        ["audience", "id", "version", "line", "rule"],
-        [
-            (line.audience, line.stix_id, line.version, str(line.kind), line.rule)
-            for line in done.lines
-        ],
-    )
+    printing.changes(done.lines)

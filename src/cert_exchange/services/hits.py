@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from cert_exchange.services.exercises import Exercises
+from cert_exchange.services.exercises import Exercises, Mark
 
 LABELLED_BY: Final = (
     "name",
@@ -37,6 +37,8 @@ class Hit:
     label: str
     test: bool
     """whether it belongs to an exercise"""
+    unreadable: bool = False
+    """whether terms that it carries, or that stand beside it, cannot be read: it is shared with nobody"""
 
 
 class Stored(Protocol):
@@ -78,6 +80,7 @@ class Stored(Protocol):
 def hit_of(held: Stored, names: Mapping[int, str], drills: Exercises) -> tuple[Hit, dict[str, Any]]:
     """How a stored version looks in a list, and its content; `names` are those of origins, by number."""
     content: dict[str, Any] = json.loads(held.body)
+    mark = drills.mark(held.stix_id, held.origin, held.body)
     hit = Hit(
         stix_id=held.stix_id,
         type=held.type,
@@ -87,7 +90,8 @@ def hit_of(held: Stored, names: Mapping[int, str], drills: Exercises) -> tuple[H
         stored_at=held.stored_at,
         revoked=held.revoked,
         label=_label(content),
-        test=drills.include(held.stix_id, held.origin, held.body),
+        test=mark is Mark.TEST,
+        unreadable=mark is Mark.UNREADABLE,
     )
     return hit, content
 

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from cert_exchange.errors import InputRefused, NotFound
 from cert_exchange.services import derivatives, markings
 from cert_exchange.services.derivatives import Answer, Stand
-from cert_exchange.services.exercises import exercises
+from cert_exchange.services.exercises import Mark, exercises
 from cert_exchange.services.hits import Hit, hit_of
 from cert_exchange.store import blocks, erasures, figures, freezes, held, objects
 from cert_exchange.store import collections as collection_rows
@@ -179,7 +179,7 @@ def is_of_exercise(node: Node, stix_id: str) -> bool:
     with node.database.reading() as tx:
         drills = exercises(tx)
         found = rows.find(tx, Wanted(stix_id=stix_id))
-        return any(drills.include(one.stix_id, one.origin, one.body) for one in found)
+        return any(drills.mark(one.stix_id, one.origin, one.body) is Mark.TEST for one in found)
 
 
 def received(

@@ -54,6 +54,15 @@ def block(
     return fresh
 
 
+def since(tx: Transaction, ident: int, audience: int) -> int | None:
+    """Since when (micros) our desk keeps an id from everyone, else from this audience; None: it does not."""
+    c = audience_blocks.c
+    everyone = select(identifiers.c.blocked_at).where(identifiers.c.num == ident)
+    alone = select(c.blocked_at).where(c.ident == ident, c.audience == audience)
+    found: int | None = tx.execute(everyone).scalar()
+    return found if found is not None else tx.execute(alone).scalar()
+
+
 def unblock(tx: Transaction, ident: int) -> int:
     """Keep an id from nobody in particular any more; from how many it was kept."""
     return tx.execute(delete(audience_blocks).where(audience_blocks.c.ident == ident)).rowcount

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from tests.scenes import (
     B_IDENTITY,
     Scene,
@@ -22,6 +23,7 @@ from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import EXTENSION, SharingTerms
 from cert_exchange.services import holdings, publishing, terms
 from cert_exchange.services.holdings import Exported
+from cert_exchange.store.tables import terms as terms_table
 
 REAL = """\
 partners: [{partner}]
@@ -150,11 +152,19 @@ def test_what_stands_for_something_of_a_drill_is_left_out_as_well(node: Node) ->
     assert exported(made, "c/indicators")[1].left_out == 2
 
 
-def test_terms_that_cannot_be_read_look_like_a_drill(scene: Scene) -> None:
-    """Nothing of it is shared anyhow; in a list it must not look real."""
+def test_terms_that_cannot_be_read_are_called_so(scene: Scene) -> None:
+    """Nothing of it is shared anyhow; in a list it must look neither real nor like a drill."""
     broken = indicator(
         "odd", extensions={EXTENSION: {"extension_type": "property-extension", "test": 3}}
     )
     scene.publish(broken)
     (hit,) = holdings.search(scene.node, text=str(broken["id"]))
-    assert hit.test
+    assert (hit.test, hit.unreadable) == (False, True)
+    assert not holdings.is_of_exercise(scene.node, str(broken["id"]))
+    (plain,) = holdings.search(scene.node, text=str(indicator("real")["id"]))
+    assert (plain.test, plain.unreadable) == (False, False)
+    # The same of what our desk's terms beside it say, as another version of the program wrote them.
+    spoil = update(terms_table).values(terms='{"test": true, "later": 1}')
+    scene.node.database.transact(lambda tx: tx.execute(spoil))
+    (beside,) = holdings.search(scene.node, text=str(BARE["id"]))
+    assert (beside.test, beside.unreadable) == (False, True)

@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
+from typing import Final
 
 from cert_exchange.errors import NotFound
 from cert_exchange.node import Node
@@ -19,11 +21,13 @@ from cert_exchange.services.policies.looking import Answer, Look
 from cert_exchange.services.releasing import issuer_of
 from cert_exchange.services.releasing.evaluating import plans_for
 from cert_exchange.stix.instants import format_micros
-from cert_exchange.store import answers, freezes, objects, releases, sights
+from cert_exchange.store import answers, blocks, freezes, objects, releases, sights
 from cert_exchange.store import policies as policy_rows
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.sights import EndedHold, ReleaseLine, StandingHold
+
+NOT_SHARED: Final = "no version of it stands in a collection that the policy shares"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +86,18 @@ def explain(node: Node, stix_id: str, *, partner: str) -> Explanation:
         audience = look.plan.audience
         found = explained(look, ident)
         sent = version_rows.sent_by(conn, [ident], audience.members.keys())
-        blocked = objects.blocked(conn, ident)
+        blocked = blocks.since(conn, ident, blocks.EVERYONE)
+        gone = taken_back(look, ident)
         active = policy_rows.active(conn, audience.policy)
         frozen = freezes.frozen(conn, policy_rows.partner_ids(conn)[partner])
     remark = ""
     if sent:
         remark = "it sent us this object itself; its own versions never go back to it"
-    elif blocked:
-        remark = "our desk blocked this id in every view, until `free`"
+    elif blocked is not None:
+        since = format_micros(blocked)
+        remark = f"our desk blocked this id in every view {since}, until `free`"
     elif not found:
-        remark = "no version of it stands in a collection that the policy shares"
+        remark = gone or NOT_SHARED
     if asked != stix_id:
         remark = (
             f"{asked} is what an audience is shown in place of it{'; ' if remark else ''}{remark}"
@@ -119,6 +125,21 @@ def ungoverned(conn: Transaction, partner: str) -> str:
         if partner in audience.members.values() and audience.policy_text is not None:
             return f"its policy {audience.policy} cannot be read any more: it sees nothing"
     return "no policy names this partner: it sees nothing"
+
+
+def taken_back(look: Look, ident: int) -> str:
+    """Who took an object back from the collections that the policy shares, and when; empty where nobody did."""
+    numbers = [version.id for version in look.pool.by_ident[ident]]
+    last: dict[str, tuple[int, str]] = {}
+    for row in chain(*version_rows.memberships_of(look.conn, numbers).values()):
+        if row.taken_back_at is not None and row.collection in look.plan.views:
+            who = "its sender" if row.taken_back_by else "our desk"
+            label = look.plan.labels[row.collection]
+            last[label] = max(last.get(label, (0, "")), (row.taken_back_at, who))
+    return "; ".join(
+        f"{who} took it back from {collection} {format_micros(at)}"
+        for collection, (at, who) in sorted(last.items())
+    )
 
 
 def ident_of(conn: Transaction, stix_id: str) -> int:

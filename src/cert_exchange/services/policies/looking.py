@@ -20,13 +20,13 @@ from cert_exchange.policy.wording import held_until
 from cert_exchange.services.policies.showing import Showing
 from cert_exchange.services.releasing.bindings import bindings_for
 from cert_exchange.services.releasing.evaluating import Plan, Pool, plans_for
-from cert_exchange.services.releasing.judging import Judge
+from cert_exchange.services.releasing.judging import BLOCKED, Judge
 from cert_exchange.services.releasing.naming import Issuer
 from cert_exchange.services.releasing.settlement import Settlement, Sight
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.references import Role, is_observable_id
+from cert_exchange.store import blocks, objects, sights
 from cert_exchange.store import holds as hold_rows
-from cert_exchange.store import objects, sights
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.derivatives import Derivative
 from cert_exchange.store.holds import Ended
@@ -68,15 +68,13 @@ class Answer:
     line: Live | None
     shown: Derivative | None = None
     """what the audience is shown in its place"""
-    began: int = 0
-    """where it is held: since when its rule holds, in micros; now, where the hold is not written down yet"""
+    more: str = ""
+    """beside the reason: until when it is held, since when it is blocked"""
 
     @property
     def why(self) -> str:
-        """The reason, and where it is held, until when."""
-        if self.answer != "held" or not isinstance(self.decision, Hold):
-            return self.reason
-        return f"{self.reason}; {held_until(self.decision, began=self.began)}"
+        """The reason, and where it is held or blocked, until when or since when."""
+        return f"{self.reason}; {self.more}" if self.more else self.reason
 
 
 @dataclass(slots=True)
@@ -151,10 +149,11 @@ class Look:
             if answer != "visible" and line is not None and line.carried:
                 answer, rule, reason = "visible", "carried", "a visible object needs it"
             label = self.plan.labels[verdict.collection]
+            more = self._more(version, verdict.collection, decision) if answer != "visible" else ""
             found.append(
                 Answer(
                     version, verdict.collection, view, label, answer, rule, reason, decision, line,
-                    self.showing.derivative(line), self._began(version.id, verdict.collection, rule),
+                    self.showing.derivative(line), more,
                 )
             )  # fmt: skip
         for (view, number), line in lines.items():
@@ -169,9 +168,16 @@ class Look:
                 )  # fmt: skip
         return found
 
-    def _began(self, number: int, collection: int, rule: str) -> int:
-        hold = self.standing.get((number, collection))
-        return hold.held_at if hold is not None and hold.rule == rule else self.now
+    def _more(self, version: Version, collection: int, decision: Decision) -> str:
+        if isinstance(decision, Hold):
+            # A hold that is not written down yet begins now.
+            hold = self.standing.get((version.id, collection))
+            known = hold is not None and hold.rule == decision.rule
+            return held_until(decision, began=hold.held_at if hold and known else self.now)
+        if decision == BLOCKED:
+            since = blocks.since(self.conn, version.ident, self.plan.audience.id)
+            return "" if since is None else f"since {format_micros(since)}, until `free`"
+        return ""
 
     def decision_steps(self, answer: Answer) -> tuple[Step, ...]:
         """The decision about one version in one collection, question by question."""

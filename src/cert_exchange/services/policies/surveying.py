@@ -13,7 +13,13 @@ from typing import Final
 
 from cert_exchange.node import Node
 from cert_exchange.policy.wording import without
-from cert_exchange.services.policies.explaining import ident_of, look_of, ungoverned
+from cert_exchange.services.policies.explaining import (
+    NOT_SHARED,
+    ident_of,
+    look_of,
+    taken_back,
+    ungoverned,
+)
 from cert_exchange.services.policies.looking import Answer, Look
 from cert_exchange.services.releasing import issuer_of
 from cert_exchange.services.releasing.evaluating import plans_for
@@ -175,7 +181,7 @@ def who(node: Node, stix_id: str) -> list[Seer]:
             if not answers:
                 reason = (
                     "it came from there" if sent
-                    else "no version of it stands in a collection that the policy shares"
+                    else taken_back(look, ident) or NOT_SHARED
                 )  # fmt: skip
                 found.append(
                     Seer(plan.audience.name, members, "", "", "not shared", "", reason, None, ())

@@ -46,7 +46,7 @@ from cert_exchange.store.objects import Version
 from cert_exchange.store.releases import Live
 from cert_exchange.store.tables import OWN
 
-_BLOCKED = Deny("blocked", "our desk blocked this id", DenyKind.RULE)
+BLOCKED = Deny("blocked", "our desk blocked this id", DenyKind.RULE)
 _REVOKED = Deny("revoked", "a later version revokes this object", DenyKind.RULE)
 _NOTICE = Allow("notice", "it tells this audience what was taken back from it")
 _OTHERS_NOTICE = Deny("notice", "it is a notice for another audience", DenyKind.RULE)
@@ -118,7 +118,7 @@ class Judge:
                 if not placed:
                     continue
                 if pool.barred(ident, self.plan.audience.id):
-                    yield from (Verdict(v, collection, view, _BLOCKED) for v in placed)
+                    yield from (Verdict(v, collection, view, BLOCKED) for v in placed)
                 else:
                     yield from self._among(versions, placed, collection, view, lines)
 
@@ -167,7 +167,7 @@ class Judge:
         for collection, view in self.plan.views.items():
             if self.pool.stands_in(version, collection):
                 decision = (
-                    _BLOCKED
+                    BLOCKED
                     if barred
                     else self.decided(version, collection, lines.get((view, version.id)))
                 )
@@ -246,7 +246,7 @@ class Judge:
         if policy is None:
             return _NO_POLICY
         if carried and self.pool.barred(version.ident, self.plan.audience.id):
-            return _BLOCKED
+            return BLOCKED
         label = self.plan.labels[collection]
         if label not in policy.collections:
             return _NOT_NAMED
