@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.taxii.conftest import Client, serving
 
 from cert_exchange.node import open_node
 from cert_exchange.services import keys, releasing, safekeeping, syncing
+from cert_exchange.store.copies import DUMP
 
 guards.add(
     "secrets: sealed",
@@ -73,7 +75,16 @@ WORDS = "otter gravel lantern quince"
 
 
 def _words(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return b"".join(_unpacked(path) if path.name == DUMP else path.read_bytes() for path in files)
+
+
+def _unpacked(dump: Path) -> bytes:
+    """What PostgreSQL's own program makes of a dump, which is compressed."""
+    done = subprocess.run(
+        ["pg_restore", "--file=-", str(dump)], capture_output=True, check=False, timeout=60
+    )
+    return done.stdout
 
 
 def _password(world: World) -> str:
@@ -150,7 +161,7 @@ def changed_backup(world: World) -> bool:
     """A plain backup is changed before it is restored: a key of the thief's own in it."""
     folder = safekeeping.backup(world.a.node, world.folder / "backup")
     (folder / "secrets" / "credential.key").write_text("11" * 32)
-    safekeeping.restore(folder, world.folder / "again")
+    safekeeping.restore(folder, world.folder / "again", database_url=world.empty_database())
     return "11" * 32 in (world.folder / "again" / "secrets" / "credential.key").read_text()
 
 
@@ -162,7 +173,7 @@ def restored_and_read(world: World) -> bool:
     token = world.a.credential("b").token
     folder = safekeeping.backup(world.a.node, world.folder / "backup")
     releasing.withdraw(world.a.node, wrong["id"], by="desk", reason="names a victim")
-    safekeeping.restore(folder, world.folder / "again")
+    safekeeping.restore(folder, world.folder / "again", database_url=world.empty_database())
     node = open_node(world.folder / "again")
     world.ends(node.close)
     port = world.enters(serving(node))
@@ -204,7 +215,8 @@ def outside_of_backup(world: World) -> bool:
     listed["files"]["../planted"] = sha256(b"planted").hexdigest()
     (folder / safekeeping.LIST).write_text(json.dumps(listed))
     (world.folder / "place").mkdir()
-    safekeeping.restore(folder, world.folder / "place" / "home")
+    home = world.folder / "place" / "home"
+    safekeeping.restore(folder, home, database_url=world.empty_database())
     return (world.folder / "place" / "planted").exists()
 
 

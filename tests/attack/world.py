@@ -182,6 +182,15 @@ class World:
         self._logs_here()
         return Ran(code, out.text, err.text)
 
+    def empty_database(self) -> str | None:
+        """The address of a fresh database on PostgreSQL, for what is restored; None where a home holds its own."""
+        server = self.templates["a"].server
+        if server is None:
+            return None
+        url = engines.make_database(server)
+        self.ends(partial(engines.drop_database, server, url))
+        return url.render_as_string(hide_password=False)
+
     def ends(self, what: Callable[[], None]) -> None:
         self._stack.callback(what)
 
@@ -214,7 +223,7 @@ class Template:
 
     def __init__(self, folder: Path, name: str, server: URL | None) -> None:
         self.home = folder / f"template-{name}"
-        self._server = server
+        self.server = server
         self._url = engines.make_database(server) if server is not None else None
         given = {"database_url": self._text(self._url)} if self._url is not None else {}
         identity, title = {
@@ -238,17 +247,17 @@ class Template:
     def copy(self, name: str, home: Path, world: World) -> str | None:
         """Copy home and database; returns the address of the copy where it is not in the home."""
         shutil.copytree(self.home, home)
-        if self._server is None or self._url is None:
+        if self.server is None or self._url is None:
             return None
-        server, url = self._server, engines.make_database(self._server, str(self._url.database))
+        server, url = self.server, engines.make_database(self.server, str(self._url.database))
         world.ends(lambda: engines.drop_database(server, url))
         file = home / "node.yaml"
         file.write_text(file.read_text().replace(str(self._url.database), str(url.database)))
         return self._text(url)
 
     def remove(self) -> None:
-        if self._server is not None and self._url is not None:
-            engines.drop_database(self._server, self._url)
+        if self.server is not None and self._url is not None:
+            engines.drop_database(self.server, self._url)
 
 
 def _know_a(node: Node) -> None:

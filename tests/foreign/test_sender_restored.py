@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, update
-from tests import engines
 from tests.attack.world import Side, World, Worlds
 from tests.foreign.test_compared_ledgers import connect
 from tests.scenes import Scene, indicator, uid
@@ -73,17 +72,12 @@ def pushes(world: World, sender: Side, receiver: Side) -> None:
     )  # fmt: skip
 
 
-def restored(world: World, side: Side, stack: ExitStack, *, found_by: Side) -> Scene:
-    """The side's node as `restore` makes it out of `backup`, looked at by a person, and found by the other side."""
+def restored(world: World, stack: ExitStack, *, found_by: Side) -> Scene:
+    """A node as `restore` makes it out of `backup`, looked at by a person, and found by the other side."""
     home = world.folder / "again"
-    given: dict[str, Any] = {}
-    if side.node.database.dialect == "postgresql":
-        server = world.templates["a"]._server
-        assert server is not None
-        url = engines.make_database(server)
-        stack.callback(engines.drop_database, server, url)
-        given["database_url"] = url.render_as_string(hide_password=False)
-    safekeeping.restore(world.folder / "backup", home, clock=world.wall.clock(), **given)
+    safekeeping.restore(
+        world.folder / "backup", home, clock=world.wall.clock(), database_url=world.empty_database()
+    )
     node = open_node(home, clock=world.wall.clock())
     stack.callback(node.close)
     freezing.unfreeze(node, by="desk", reason="looked")
@@ -159,7 +153,7 @@ def test_a_restored_sender_is_noticed_and_gets_back_what_only_its_partner_holds(
     assert [row.seq for row in before] == [1, 2]
 
     with ExitStack() as stack:
-        again = restored(world, world.a, stack, found_by=world.b)
+        again = restored(world, stack, found_by=world.b)
         assert [row.seq for row in statements(again.node, ours=True)] == [1]
         world.wall.forward(timedelta(minutes=5))
         again.publish(indicator("after"))
@@ -252,7 +246,7 @@ def test_a_restored_sender_of_pushes_goes_on_where_its_partner_is(on_files: Worl
     a.publish(indicator("lost"))
     run(a.node, "to-b")
     with ExitStack() as stack:
-        again = restored(world, world.a, stack, found_by=world.b)
+        again = restored(world, stack, found_by=world.b)
         world.wall.forward(timedelta(minutes=5))
         again.publish(indicator("after"))
         report = run(again.node, "to-b")
@@ -286,7 +280,7 @@ def test_a_restored_receiver_of_pushes_gets_what_it_lacks_with_its_receipts(
     run(a.node, "to-b")
     run(b.node, "from-a")
     with ExitStack() as stack:
-        again = restored(world, world.b, stack, found_by=world.a)
+        again = restored(world, stack, found_by=world.a)
         world.wall.forward(timedelta(minutes=5))
         run(a.node, "to-b")  # hears of it
         run(a.node, "to-b")  # sends again what was lost
@@ -326,7 +320,7 @@ def test_a_receipt_for_what_a_restore_lost_is_noted_and_breaks_nothing(on_files:
 
     b.node.database.transact(not_yet)
     with ExitStack() as stack:
-        again = restored(world, world.a, stack, found_by=world.b)
+        again = restored(world, stack, found_by=world.b)
         world.wall.forward(timedelta(minutes=5))
         again.publish(indicator("after"))
         run(b.node, "from-a")
