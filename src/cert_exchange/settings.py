@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     """Whether a TLS connection without a client certificate is refused, whoever it may be."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks from which `Client-Cert` and `X-Forwarded-For` are believed."""
+    metrics_from: tuple[str, ...] = ()
+    """Networks from which `/metrics` is answered; none: nowhere."""
     unlock_file: Path | None = None
     """The file with the passphrase or key that the secrets open with, where they are encrypted."""
 
@@ -122,7 +124,7 @@ class Settings(BaseSettings):
             raise ValueError("give the https:// address under which partners reach this node")
         return value.rstrip("/")
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "metrics_from")
     @classmethod
     def _proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for one in value:

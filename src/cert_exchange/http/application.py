@@ -1,4 +1,4 @@
-"""The ASGI application: health, TAXII, and what peers ask beside it.
+"""The ASGI application: health, figures, TAXII, and what peers ask beside it.
 
 1. Whatever happens, a request gets exactly one answer.
 2. While the database is not there (`attach` has not been called), health says so and everything else is 503.
@@ -33,6 +33,7 @@ from cert_exchange.http.answers import (
     refused,
     wants_gzip,
 )
+from cert_exchange.http.scraping import Scraping
 from cert_exchange.http.visitors import Visitors
 from cert_exchange.node import Node
 from cert_exchange.peering.routes import Peering
@@ -67,6 +68,7 @@ class Application:
         self._node: Node | None = None
         self._taxii: Taxii | None = None
         self._peering: Peering | None = None
+        self._scraping: Scraping | None = None
         self._under_way: dict[int | None, int] = {}
         self.visitors = Visitors()
         if node is not None:
@@ -77,6 +79,8 @@ class Application:
         self._node, self._taxii = node, Taxii(node, self._threads)
         self.visitors = Visitors(node.settings.trusted_proxies, load_trust(node))
         self._peering = Peering(node, self._threads, self._taxii)
+        if node.settings.metrics_from:
+            self._scraping = Scraping(node, self._threads, node.settings.metrics_from)
 
     async def stop(self) -> None:
         """End child and threads, after their work."""
@@ -97,12 +101,16 @@ class Application:
         request = request_of(scope, receive)
         noted = Noted(request_id=request_id_in(request))
         started = self._node.clock.monotonic() if self._node is not None else 0.0
+        scraping = self._scraping
         try:
-            if request.segments[0] != "health":
-                certificate = scope.get("state", {}).get("certificate")
-                now = 0 if self._node is None else self._node.now()
-                request = self.visitors.meet(request, certificate, now=now)
-            answer = await self._answer(request, noted)
+            if scraping is not None and scraping.owns(request):
+                answer = await scraping.answer(request, noted)
+            else:
+                if request.segments[0] != "health":
+                    certificate = scope.get("state", {}).get("certificate")
+                    now = 0 if self._node is None else self._node.now()
+                    request = self.visitors.meet(request, certificate, now=now)
+                answer = await self._answer(request, noted)
         except Disconnected:
             return
         except CertExchangeError as error:
@@ -134,8 +142,10 @@ class Application:
             await send({"type": "http.response.body", "body": body})
         else:
             await self._send_large(body, noted.partner, send)
+        took = 0.0 if self._node is None else self._node.clock.monotonic() - started
+        if scraping is not None:
+            scraping.count(noted, answer.status, took)
         if self._access_log is not None and self._node is not None:
-            took = self._node.clock.monotonic() - started
             self._access_log.add(
                 self._node.now(), request.method, answer.status, noted, len(body), took
             )

@@ -123,6 +123,44 @@ def count_views(tx: Connection) -> list[ViewCount]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class OpenView:
+    """A view, by what people call its audience and its collection."""
+
+    view: int
+    audience: str
+    collection: str
+
+
+def every_view(tx: Connection) -> list[OpenView]:
+    """Each view that there is, without counting anything."""
+    rows = tx.execute(
+        select(views.c.id, audiences.c.name, func.coalesce(collections.c.alias, collections.c.uuid))
+        .join(audiences, audiences.c.id == views.c.audience)
+        .join(collections, collections.c.id == views.c.collection)
+        .order_by(views.c.id)
+    )
+    return [OpenView(*row) for row in rows]
+
+
+def count_after(tx: Connection, view: int, *, position: int, most: int) -> int:
+    """Count the object versions in force after a position, `most` at most."""
+    some = select(live.c.position).where(live.c.view == view, live.c.position > position)
+    return tx.execute(select(func.count()).select_from(some.limit(most).subquery())).scalar_one()
+
+
+def count_holds(tx: Connection) -> dict[str, int]:
+    """Count what waits for a person, by the audience that does not see it meanwhile."""
+    rows = tx.execute(
+        select(audiences.c.name, func.count())
+        .join(audiences, audiences.c.id == holds.c.audience)
+        .where(holds.c.released_at.is_(None))
+        .group_by(audiences.c.name)
+        .order_by(audiences.c.name)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 def count_collections(tx: Connection) -> list[CollectionCount]:
     """Count what each collection in use holds, whoever may see it."""
     counted: dict[int, list[int]] = {}

@@ -1,0 +1,166 @@
+"""Figures for monitoring: how far each channel is behind, what was refused, what waits, what ends soon.
+
+1. METRICS names every one there is; nothing else is measured, and the dashboard and alarms of `deploy/` name no other.
+2. Labels are names that our own people gave (partners, channels, collections) and words of ours: never an id, an object's
+   content or anything that a stranger chose.
+3. Each figure is read in one snapshot, and counting ends at MOST: a scrape costs the same on a large store.
+4. For our own people; who may ask is decided by `http.scraping`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final, Literal
+
+from cert_exchange.errors import ConfigurationInvalid
+from cert_exchange.node import Node
+from cert_exchange.services import pki
+from cert_exchange.store import (
+    channels,
+    checkups,
+    deliveries,
+    figures,
+    freezes,
+    quarantine,
+    screening,
+)
+from cert_exchange.store.database import Transaction
+
+MICROS: Final = 1_000_000
+MOST: Final = 10_000
+"""Where counting what somebody is behind ends: more is as bad."""
+_UNKNOWN: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. Units are in its name; `kind` as Prometheus says."""
+
+    name: str
+    kind: Literal["gauge", "counter"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of a metric."""
+
+    name: str
+    value: float
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+METRICS: Final = (
+    Metric("cert_exchange_info", "gauge", "The release and the engine, as labels."),
+    Metric("cert_exchange_clock_doubtful", "gauge", "1: releasing stopped, since the clock jumped."),
+    Metric("cert_exchange_channel_paused", "gauge", "1: a person or a guard paused it."),
+    Metric("cert_exchange_channel_failures", "gauge", "Runs that failed one after the other."),
+    Metric("cert_exchange_channel_lag_seconds", "gauge", "Since the last run that worked; since 1970 if none ever did."),
+    Metric("cert_exchange_channel_behind_objects", "gauge", f"Object versions that a target has not sent yet, up to {MOST}."),
+    Metric("cert_exchange_channel_objects_total", "counter", "Objects by what became of them."),
+    Metric("cert_exchange_reader_behind_objects", "gauge", f"Object versions that a partner has not fetched yet, up to {MOST}."),
+    Metric("cert_exchange_quarantine_objects", "gauge", "What is kept of refused input, by sender and kind."),
+    Metric("cert_exchange_proposals_waiting", "gauge", "Proposals that wait for a person."),
+    Metric("cert_exchange_holds", "gauge", "Object versions that a rule holds back from an audience."),
+    Metric("cert_exchange_intake_held", "gauge", "Object versions that wait for a person at the way in."),
+    Metric("cert_exchange_open_receipts", "gauge", "Statements without the receipt that they should have."),
+    Metric("cert_exchange_ledger_unsealed_lines", "gauge", "Lines of the ledger that wait for their seal."),
+    Metric("cert_exchange_freezes", "gauge", "Orders of our people by which nothing goes out to somebody."),
+    Metric("cert_exchange_expires_timestamp_seconds", "gauge", "When a certificate, an authority or a revocation list ends."),
+    Metric("cert_exchange_http_requests_total", "counter", "Requests answered by this process, by route and status."),
+    Metric("cert_exchange_http_request_seconds_total", "counter", "How long they took together."),
+)  # fmt: skip
+
+
+def measure(node: Node) -> list[Sample]:
+    """Every figure of the node; those of a process's requests are added by who serves. Raises StoreUnavailable."""
+    now = node.now()
+    found = [
+        Sample(
+            "cert_exchange_info",
+            1,
+            (("version", version("cert-exchange")), ("engine", node.database.dialect)),
+        ),
+        Sample("cert_exchange_clock_doubtful", float(node.clock.doubt is not None)),
+    ]
+    with node.database.reading() as tx:
+        found += _channels(tx, now)
+        found += _readers(tx, node)
+        found += _waiting(tx)
+        _, unsealed = figures.ledger_state(tx)
+    found.append(Sample("cert_exchange_ledger_unsealed_lines", unsealed))
+    found += _ends(node)
+    return found
+
+
+def _channels(tx: Transaction, now: int) -> Iterator[Sample]:
+    for one in channels.channels(tx):
+        labels = (
+            ("channel", one.name),
+            ("direction", one.direction),
+            ("partner", one.partner_name),
+        )
+        last = one.last_success_at or _UNKNOWN
+        yield Sample("cert_exchange_channel_paused", float(one.paused), labels)
+        yield Sample("cert_exchange_channel_failures", one.attempts, labels)
+        yield Sample("cert_exchange_channel_lag_seconds", max(now - last, 0) / MICROS, labels)
+        if one.direction == "push" and one.view is not None:
+            behind = figures.count_after(tx, one.view, position=one.position, most=MOST)
+            yield Sample("cert_exchange_channel_behind_objects", behind, labels)
+        for result, number in sorted(one.counters.get("total", {}).items()):
+            yield Sample(
+                "cert_exchange_channel_objects_total", number, (*labels, ("result", str(result)))
+            )
+
+
+def _readers(tx: Transaction, node: Node) -> Iterator[Sample]:
+    named = {view.view: view for view in figures.every_view(tx)}
+    for view, partner, name in figures.readers(tx):
+        reached = node.marks.reached(partner, view)
+        behind = figures.count_after(tx, view, position=reached or 0, most=MOST)
+        yield Sample(
+            "cert_exchange_reader_behind_objects",
+            behind,
+            (("partner", name), ("collection", named[view].collection)),
+        )
+
+
+def _waiting(tx: Transaction) -> Iterator[Sample]:
+    for sender, kind, number in quarantine.counts(tx):
+        labels = (("partner", sender or "own"), ("kind", kind))
+        yield Sample("cert_exchange_quarantine_objects", number, labels)
+    for partner, number in checkups.proposals(tx).items():
+        yield Sample("cert_exchange_proposals_waiting", number, (("partner", partner),))
+    for audience, number in figures.count_holds(tx).items():
+        yield Sample("cert_exchange_holds", number, (("audience", audience),))
+    yield Sample("cert_exchange_intake_held", screening.count_held(tx))
+    yield Sample("cert_exchange_open_receipts", deliveries.count_open(tx))
+    yield Sample("cert_exchange_freezes", len(freezes.standing(tx)))
+
+
+def _ends(node: Node) -> Iterator[Sample]:
+    """When what TLS stands on ends; what cannot be read is said by `doctor`."""
+    try:
+        listing = pki.listing(node)
+    except ConfigurationInvalid:
+        return
+
+    def ends(at: int, what: str, partner: str | None) -> Sample:
+        labels = (("what", what), ("partner", partner or "own"))
+        return Sample("cert_exchange_expires_timestamp_seconds", at / MICROS, labels)
+
+    for name, described in listing.own.items():
+        yield ends(described.ends_at, f"certificate {name}", None)
+    for one in listing.authorities:
+        short = one.described.fingerprint[:16]
+        yield ends(one.row.ends_at, f"authority {short}", one.partner)
+        if one.row.crl_ends_at is not None:
+            yield ends(one.row.crl_ends_at, f"revocation list {short}", one.partner)
+    newest: dict[str, int] = {}
+    for row, partner in listing.certificates:
+        if partner is not None and row.revoked_at is None and row.ends_at is not None:
+            newest[partner] = max(newest.get(partner, 0), row.ends_at)
+    for partner, at in sorted(newest.items()):
+        yield ends(at, "newest certificate", partner)

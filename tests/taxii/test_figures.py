@@ -1,0 +1,130 @@
+"""`/metrics`: off by default, for named networks alone, and without a word that a stranger chose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from tests.conftest import Wall
+from tests.neighbour import Collection, Neighbour
+from tests.scenes import B_IDENTITY, Scene, indicator
+from tests.taxii.conftest import Client, Served, served, serving
+from tests.unit.syncing.conftest import add_source, add_target, sync
+
+from cert_exchange.http.scraping import written
+from cert_exchange.node import Node
+from cert_exchange.services import freezing
+from cert_exchange.services.metering import METRICS, Sample, measure
+
+KIND = {one.name: one.kind for one in METRICS}
+_SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\]|\\.)*",?)+)\})? (-?[0-9.e+-]+)')
+
+
+def scraped(text: str) -> dict[tuple[str, ...], float]:
+    """(name, label values ...) -> value; fails on a line that is no exposition format."""
+    found: dict[tuple[str, ...], float] = {}
+    told: set[str] = set()
+    for line in text.splitlines():
+        if line.startswith("#"):
+            _, kind, name, *_ = line.split(" ")
+            assert kind in ("HELP", "TYPE")
+            told.add(name)
+            continue
+        matched = _SAMPLE.fullmatch(line)
+        assert matched, line
+        name, labels, value = matched.groups()
+        assert name in told
+        values = re.findall(r'="((?:[^"\\]|\\.)*)"', labels or "")
+        found[name, *values] = float(value)
+    return found
+
+
+def as_seen(node: Node, networks: tuple[str, ...]) -> Node:
+    return replace(node, settings=node.settings.model_copy(update={"metrics_from": networks}))
+
+
+@pytest.fixture
+def open_server(sqlite_node: Node, wall: Wall) -> Iterator[Served]:
+    """A server that answers figures to this machine."""
+    with served(as_seen(sqlite_node, ("127.0.0.0/8",)), wall) as one:
+        yield one
+
+
+def test_off_it_is_as_any_path_that_is_not_there(sqlite_server: Served) -> None:
+    """404 with the same words as for an unknown path, with and without a credential."""
+    for client in (sqlite_server.client(), sqlite_server.stranger()):
+        hidden, absent = client.get("/metrics"), client.get("/nothing")
+        assert hidden.status == absent.status == 404
+        assert hidden.json["title"] == absent.json["title"]
+        assert hidden.json.get("description") == absent.json.get("description")
+
+
+def test_only_who_asks_directly_from_a_named_network_gets_it(
+    sqlite_node: Node, wall: Wall, open_server: Served
+) -> None:
+    """Another network, or a request that came through a proxy: as if there were nothing. No other method."""
+    client = open_server.stranger()
+    got = client.get("/metrics")
+    assert got.status == 200
+    assert got.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    for header in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):
+        assert client.get("/metrics", headers={header: "127.0.0.1"}).status == 404
+    assert client.ask("/metrics", method="POST", body=b"{}").status == 405
+    with serving(as_seen(sqlite_node, ("192.0.2.0/24",))) as port:
+        assert Client(port).get("/metrics").status == 404
+
+
+def test_requests_are_counted_by_route_and_status(open_server: Served) -> None:
+    """What a stranger writes into a path is no label."""
+    client = open_server.client()
+    client.get("/api/collections/")
+    client.get("/api/no-such-thing-as-this/")
+    text = client.get("/metrics").raw.decode()
+    found = scraped(text)
+    assert "no-such-thing" not in text
+    served_ = {key[1:]: value for key, value in found.items() if key[0].endswith("requests_total")}
+    assert any(status == "200" for _, status in served_)
+    assert any(status == "404" for _, status in served_)
+    assert any(key[0] == "cert_exchange_http_request_seconds_total" for key in found)
+
+
+def test_the_figures_say_how_the_node_is(node: Node) -> None:
+    """Lag, what was refused, held, frozen and not fetched, on both engines; each is in the table of metrics."""
+    scene = Scene.set_up(node)
+    collection = Collection(
+        [
+            ("2026-06-01T00:00:00.000000Z", indicator("good", by=B_IDENTITY)),
+            ("2026-06-01T00:00:01.000000Z", indicator("bad", by=B_IDENTITY) | {"pattern": 7}),
+        ]
+    )
+    remote = Collection()
+    scene.publish(indicator("a"), indicator("b"))
+    with Neighbour(collection) as theirs, Neighbour(remote) as target:
+        add_source(node, theirs)
+        add_target(node, target)
+        sync(node, "from-b")
+        sync(node, "to-b")
+    scene.publish(indicator("later"))
+    freezing.freeze(node, "c", by="anna", reason="alarm")
+    found = scraped(written(measure(node)).decode())
+    assert found["cert_exchange_channel_objects_total", "from-b", "pull", "b", "new"] == 1
+    assert found["cert_exchange_channel_objects_total", "from-b", "pull", "b", "failed"] == 1
+    assert found["cert_exchange_quarantine_objects", "b", "rejected"] == 1
+    assert found["cert_exchange_channel_behind_objects", "to-b", "push", "b"] == 1
+    assert found["cert_exchange_reader_behind_objects", "c", "indicators"] == len(scene.ids("c"))
+    assert 0 <= found["cert_exchange_channel_lag_seconds", "from-b", "pull", "b"] < 600
+    assert found["cert_exchange_freezes",] == 1
+    assert found["cert_exchange_clock_doubtful",] == 0
+    assert found["cert_exchange_ledger_unsealed_lines",] > 0
+    assert {key[0] for key in found} <= KIND.keys()
+
+
+def test_a_label_cannot_break_its_line() -> None:
+    """Quotes, backslashes and line ends are escaped, and a metric that is not in the table is a fault of ours."""
+    evil = Sample("cert_exchange_holds", 1.5, (("audience", 'a"b\\c\nd'),))
+    text = written([evil]).decode()
+    assert scraped(text) == {("cert_exchange_holds", 'a\\"b\\\\c\\nd'): 1.5}
+    with pytest.raises(AssertionError):
+        written([Sample("cert_exchange_strange", 1)])
