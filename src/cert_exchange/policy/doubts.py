@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from cert_exchange.errors import Problem
@@ -16,7 +17,7 @@ from cert_exchange.policy.document import Policy
 from cert_exchange.policy.expressions.words import Token, tokens_of
 from cert_exchange.policy.reading import place_in, shown
 from cert_exchange.policy.redaction.shapes import PROPERTIES_OF, REQUIRED
-from cert_exchange.policy.rules import ANY_ORIGIN, PARTNERS_ORIGIN, Recipe, Rule, Verb
+from cert_exchange.policy.rules import ANY_ORIGIN, PARTNERS_ORIGIN, Match, Recipe, Rule, Verb
 from cert_exchange.policy.spellings import LEVEL_WORDS, tlp_named
 from cert_exchange.policy.subject import OWN_NAME
 from cert_exchange.stix.markings import Tlp
@@ -26,6 +27,7 @@ _TYPES: Final = frozenset(PROPERTIES_OF)
 _PROPERTIES: Final = frozenset[str]().union(*PROPERTIES_OF.values())
 _MADE_UP: Final = re.compile(r"x[-_]")
 _UNMARKED: Final = "unmarked"
+_IDENTITY: Final = "identity"
 _EQUAL: Final = frozenset({"==", "!="})
 
 
@@ -53,7 +55,11 @@ def warnings_of_policy(
                 for said in _never(match.when.text, policy, partners)
             )
         if rule.recipe is not None:
-            said_of = (*_removing_nothing(rule, rule.recipe), *_leaving_nothing(rule, rule.recipe))
+            said_of = (
+                *_removing_nothing(rule, rule.recipe),
+                *_leaving_nothing(rule, rule.recipe),
+                *_naming_the_source(rule, rule.recipe, policy.rules),
+            )
             found.extend(Problem(*written.spot("redact", key), said) for key, said in said_of)
     found.extend(
         Problem(*spot, f"{name} is no type of STIX 2.1{_meant(name, _TYPES)}")
@@ -108,6 +114,61 @@ def _leaving_nothing(rule: Rule, recipe: Recipe) -> Iterator[tuple[str, str]]:
                 "custom",
                 f"STIX 2.1 does not define {kind}, so nobody can tell what is custom in it: all of them are denied",
             )
+
+
+def _naming_the_source(
+    rule: Rule, recipe: Recipe, rules: Iterable[Rule]
+) -> Iterator[tuple[str, str]]:
+    """Rules that show identities as they are beside one that hides who made something: the source may be among them."""
+    if not recipe.source:
+        return
+    denied = [one for one in rules if one.verb is Verb.DENY and _of_all_identities(one)]
+    for one in rules:
+        if (
+            one.verb in {Verb.ALLOW, Verb.REDACT}
+            and _of_all_identities(one)
+            and not (one.recipe is not None and "name" in one.recipe.remove)
+            and _meet(rule, one)
+            and not any(_covers(other, one) for other in denied)
+        ):
+            whole = "this rule" if one is rule else f"rule {one.name}"
+            said = (
+                f"{whole} shows identities with their names, so that the source may be among what is seen:"
+                " deny type identity, or name the types that are shown"
+            )
+            yield "source", said
+            return
+
+
+def _of_all_identities(rule: Rule) -> bool:
+    """Whether a rule is about every identity of its origins: nothing but type, origin, level and collection narrows it."""
+    match = rule.match
+    if match.types is not None and _IDENTITY not in match.types:
+        return False
+    broad = replace(match, types=None, origins=None, tlp=None, collections=None, test=None)
+    return broad == Match()
+
+
+def _origins(rule: Rule) -> frozenset[str]:
+    """Whose objects a rule is about, `any` as both of its halves; a partner's name is of the second."""
+    named = rule.match.origins or frozenset({OWN_NAME})
+    return (named | {OWN_NAME, PARTNERS_ORIGIN} if ANY_ORIGIN in named else named) - {ANY_ORIGIN}
+
+
+def _covers(denial: Rule, other: Rule) -> bool:
+    """Whether a denial is about the objects of every origin that another rule is about."""
+    wide, narrow = _origins(denial), _origins(other)
+    left = narrow - wide
+    return not left or (PARTNERS_ORIGIN in wide and OWN_NAME not in left)
+
+
+def _meet(one: Rule, other: Rule) -> bool:
+    """Whether two rules are about objects of one origin."""
+    first, second = _origins(one), _origins(other)
+    partners = [names - {OWN_NAME} for names in (first, second)]
+    return bool(first & second) or (
+        all(partners) and any(PARTNERS_ORIGIN in names for names in partners)
+    )
 
 
 def _never(text: str, policy: Policy, partners: Collection[str] | None) -> Iterator[str]:

@@ -154,6 +154,39 @@ def test_what_a_name_in_an_expression_never_is(when: str, told: str):
     assert (found == []) if not told else found[0].startswith(f"when: {told}"), found
 
 
+@pytest.mark.parametrize(
+    ("others", "hidden"),
+    [
+        ("{name: all, match: {origin: any}, allow: true}", "rule all"),
+        ("{name: who, match: {origin: any, type: [identity, malware]}, allow: true}", "rule who"),
+        ("{name: cut, match: {origin: any}, redact: {remove: [description]}}", "rule cut"),
+        ("{name: ours, match: {origin: own}, allow: true}", None),
+        ("{name: facts, match: {origin: any, type: [malware]}, allow: true}", None),
+        ("{name: few, match: {origin: any, labels: public}, allow: true}", None),
+        ("{name: cut, match: {origin: any}, redact: {remove: [name]}}", None),
+        (
+            "{name: all, match: {origin: any}, allow: true}\n  - {name: no, match: {origin: any, type: identity}, deny: true}",
+            None,
+        ),
+        (
+            "{name: all, match: {origin: any}, allow: true}\n  - {name: no, match: {origin: own, type: identity}, deny: true}",
+            "rule all",
+        ),
+        (
+            "{name: all, match: {origin: cert-c}, allow: true}\n  - {name: no, match: {origin: partners, type: identity}, deny: true}",
+            None,
+        ),
+        ("{name: this, match: {origin: partners}, redact: {source: true}}", "this rule"),
+    ],
+)
+def test_a_source_that_is_hidden_beside_identities_shown_whole(others: str, hidden: str | None):
+    """Who sees every identity sees the hidden one: told of the rule that shows them, where it is about the same origins."""
+    rule = "{name: informants, match: {origin: cert-c, type: indicator}, redact: {source: true}}"
+    found = [one for one in said(rules=f"  - {rule}\n  - {others}\n") if "identities" in one]
+    assert bool(found) == (hidden is not None)
+    assert hidden is None or any(f": {hidden} shows identities" in one for one in found)
+
+
 def test_without_the_nodes_partners_their_names_are_not_asked():
     """Letter case still is."""
     for name, count in (("cert-q", 0), ("CERT-Q", 1)):
