@@ -2,12 +2,15 @@
 
 `node` is a fresh home and database for each test, run once on SQLite and once on PostgreSQL. `sqlite_node` and
 `postgresql_node` are the one or the other. `wall` moves the nodes' clock; it starts at the real time and runs on.
+
+What tests write lies in memory where the machine has room for it (`in_memory`), unless TMPDIR says where.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +27,24 @@ from cert_exchange.node import Clock, Node, make_home, open_node
 # How long an example takes is the machine's load, not a fault: no test here is timed.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+MEMORY = Path("/dev/shm")
+ROOM = 3 * 1024**3
+
+
+def in_memory(folder: Path = MEMORY, room: int = ROOM) -> bool:
+    """Whether that file system in memory is there for us and has so many bytes left."""
+    try:
+        return os.access(folder, os.W_OK | os.X_OK) and shutil.disk_usage(folder).free >= room
+    except OSError:
+        return False
+
+
+# A node syncs each transaction to its disk, and a PostgreSQL database is some hundred files: on a disk the tests wait
+# for that more than for all else. They pull no plug, so that nothing they look at differs.
+if "TMPDIR" not in os.environ and in_memory():
+    os.environ["TMPDIR"] = str(MEMORY)
+    tempfile.tempdir = None
 
 OUR_IDENTITY = "identity--0a2d8a4e-6f1b-4f5e-9d1a-3f6f0a4f5b11"
 TITLE = "CERT A"
@@ -73,15 +94,20 @@ def postgresql_server() -> Iterator[URL]:
 
 
 @pytest.fixture(scope="session")
-def _postgresql_template(postgresql_server: URL) -> Iterator[str]:
-    from cert_exchange.store.database import Database
-
+def _postgresql_home(
+    postgresql_server: URL, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, URL]]:
+    """A home and its database that nothing has used yet: what is copied, name and all."""
     url = engines.make_database(postgresql_server)
-    database = Database.open(url.render_as_string(hide_password=False))
-    database.migrate()
-    database.dispose()
-    yield str(url.database)
+    text = url.render_as_string(hide_password=False)
+    home = tmp_path_factory.mktemp("template") / "home"
+    yield make_home(home, identity=OUR_IDENTITY, title=TITLE, database_url=text), url
     engines.drop_database(postgresql_server, url)
+
+
+@pytest.fixture(scope="session")
+def _postgresql_template(_postgresql_home: tuple[Path, URL]) -> str:
+    return str(_postgresql_home[1].database)
 
 
 @pytest.fixture(scope="session")
@@ -120,11 +146,14 @@ def new_node(
         if engine == "sqlite":
             shutil.copytree(request.getfixturevalue("_sqlite_template"), home)
         else:
-            template = request.getfixturevalue("_postgresql_template")
-            url = engines.make_database(request.getfixturevalue("postgresql_server"), template)
+            template, copied = request.getfixturevalue("_postgresql_home")
+            url = engines.make_database(
+                request.getfixturevalue("postgresql_server"), copied.database
+            )
             databases.append(url)
-            text = url.render_as_string(hide_password=False)
-            make_home(home, identity=OUR_IDENTITY, title=TITLE, database_url=text)
+            shutil.copytree(template, home)
+            settings = (home / "node.yaml").read_text()
+            (home / "node.yaml").write_text(settings.replace(copied.database, url.database))
         node = open_node(home, clock=wall.clock())
         made.append(node)
         return node
