@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.scenes import Scene
 from tests.taxii.conftest import started
+from tests.taxii.test_certificates import soon
 
 from cert_exchange.errors import RemoteError, RemoteRefused
 from cert_exchange.node import Node
@@ -58,3 +59,11 @@ def test_a_node_connects_with_a_certificate_that_the_other_side_made(
     assert described.authority
     with pytest.raises(RemoteError):
         look(client_certificate="secrets/pki/to-a.pem")
+
+    def said() -> str:
+        with pytest.raises(RemoteError) as error:
+            look(client_certificate="secrets/pki/to-a.pem")
+        return error.value.public
+
+    # Once the handshake knows of it: the alert comes after ours (RFC 8446, 4.4.2.4) and is read, or the closed line is found.
+    assert soon(lambda: "refused our" in said()), said()

@@ -197,6 +197,38 @@ def test_an_object_that_was_altered_on_its_way_is_not_taken_in(channel: Channel)
     assert [row.wrong for row in statements(channel.a, "b", ours=True)] == [1]
 
 
+def test_what_was_altered_while_its_statement_was_kept_away_leaves_use_when_that_comes(
+    channel: Channel,
+) -> None:
+    """Taken in unsigned, as the report says; the statement comes, and the object is in no view and named."""
+    bad = indicator("bad")
+    channel.a.publish(indicator("good"), bad, indicator("lost"))
+
+    def tamper(page: Any) -> None:
+        tampers(page, "bad", pattern="[ipv4-addr:value = '203.0.113.1']")
+        page["objects"] = [one for one in page["objects"] if one.get("name") != "lost"]
+
+    channel.to_a.answers["objects"] = altered(tamper)
+    channel.to_a.answers["statements"] = lambda _: b"{}"
+    channel.source()
+    report = channel.pull()
+    assert "4 unsigned" in report.outcome
+    assert bad["id"] in held(channel.b)
+    assert in_use(channel.b, bad["id"])
+    channel.to_a.answers.clear()
+    report = channel.pull()
+    assert report.ok
+    assert not in_use(channel.b, bad["id"])
+    assert in_use(channel.b, indicator("good")["id"])
+    assert ("rejected", bad["id"], OTHER_CONTENT) in quarantined(channel.b.node)
+    (note,) = [one for one in report.notes if "did not come as signed" in one]
+    assert f"{bad['id']} differs" in note
+    assert f"{indicator('lost')['id']} missing" in note
+    (receipt,) = receipts(channel)
+    assert (receipt.total(Ended.DIFFERS), receipt.total(Ended.MISSING)) == (1, 1)
+    assert kinds(channel.b).count("statement.differs") == 1
+
+
 def test_an_object_that_was_put_in_between_is_unsigned(channel: Channel) -> None:
     """It is taken in as such; with `require` it stays outside, and comes in once it is signed."""
     added = indicator("added")

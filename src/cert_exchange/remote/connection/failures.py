@@ -25,6 +25,11 @@ TLS: Final = "TLS failed: its certificate does not verify against the CA of this
 PLAIN: Final = (
     "that port does not speak TLS; look at the port, or whether its server offers https at all"
 )
+REFUSED_OURS: Final = (
+    "TLS failed: it refused our certificate, which has expired, was revoked there, or is of an authority that it does not"
+    " know; `pki show` says until when ours holds, the rest only its people know"
+)
+HUNG_UP: Final = "it closed the connection before it answered; where it asks for certificates, it may have refused ours (`pki show`)"
 BROKEN: Final = "the answer broke off or is no HTTP"
 ADDRESS: Final = "the address cannot be used"
 PROXY: Final = "the proxy refused or cannot be reached"
@@ -32,6 +37,9 @@ MISUSED: Final = "the request could not be built"
 
 _NO_TLS: Final = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 """OpenSSL's reasons when the first answer is no TLS record, such as plain HTTP."""
+
+_OF_OURS: Final = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
+"""What is in OpenSSL's reason when the other side sent an alert (RFC 8446, 6.2) about the certificate that we showed."""
 
 Door = tuple[type[errors.RemoteError], str]
 
@@ -150,8 +158,15 @@ def _inner(error: BaseException) -> Door | None:
         if isinstance(step, ssl.SSLError):
             if step.reason in _NO_TLS:
                 return errors.RemoteUnreachable, PLAIN
+            alert = step.reason or ""
+            if "_ALERT_" in alert and any(word in alert for word in _OF_OURS):
+                return errors.RemoteTlsFailed, REFUSED_OURS
             return errors.RemoteTlsFailed, TLS
+        if isinstance(
+            step, ConnectionResetError | BrokenPipeError | http.client.RemoteDisconnected
+        ):
+            return errors.RemoteUnreachable, HUNG_UP
         reason = getattr(step, "reason", None)
-        first = step.args[0] if step.args and isinstance(step.args[0], BaseException) else None
+        first = next((one for one in step.args if isinstance(one, BaseException)), None)
         step = reason if isinstance(reason, BaseException) else first
     return None

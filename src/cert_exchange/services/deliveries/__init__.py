@@ -14,6 +14,7 @@ from cert_exchange.services.deliveries.checking import (
     needs_keys,
     take_statement,
 )
+from cert_exchange.services.deliveries.doubting import set_aside_differing
 from cert_exchange.services.deliveries.forking import (
     Fork,
     Settled,
@@ -29,6 +30,7 @@ from cert_exchange.services.deliveries.settling import (
     note_received,
     set_aside,
     settle,
+    went_wrong,
 )
 from cert_exchange.services.deliveries.showing import (
     Origin,
@@ -84,6 +86,7 @@ __all__ = [
     "owes",
     "served",
     "set_aside",
+    "set_aside_differing",
     "settle",
     "settle_forks",
     "take_receipt",
@@ -94,5 +97,6 @@ __all__ = [
     "texts",
     "troubles",
     "went_back",
+    "went_wrong",
     "wrong_of",
 ]

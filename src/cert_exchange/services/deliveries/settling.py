@@ -83,6 +83,17 @@ def settle(
     return node.database.transact(work)
 
 
+def went_wrong(node: Node, taken: Taken, *, whole: bool) -> list[tuple[str, Ended]]:
+    """The ids of what did not come as signed, with how it ended; `taken` in long form, which names them."""
+    with node.database.reading() as tx:
+        ends = _ends(tx, taken, whole=whole)
+    return [
+        (entry.stix_id, end.ended)
+        for entry, end in zip(taken.entries, ends, strict=True)
+        if entry is not None and end.ended in WRONG
+    ]
+
+
 def _write(
     tx: Transaction, node: Node, taken: Taken, ends: list[_End], *, handed_over: bool
 ) -> None:

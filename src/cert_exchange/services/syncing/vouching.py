@@ -2,9 +2,11 @@
 
 1. It is done where the source's server is a cert-exchange and a key of its partner is pinned; else objects come unsigned.
 2. The partner is asked for a statement when a page holds what none covers yet: not for each page, and never in a run
-   that brings nothing. Commitments stand in the order in which objects are served, so each is found at the next place.
+   that brings nothing, but for the ten after one that took in unsigned objects: somebody may have kept their statement
+   away. Commitments stand in the order in which objects are served, so each is found at the next place.
 3. An object under a signed id and version with other content is not taken in: it stands in the quarantine. One that no
-   statement covers is taken in unsigned, or with `statements: require` kept in the quarantine.
+   statement covers is taken in unsigned, or with `statements: require` kept in the quarantine. Where its statement comes
+   later, and says otherwise, it is taken out of use as with a push.
 4. A broken statement ends the run: nothing of the page is stored, the cursor stays, and the text is kept as evidence.
 5. A statement is receipted when the run has passed its last position. What a killed run left open is asked for again.
 6. A server that lacks a statement which its partner signed was restored, and says so; else its history has forked, and
@@ -24,7 +26,7 @@ from cert_exchange.remote import peering
 from cert_exchange.remote.connection import Connection
 from cert_exchange.services import deliveries, signing
 from cert_exchange.services.deliveries import OTHER_CONTENT, Expected, Taken
-from cert_exchange.services.syncing.reporting import Run
+from cert_exchange.services.syncing.reporting import Run, plural
 from cert_exchange.stix.envelopes import Batch, Examined
 from cert_exchange.stix.instants import parse_micros
 from cert_exchange.stix.objects import StixObject
@@ -35,6 +37,11 @@ from cert_exchange.store.deliveries import StatementRow
 
 _NOT_THIS_ONE: Final = frozenset({400, 422})
 """Answers that speak of one receipt, and not of the next."""
+_NAMED: Final = 5
+"""How many objects a note names; the quarantine and the receipt name all."""
+_UNSTATED: Final = "unstated"
+"""In the counters: how many more runs ask for a statement of what came unsigned."""
+_ASKED_AGAIN: Final = 10
 UNSIGNED: Final = "Its sender signed no statement that covers it, and this source asks for one."
 NO_STATEMENTS: Final = "it gives no statements, although a key of its partner is pinned"
 
@@ -111,6 +118,8 @@ class Vouching:
             altered = {item.sameness for item in left if self._is_named(item)}
             strange = {item.sameness for item in left} - altered
             vouched.counts["unsigned"] += len(strange)
+            if strange:
+                self._run.memory[_UNSTATED] = _ASKED_AGAIN
             reasons = dict.fromkeys(altered, OTHER_CONTENT)
             if self._requires:
                 reasons |= dict.fromkeys(strange, UNSIGNED)
@@ -130,9 +139,19 @@ class Vouching:
         if drained:
             if not self._begun and self._waiting():
                 self._begin()
+            self._ask_once_more()
             while self._open:
                 self._settle(self._open.pop(0).taken)
         self._hand_over()
+
+    def _ask_once_more(self) -> None:
+        """Ask for the statement of what came unsigned in a run before, and in this one nothing came that would have asked."""
+        left = int(self._run.channel.counters.get(_UNSTATED, 0))
+        if not left or self._dry or _UNSTATED in self._run.memory:
+            return
+        self._run.memory[_UNSTATED] = left - 1
+        while self._ask():
+            self._run.memory[_UNSTATED] = 0
 
     def _match(self, item: StixObject, vouched: Vouched) -> bool:
         for one in self._open:
@@ -263,14 +282,26 @@ class Vouching:
             ) from broken
 
     def _settle(self, taken: Taken) -> None:
-        row = deliveries.settle(
-            self._run.node,
-            taken,
-            whole=not self._run.options.match,
-            again=lambda: self._again(taken.row) or taken,
-        )
+        node, whole = self._run.node, not self._run.options.match
+        named = taken
+
+        def again() -> Taken:
+            nonlocal named
+            named = self._again(taken.row) or taken
+            # Before the receipt, which is written once: what came without its statement may be in use already.
+            deliveries.set_aside_differing(node, named)
+            return named
+
+        row = deliveries.settle(node, taken, whole=whole, again=again)
         if row.wrong:
-            self._run.note(f"{row.wrong} objects of statement {row.seq} did not come as signed")
+            wrong = deliveries.went_wrong(node, named, whole=whole)
+            ids = ", ".join(f"{stix_id} {ended.value}" for stix_id, ended in wrong[:_NAMED])
+            self._run.note(
+                f"{plural(row.wrong, 'object')} of statement {row.seq} did not come as signed"
+                + (f": {ids}" if ids else "")
+                + (" ..." if len(wrong) > _NAMED else "")
+                + f"; once you know why, `source restart {self._run.channel.name} --since` asks for all of it again"
+            )
 
     def _hand_over(self) -> None:
         """Give the partner our receipts that it has not. One that it does not take stays open, and is shown."""
