@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -96,6 +97,15 @@ def pin_key(
         typer.Argument(metavar="PUBLIC", help="Its public key, as its `keys show` prints it."),
     ],
     *,
+    again_for_days: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=90,
+            help="Only for a key that ended: let it count again for so many days, for what is still on its way. It vouches for"
+            " nothing.",
+        ),
+    ] = None,
     home: Home = None,
 ) -> None:
     """Take a partner's signatures by this key, once you have compared it with its people by another way than this one.
@@ -104,8 +114,9 @@ def pin_key(
     """
     from cert_exchange.services import signing
 
+    again_for = None if again_for_days is None else timedelta(days=again_for_days)
     with opened(home) as node:
-        kid = signing.pin(node, partner, public, by=operator())
+        kid = signing.pin(node, partner, public, by=operator(), again_for=again_for)
     printing.verdict(f"key {kid} is pinned to {partner}")
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from cert_exchange.errors import ConfigurationInvalid, NotFound, SignatureBroken
@@ -20,6 +21,7 @@ from cert_exchange.messages.keys import SigningKey, VerifyingKey, kid_of, public
 from cert_exchange.node import Node
 from cert_exchange.services.ledger import record
 from cert_exchange.signing_keys import add_signing_key
+from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import partner_keys as rows
 from cert_exchange.store import partners
 from cert_exchange.store.database import Transaction
@@ -65,10 +67,13 @@ def pinned(node: Node) -> tuple[PinnedKey, ...]:
         return rows.every_key(tx)
 
 
-def pin(node: Node, partner: str, public: str, *, by: str) -> str:
+def pin(
+    node: Node, partner: str, public: str, *, by: str, again_for: timedelta | None = None
+) -> str:
     """Pin a public key that a person compared with the partner's words; returns its name.
 
-    Pinning one that is pinned already changes nothing. Raises NotFound, ConfigurationInvalid (no key, or ours).
+    Pinning one that is pinned already changes nothing. One that ended counts again only with `again_for`, for that long,
+    and vouches for nothing. Raises NotFound, ConfigurationInvalid (no key, or ours, or one that ended).
     """
     try:
         raw = read_public(public)
@@ -80,16 +85,34 @@ def pin(node: Node, partner: str, public: str, *, by: str) -> str:
     now = node.now()
 
     def work(tx: Transaction) -> None:
-        if rows.pin(tx, _partner(tx, partner), key, now=now):
-            facts: dict[str, str | int | list[str]] = {
-                "partner": partner,
-                "kid": key.kid,
-                "public": public,
-            }
+        number = _partner(tx, partner)
+        facts: dict[str, str | int | list[str]] = {
+            "partner": partner,
+            "kid": key.kid,
+            "public": public,
+        }
+        ended = _ended(rows.keys_of(tx, number), key.kid, now)
+        if ended is not None and again_for is None:
+            raise ConfigurationInvalid(
+                f"This key ended at {format_micros(ended)}, and counts no more: pin the partner's newer one. Where something"
+                " that it signed is still on its way, let it count again for some days (--again-for-days)."
+            )
+        if ended is None and again_for is not None:
+            raise ConfigurationInvalid("This key did not end: pin it without an end.")
+        if again_for is not None:
+            until = now + again_for // timedelta(microseconds=1)
+            rows.extend(tx, number, key.kid, until=until)
+            record(tx, Line("key.pin", now, by, facts=facts | {"until": until}))
+        elif rows.pin(tx, number, key, now=now):
             record(tx, Line("key.pin", now, by, facts=facts))
 
     node.database.transact(work)
     return key.kid
+
+
+def _ended(keys: tuple[VerifyingKey, ...], kid: str, now: int) -> int | None:
+    """When a key ended that is pinned and counts no more; None for any other."""
+    return next((key.until for key in keys if key.kid == kid and not key.holds_at(now)), None)
 
 
 def end(node: Node, partner: str, kid: str, *, by: str) -> None:

@@ -77,6 +77,12 @@ def pin(
     return True
 
 
+def extend(tx: Transaction, partner: int, kid: str, *, until: int) -> None:
+    """Let a key that ended count again until then."""
+    c = partner_keys.c
+    tx.execute(update(partner_keys).where(c.partner == partner, c.kid == kid).values(until=until))
+
+
 def end(tx: Transaction, partner: int, kid: str, *, until: int) -> bool:
     """Let a key count until then and no longer; False where there is none such, or it ends earlier already."""
     c = partner_keys.c
