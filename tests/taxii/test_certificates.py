@@ -99,6 +99,7 @@ def lets_in(caller: Caller) -> bool:
         return False
 
 
+@pytest.mark.case("T33")
 def test_a_partner_that_must_show_a_certificate_gets_nothing_without(place: Place) -> None:
     """From the certificate's issue on the credential alone is 401, with the certificate all is as before."""
     before = place.caller()
