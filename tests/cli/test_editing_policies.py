@@ -56,8 +56,11 @@ def test_apply_wants_the_number_when_much_would_be_shown(cli: Cli, node_with_b: 
     assert "--confirm 120" in refused.err
     wrong = cli("policy", "apply", file, "--reason", "agreed", "--confirm", "12")
     assert wrong.code == 1
-    assert "12 were confirmed" in wrong.err
-    assert cli("policy", "apply", file, file, "--reason", "x", "--confirm", "120").code == 2
+    assert "--confirm says 12. What is shared changed last at" in wrong.err
+    assert (
+        "(publish by tester). If you looked at `policy preview` after that, the number is mistyped"
+        in wrong.err
+    )
     done = cli("policy", "apply", file, "--reason", "agreed", "--confirm", "115", "--json")
     assert done.json()[0]["gained"] == 120
 
@@ -92,6 +95,29 @@ def test_nothing_is_applied_when_one_of_several_widens(cli: Cli, node_with_b: Pa
         cli("policy", "apply", folder / "a.yaml", folder / "cert-b.yaml", "--reason", "x").code == 1
     )
     assert cli("policy", "history", "cert-c").code == 3
+
+
+def test_a_partner_changes_policy_in_one_step(cli: Cli, node_with_b: Path) -> None:
+    """Looked at, confirmed by the sum and applied with the same two files; one alone says that both are needed."""
+    publish_weak(cli, 120)
+    folder = node_with_b / "policies"
+    old, new = folder / "cert-b.yaml", folder / "others.yaml"
+    new.write_text(WIDER.replace("name: cert-b", "name: others"))
+    assert "apply both files with one command" in cli("policy", "check", new).out
+    old.write_text(POLICY.replace("partners: [cert-b]", "partners: []"))
+    assert cli("policy", "check", old, new).code == 0
+    told = cli("policy", "preview", old, new)
+    assert told.code == 0, told.err
+    assert (
+        "cert-b changes from cert-b to others: compared with what it sees by cert-b now" in told.err
+    )
+    assert f"next: cert-exchange policy apply {old} {new} --reason ... --confirm 120" in told.err
+    for given in ((), ("--confirm", "12")):
+        assert "--confirm 120" in cli("policy", "apply", old, new, "--reason", "x", *given).err
+    done = cli("policy", "apply", old, new, "--reason", "agreed", "--confirm", "120")
+    assert done.code == 0, done.err
+    assert "others: version 1 in force" in done.err
+    assert "120 released" in done.err
 
 
 def test_history_diff_and_the_way_back(cli: Cli, node_with_b: Path) -> None:
@@ -137,7 +163,9 @@ def test_expectations_are_asked_before_anything_is_applied(cli: Cli, node_with_b
     looked = cli("policy", "preview", file)
     assert looked.code == 1
     assert "weak evidence waits: expected hold, and the policy allows it" in looked.out
-    assert "1 of 1 expectation broken: `policy apply` refuses it" in looked.err
+    assert (
+        "1 of 1 expectation broken\n`policy apply` refuses what breaks an expectation" in looked.err
+    )
     (told,) = cli("policy", "preview", file, "--json").json()
     assert (told["expectations"], [one["line"] for one in told["broken"]]) == (1, [4])
     refused = cli("policy", "apply", file, "--reason", "x")

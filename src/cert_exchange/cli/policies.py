@@ -18,7 +18,7 @@ from cert_exchange.errors import CertExchangeError, InputRefused, NotFound, Poli
 
 if TYPE_CHECKING:
     from cert_exchange.node import Node
-    from cert_exchange.services.policies import Applied, Checked, Preview
+    from cert_exchange.services.policies import Applied, Checked, Preview, Read
 
 _NO_POLICIES = (".expect.yaml", "intake.yaml")
 
@@ -48,24 +48,19 @@ def check(files: Files, *, as_json: AsJson = False, home: Home = None) -> None:
     Every mistake is named with line and column, and so is what may not be meant. Exit code 1 when a file has a
     mistake; warnings alone do not count.
     """
-    from cert_exchange.services import policies
-
     mistakes: list[Problem] = []
     warnings: list[Problem] = []
     missing = 0
     with opened(home) as node:
-        for file in files:
-            try:
-                warnings.extend(
-                    policies.check(
-                        node, read_text(file), file=str(file), folder=file.parent
-                    ).warnings
-                )
-            except PolicyInvalid as error:
-                mistakes.extend(error.problems)
-            except (InputRefused, NotFound) as error:
-                mistakes.append(Problem(str(file), 0, 0, error.public))
-                missing += isinstance(error, NotFound)
+        for file, found in _checked(node, files).items():
+            match found:
+                case PolicyInvalid():
+                    mistakes.extend(found.problems)
+                case CertExchangeError():
+                    mistakes.append(Problem(str(file), 0, 0, found.public))
+                    missing += isinstance(found, NotFound)
+                case _:
+                    warnings.extend(found.warnings)
     if as_json:
         printing.document(
             [asdict(one) | {"grade": "mistake"} for one in mistakes]
@@ -156,18 +151,14 @@ def preview(
     from cert_exchange.services import policies
 
     with opened(home) as node:
-        checked = [
-            policies.check(node, read_text(file), file=str(file), folder=file.parent)
-            for file in files
-        ]
+        checked = _all_right(_checked(node, files))
         tried = [
-            policies.try_policy(one.policy, file, now=node.now())
-            for one, file in zip(checked, files, strict=True)
+            policies.try_policy(one.policy, file, now=node.now()) for file, one in checked.items()
         ]
         with printing.progress("looking at all objects") as progress:
             found = policies.previews(
                 node,
-                [(one.policy, one.companions) for one in checked],
+                [(one.policy, one.companions) for one in checked.values()],
                 samples=samples,
                 processes=_processes(),
                 progress=progress,
@@ -180,23 +171,33 @@ def preview(
                 for one, asked in zip(found, tried, strict=True)
             ]
         )
-    for one, asked, file in zip(found, tried, files, strict=True):
+    broken = [problem for asked in tried for problem in asked.broken]
+    for one, asked in zip(found, tried, strict=True):
         if not as_json:
             _show(one)
             for problem in asked.broken:
                 printing.result(str(problem))
         now = f"version {one.in_force} in force" if one.in_force is not None else "not in force"
         more = f" ({one.uncovered:,} of them shown more of)" if one.uncovered else ""
-        next_ = (
-            f"{len(asked.broken)} of {printing.count(asked.expectations, 'expectation')} broken: `policy apply` refuses it"
+        refused = (
+            f"; {len(asked.broken)} of {printing.count(asked.expectations, 'expectation')} broken"
             if asked.broken
-            else f"next: cert-exchange policy apply {file} --reason ... --confirm {one.widens}"
+            else ""
         )
         printing.verdict(
-            f"{one.name} ({now}): {one.gained:,} gained, {one.lost:,} lost, {one.changed:,} changed{more}; {next_}"
+            f"{one.name} ({now}): {one.gained:,} gained, {one.lost:,} lost, {one.changed:,} changed{more}{refused}"
         )
-    if any(asked.broken for asked in tried):
+        for partner, policy in sorted({move for p in one.prospects for move in p.moved}):
+            printing.verdict(
+                f"{partner} changes from {policy} to {one.name}: compared with what it sees by {policy} now"
+            )
+    if broken:
+        printing.verdict("`policy apply` refuses what breaks an expectation")
         raise typer.Exit(ExitCode.REFUSED)
+    named = " ".join(str(file) for file in files)
+    printing.verdict(
+        f"next: cert-exchange policy apply {named} --reason ... --confirm {sum(one.widens for one in found)}"
+    )
 
 
 def _show(one: Preview) -> None:
@@ -237,44 +238,35 @@ def apply(
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Bring policies into force. All are checked, tested and looked at before the first is applied.
+    """Bring policies into force, several in one switch. All are checked, tested and looked at before.
 
-    A policy that would show its partners many objects more (setting `policy_widening`, 100) is refused until --confirm
-    says how many, as `policy preview` showed. When it ends, no request gets an object any more that the new version
-    withholds, and what it allows is visible.
+    Policies that would show their partners many objects more (setting `policy_widening`, 100, for all files together) are
+    refused until --confirm says how many, as `policy preview` of the same files showed. A partner changes from one policy
+    to another by giving both files. When it ends, no request gets an object any more that the new versions withhold, and
+    what they allow is visible.
     """
     from cert_exchange.services import policies
 
-    if confirm is not None and len(files) != 1:
-        raise typer.BadParameter("--confirm belongs to one policy; apply them one by one")
     with opened(home) as node:
         checked = _tested(node, files)
-        over = {}
-        for file, one in checked.items():
-            with printing.progress(f"looking at {file.name}") as progress:
-                over[file] = policies.weigh(
-                    node,
-                    one,
-                    most=node.settings.policy_widening,
-                    confirmed=confirm,
-                    processes=_processes(),
-                    progress=progress,
-                )
-        done = []
-        for file, one in checked.items():
-            with printing.progress(f"applying {file.name}") as progress:
-                done.append(
-                    policies.apply(
-                        node,
-                        one.policy.text,
-                        file=str(file),
-                        companions=one.companions,
-                        author=operator(),
-                        reason=reason,
-                        over=over[file],
-                        progress=progress,
-                    )
-                )
+        with printing.progress("looking at all objects") as progress:
+            over = policies.weigh_together(
+                node,
+                list(checked.values()),
+                most=node.settings.policy_widening,
+                confirmed=confirm,
+                processes=_processes(),
+                progress=progress,
+            )
+        with printing.progress("applying") as progress:
+            done = policies.apply_together(
+                node,
+                list(checked.values()),
+                author=operator(),
+                reason=reason,
+                over=over,
+                progress=progress,
+            )
     if as_json:
         printing.document([asdict(applied) for applied in done])
     for applied in done:
@@ -293,26 +285,44 @@ def _replaced(applied: Applied) -> str:
     return f"; replaced meanwhile by version {applied.replaced_by}: see `policy history {applied.name}`"
 
 
+def _checked(node: Node, files: list[Path]) -> dict[Path, Checked | CertExchangeError]:
+    """All files, checked as what comes into force together; of each what it is, or what is wrong with it."""
+    from cert_exchange.services import policies
+
+    read: dict[Path, Read] = {}
+    wrong: dict[Path, CertExchangeError] = {}
+    for file in files:
+        try:
+            read[file] = policies.read_policy(read_text(file), file=str(file), folder=file.parent)
+        except (PolicyInvalid, InputRefused, NotFound) as error:
+            wrong[file] = error
+    found = dict(zip(read, policies.check_together(node, list(read.values())), strict=True))
+    return {file: wrong.get(file) or found[file] for file in files}
+
+
+def _all_right(found: dict[Path, Checked | CertExchangeError]) -> dict[Path, Checked]:
+    """The files, where all are right; ends the command where one is wrong."""
+    wrong = [one for one in found.values() if isinstance(one, CertExchangeError)]
+    if wrong:
+        codes = {report(error) for error in wrong}
+        raise typer.Exit(codes.pop() if len(codes) == 1 else ExitCode.REFUSED)
+    return {file: one for file, one in found.items() if not isinstance(one, CertExchangeError)}
+
+
 def _tested(node: Node, files: list[Path]) -> dict[Path, Checked]:
     """All files checked and asked what is expected of them; ends the command where one is wrong."""
     from cert_exchange.services import policies
 
-    checked: dict[Path, Checked] = {}
-    wrong: list[CertExchangeError] = []
-    for file in files:
-        try:
-            checked[file] = policies.check(
-                node, read_text(file), file=str(file), folder=file.parent
-            )
-            tried = policies.try_policy(checked[file].policy, file, now=node.now())
-            if tried.broken:
-                wrong.append(PolicyInvalid(tried.broken))
-        except (PolicyInvalid, InputRefused, NotFound) as error:
-            wrong.append(error)
-    if wrong:
-        codes = {report(error) for error in wrong}
-        raise typer.Exit(codes.pop() if len(codes) == 1 else ExitCode.REFUSED)
-    return checked
+    found = _checked(node, files)
+    for file, one in found.items():
+        if not isinstance(one, CertExchangeError):
+            try:
+                tried = policies.try_policy(one.policy, file, now=node.now())
+            except InputRefused as error:
+                found[file] = error
+            else:
+                found[file] = PolicyInvalid(tried.broken) if tried.broken else one
+    return _all_right(found)
 
 
 def _processes() -> int:

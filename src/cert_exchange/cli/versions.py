@@ -20,7 +20,7 @@ Confirm = Annotated[
         "--confirm",
         min=0,
         metavar="N",
-        help="How many objects will newly be visible or shown more of, as `policy preview` said.",
+        help="How many objects will newly be visible or shown more of, as `policy preview` of the same files said.",
     ),
 ]
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import bindparam, exists, func, literal, select, union_all
+from sqlalchemy import bindparam, exists, func, literal, or_, select, union_all
 
 from cert_exchange.stix.references import Role
 from cert_exchange.store.database import Transaction
@@ -216,3 +216,23 @@ def visible_idents(
         for ident, view in _VISIBLE.among(tx, "idents", idents, views=list(views_)):
             found.setdefault(ident, set()).add(view)
     return found
+
+
+def seen_in(tx: Transaction, view: int) -> tuple[frozenset[int], frozenset[int]]:
+    """The ids that a view shows as they are, and those in whose place it shows a derivative."""
+    rows = tx.execute(
+        select(live.c.ident, derivatives.c.original)
+        .outerjoin(derivatives, derivatives.c.object == live.c.object)
+        .where(
+            live.c.view == view,
+            live.c.is_last == 1,
+            or_(derivatives.c.trimmed.is_(None), derivatives.c.trimmed != ENDED),
+        )
+    )
+    whole, derived = set(), set()
+    for ident, original in rows:
+        if original is None:
+            whole.add(ident)
+        else:
+            derived.add(original)
+    return frozenset(whole), frozenset(derived)

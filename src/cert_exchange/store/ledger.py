@@ -123,6 +123,12 @@ def lines_saying(tx: Transaction, kind: str) -> list[tuple[int, str]]:
     return [(row[0], row[1]) for row in rows]
 
 
+def last_bodies(tx: Transaction, limit: int) -> list[str]:
+    """The last lines, sealed or not, the newest first."""
+    statement = select(ledger_lines.c.body).order_by(ledger_lines.c.id.desc()).limit(limit)
+    return list(tx.execute(statement).scalars())
+
+
 def unsealed_lines(tx: Transaction) -> list[LedgerRow]:
     """The lines that wait for the sealer, by id."""
     waiting = _LINES.where(ledger_lines.c.seq.is_(None)).order_by(ledger_lines.c.id)

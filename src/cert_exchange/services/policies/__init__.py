@@ -3,12 +3,13 @@
 from cert_exchange.policy.schema import policy_schema
 from cert_exchange.policy.tracing import Step
 from cert_exchange.services.policies.agreeing import Agreed, agreements, remind
-from cert_exchange.services.policies.applying import (
-    Applied,
+from cert_exchange.services.policies.applying import Applied, apply, apply_together
+from cert_exchange.services.policies.checking import (
     Checked,
-    apply,
+    Read,
     check,
-    weigh,
+    check_together,
+    read_policy,
 )
 from cert_exchange.services.policies.expecting import Tried, policy_files, try_policy
 from cert_exchange.services.policies.explaining import Explained, Explanation, explain
@@ -40,6 +41,7 @@ from cert_exchange.services.policies.surveying import (
     who,
     withheld,
 )
+from cert_exchange.services.policies.weighing import weigh, weigh_together
 
 __all__ = [
     "NEIGHBOURS",
@@ -54,6 +56,7 @@ __all__ = [
     "PastVersion",
     "Preview",
     "Prospect",
+    "Read",
     "SeenCount",
     "Seer",
     "Step",
@@ -61,7 +64,9 @@ __all__ = [
     "WithheldCount",
     "agreements",
     "apply",
+    "apply_together",
     "check",
+    "check_together",
     "continue_gains",
     "difference",
     "drift",
@@ -71,6 +76,7 @@ __all__ = [
     "policy_schema",
     "preview",
     "previews",
+    "read_policy",
     "remind",
     "restore",
     "sees",
@@ -78,6 +84,7 @@ __all__ = [
     "text_of",
     "try_policy",
     "weigh",
+    "weigh_together",
     "who",
     "withheld",
 ]

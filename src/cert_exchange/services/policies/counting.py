@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.store import derivatives
 from cert_exchange.store.tables import LineKind
 
 
-def taken_back(releasing: Releasing) -> tuple[int, int]:
-    """How many objects an audience lost in a collection, and how many it was given again in another shape.
+def taken_back(releasing: Releasing, audiences: Collection[str]) -> tuple[int, int]:
+    """How many objects these audiences lost in a collection, and how many they were given again in another shape.
 
     What stands for an original counts as that.
     """
-    lines = releasing.lines
+    lines = [line for line in releasing.lines if line.audience in audiences]
     originals: dict[str, tuple[int, str]] = {}
     if any(line.kind == LineKind.RELEASE for line in lines):
         originals = derivatives.stood_for(releasing.tx, {line.stix_id for line in lines})

@@ -18,12 +18,14 @@ from cert_exchange.policy.document import Policy
 from cert_exchange.services.policies.catalogue import Catalogue
 from cert_exchange.services.policies.dividing import look_together
 from cert_exchange.services.policies.fates import Kind, fates
+from cert_exchange.services.policies.moving import MOVED, before_the_move
 from cert_exchange.services.policies.onlooking import Onlooker, plans_if_applied
 from cert_exchange.services.policies.outlook import Shown
 from cert_exchange.services.policies.rewriting import Rewriting
 from cert_exchange.store import policies as policy_rows
 from cert_exchange.store import releases
 from cert_exchange.store import versions as version_rows
+from cert_exchange.store.releases import Sharing
 
 GROUP: Final = 6
 """So many policies are looked at in one reading: their rows are in memory together."""
@@ -50,7 +52,7 @@ class Change:
     """What one rule would do to an audience's view of a collection. `samples` are STIX ids.
 
     In a rule's place: `carried` for what is needed by something visible (or no longer), `reference` for what refers to
-    something hidden.
+    something hidden, `moved` for what only the policy showed that governed a partner before.
     """
 
     kind: ChangeKind
@@ -85,6 +87,8 @@ class Prospect:
     """of those changed, derivatives now that are shown whole then, or more of them"""
     changes: tuple[Change, ...]
     """by kind, the rule that does most first"""
+    moved: tuple[tuple[str, str], ...] = ()
+    """(partner, policy) of members that another policy governs now: what they see by that is what this is compared with"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +181,7 @@ def _together(
         prospects = [
             one
             for onlooker in those
-            for one in _prospects(node, onlooker, present.partners, samples, progress)
+            for one in _prospects(node, onlooker, present, samples, progress)
         ]
         told.append(
             Preview(
@@ -196,15 +200,17 @@ def _together(
 def _prospects(
     node: Node,
     onlooker: Onlooker,
-    partners: Mapping[int, str],
+    present: Sharing,
     samples: int,
     progress: Progress | None,
 ) -> list[Prospect]:
     """Follow references to the end, and count."""
     plan, outlook = onlooker.plan, onlooker.outlook
     tallies = [_Tally() for _ in plan.views]
-    Rewriting(node, partners, onlooker, node.now(), progress).settle()
-    for fate in fates(outlook):
+    Rewriting(node, present.partners, onlooker, node.now(), progress).settle()
+    before = before_the_move(node, present, plan)
+    told = fates(outlook) if before is None else before.compared(fates(outlook), onlooker.rules)
+    for fate in told:
         tally = tallies[fate.view]
         tally.objects[fate.kind] += 1
         if fate.kind is not Kind.LOST:
@@ -218,13 +224,17 @@ def _prospects(
                 named.append(fate.ident)
     for _, view in set(outlook.waiting()):
         tallies[view].waiting += 1
+    gone = () if before is None else before.gone
     sampled = {one for tally in tallies for those in tally.samples.values() for one in those}
+    sampled.update(ident for _, those in gone for ident in sorted(those)[:samples])
     with node.database.reading() as conn:
         texts = version_rows.stix_ids(conn, sampled)
+    members = tuple(sorted(plan.audience.members.values()))
+    moved = () if before is None else before.moved
     return [
         Prospect(
             plan.audience.name,
-            tuple(sorted(plan.audience.members.values())),
+            members,
             plan.labels[collection],
             gained=tally.objects[Kind.GAINED],
             lost=tally.objects[Kind.LOST],
@@ -236,9 +246,23 @@ def _prospects(
             rewritten=tally.shown[Shown.REWRITTEN],
             uncovered=tally.uncovered,
             changes=tuple(_changes(tally, onlooker.rules.names, texts)),
+            moved=moved,
         )
         for collection, tally, held in zip(plan.views, tallies, onlooker.held, strict=True)
-    ]
+    ] + [
+        Prospect(
+            plan.audience.name, members, label, gained=0, lost=len(those), changed=0, kept=0,
+            waiting=0, held=0, redacted=0, rewritten=0, uncovered=0, moved=moved,
+            changes=(_all_lost(sorted(those), texts, samples),),
+        )
+        for label, those in gone
+    ]  # fmt: skip
+
+
+def _all_lost(idents: Sequence[int], texts: Mapping[int, str], samples: int) -> Change:
+    """A partner that changes policy leaves a whole collection behind."""
+    named = tuple(texts[ident] for ident in idents[:samples])
+    return Change("lost", MOVED, len(idents), named, "nothing")
 
 
 def _changes(tally: _Tally, names: Sequence[str], texts: Mapping[int, str]) -> list[Change]:
