@@ -237,6 +237,32 @@ def test_a_version_that_was_replaced_before_it_was_through_says_so(
     assert scene.names("b") == []
 
 
+def test_what_waits_for_its_turn_is_told_so(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a version is being activated nothing is wrong with what it allows: it said that a reference was missing."""
+    link = relationship(indicator("n0"), malware("absent"))
+    scene.publish(link, *(indicator(f"n{n}") for n in range(4)))
+    monkeypatch.setattr(gaining, "GAIN_PART", 4)
+    monkeypatch.setattr(applying, "continue_gains", lambda *_, **__: 0)
+    scene.apply("b", text())
+    turn = "version 1 of policy b is still being activated"
+    (all_of_it,) = policies.withheld(scene.node, partner="b")[:1]
+    assert (all_of_it.reason, all_of_it.answer, all_of_it.versions) == (turn, "waiting", 5)
+    first = policies.explain(scene.node, indicator("n0")["id"], partner="b").versions[0]
+    assert (first.answer, first.reason) == ("waiting", turn)
+    assert ("activation", "waiting") in [(step.asked, step.answer) for step in first.steps]
+    assert {(one.audience, one.reason) for one in policies.who(scene.node, link["id"])} == {
+        ("b", turn)
+    }
+    while policies.continue_gains(scene.node, parts=1):
+        pass
+    policies.continue_gains(scene.node)
+    (left,) = [one for one in policies.withheld(scene.node, partner="b") if one.answer == "waiting"]
+    assert (left.rule, left.versions) == ("references", 1)
+    told = policies.explain(scene.node, link["id"], partner="b").versions[0]
+    assert told.answer == "waiting"
+    assert "activated" not in told.reason
+
+
 @pytest.mark.case("M03")
 def test_explain_tells_the_rule_for_every_answer(scene: Scene) -> None:
     """Visible, denied, held, waiting, sent by itself, unknown: each with its rule or reason."""

@@ -173,6 +173,8 @@ def explained(look: Look, ident: int) -> tuple[Explained, ...]:
         steps = look.decision_steps(one)
         key = (one.version.id, one.collection)
         steps += _hold_steps(one, ended.get(key, []), look.standing.get(key))
+        if one.activating:
+            steps += (Step("activation", "waiting", f"{one.reason}; its turn comes by itself"),)
         if isinstance(one.decision, Allow | Redact) or one.line is not None:
             steps += _references(look, one)
         if line is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, assert_never
 
 from cert_exchange.policy.decide import Allow, Context, Decision, Deny, Hold, Redact
@@ -27,6 +28,7 @@ from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.references import Role, is_observable_id
 from cert_exchange.store import blocks, objects, sights
 from cert_exchange.store import holds as hold_rows
+from cert_exchange.store import policies as policy_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.derivatives import Derivative
 from cert_exchange.store.holds import Ended
@@ -70,6 +72,8 @@ class Answer:
     """what the audience is shown in its place"""
     more: str = ""
     """beside the reason: until when it is held, since when it is blocked"""
+    activating: bool = False
+    """it waits for nothing but its turn: the policy version is still being activated"""
 
     @property
     def why(self) -> str:
@@ -92,6 +96,10 @@ class Look:
     showing: Showing = field(init=False)
     standing: dict[tuple[int, int], StandingHold] = field(default_factory=dict)
     """(version, collection) -> the hold that stands on it"""
+    _number: int = 0
+    """of the policy version in force"""
+    _reached: float = inf
+    """up to which version (objects.id) what it newly allows was released; all of it once it is activated"""
     _answers: dict[int, list[Answer]] = field(default_factory=dict)
     _followed: set[int] = field(default_factory=set)
 
@@ -103,6 +111,9 @@ class Look:
         own = objects.idents_of(self.conn, [self.issuer.identity]).get(self.issuer.identity)
         self.sight = Sight(self.pool, Settlement(self.plan), self.judge, arrived=(), own=own)
         self.showing = Showing(self.conn, self.judge, self.sight, self.issuer)
+        active = policy_rows.active(self.conn, self.plan.audience.policy)
+        if active is not None and active.gains_after is not None:
+            self._number, self._reached = active.version, active.gains_after
 
     def load(self, idents: Iterable[int]) -> None:
         """Read what judging these ids needs."""
@@ -146,6 +157,9 @@ class Look:
             answer, rule, reason = _worded(decision, visible=line is not None)
             if answer == "waiting" and (why := self.showing.why_not(version, view, decision)):
                 answer, reason = "denied", f"it cannot be rendered: {why}"
+            activating = answer == "waiting" and version.id > self._reached
+            if activating:
+                reason = f"version {self._number} of policy {self.plan.audience.policy} is still being activated"
             if answer != "visible" and line is not None and line.carried:
                 answer, rule, reason = "visible", "carried", "a visible object needs it"
             label = self.plan.labels[verdict.collection]
@@ -153,7 +167,7 @@ class Look:
             found.append(
                 Answer(
                     version, verdict.collection, view, label, answer, rule, reason, decision, line,
-                    self.showing.derivative(line), more,
+                    self.showing.derivative(line), more, activating,
                 )
             )  # fmt: skip
         for (view, number), line in lines.items():

@@ -245,7 +245,9 @@ def _withheld_part(look: Look, idents: list[int]) -> list[tuple[_Reason, str]]:
                     key = (one.label, one.rule, without(one.shown.withheld), "redacted")
                     found.append((key, one.version.stix_id))
                 continue
-            if one.answer == "waiting":
+            if one.activating:
+                answer = ("activation", one.reason, "waiting")
+            elif one.answer == "waiting":
                 answer = ("references", "waits for an object that it refers to", "waiting")
             else:
                 answer = (one.rule, one.reason, one.answer)
