@@ -98,7 +98,7 @@ def _write(
     tx: Transaction, node: Node, taken: Taken, ends: list[_End], *, handed_over: bool
 ) -> None:
     row, statement, now = taken.row, taken.statement, node.now()
-    before = rows.by_digest(tx, row.partner, statement.previous, ours=False)
+    before = _before(tx, row, statement.previous)
     previous = (
         NOTHING_BEFORE if before is None or before.receipt is None else text_digest(before.receipt)
     )
@@ -141,6 +141,14 @@ def _write(
         **{ended.value: receipt.total(ended) for ended in Ended if receipt.total(ended)},
     }
     record(tx, Line("receipt", now, "node", facts=facts))
+
+
+def _before(tx: Transaction, row: StatementRow, digest: bytes) -> StatementRow | None:
+    """The statement that this one names: the one before it, or, where a branch begins with it, one of another branch."""
+    before = rows.before(tx, row)
+    if (before is not None and before.digest == digest) or digest == NOTHING_BEFORE:
+        return before
+    return rows.by_digest(tx, row.partner, digest, ours=False)
 
 
 def _ends(tx: Transaction, taken: Taken, *, whole: bool) -> list[_End]:
