@@ -46,7 +46,10 @@ def test_locking_showing_and_unlocking(
     shown = cli("secrets", "show", "--json").json()
     assert shown["opens_with"] is None
     assert {"credential.key", "token-keys.json", "signing-keys.json"} <= set(shown["plain"])
-    assert cli("secrets", "lock", "--unlock-file", key).code == 0
+    assert cli("backup", home.with_name("old")).code == 0
+    locked = cli("secrets", "lock", "--unlock-file", key)
+    assert locked.code == 0
+    assert f"{home.with_name('old')} is a backup from before, and readable" in locked.err
     refused = cli("status")
     assert refused.code == 1
     assert "unlock_file" in refused.err
@@ -66,7 +69,9 @@ def test_locking_showing_and_unlocking(
     other = key.with_name("passphrase")
     other.write_text(WORDS)
     other.chmod(0o600)
-    assert cli("secrets", "relock", "--unlock-file", other).code == 0
+    changed = cli("secrets", "relock", "--unlock-file", other)
+    assert changed.code == 0
+    assert f"before the next start set unlock_file in node.yaml to {other}" in changed.err
     assert cli("status").code == 1
     monkeypatch.setenv(PASSPHRASE, WORDS)
     assert cli("status").code == 0
@@ -78,7 +83,10 @@ def test_locking_showing_and_unlocking(
 
 def test_the_key_may_not_lie_in_the_home(cli: Cli, home: Path) -> None:
     """Who takes the folder would have it."""
-    assert cli("secrets", "new-key", home / "key").code == 0
+    refused = cli("secrets", "new-key", home / "key")
+    assert (refused.code, "who takes that has the key" in refused.err) == (1, True)
+    (home / "key").write_text("00" * 32)
+    (home / "key").chmod(0o600)
     with (home / "node.yaml").open("a") as stream:
         stream.write("unlock_file: key\n")
     ran = cli("status")

@@ -77,10 +77,15 @@ def lock(*, unlock_file: NewUnlockFile = None, home: Home = None) -> None:
     with opened(home) as node:
         held = node.settings.opening_secret() if node.secret_files.locked else None
         sealed = keys.lock(node, held or _new_secret(unlock_file), by=operator())
+        readable = keys.readable_copies(node)
     printing.verdict(
         f"{printing.count(sealed, 'file')} encrypted. Set unlock_file in node.yaml, or give CERT_EXCHANGE_PASSPHRASE"
         " to `serve`, and start it again. Without the passphrase or key nobody opens them: keep a copy elsewhere."
     )
+    for folder in readable:
+        printing.verdict(
+            f"{folder} is a backup from before, and readable: it holds the same keys. Make a new one, then remove it"
+        )
 
 
 @app.command()
@@ -116,7 +121,17 @@ def relock(*, unlock_file: NewUnlockFile = None, home: Home = None) -> None:
             )
         node.secret_files.key()  # the old one is needed, so asked for first
         keys.change_lock(node, _new_secret(unlock_file), by=operator())
-    printing.verdict("changed. Older backups still open with the old one: keep it with them")
+        named = node.settings.unlock_file
+        settled = node.settings.path(named) if named is not None else None
+    printing.verdict(
+        "changed. Processes that run go on; older backups still open with the old one: keep it with them"
+    )
+    if unlock_file is not None and settled != unlock_file.absolute():
+        printing.verdict(f"before the next start set unlock_file in node.yaml to {unlock_file}")
+    elif unlock_file is None and settled is not None:
+        printing.verdict(
+            f"before the next start write the new passphrase into {settled}, or take unlock_file out of node.yaml"
+        )
 
 
 @app.command("new-key")
@@ -126,6 +141,11 @@ def new_key(
     """Write a new random key into a file, for `--unlock-file` and the setting unlock_file."""
     from cert_exchange.services import keys
 
+    for folder in file.absolute().parents:
+        if (folder / "node.yaml").exists():
+            raise ConfigurationInvalid(
+                f"{file} would lie in the folder of the node {folder}: who takes that has the key. Write it elsewhere."
+            )
     with writing_to(file):
         number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(number, "w") as stream:
@@ -148,7 +168,7 @@ def rotate(
 ) -> None:
     """Make a new key. Partners notice nothing: old tokens stay valid, nothing is renamed.
 
-    Signing keys, certificates and partners' credentials are changed by `sign`, `pki` and `partner`.
+    Signing keys, certificates and partners' credentials are changed by `keys rotate`, `pki` and `partner rotate`.
     """
     from cert_exchange.services import keys
 

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from cert_exchange import keyring
@@ -20,12 +21,13 @@ from cert_exchange.messages.evidence import Line
 from cert_exchange.node import Node
 from cert_exchange.services import ledger
 from cert_exchange.services.releasing import issuer_of
-from cert_exchange.store import pseudonyms
+from cert_exchange.store import pseudonyms, residues
 from cert_exchange.store.database import Transaction
 from cert_exchange.vault.locks import new_key
 
 __all__ = [
-    "Keys", "change_lock", "lock", "look", "new_key", "rotate_derivatives", "rotate_tokens", "unlock"
+    "Keys", "change_lock", "lock", "look", "new_key", "readable_copies", "rotate_derivatives", "rotate_tokens",
+    "unlock",
 ]  # fmt: skip
 
 TOKENS: Final = "tokens"
@@ -70,6 +72,13 @@ def lock(node: Node, secret: str, *, by: str) -> int:
     if sealed:
         _record(node, "secrets.lock", by, {"files": sealed})
     return sealed
+
+
+def readable_copies(node: Node) -> tuple[str, ...]:
+    """Backups of this node, where it made them, that hold the same keys and are not encrypted."""
+    with node.database.reading() as tx:
+        made = residues.backups(tx, standing_only=True)
+    return tuple(one.folder for one in made if any((Path(one.folder) / "secrets").glob("*")))
 
 
 def unlock(node: Node, *, by: str) -> int:

@@ -228,8 +228,9 @@ def live_ends(tx: Transaction) -> Generator[LiveEnd, None, None]:
     )
     with streamed(tx, statement) as rows:
         for row in rows:
+            # `== 1`, as polls ask: SQLite would keep other things there, which are true here and false to a poll.
             yield LiveEnd(
-                row[0], row[1], row[2], row[3], row[4], bool(row[5]), bool(row[6]), bool(row[7])
+                row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6] == 1, row[7] == 1
             )
 
 

@@ -6,7 +6,8 @@
 3. A file is replaced as a whole: whoever reads meanwhile sees the one or the other, and a kill loses neither.
 4. Sealing a folder, and opening it again, is repeated until it is done: the lock states which is under way, and
    meanwhile both kinds are read.
-5. What opens the lock is asked for when it is first needed, and never kept: the key inside is, in memory.
+5. What opens the lock is asked for when it is first needed, and never kept: the key inside is, in memory. Another
+   passphrase wraps the same key: whoever holds that goes on with it.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class SecretFiles:
         self.folder = folder
         self._opens_with = opens_with
         self._known: tuple[Stamp, Lock, State, bytes | None] | None = None
+        self._held: bytes | None = None
+        """the key inside a lock that was read before this one"""
 
     def __repr__(self) -> str:
         return f"SecretFiles({str(self.folder)!r})"
@@ -72,7 +75,9 @@ class SecretFiles:
         if found is None:
             raise ConfigurationInvalid(f"{self.folder} has no lock.")
         lock, state, key = found
-        if key is None:
+        if key is None and self._held is not None and self._opens(self._held):
+            key = self._held
+        elif key is None:
             secret = self._opens_with()
             if secret is None:
                 raise ConfigurationInvalid(
@@ -85,9 +90,22 @@ class SecretFiles:
                 key = open_lock(lock, secret)
             except ConfigurationInvalid as error:
                 raise ConfigurationInvalid(f"{self.folder / LOCK_FILE}: {error.public}") from None
-            assert self._known is not None  # `_lock` has just read it
-            self._known = (self._known[0], lock, state, key)
+        assert self._known is not None  # `_lock` has just read it
+        self._known = (self._known[0], lock, state, key)
         return key
+
+    def _opens(self, key: bytes) -> bool:
+        """Whether what is sealed here is sealed under this key."""
+        from cert_exchange.vault.sealing import unseal  # noqa: PLC0415 - seldom needed
+
+        name = next((one for one in self.names() if not self.open_to_plain(one)), None)
+        if name is None:
+            return False
+        try:
+            unseal(key, name, (self.folder / name).read_bytes())
+        except ConfigurationInvalid:
+            return False
+        return True
 
     def derived_key(self, purpose: str) -> bytes:
         """A key of its own for one purpose, for what cannot be sealed by us, such as a PEM file with a password."""
@@ -230,6 +248,8 @@ class SecretFiles:
                 raise ConfigurationInvalid(
                     f"{self.folder / LOCK_FILE} is damaged; take it from the backup."
                 ) from None
+            if self._known is not None and self._known[3] is not None:
+                self._held = self._known[3]
             self._known = (stamp, lock, state, None)
         return self._known[1:]
 

@@ -182,12 +182,15 @@ def test_another_passphrase_for_the_same_lock(folder: Path) -> None:
     """The old one opens nothing any more, no sealed file is written anew, and a key file may take over."""
     SecretFiles(folder).lock(WORDS, cost=CHEAP)
     before = (folder / "one.key").read_bytes()
+    running = SecretFiles(folder, lambda: WORDS)
+    assert running.read("one.key") == b"canary-one"
     key = new_key()
     SecretFiles(folder, lambda: WORDS).change_lock(key)
     assert (folder / "one.key").read_bytes() == before
     assert SecretFiles(folder, lambda: key).read("one.key") == b"canary-one"
     with pytest.raises(ConfigurationInvalid):
         SecretFiles(folder, lambda: WORDS).read("one.key")
+    assert running.read("two.key") == b"canary-two"  # it holds the key inside, which is the same
     assert SecretFiles(folder, lambda: key).unlock() == 2
     assert SecretFiles(folder).read("two.key") == b"canary-two"
     assert not (folder / LOCK_FILE).exists()

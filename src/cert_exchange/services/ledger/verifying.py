@@ -14,6 +14,7 @@ was removed from ledger, logs and heads alike is found only by what a partner ho
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -46,6 +47,14 @@ from cert_exchange.store.tables import OWN
 Progress = Callable[[int, int | None], None]
 Row = TypeVar("Row", LogRow, ObjectRow)
 STEP: Final = 1_000
+_UNREADABLE: Final = (
+    TypeError,
+    ValueError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,17 @@ class _Counter:
 
 def verify(node: Node, progress: Progress | None = None) -> Verification:
     """Check everything. Raises EvidenceBroken that names the first thing that is not as it was written."""
+    try:
+        return _verify(node, progress)
+    except _UNREADABLE as error:
+        # A column of another type, a text that is no JSON: nothing that we write reads like that.
+        raise EvidenceBroken(
+            "a row of the ledger, or of what it tells of, cannot be read: it was changed to another form.",
+            detail=f"{type(error).__name__}: {error}"[:300],
+        ) from error
+
+
+def _verify(node: Node, progress: Progress | None) -> Verification:
     with node.database.reading() as tx:
         proofs.take_time(tx)
         counter = _Counter(progress, proofs.count_rows(tx))
