@@ -228,7 +228,7 @@ def test_a_value_of_another_kind_is_found(sqlite_node: Node, table: Table) -> No
     keys = {column.name: row[column.name] for column in table.primary_key}
     for name in CHANGES[table]:
         odd = "no bytes" if isinstance(table.columns[name].type, LargeBinary) else b"\xff\x00"
-        change = text(f'UPDATE "{table.name}" SET "{name}" = :odd WHERE {where}')  # noqa: S608 - names of our own
+        change = text(f'UPDATE "{table.name}" SET "{name}" = :odd WHERE {where}')
         with history.tampered(
             table, lambda tx, change=change, odd=odd: tx.execute(change, keys | {"odd": odd})
         ):
