@@ -12,7 +12,8 @@ from sqlalchemy import select
 from tests.attack import guards
 from tests.attack.attempts import OUTSIDER, PARTNER, THIEF, attempt
 from tests.attack.world import World
-from tests.scenes import Scene, indicator
+from tests.foreign.test_compared_ledgers import connect, copied, in_its_place
+from tests.scenes import Scene, indicator, uid
 from tests.taxii.conftest import Got
 from tests.unit.syncing.peers import Relay, altered, public_key, relaying
 
@@ -88,6 +89,16 @@ def _ended_counts(real):
     return keys_of
 
 
+guards.add(
+    "statements: one history",
+    "a statement counts only where it goes on from the one before",
+    {f"{CHECKING}._check_next": guards.answers(None)},
+)
+guards.add(
+    "statements: none forgotten",
+    "who lacks what it signed and announces no restore is refused until a person settles it",
+    {f"{VOUCHING}.Vouching._check_lacks": guards.answers(None)},
+)
 guards.add(
     "signature: ended key",
     "a key that a person ended verifies nothing and vouches for nothing",
@@ -370,3 +381,38 @@ def statements_of_a_write_only_collection(world: World) -> bool:
     collections.load_collections(world.a.node, folder)
     _asks(world)
     return indicator("x")["id"] in _asks(world, again=1, named=True).raw.decode()
+
+
+def _goes_on_as_a_copy(world: World, *, says_its_own: bool) -> bool:
+    """B has two statements of A's; a copy of A from between them takes A's place, with a key that is A's."""
+    connect(world, world.b, world.a)
+    world.a.scene.publish(indicator("x"))
+    assert world.b.syncs("from-a").ok
+    with copied(world, world.a, "copy") as copy:
+        world.a.scene.publish(indicator("y"))
+        assert world.b.syncs("from-a").ok
+        scene = Scene(copy)
+        scene.publish(indicator("z"))
+        if says_its_own:
+            stream = uid("collection indicators")
+            with copy.database.reading() as tx:
+                (first,) = rows.listing(tx, ours=True)
+            has = {stream: [first.seq, first.digest.hex()]}
+            asked = {"collection": "indicators", "has": has, "after": 0}
+            assert deliveries.answer_statement(copy, scene.caller("b"), asked)["statement"]
+            scene.publish(indicator("more"))
+        with in_its_place(world, copy):
+            world.b.syncs("from-a")
+    return _holds(world.b.scene, indicator("more" if says_its_own else "z")["id"])
+
+
+@attempt("a second history of statements", guard="statements: one history", by=PARTNER)
+def second_history(world: World) -> bool:
+    """A partner told two others under the same numbers, and goes on from the one that we were not told."""
+    return _goes_on_as_a_copy(world, says_its_own=True)
+
+
+@attempt("statements that were never made", guard="statements: none forgotten", by=PARTNER)
+def forgotten_statements(world: World) -> bool:
+    """A partner forgets what it signed, announces no restore, and goes on without signatures."""
+    return _goes_on_as_a_copy(world, says_its_own=False)

@@ -42,6 +42,8 @@ from cert_exchange import logs
 from cert_exchange.http.access_log import AccessLog
 from cert_exchange.node import Node, make_home, open_node
 from cert_exchange.services import collections, partners, publishing, syncing
+from cert_exchange.store import copies
+from cert_exchange.store.database import Database
 
 _COLLECTION = "id: {id}\ntitle: {alias}\nalias: {alias}\nread: [{who}]\nwrite: [{who}]\n"
 
@@ -190,6 +192,18 @@ class World:
         url = engines.make_database(server)
         self.ends(partial(engines.drop_database, server, url))
         return url.render_as_string(hide_password=False)
+
+    def copy_of(self, node: Node) -> dict[str, Any]:
+        """Settings for a copy of a node's home: on PostgreSQL its database is copied too, as for a backup."""
+        url = self.empty_database()
+        if url is None:
+            return {}
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        copies.copy_out(node.database, folder)
+        copy = Database.open(url)
+        copies.copy_in(copy, folder)
+        copy.dispose()
+        return {"database_url": url}
 
     def ends(self, what: Callable[[], None]) -> None:
         self._stack.callback(what)

@@ -79,7 +79,7 @@ def copied(world: World, side: Side, name: str) -> Iterator[Node]:
     """A copy of a node's home as it is now, opened beside it."""
     home = world.folder / name
     shutil.copytree(side.home, home)
-    node = open_node(home, clock=world.wall.clock())
+    node = open_node(home, clock=world.wall.clock(), **world.copy_of(side.node))
     try:
         yield node
     finally:
