@@ -15,6 +15,7 @@ from typing import Final
 from cert_exchange.errors import Problem
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.expressions.words import Token, tokens_of
+from cert_exchange.policy.mismatches import mismatches
 from cert_exchange.policy.reading import place_in, shown
 from cert_exchange.policy.redaction.shapes import PROPERTIES_OF, REQUIRED
 from cert_exchange.policy.rules import ANY_ORIGIN, PARTNERS_ORIGIN, Match, Recipe, Rule, Verb
@@ -173,10 +174,12 @@ def _meet(one: Rule, other: Rule) -> bool:
 
 def _never(text: str, policy: Policy, partners: Collection[str] | None) -> Iterator[str]:
     """What an expression compares a name with that it never is."""
-    for name, value in _compared(tokens_of(text)):
+    tokens = tokens_of(text)
+    for name, value in _compared(tokens):
         said = _is_never(name, value, policy, partners)
         if said is not None:
             yield f"{name} is never {shown(value)}{said}"
+    yield from mismatches(tokens)
 
 
 def _compared(tokens: list[Token]) -> Iterator[tuple[str, str]]:

@@ -59,6 +59,57 @@ def defined_properties(stix_type: str) -> frozenset[str] | None:
 
 
 @cache
+def kinds_of_property(name: str) -> frozenset[str]:
+    """Which JSON types a top-level property of this name has in any type that STIX 2.1 defines.
+
+    Empty for a name that it gives to none, and where a schema does not say it plainly.
+    """
+    found: set[str] = set()
+    for schema in _names().values():
+        waiting = [(schema, _read(schema))]
+        while waiting:
+            file, part = waiting.pop()
+            if (said := part.get("properties", {}).get(name)) is not None and not _is_any(said):
+                kind = _kind_of(file, said)
+                if kind is None:
+                    return frozenset()
+                found.add(kind)
+            waiting += [
+                (file, inner) for key in ("allOf", "anyOf", "oneOf") for inner in part.get(key, ())
+            ]
+            folder, _, other = part.get("$ref", "").removeprefix("../").partition("/")
+            if folder == "common":
+                path = f"{folder}/{other.partition('#')[0]}"
+                waiting.append((path, _read(path)))
+    return frozenset(found)
+
+
+def _is_any(said: dict[str, Any]) -> bool:
+    """Whether a part of a schema only narrows what another part says."""
+    return not {"type", "$ref", "allOf", "anyOf", "oneOf", "enum", "pattern"} & said.keys()
+
+
+def _kind_of(file: str, said: dict[str, Any]) -> str | None:
+    """The JSON type that a property's schema says, itself or where it refers to."""
+    kind = said.get("type")
+    if isinstance(kind, str):
+        return kind
+    if "pattern" in said or "enum" in said:
+        return "string"
+    found = {
+        _kind_of(file, inner) for key in ("allOf", "anyOf", "oneOf") for inner in said.get(key, ())
+    }
+    reference = said.get("$ref")
+    if isinstance(reference, str) and not reference.startswith("#"):
+        path, _, fragment = reference.partition("#")
+        if fragment:
+            return None
+        other = str((Path(file).parent / path).as_posix()).replace(f"{Path(file).parent}/../", "")
+        found.add(_kind_of(other, _read(other)))
+    return found.pop() if len(found) == 1 else None
+
+
+@cache
 def validator(name: str) -> jsonschema_rs.Draft202012Validator:
     """The compiled schema of that name, such as `sdos/indicator.json`. Compiling takes some milliseconds, once."""
     return jsonschema_rs.Draft202012Validator(

@@ -192,6 +192,17 @@ def idents_between(tx: Transaction, *, after: int, limit: int) -> tuple[list[int
     return list(dict.fromkeys(row[1] for row in rows)), int(rows[-1][0])
 
 
+def newest_idents(tx: Transaction, *, limit: int) -> list[int]:
+    """The ids of the `limit` versions that we accepted last, each once, the newest first."""
+    rows = tx.execute(
+        select(objects.c.ident)
+        .where(objects.c.status == ObjectStatus.ACCEPTED.value)
+        .order_by(objects.c.id.desc())
+        .limit(limit)
+    )
+    return list(dict.fromkeys(row[0] for row in rows))
+
+
 def idents_after(tx: Transaction, *, after: int, limit: int) -> list[int]:
     """The next ids, in number order, of which we hold any version."""
     rows = tx.execute(

@@ -195,3 +195,39 @@ def test_without_the_nodes_partners_their_names_are_not_asked():
         )
         found = policy(ANY_ALLOWED + rule, ceiling=CALM)
         assert len(warnings_of_policy(found, FILE, now=NOW)) == count
+
+
+@pytest.mark.parametrize(
+    ("when", "told"),
+    [
+        ('object.confidence > "50"', "object.confidence is a number by STIX 2.1, and"),
+        ('confidence >= "50"', "confidence is a number by STIX 2.1, and"),
+        (
+            "5 == object.name",
+            "object.name is a text by STIX 2.1, and 5 is a number: they are never",
+        ),
+        (
+            'object["name"] < 3',
+            'object["name"] is a text by STIX 2.1, and 3 is a number: < between',
+        ),
+        ('object.labels == "x"', "object.labels is a list by STIX 2.1"),
+        ('object.revoked == "true"', "object.revoked is a truth value by STIX 2.1"),
+        ('object.count in [1, "2"]', 'object.count is a number by STIX 2.1, and "2" is a text'),
+        ('"x" in object.name', "in looks into a list, and object.name is a text by STIX 2.1"),
+        ('object.name.contains("x") && size(object.name) > 5', ""),
+        ("object.count + 1 > 5 && object.latitude > 5 && confidence == null", ""),
+        ('object.x_acme > "a" || object.valid_until > "2026"', ""),
+        ('"x" in object.labels && object.labels[0] == "x"', ""),
+        ('object.hashes.MD5 == "x" && object.confidence * 2 > 5', ""),
+    ],
+)
+def test_values_of_different_kinds(when: str, told: str):
+    """An order between them has no answer, which denies whatever the rule is asked about; equal they never are."""
+    found = about(f"{{name: a, match: {{origin: any, when: '{when}'}}, deny: true}}")
+    assert (found == []) if not told else found[0].startswith(f"when: {told}"), found
+
+
+def test_a_mismatch_is_told_with_its_place():
+    rule = "  - {name: a, match: {origin: any, when: 'confidence > \"50\"'}, deny: true}\n"
+    (found,) = said(rules=ANY_ALLOWED + rule)
+    assert found.startswith(f"{FILE}:6:"), found

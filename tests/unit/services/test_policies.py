@@ -22,7 +22,7 @@ from tests.scenes import (
 
 from cert_exchange.errors import NotFound, PolicyInvalid
 from cert_exchange.node import Node
-from cert_exchange.services import holding, ledger, policies, releasing
+from cert_exchange.services import doctoring, holding, ledger, policies, releasing
 from cert_exchange.services.policies import applying, gaining
 
 TEXT = """\
@@ -261,6 +261,26 @@ def test_what_waits_for_its_turn_is_told_so(scene: Scene, monkeypatch: pytest.Mo
     told = policies.explain(scene.node, link["id"], partner="b").versions[0]
     assert told.answer == "waiting"
     assert "activated" not in told.reason
+
+
+def test_a_rule_in_force_that_gives_no_answer_is_found(scene: Scene) -> None:
+    """Its author sees a policy that is in force, and nobody a line that says why so much is denied."""
+    broken = "  - {name: sure, match: {origin: any, when: 'confidence > \"50\"'}, deny: true}\n"
+    scene.apply("b", text(more=broken))
+    scene.apply("c", text().replace("[b]", "[c]"))
+    assert policies.failing(scene.node) == []
+    scene.publish(*(indicator(f"n{n}", confidence=80) for n in range(3)))
+    (found,) = policies.failing(scene.node)
+    assert (found.policy, found.partner, found.objects) == ("b", "b", 3)
+    assert "`when` of rule sure gives no answer: kinds of values" in found.reason
+    told = [
+        one
+        for one in doctoring.examine(scene.node)
+        if one.grade == "wrong" and "rule sure" in one.finding
+    ]
+    assert [one.about for one in told] == ["policy b"]
+    assert "denied for 3 of the" in told[0].finding
+    assert f"{found.example} b" in told[0].step
 
 
 @pytest.mark.case("M03")

@@ -1,7 +1,8 @@
 """The exchange itself: why nothing arrives at a partner or from it.
 
 1. Every finding about a partner names it, so that a look at one partner is a choice among all findings.
-2. No policy is asked here: what is withheld by which rule is what `policies.withheld` answers.
+2. Policies are asked about the newest objects only, whether they answer at all: what is withheld by which rule is what
+   `policies.withheld` says.
 """
 
 from __future__ import annotations
@@ -212,6 +213,13 @@ def _policies(node: Node) -> Iterator[Finding]:
             )  # fmt: skip
         else:
             yield Finding("ok", f"policy {policy.name}", f"version {policy.version} is in force")
+    for failing in policies.failing(node):
+        yield Finding(
+            "wrong", f"policy {failing.policy}",
+            f"{failing.reason}: denied for {failing.objects:,} of the {failing.asked:,} newest objects",
+            f"cert-exchange policy explain {failing.example} {failing.partner}; policy check says where values do not"
+            " go together",
+        )  # fmt: skip
     folder = node.settings.path(node.settings.policies_directory)
     for one in policies.drift(node, folder):
         if one.state not in ("same", "no file"):

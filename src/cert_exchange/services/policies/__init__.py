@@ -13,6 +13,7 @@ from cert_exchange.services.policies.checking import (
 )
 from cert_exchange.services.policies.expecting import Tried, policy_files, try_policy
 from cert_exchange.services.policies.explaining import Explained, Explanation, explain
+from cert_exchange.services.policies.failing import Failing, failing
 from cert_exchange.services.policies.gaining import continue_gains
 from cert_exchange.services.policies.history import (
     Drift,
@@ -53,6 +54,7 @@ __all__ = [
     "Drift",
     "Explained",
     "Explanation",
+    "Failing",
     "PastVersion",
     "Preview",
     "Prospect",
@@ -71,6 +73,7 @@ __all__ = [
     "difference",
     "drift",
     "explain",
+    "failing",
     "history",
     "policy_files",
     "policy_schema",
