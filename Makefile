@@ -26,10 +26,14 @@ NODE_HOME ?= demo-run/node
 KEEP ?=
 JOBS ?= 2
 
+# `make chaos`: how many runs, and the seed of the first; JOBS of them at a time.
+RUNS ?= 20
+SEED ?= 1
+
 # `make attack`: which engine the two nodes run on, and which attempts.
 ENGINE ?= sqlite
 
-.PHONY: help setup demo run check test soak attack bench bench-quick bench-policy bench-channel lock
+.PHONY: help setup demo run check test soak attack chaos bench bench-quick bench-policy bench-channel lock
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +70,9 @@ soak: $(READY) ## the long tests: writers against a poll loop, for minutes
 attack: $(READY) ## the attack suite against two nodes; ENGINE=postgresql, ARGS="--only words"
 	@$(CLEAN_ENV) $(PY) -m pytest -m attack tests/attack/test_stolen_credential.py
 	@$(CLEAN_ENV) $(PY) -m tests.attack --engine $(ENGINE) $(ARGS)
+
+chaos: $(READY) ## two nodes under faults of network, machines and clocks; RUNS=500 SEED=1
+	@$(CLEAN_ENV) $(PY) -m tests.chaos --runs $(RUNS) --seed $(SEED) --jobs $(JOBS) $(ARGS)
 
 bench: $(READY) ## the whole benchmark against the peers; writes benchmarks/results/
 	@$(CLEAN_ENV) $(PY) -m benchmarks $(ARGS)

@@ -5,6 +5,8 @@
 2. A cursor moves only from the value that the worker saw, under its lease, in the transaction that stores what the
    cursor covers. Who finds another value was overtaken and stores nothing (CursorMoved).
 3. Times are given, micros since 1970 UTC; nothing here knows HTTP or what an object is.
+4. A wait or a lease that began at a later instant than now began before the clock was set back, and holds nothing any
+   more: else a clock that was hours ahead for a minute would silence a channel for hours.
 """
 
 from __future__ import annotations
@@ -22,6 +24,10 @@ from cert_exchange.store.tables import partners, sources, targets
 
 Direction = Literal["pull", "push"]
 _TABLES: Final[Mapping[Direction, Table]] = {"pull": sources, "push": targets}
+PLANNED: Final = "planned_at"
+"""In the counters: the instant at which the next attempt was planned, micros."""
+APART: Final = 600_000_000
+"""How much further than one that is taken now a lease may last and still be believed: workers differ in clock and options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,10 @@ def add(
 def channels(
     tx: Transaction, *, only: str | None = None, due_at: int | None = None
 ) -> list[Channel]:
-    """List the channels by name, sources first; with `due_at` those that are due then, not paused and not leased."""
+    """List the channels by name, sources first; with `due_at` those that are due then and not paused.
+
+    Whether a lease stands is asked by who takes it.
+    """
     return [
         channel
         for direction in _TABLES
@@ -121,11 +130,12 @@ def _read(
         wanted = wanted.where(
             table.c.paused_at.is_(None),
             suspended.is_(None),
-            table.c.next_attempt_at <= due_at,
-            table.c.lease_until <= due_at,
         )
     found = []
     for row in tx.execute(wanted).mappings():
+        counters = json.loads(row["counters"])
+        if due_at is not None and row["next_attempt_at"] > due_at >= counters.get(PLANNED, 0):
+            continue
         own = (
             {"cursor": row["cursor"], "next_token": row["next_token"]}
             if direction == "pull"
@@ -148,7 +158,7 @@ def _read(
                 suspended=row["suspended"] is not None,
                 lease_until=row["lease_until"],
                 last_success_at=row["last_success_at"],
-                counters=json.loads(row["counters"]),
+                counters=counters,
                 **own,
             )
         )
@@ -156,16 +166,24 @@ def _read(
 
 
 def take_lease(tx: Transaction, channel: Channel, *, owner: str, now: int, until: int) -> bool:
-    """Take the channel for `owner` until an instant; False when somebody else has it."""
+    """Take the channel for `owner` until an instant; False when somebody else has it (`stands`)."""
     table = _TABLES[channel.direction]
     taken = tx.execute(
         update(table)
         .where(
-            table.c.id == channel.id, (table.c.lease_until <= now) | (table.c.lease_owner == owner)
+            table.c.id == channel.id,
+            (table.c.lease_until <= now)
+            | (table.c.lease_until > until + APART)
+            | (table.c.lease_owner == owner),
         )
         .values(lease_owner=owner, lease_until=until)
     ).rowcount
     return bool(taken == 1)
+
+
+def stands(channel: Channel, *, now: int, until: int) -> bool:
+    """Whether somebody has the channel now; `until`: how long a lease that is taken now would last."""
+    return now < channel.lease_until <= until + APART
 
 
 def move(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from cert_exchange import errors
 from cert_exchange.node import Node
 from cert_exchange.services import ledger, syncing
 from cert_exchange.services.syncing import pulling
+from cert_exchange.store import channels
 
 
 def theirs(name: str, **more: Any) -> dict[str, Any]:
@@ -394,7 +396,9 @@ def test_a_worker_that_was_overtaken_stores_nothing(node: Node, neighbour):
         if asked.path.endswith("/objects/"):
             node.database.transact(
                 lambda tx: tx.execute(
-                    sources_table().update().values(lease_owner="another", lease_until=2**60)
+                    sources_table()
+                    .update()
+                    .values(lease_owner="another", lease_until=node.now() + 60_000_000)
                 )
             )
         return None
@@ -570,3 +574,30 @@ def test_nothing_moves_after_the_first_exchange(new_node, neighbour):
         assert sync(node).counts.get("accepted", 0) == 0
     assert (scene.log("b"), scene.log("c"), received(scene)) == before
     assert scene.names("b") == ["ours"]
+
+
+def test_what_was_planned_before_the_clock_was_set_back_is_not_waited_for(
+    node: Node, neighbour, wall
+):
+    """A clock three hours ahead for a minute: neither the next attempt nor a dead worker's lease stands when it is right."""
+    scene = Scene.set_up(node)
+    collection = Collection(dated(theirs("a")))
+    collection.before = lambda _: Reply(503)
+    add_source(node, neighbour(collection))
+    wall.jump(timedelta(hours=3))
+    assert not sync(node).ok
+    assert syncing.due_channels(node) == []
+    wall.jump(timedelta(hours=-3))
+    collection.before = lambda _: None
+    (channel,) = syncing.due_channels(node)
+    ahead = node.now() + 3 * 3600 * 1_000_000
+    assert node.database.transact(
+        lambda tx: channels.take_lease(
+            tx, channel, owner="dead", now=ahead, until=ahead + 480_000_000
+        )
+    )
+    (channel,) = syncing.due_channels(node)
+    report = syncing.run_channel(node, channel, owner="next", stop=threading.Event())
+    assert report.ok
+    assert received(scene) == ["a"]
+    assert syncing.due_channels(node) == []

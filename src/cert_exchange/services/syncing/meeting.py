@@ -33,7 +33,8 @@ def meet(run: Run) -> None:
         return
     node, partner = run.node, run.channel.partner
     known, epoch, since = restoring.lost_with(node, partner)
-    due = known.met_at is None or node.now() - known.met_at >= EVERY
+    # Noted at a later instant than now: the clock was set back since.
+    due = known.met_at is None or not 0 <= node.now() - known.met_at < EVERY
     if not (due or known.told < epoch or known.asked < epoch):
         return
     try:

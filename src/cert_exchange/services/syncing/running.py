@@ -78,8 +78,19 @@ def sync_once(
 
 def due_channels(node: Node) -> list[Channel]:
     """List the channels that are due now, not paused and not leased."""
+    now = node.now()
     with node.database.reading() as tx:
-        return channels.channels(tx, due_at=node.now())
+        found = channels.channels(tx, due_at=now)
+    return [one for one in found if not channels.stands(one, now=now, until=_lease_of(node, one))]
+
+
+def _lease_of(node: Node, channel: Channel) -> int:
+    """Until when a lease would last that a worker took now."""
+    try:
+        options = decode_options(channel.options)
+    except errors.ConfigurationInvalid:
+        options = Options()
+    return Run(node, channel, options, "", threading.Event(), _nothing).lease_until()
 
 
 def _nothing(_done: int, _total: int | None) -> None:
@@ -147,7 +158,7 @@ def _ended(run: Run, ending: Ending) -> RunReport:
     now = run.node.now()
     wait = 0.0 if ending.again else run.options.every_seconds * _jitter.uniform(0.95, 1.05)
     next_at = now + int(wait * 1_000_000)
-    run.memory["failing_since"] = None
+    run.memory |= {"failing_since": None, channels.PLANNED: now}
     _finish(
         run,
         outcome=ending.outcome,
@@ -183,7 +194,7 @@ def _failed(run: Run, error: errors.CertExchangeError) -> RunReport:
         wait = max(wait, error.retry_after)
     next_at = now + int(wait * 1_000_000)
     since = int(run.channel.counters.get("failing_since") or now)
-    run.memory["failing_since"] = since
+    run.memory |= {"failing_since": since, channels.PLANNED: now}
     outcome = (
         f"Failing since {format_micros(since)}: {error.public} "
         f"Next try at {format_micros(next_at)}."

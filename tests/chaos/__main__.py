@@ -1,0 +1,76 @@
+"""`make chaos RUNS=n SEED=s`: many runs, a line for each that found something, and the line that says it all."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing.util import Finalize
+
+from tests.chaos.running import Grounds, Plan, Result, run, summed
+
+
+@cache
+def _grounds() -> Grounds:
+    made = Grounds()
+    Finalize(None, made.close, exitpriority=1)  # unlike atexit, it runs in the pool's processes too
+    return made
+
+
+def _one(plan: Plan) -> Result:
+    return run(_grounds(), plan)
+
+
+def main() -> int:
+    """Make the runs; 0 where nothing was lost, repeated or leaked."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos")
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1, help="of the first run; the others count on")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--without", default="", help="a guard that is off: cursor, dedupe, lease")
+    parser.add_argument("--keep", action="store_true", help="leave the folders of the runs")
+    given = parser.parse_args()
+    plans = [
+        Plan(seed, without=given.without, keep=given.keep)
+        for seed in range(given.seed, given.seed + given.runs)
+    ]
+    results = []
+    try:
+        made = (
+            ProcessPoolExecutor(given.jobs).map(_one, plans) if given.jobs > 1 else map(_one, plans)
+        )
+        for one in made:
+            results.append(one)
+            _tell(one)
+    except KeyboardInterrupt:
+        print("interrupted")
+    for line in summed(results):
+        print(line, flush=True)
+    return int(not all(one.clean for one in results))
+
+
+def _tell(one: Result) -> None:
+    found = one.findings
+    verdict = "ok" if one.clean else "BROKEN" if one.broken else "FOUND"
+    print(
+        f"seed {one.seed}: {verdict} {one.hits.total()} faults, {one.seconds:.1f} s, {one.words}",
+        flush=True,
+    )
+    for kind, sentences in (
+        ("lost", found.lost),
+        ("repeated", found.repeated),
+        ("leaked", found.leaked),
+    ):
+        for sentence in sentences[:6]:
+            print(f"    {kind}: {sentence}", flush=True)
+    if one.broken:
+        print(one.broken, flush=True)
+    for line in one.channels:
+        print(f"    {line}", flush=True)
+    for line in one.faults_of_ours:
+        print(f"    logged: {line[:300]}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
