@@ -16,8 +16,8 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from cert_exchange.errors import PolicyInvalid, Problem
@@ -80,10 +80,14 @@ def read_document(text: str, *, file: str, limit: int = TEXT_LIMIT) -> Document:
         document.complain((), f"{len(text)} characters; a file may have {limit}: split it")
         raise document.refuse()
     try:
-        _check_depth(text, document)
-        node = YAML(typ="rt", pure=True).compose(text)
-    except PolicyInvalid:
-        raise
+        yaml = YAML(typ="safe", pure=True)
+        yaml.Composer = _Shallow
+        node = yaml.compose(text)
+    except _TooDeepError as error:
+        line, column = error.place
+        said = f"nested deeper than {DEPTH_LIMIT} levels"
+        document.problems.append(Problem(file, line, column, said))
+        raise document.refuse() from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else _START
@@ -154,26 +158,33 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     return f"write one of: {', '.join(words)}" if words else "there is none yet"
 
 
-def _check_depth(text: str, document: Document) -> None:
-    depth = aliases = 0
-    for event in YAML(typ="rt", pure=True).parse(text):
-        if isinstance(event, CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, CollectionEndEvent):
-            depth -= 1
-        elif isinstance(event, AliasEvent):
-            aliases += 1
-        if depth > DEPTH_LIMIT:
-            mark = event.start_mark
-            document.problems.append(
-                Problem(
-                    document.file,
-                    mark.line + 1,
-                    mark.column + 1,
-                    f"nested deeper than {DEPTH_LIMIT} levels",
-                )
-            )
-            raise document.refuse()
+class _TooDeepError(Exception):
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+
+class _Shallow(Composer):
+    """Composes no deeper than DEPTH_LIMIT, so that no text makes it recurse further."""
+
+    _depth = 0
+
+    def compose_sequence_node(self, anchor: Any) -> Any:
+        self._enter()
+        node = super().compose_sequence_node(anchor)
+        self._depth -= 1
+        return node
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        self._enter()
+        node = super().compose_mapping_node(anchor)
+        self._depth -= 1
+        return node
+
+    def _enter(self) -> None:
+        self._depth += 1
+        if self._depth > DEPTH_LIMIT:
+            mark = self.parser.peek_event().start_mark
+            raise _TooDeepError((mark.line + 1, mark.column + 1))
 
 
 class _Builder:

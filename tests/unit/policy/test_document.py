@@ -24,6 +24,7 @@ from cert_exchange.policy.document import (
     parse_policy,
     problems_of_names,
 )
+from cert_exchange.policy.reading import read_document
 from cert_exchange.policy.spellings import tlp_named
 from cert_exchange.stix.markings import Tlp
 
@@ -119,6 +120,12 @@ def test_what_is_left_out():
     assert found.unresolved == "wait"
     assert found.rules[0].reason == "by rule all of ours"
     assert found.rules[0].withdraw is False
+
+
+def test_a_folded_text_is_its_words():
+    """Where lines were folded stands a space, and nothing that no one sees."""
+    text = "reason: >-\n  Of one\n  line.\n\n  Of another.\n"
+    assert read_document(text, file=FILE).value == {"reason": "Of one line.\nOf another."}
 
 
 @pytest.mark.parametrize(
