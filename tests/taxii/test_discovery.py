@@ -172,6 +172,7 @@ def test_rights_are_those_of_the_caller(server: Served) -> None:
 
 @pytest.mark.checklist(24)
 @pytest.mark.case("T33")
+@pytest.mark.case("U11")
 def test_one_right_is_403_none_is_404(server: Served) -> None:
     """403 with a word on what is missing where the caller may do one of the two; 404 where neither."""
     server.rights("reports", read="b", write="c")
@@ -187,6 +188,7 @@ def test_one_right_is_403_none_is_404(server: Served) -> None:
         got = writer.get(f"{ROOT}collections/reports/{tail}")
         assert (got.status, got.json["http_status"]) == (403, "403")
         assert "write-only" in got.json["description"]
+        assert "You may read: indicators." in got.json["description"]
     server.rights("reports", read="c", write="c")
     for tail in ("", "manifest/", "objects/", f"objects/{some}/", f"objects/{some}/versions/"):
         assert reader.get(f"{ROOT}collections/reports/{tail}").status == 404

@@ -132,6 +132,14 @@ def note_ignored(node: Node, caller: Caller, note: str) -> None:
     node.database.transact(lambda tx: poll_notes.add(tx, caller.partner, note, at=at))
 
 
+def _what_else(node: Node, connection: Any, caller: Caller) -> str:
+    """What the caller may read instead: what the list of collections tells it anyhow (U11)."""
+    readable = [
+        one.alias or one.uuid for one in list_collections(node, connection, caller) if one.can_read
+    ]
+    return f"{ReadRefused.public} You may read: {', '.join(readable) or 'no collection'}."
+
+
 def poll(
     node: Node, connection: Any, caller: Caller, grant: Grant, query: PageQuery, *, inline: bool
 ) -> Page:
@@ -141,7 +149,7 @@ def poll(
     StoreUnavailable, and NeedsThread when `inline`.
     """
     if not grant.can_read:
-        raise ReadRefused
+        raise ReadRefused(_what_else(node, connection, caller))
     if caller.frozen:
         raise SharingFrozen(detail=f"what goes out to partner {caller.partner} is frozen")
     reader = _Reader(node, connection, caller, grant, query, inline)

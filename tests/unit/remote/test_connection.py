@@ -152,6 +152,7 @@ def test_dripping_headers_end(neighbour, secure):
     assert time.monotonic() - begun < 3
 
 
+@pytest.mark.case("W12")
 @pytest.mark.parametrize("packed", [False, True])
 def test_size_is_counted_while_reading(neighbour, packed):
     """A body over the cap is given up, also when only its unpacked form is over it."""

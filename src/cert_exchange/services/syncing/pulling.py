@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Final
+from urllib.parse import quote
 
 from cert_exchange import errors
-from cert_exchange.remote.connection import Connection
+from cert_exchange.remote.connection import Answer, Connection, cleaned
 from cert_exchange.remote.envelope import cut
 from cert_exchange.remote.pager import End, Note, Page, Pager, manifest_cursor
 from cert_exchange.services.deliveries import OTHER_CONTENT
@@ -38,6 +39,11 @@ _TELLING: Final = frozenset({"name", "pattern", "value"})
 """Properties by which a thing is known again; what only ties others together (relationships) is alike by nature."""
 _REFUSED_KEPT: Final = 256
 _QUIET_RUNS: Final = 3
+_LOOK_EVERY: Final = 12
+"""Quiet runs between two looks at what the remote holds at all."""
+_TELLING_HEADERS: Final = (
+    "Date", "Content-Type", "X-TAXII-Date-Added-First", "X-TAXII-Date-Added-Last",
+)  # fmt: skip
 
 
 class ChurnError(Exception):
@@ -87,7 +93,8 @@ def pull(run: Run) -> Ending:
     if interrupted:
         run.note("the run before was interrupted; this one went on from the last stored page")
     again = pager.end in (End.PAGE_CAP, End.TIME, End.STOPPED)
-    return Ending(_sentence(run, pager), again=again, drained=pager.end is End.DRAINED)
+    outcome = _sentence(run, pager) + _look_around(run, connection)
+    return Ending(outcome, again=again, drained=pager.end is End.DRAINED)
 
 
 def _store(run: Run, page: Page, vouching: Vouching) -> None:
@@ -261,13 +268,54 @@ def _cursor_from_manifest(run: Run, connection: Connection, seen: Iterable[str])
     run.moved(channel, {})
 
 
+def _look_around(run: Run, connection: Connection) -> str:
+    """After some empty runs: what the remote holds at all, so that a wrong cursor, collection or filter shows (U10)."""
+    quiet = int(run.memory.get("quiet_runs", 0))
+    if quiet < _QUIET_RUNS:
+        run.memory["seen_there"] = None
+        return ""
+    said = run.channel.counters.get("seen_there")
+    if said is None or quiet % _LOOK_EVERY == 0:
+        url = f"{connection.root}collections/{quote(run.channel.remote_collection, safe='')}/manifest/"
+        try:
+            said = _seen_in(connection.fetch("GET", url, params={"limit": "1000"}))
+        except errors.RemoteError as error:
+            said = f"Its manifest cannot be read: {error.public}"
+        run.memory["seen_there"] = said
+    return f" {said}"
+
+
+def _seen_in(answer: Answer) -> str:
+    """What an unfiltered manifest's first page shows; nothing that a stranger sent can raise but RemoteAnswerInvalid."""
+    document = answer.document()
+    entries = document.get("objects")
+    dates = [
+        str(one.get("date_added"))
+        for one in (entries if isinstance(entries, list) else ())
+        if isinstance(one, dict)
+    ]
+    headers = "; ".join(
+        f"{name}: {cleaned(answer.headers[name], 60)}"
+        for name in _TELLING_HEADERS
+        if name in answer.headers
+    )
+    if not dates:
+        return f"Its manifest, asked without added_after or filter, is empty: is it the right collection? ({headers})"
+    more = " and more" if document.get("more") is True else ""
+    return (
+        f"Its manifest, asked without added_after or filter, shows {len(dates):,} objects{more}, the newest of"
+        f" {cleaned(max(dates), 60)} ({headers})"
+    )
+
+
 def _sentence(run: Run, pager: Pager) -> str:
     counts = run.counts
     end = pager.end.value if pager.end is not None else ""
     if not counts["received"]:
         quiet = int(run.channel.counters.get("quiet_runs", 0)) + 1
         run.memory["quiet_runs"] = quiet
-        asked = f"what was added after {run.channel.cursor}" if run.channel.cursor else "everything"
+        after = run.channel.cursor or run.options.start
+        asked = f"what was added after {after}" if after else "everything"
         if quiet >= _QUIET_RUNS:  # U10
             return (
                 f"Nothing came for {quiet} runs; asked {run.channel.remote_collection} for {asked}"

@@ -36,6 +36,14 @@ AT_ONCE: Final = 8
 FIRST_PAUSE: Final = 30.0
 LONGEST_PAUSE: Final = 3600.0
 _ALARMS: Final = frozenset({401, 403, 404})
+_NEXT_STEP: Final = {
+    401: ("Failing", "Its server does not take our credential: ask its people for a new one. "),
+    403: ("Failing", "It refuses us this: ask its people for our rights, and whether they let our address in. "),
+    404: ("Failing", "It has no such collection for us: compare its id with what its discovery lists. "),
+    429: ("Waiting", "It is busy, and asked us to come back later: nothing is lost, and nothing is to be done. "),
+    503: ("Waiting", "It is busy or stopped for now: nothing is lost; ask its people if it stays so. "),
+}  # fmt: skip
+"""By the remote's status: our state in a word, and the next step of a person (CASES U08)."""
 _jitter: Final = random.Random()  # noqa: S311 - spreads load, guards nothing
 
 
@@ -123,6 +131,8 @@ def run_channel(
     with node.database.reading() as tx:
         run.channel = channels.reload(tx, channel)
         confined = introductions.is_confined(tx, run.channel.partner, run.channel.collection)
+    if options.insecure:
+        run.note("it is spoken to in the clear (option insecure): anybody on the way reads along")
     try:
         if broken is not None:
             raise broken
@@ -195,8 +205,9 @@ def _failed(run: Run, error: errors.CertExchangeError) -> RunReport:
     next_at = now + int(wait * 1_000_000)
     since = int(run.channel.counters.get("failing_since") or now)
     run.memory |= {"failing_since": since, channels.PLANNED: now}
+    state, step = _NEXT_STEP.get(status or 0, ("Failing", ""))
     outcome = (
-        f"Failing since {format_micros(since)}: {error.public} "
+        f"{state} since {format_micros(since)}: {error.public} {step}"
         f"Next try at {format_micros(next_at)}."
     )
     _finish(
