@@ -18,8 +18,10 @@ from cert_exchange.messages.introductions import read_offer, write_offer
 from cert_exchange.messages.keys import make_signing_key
 from cert_exchange.node import Node, make_home, open_node
 from cert_exchange.remote import peering
+from cert_exchange.remote import pki as remote_pki
 from cert_exchange.services import collections, introducing, pki, signing
 from cert_exchange.services.introducing import renewing
+from cert_exchange.services.introducing.cards import words_expected
 from cert_exchange.services.introducing.connecting import source_of
 from cert_exchange.services.syncing.arranging import connect
 from cert_exchange.store import introductions as rows
@@ -174,6 +176,35 @@ def test_the_worker_renews_when_it_is_due(
     before = channel.certificate()
     assert introducing.renew_due(channel.b, source)
     assert channel.certificate() != before
+
+
+def test_partners_know_the_next_authority_before_the_server_changes_over(channel: Channel) -> None:
+    """Made beside the old one it is told by a renewal, and only then may the server show what it signed."""
+
+    def believed() -> list[str]:
+        raw = (channel.a.settings.home / "trust" / "cert-b.pem").read_bytes()
+        return [remote_pki.fingerprint(one) for one in remote_pki.read_bundle(raw, what="it")]
+
+    (old, _), *_ = pki.describe_own(channel.b)
+    assert introducing.unaware_of(channel.b, old.fingerprint) == ()
+    assert believed() == [old.fingerprint]
+    new = pki.init(channel.b, another=True)
+    assert introducing.unaware_of(channel.b, new.fingerprint) == ("cert-a",)
+    pki.renew_due(channel.b, at_once=True)
+    assert pki.listing(channel.b).own["server"].issuer == old.subject
+    channel.age()
+    introducing.renew(channel.b, "cert-a")
+    assert introducing.unaware_of(channel.b, new.fingerprint) == ()
+    assert believed() == [old.fingerprint, new.fingerprint]
+    pki.issue_own(channel.b, "server", hosts=["localhost"])
+    assert pki.listing(channel.b).own["server"].issuer == new.subject
+    channel.age()
+    introducing.renew(channel.b, "cert-a")
+    assert believed() == [new.fingerprint, old.fingerprint]
+    pki.retire(channel.b, old.fingerprint)
+    assert introducing.words(channel.b) == words_expected(
+        channel.a, "cert-b", introducing.our_card(channel.b)
+    )
 
 
 def test_what_is_believed_is_written_anew(channel: Channel) -> None:

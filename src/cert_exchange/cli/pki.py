@@ -13,6 +13,7 @@ import typer
 from cert_exchange.cli import printing
 from cert_exchange.cli.files import read_packed, whole, writing_to
 from cert_exchange.cli.options import AsJson, Home, opened, operator
+from cert_exchange.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
     from cert_exchange.services.pki import Listing
@@ -70,7 +71,7 @@ def init(
     home: Home = None,
 ) -> None:
     """Make our certificate authority. Its key stays in the node's secrets."""
-    from cert_exchange.services import pki
+    from cert_exchange.services import introducing, pki
 
     with opened(home) as node:
         made = pki.init(
@@ -80,8 +81,16 @@ def init(
             another=another,
             by=operator(),
         )
+        unaware = introducing.unaware_of(node, made.fingerprint)
     printing.facts({"authority": made.subject, "fingerprint": pki.spoken(made.fingerprint)})
-    printing.verdict("next: `cert-exchange pki own server --host NAME`, and pki show --authority")
+    for name in unaware:
+        printing.verdict(
+            f"first: `cert-exchange partner renew {name}`, so that it believes this one too"
+        )
+    printing.verdict(
+        ("then: " if unaware else "next: ")
+        + "`cert-exchange pki own server --host NAME`, and pki show --authority"
+    )
 
 
 @app.command()
@@ -92,12 +101,23 @@ def own(
     *,
     hosts: Hosts = None,
     days: Days = 90,
+    anyway: Annotated[
+        bool,
+        typer.Option("--anyway", help="Also where partners do not know our newest authority yet."),
+    ] = False,
     home: Home = None,
 ) -> None:
-    """Make a key of ours and certify it with our authority. The worker renews it in time."""
-    from cert_exchange.services import pki
+    """Make a key of ours and certify it with our newest authority. The worker renews it in time."""
+    from cert_exchange.services import introducing, pki
 
     with opened(home) as node:
+        known = pki.describe_own(node)
+        unaware = introducing.unaware_of(node, known[-1][0].fingerprint) if known else ()
+        if purpose is Purpose.SERVER and unaware and not anyway:
+            raise ConfigurationInvalid(
+                f"{', '.join(unaware)} could not connect to a server that shows our newest authority: first"
+                " `cert-exchange partner renew` each of them, or give --anyway."
+            )
         made = pki.issue_own(
             node,
             purpose.value,

@@ -52,7 +52,7 @@ class Offer:
     collection: str
     """the UUID of its TEST collection"""
     authority: str
-    """PEM: who signs its server's certificate"""
+    """PEM: who signs its server's certificate today; after it, who may sign the next one"""
     request: str
     """PEM: the request for the certificate that it will show us"""
     key: bytes

@@ -22,6 +22,7 @@ from cert_exchange.remote.pki.keys import strong_enough
 MOST_BYTES: Final = 1 << 20
 _ARMOUR: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]+-----")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_END: Final = b"-----END CERTIFICATE-----"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,15 @@ def read_certificate(raw: bytes, *, what: str) -> x509.Certificate:
             " an elliptic curve from 256, or Ed25519."
         )
     return certificate
+
+
+def read_bundle(raw: bytes, *, what: str) -> list[x509.Certificate]:
+    """Read the certificates of a PEM text, one at least, in their order. Raises ConfigurationInvalid."""
+    _bounded(raw, what)
+    pieces = raw.split(_END)
+    return [
+        read_certificate(piece + _END, what=what) for piece in pieces[: max(len(pieces) - 1, 1)]
+    ]
 
 
 def read_list(

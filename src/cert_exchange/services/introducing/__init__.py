@@ -18,7 +18,12 @@ from cert_exchange.services.introducing.connecting import believe_again
 from cert_exchange.services.introducing.inviting import Invited, invite
 from cert_exchange.services.introducing.promoting import Progress, demote, progress, promote, pull
 from cert_exchange.services.introducing.reminding import Due, due, remind
-from cert_exchange.services.introducing.renewing import answer_renewal, renew, renew_due
+from cert_exchange.services.introducing.renewing import (
+    answer_renewal,
+    renew,
+    renew_due,
+    unaware_of,
+)
 
 __all__ = [
     "Accepted",
@@ -50,6 +55,7 @@ __all__ = [
     "renew_due",
     "set_our_card",
     "show_our_card",
+    "unaware_of",
     "words",
     "words_shown",
 ]

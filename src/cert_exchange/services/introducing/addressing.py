@@ -1,7 +1,8 @@
 """Where our node is reached, and by whose signature its server is recognised there.
 
-1. A partner believes the authority of our offer for our server, and no other: so our server must show a certificate that
-   one of our own authorities signed.
+1. A partner believes the authorities of our offer for our server, and no others: so our server must show a certificate
+   that one of them signed. An offer names the one that signed what is shown today, and then our others, so that partners
+   know the next one before the server changes over to it.
 2. What is missing for that is made, and said: an authority, a certificate for the host of our address.
 """
 
@@ -78,6 +79,18 @@ def server_authority(node: Node) -> x509.Certificate:
         "our server shows a certificate that none of our own authorities signed; partners recognise it by ours:"
         " `cert-exchange pki own server --host NAME`, then set tls_certificate and tls_key to that file."
     )
+
+
+def offered_authorities(node: Node) -> str:
+    """The authorities that an offer of today names, in PEM (rule 1). Raises ConfigurationInvalid."""
+    first = pki.pem(server_authority(node))
+    now = node.now()
+    others = [
+        text
+        for described, text in certificates.describe_own(node)
+        if text != first and described.ends_at > now
+    ]
+    return "".join([first, *reversed(others)])
 
 
 def _server_certificate(node: Node) -> x509.Certificate:

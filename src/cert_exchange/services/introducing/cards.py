@@ -118,7 +118,7 @@ def words_expected(node: Node, name: str, card: Card) -> tuple[str, ...]:
     offer = read_offer(found.theirs, now)
     if not keys:
         raise ConfigurationInvalid(f"no signing key of {name} counts any more.")
-    authority = pki.read_certificate(offer.authority.encode("ascii"), what="its authority")
+    authority = pki.read_bundle(offer.authority.encode("ascii"), what="its authority")[0]
     return words_of_standing(offer.identity, [pki.fingerprint(authority)], keys[0].public, card)
 
 

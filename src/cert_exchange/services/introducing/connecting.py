@@ -1,6 +1,6 @@
 """What our node keeps to connect to a partner: whom it believes there, what it shows, and the source of tests.
 
-1. The authority of a partner's server stands in a file of its own, for this partner's channels alone. It is written anew
+1. The authorities of a partner's server stand in a file of their own, for this partner's channels alone. It is written anew
    from their offer where it is missing.
 2. The credential stands in the secret file of each source; a new one goes into all of them that held the one before.
 """
@@ -49,12 +49,12 @@ def channel_options(node: Node, name: str) -> dict[str, Any]:
 
 
 def believe(node: Node, name: str, offer: Offer) -> None:
-    """Write the authority of its server to a file (rule 1)."""
-    authority = pki.read_certificate(offer.authority.encode("ascii"), what="its authority")
+    """Write the authorities of its server to a file (rule 1)."""
+    found = pki.read_bundle(offer.authority.encode("ascii"), what="its authority")
     file = node.settings.home / trust_file(name)
     file.parent.mkdir(mode=0o700, exist_ok=True)
     fresh = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    fresh.write_text(pki.pem(authority), encoding="ascii")
+    fresh.write_text("".join(pki.pem(one) for one in found), encoding="ascii")
     fresh.replace(file)
 
 

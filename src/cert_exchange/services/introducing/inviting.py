@@ -28,13 +28,12 @@ from cert_exchange.messages.introductions import (
 )
 from cert_exchange.messages.sealed_answers import KEY_BYTES, public_half
 from cert_exchange.node import Node
-from cert_exchange.remote import pki
 from cert_exchange.services import pki as certificates
 from cert_exchange.services.introducing import proving
 from cert_exchange.services.introducing.addressing import (
     make_recognisable,
+    offered_authorities,
     our_url,
-    server_authority,
 )
 from cert_exchange.services.introducing.cards import our_card
 from cert_exchange.services.ledger import record
@@ -127,7 +126,7 @@ def _still_right(
         and offer.card == card
         and offer.url == url
         and offer.collection == collection
-        and offer.authority == pki.pem(server_authority(node))
+        and offer.authority == offered_authorities(node)
         and offer.key == node.secrets.signing_keys[0].public
     )
     waits = node.secret_files.exists(sealing_file(found.name))
@@ -145,7 +144,7 @@ def new_offer(node: Node, name: str, card: Card, url: str, collection: str) -> s
         card=card,
         url=url,
         collection=collection,
-        authority=pki.pem(server_authority(node)),
+        authority=offered_authorities(node),
         request=certificates.request(node, request_name(name)),
         key=key.public,
         sealing=public_half(private),

@@ -5,8 +5,8 @@
    compared.
 2. Their node answers once in HOUR to an offer that is newer than the last one and of this hour; the same offer gets the
    same answer. A new certificate and, near the end of the credential, a new credential; the old ones end by themselves.
-3. With the offer a new authority of the server is learned, before the old one ends, and a new card is not: a person
-   confirms that.
+3. With the offer a new authority of our server is learned there, before the server changes over to it (`unaware_of`); a
+   new card is not: a person confirms that.
 4. Killed in between, nothing is lost: what is in use stays until the answer is opened.
 """
 
@@ -23,7 +23,7 @@ from cert_exchange.messages.evidence import Line
 from cert_exchange.messages.introductions import Offer, digest_of, read_offer
 from cert_exchange.messages.keys import kid_of
 from cert_exchange.node import Node
-from cert_exchange.remote import peering
+from cert_exchange.remote import peering, pki
 from cert_exchange.services import pki as certificates
 from cert_exchange.services.introducing.connecting import (
     believe,
@@ -41,6 +41,7 @@ from cert_exchange.services.introducing.sealing import answer, open_answer
 from cert_exchange.services.ledger import record
 from cert_exchange.services.partners import Caller
 from cert_exchange.services.syncing.arranging import connect
+from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import credential_lives, partner_keys, partners
 from cert_exchange.store import introductions as rows
 from cert_exchange.store.channels import Channel
@@ -130,7 +131,10 @@ def answer_renewal(node: Node, caller: Caller, asked: Mapping[str, Any]) -> Mapp
     if not _is_theirs(offer, keys, identities):
         raise InputRefused("The offer is not signed with a key that is pinned here.")
     if abs(now - offer.at) > HOUR or offer.at - before.at < HOUR:
-        raise InputRefused("An offer is of this hour, and an hour newer than the one before.")
+        raise InputRefused(
+            "An offer is of this hour, and an hour newer than the one before; renew again after"
+            f" {format_micros(before.at + HOUR)}."
+        )
     ends = max(
         (one.expires_at or now + CREDENTIAL_WITHIN // _MICRO * 2 for one in lives), default=now
     )
@@ -147,6 +151,24 @@ def answer_renewal(node: Node, caller: Caller, asked: Mapping[str, Any]) -> Mapp
 
     node.database.transact(work)
     return {"answer": made}
+
+
+def unaware_of(node: Node, authority: str) -> tuple[str, ...]:
+    """Partners whose channel was set up and that were never told of this authority of ours, by its fingerprint."""
+    now = node.now()
+    with node.database.reading() as tx:
+        found = [one for one in rows.every(tx) if one.theirs is not None]
+    return tuple(
+        one.name
+        for one in found
+        if authority
+        not in {
+            pki.fingerprint(known)
+            for known in pki.read_bundle(
+                read_offer(one.offer, now).authority.encode("ascii"), what="our authority"
+            )
+        }
+    )
 
 
 def _is_theirs(offer: Offer, keys: Collection[str], identities: Collection[str]) -> bool:

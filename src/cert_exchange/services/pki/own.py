@@ -3,7 +3,8 @@
 1. Certificate and key stand in one file of the vault (`pki/NAME.pem`), replaced as a whole: whoever reads meanwhile has a
    pair that belongs together.
 2. Each certificate has a new key; the key of a request waits (`pki/NAME.next.key`) until its certificate comes.
-3. What our own authority signed is renewed by the worker when a third of its life is left. What a partner's authority
+3. What our own authority signed is renewed by the worker when a third of its life is left, by the same authority while that
+   lasts: a person changes over to the next one, once partners know it (`issue_own`). What a partner's authority
    signed needs a new request, of which `doctor` reminds in time.
 """
 
@@ -147,7 +148,7 @@ def renew_due(node: Node, *, at_once: bool = False, by: str = "node") -> list[pk
     now = node.now()
     made = []
     with node.database.reading() as tx:
-        ours = {row.fingerprint for row in rows.in_force(tx) if row.partner is None}
+        ours = {row.fingerprint: row.ends_at for row in rows.in_force(tx) if row.partner is None}
         known = {
             row.fingerprint: row for row in rows.every_certificate(tx) if row.authority in ours
         }
@@ -159,11 +160,12 @@ def renew_due(node: Node, *, at_once: bool = False, by: str = "node") -> list[pk
         lifetime = described.ends_at - row.issued_at
         if not at_once and (described.ends_at - now) * RENEW_AT > lifetime:
             continue
-        whom = signer(node) if vault_of(node).exists(key_file(row.authority)) else None
-        if whom is None:
+        if not vault_of(node).exists(key_file(row.authority)):
             continue  # the authority's key is on another machine: that one renews
         purpose: pki.Purpose = "server" if row.purpose == "server" else "client"
         lives = timedelta(microseconds=max(lifetime, 3_600_000_000))
+        lasts = ours[row.authority] > now + lives // timedelta(microseconds=1)
+        whom = signer(node, row.authority if lasts else None)
         made.append(_issue(node, whom, purpose, described.hosts, lives, by))
         log.info("certificate renewed", purpose=purpose, serial=made[-1].serial)
     return made
