@@ -54,6 +54,7 @@ class Plan:
     troubles: tuple[str, ...] | None = None
     trouble: float = 0.3
     """how likely one more begins in a step"""
+    crash_at_first_pages: bool = False
     second_worker: bool | None = None
     without: str = ""
     settle_seconds: float = SETTLE_SECONDS
@@ -192,6 +193,8 @@ class Run:
 
     def _set_up(self) -> None:
         a, b = self.sides
+        if self.plan.crash_at_first_pages:
+            self.troubles.crash_at_first_pages()
         for side in self.sides:
             side.token(side.other)
         for side, other in ((a, b), (b, a)):

@@ -95,9 +95,21 @@ class Troubles:
     def _crash(self, side: Side, *, after: bool) -> Ending:
         role = self.dice.choice(("server_crash", "worker_crash", "worker_crash"))
         pages = self.dice.random() < 0.6
+        return self._armed(
+            side, role, self.dice.randrange(1, 3 if pages else 6), pages, after=after
+        )
+
+    def crash_at_first_pages(self) -> None:
+        """Both workers are to die right before the first commit that stores a page with its cursor."""
+        for side in self.sides:
+            self._going_on.append(
+                (100, self._armed(side, "worker_crash", 1, pages=True, after=False))
+            )
+
+    def _armed(self, side: Side, role: str, at: int, pages: bool, *, after: bool) -> Ending:
         side.controls.set("crash_after", int(after))
         side.controls.set("crash_at_pages", int(pages))
-        side.controls.set(role, self.dice.randrange(1, 3 if pages else 6))
+        side.controls.set(role, at)
 
         def end() -> None:
             if side.controls.get(role) == -1:
