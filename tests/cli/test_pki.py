@@ -42,7 +42,13 @@ def test_a_partners_authority_is_pinned_and_let_go(cli: Cli, tmp_path: Path) -> 
     crl.write_bytes(foreign.crl())
     assert cli("pki", "pin", "cert-b").code != 0
     assert "nothing of it is accepted" in cli("pki", "pin", "cert-b", "--ca", authority).err
+    told = cli("status").err
+    assert "cert-b: its authority" in told
+    assert "has no revocation list here: nothing of it is accepted; get its newest list" in told
+    (row,) = cli("status", "--json").json()["revocation_lists"]
+    assert row["partner"] == "cert-b"
     assert "names 0 certificates" in cli("pki", "pin", "cert-b", "--crl", crl).err
+    assert cli("status", "--json").json()["revocation_lists"] == []
     assert "need not" in cli("pki", "require", "cert-b", "--no").err
     assert cli("pki", "unpin", "cert-b").code == 0
     assert cli("pki", "unpin", "cert-b").code != 0

@@ -25,8 +25,8 @@ def list_(*, as_json: AsJson = False, home: Home = None) -> None:
         printing.document([asdict(row) for row in found])
         return
     printing.table(
-        ["collection", "id", "title", "published", "received", "proposals"],
-        [(c.collection, c.uuid, c.title, c.own, c.received, c.proposals) for c in found],
+        ["collection", "id", "title", "published", "received"],
+        [(c.collection, c.uuid, c.title, c.own, c.received) for c in found],
         empty="none: put a file into collections/ and run `cert-exchange collection load`",
     )
 

@@ -160,25 +160,28 @@ def work(*, clock_ok: ClockOk = False, home: Home = None) -> None:
 
 def status(*, as_json: AsJson = False, home: Home = None) -> None:
     """Show what is held, what partners see, how sync fares."""
-    from cert_exchange.services import deliveries, holdings, policies
+    from cert_exchange.services import deliveries, holdings, policies, revocation_lists
 
     with opened(home) as node:
         found = holdings.status(node)
+        lists = revocation_lists.alarms(node)
         unreceipted = deliveries.count_open(node)
         overdue = [one for one in policies.agreements(node) if one.overdue]
     if as_json:
         late = [{"partner": one.partner, "review": one.review} for one in overdue]
-        more = {"overdue_agreements": late, "open_statements": unreceipted}
+        ending = [{"partner": one.partner, "finding": one.finding} for one in lists]
+        more = {
+            "overdue_agreements": late,
+            "open_statements": unreceipted,
+            "revocation_lists": ending,
+        }
         printing.document(_status_document(found) | more)
         return
     printing.facts({"node": found.title, "identity": found.identity, "database": found.engine})
     printing.result("")
     printing.table(
-        ["collection", "published", "received", "proposals", "taken back", "title"],
-        [
-            (c.collection, c.own, c.received, c.proposals, c.taken_back, c.title)
-            for c in found.collections
-        ],
+        ["collection", "published", "received", "taken back", "title"],
+        [(c.collection, c.own, c.received, c.taken_back, c.title) for c in found.collections],
         title="collections (object versions)",
     )
     printing.table(
@@ -215,12 +218,20 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
     printing.result(
         f"ledger: {printing.count(found.ledger_sealed, 'line')} sealed, {found.ledger_open:,} waiting for their seal"
     )
+    if found.proposals:
+        waits = "waits" if found.proposals == 1 else "wait"
+        printing.verdict(
+            f"{printing.count(found.proposals, 'proposal')} {waits} for a person: cert-exchange proposals list"
+        )
     if unreceipted:
         printing.verdict(
             f"{printing.count(unreceipted, 'statement')} without a receipt: cert-exchange statements list --open"
         )
     for agreed in overdue:
         printing.verdict(f"{agreed.partner}: {agreed.warning}")
+    for one in lists:
+        whose = "certificates" if one.partner is None else one.partner
+        printing.verdict(f"{whose}: {one.finding}; {one.step}")
 
 
 def doctor(
@@ -261,6 +272,7 @@ def _status_document(found: Status) -> dict[str, Any]:
         "identity": found.identity,
         "database": found.engine,
         "collections": [asdict(row) for row in found.collections],
+        "proposals": found.proposals,
         "views": [
             {
                 "audience": view.audience,

@@ -18,7 +18,7 @@ from cert_exchange.services import derivatives, markings
 from cert_exchange.services.derivatives import Answer, Stand
 from cert_exchange.services.exercises import Mark, exercises
 from cert_exchange.services.hits import Hit, hit_of
-from cert_exchange.store import blocks, erasures, figures, freezes, held, objects
+from cert_exchange.store import blocks, checkups, erasures, figures, freezes, held, objects
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import holdings as rows
 from cert_exchange.store.figures import Channel, CollectionCount
@@ -100,6 +100,8 @@ class Status:
     collections: tuple[CollectionCount, ...]
     views: tuple[ViewFigures, ...]
     channels: tuple[Channel, ...]
+    proposals: int
+    """versions of partners that wait for a person; they stand in no collection"""
     ledger_sealed: int
     ledger_open: int
 
@@ -237,6 +239,7 @@ def status(node: Node) -> Status:
             collections=tuple(figures.count_collections(tx)),
             views=views,
             channels=tuple(figures.channels(tx)),
+            proposals=sum(checkups.proposals(tx).values()),
             ledger_sealed=sealed,
             ledger_open=unsealed,
         )

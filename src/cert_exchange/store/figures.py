@@ -46,14 +46,13 @@ class ViewCount:
 
 @dataclass(frozen=True, slots=True)
 class CollectionCount:
-    """How many object versions a collection holds: ours, received, proposals, taken back."""
+    """How many object versions that count a collection holds: ours, received, and of both what was taken back there."""
 
     collection: str
     uuid: str
     title: str
     own: int
     received: int
-    proposals: int
     taken_back: int
 
 
@@ -162,31 +161,20 @@ def count_holds(tx: Connection) -> dict[str, int]:
 
 
 def count_collections(tx: Connection) -> list[CollectionCount]:
-    """Count what each collection in use holds, whoever may see it."""
+    """Count what each collection in use holds, whoever may see it. Proposals stand in none."""
     counted: dict[int, list[int]] = {}
+    taken_back = memberships.c.taken_back_at.is_not(None)
+    # By the origin's number: an expression with a parameter is another one each time to PostgreSQL.
     rows = tx.execute(
-        select(
-            memberships.c.collection,
-            objects.c.origin == OWN,
-            objects.c.status,
-            memberships.c.taken_back_at.is_not(None),
-            func.count(),
-        )
+        select(memberships.c.collection, objects.c.origin, taken_back, func.count())
         .join(objects, objects.c.id == memberships.c.object)
-        .group_by(
-            memberships.c.collection,
-            objects.c.origin == OWN,
-            objects.c.status,
-            memberships.c.taken_back_at.is_not(None),
-        )
+        .where(objects.c.status == ObjectStatus.ACCEPTED.value)
+        .group_by(memberships.c.collection, objects.c.origin, taken_back)
     )
-    for collection, is_own, status, taken_back, number in rows:
-        figures = counted.setdefault(collection, [0, 0, 0, 0])
-        if status != ObjectStatus.ACCEPTED:
-            figures[2] += number
-        else:
-            figures[0 if is_own else 1] += number
-        figures[3] += number if taken_back else 0
+    for collection, origin, gone, number in rows:
+        figures = counted.setdefault(collection, [0, 0, 0])
+        figures[0 if origin == OWN else 1] += number
+        figures[2] += number if gone else 0
     named = tx.execute(
         select(
             collections.c.id,
@@ -198,7 +186,7 @@ def count_collections(tx: Connection) -> list[CollectionCount]:
         .order_by(collections.c.id)
     )
     return [
-        CollectionCount(row.known_as, row.uuid, row.title, *counted.get(row.id, [0, 0, 0, 0]))
+        CollectionCount(row.known_as, row.uuid, row.title, *counted.get(row.id, [0, 0, 0]))
         for row in named
     ]
 

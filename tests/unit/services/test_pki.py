@@ -20,7 +20,7 @@ from tests.scenes import Scene
 from cert_exchange.errors import ConfigurationInvalid, NotFound
 from cert_exchange.node import Node
 from cert_exchange.remote.pki import NotBelieved, Peer
-from cert_exchange.services import ledger, pki
+from cert_exchange.services import ledger, pki, revocation_lists
 from cert_exchange.services.doctoring import examine
 from cert_exchange.worker import Worker
 
@@ -192,17 +192,20 @@ def test_the_worker_renews_lists_and_certificates_long_before_their_end(
 
 
 def test_doctor_warns_of_a_list_before_it_refuses_everybody(scene: Scene, wall: Wall) -> None:
-    """Without a worker: an alarm while there is time, and another when it has happened."""
+    """Without a worker: an alarm while there is time, and another when it has happened; `status` says the same."""
     node = scene.node
+    assert revocation_lists.alarms(node) == []
     assert [one.grade for one in examine(node) if one.about == "certificates"] == ["ok"]
     wall.forward(timedelta(days=5))
     [soon] = [one for one in examine(node) if one.about == "certificates"]
     assert soon.grade == "wrong"
     assert "expires in 4" in soon.finding
+    assert [one.finding for one in revocation_lists.alarms(node)] == [soon.finding]
     wall.forward(timedelta(days=3))
     [late] = [one for one in examine(node) if one.about == "certificates"]
     assert "everybody whom it certified is refused" in late.finding
     assert late.step
+    assert [one.finding for one in revocation_lists.alarms(node)] == [late.finding]
 
 
 def test_doctor_says_of_a_partner_why_it_cannot_connect(scene: Scene, holder: Holder) -> None:

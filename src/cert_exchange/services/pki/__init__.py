@@ -9,7 +9,7 @@ from cert_exchange.services.pki.authorities import (
     retire,
 )
 from cert_exchange.services.pki.certifying import issue_for_partner, revoke
-from cert_exchange.services.pki.listing import Findable, Listing, findings, listing
+from cert_exchange.services.pki.listing import Listing, findings, listing
 from cert_exchange.services.pki.own import accept, issue_own, pair_file, renew_due, request
 from cert_exchange.services.pki.pinning import new_list, pin, require, unpin
 from cert_exchange.services.pki.trusting import (
@@ -22,7 +22,6 @@ from cert_exchange.services.pki.trusting import (
 )
 
 __all__ = [
-    "Findable",
     "Listing",
     "Material",
     "Stamp",

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from cert_exchange.errors import ConfigurationInvalid
 from cert_exchange.node import Node
+from cert_exchange.policy.wording import lasting
 from cert_exchange.remote import pki
 from cert_exchange.services.pki.authorities import key_file, vault_of
 from cert_exchange.services.pki.own import pairs
+from cert_exchange.services.revocation_lists import DAY, Findable, about
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store import pki as rows
 from cert_exchange.store.pki import AuthorityRow, CertificateRow
 
-DAY: Final = 86_400_000_000
 AUTHORITY_NOTE: Final = 365 * DAY
 CERTIFICATE_NOTE: Final = 21 * DAY
 
@@ -41,16 +42,6 @@ class Listing:
     certificates: tuple[tuple[CertificateRow, str | None], ...]
     own: dict[str, pki.Described]
     required: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Findable:
-    """What an examination finds. `partner`: whom it concerns, None: this node."""
-
-    grade: Literal["ok", "note", "wrong"]
-    partner: str | None
-    finding: str
-    step: str = ""
 
 
 def listing(node: Node) -> Listing:
@@ -99,7 +90,7 @@ def findings(node: Node) -> Iterator[Findable]:
         if left <= 0:
             yield Findable("wrong", None, f"our certificate {name} has expired", step)
         elif left < CERTIFICATE_NOTE:
-            yield Findable("note", None, f"our certificate {name} ends in {left // DAY} days", step)
+            yield Findable("note", None, f"our certificate {name} ends in {lasting(left)}", step)
     able = {one.partner for one in found.authorities if one.partner is not None} | {
         partner
         for row, partner in found.certificates
@@ -117,39 +108,10 @@ def findings(node: Node) -> Iterator[Findable]:
 def _about_authority(node: Node, one: ListedAuthority, now: int) -> Iterator[Findable]:
     whose = "our authority" if one.partner is None else "its authority"
     named = f"{whose} {one.described.fingerprint[:16]}"
-    step = (
-        "start the worker, or run `cert-exchange pki renew`"
-        if one.partner is None
-        else f"get its newest list, then cert-exchange pki pin {one.partner} --crl FILE"
-    )
-    ends_at, alarm = one.row.crl_ends_at, node.settings.crl_days * DAY // 3
-    if ends_at is None:
-        yield Findable(
-            "wrong",
-            one.partner,
-            f"{named} has no revocation list here: nothing of it is accepted",
-            step,
-        )
-    elif ends_at <= now:
-        yield Findable(
-            "wrong", one.partner,
-            f"the revocation list of {named} has expired: everybody whom it certified is refused", step,
-        )  # fmt: skip
-    elif ends_at - now < (alarm if one.partner is None else 2 * DAY):
-        yield Findable(
-            "wrong" if one.partner is None else "note", one.partner,
-            f"the revocation list of {named} expires in {(ends_at - now) // 3_600_000_000} hours;"
-            " then everybody whom it certified is refused", step,
-        )  # fmt: skip
-    else:
-        yield Findable(
-            "ok",
-            one.partner,
-            f"the revocation list of {named} holds for {(ends_at - now) // DAY} days",
-        )
+    yield from about(node, one.row, one.partner, now)
     if one.row.ends_at - now < AUTHORITY_NOTE:
         yield Findable(
-            "note", one.partner, f"{named} ends in {(one.row.ends_at - now) // DAY} days",
+            "note", one.partner, f"{named} ends in {lasting(one.row.ends_at - now)}",
             "cert-exchange pki init --another, and change over" if one.partner is None
             else "ask for its next one, and pin it beside this one",
         )  # fmt: skip
@@ -163,6 +125,6 @@ def _about_certificates(found: Listing, now: int) -> Iterator[Findable]:
     for partner, ends_at in sorted(newest.items()):
         if partner in found.required and 0 < ends_at - now < CERTIFICATE_NOTE:
             yield Findable(
-                "note", partner, f"its last certificate ends in {(ends_at - now) // DAY} days",
+                "note", partner, f"its last certificate ends in {lasting(ends_at - now)}",
                 f"ask for a new request, then cert-exchange pki issue {partner}",
             )  # fmt: skip
