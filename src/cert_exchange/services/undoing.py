@@ -5,7 +5,8 @@
 
 1. What it sent is set aside as proposals: it leaves every view and feed, who fetched it is told, and an older version
    that stood before governs again. Nothing is deleted: what was genuine is accepted by a person, or sent again.
-2. What it took back since then, by DELETE or by a notice, stands again. What it proposed of others' objects stays a
+2. What it took back since then, by DELETE or by a notice, stands again, and so does what its versions drove out as those of
+   the creator (`publishing.refusing.oust`): both stand as on the day before. What it proposed of others' objects stays a
    proposal, as it was: nothing of theirs was changed.
 3. Each part is one transaction with one ledger line. Killed in between, repeating it does the rest.
 """
@@ -46,7 +47,7 @@ class Undone:
     proposals: int
     """versions that never counted"""
     put_back: int
-    """versions that it had taken back"""
+    """versions that it had taken back, or driven out"""
     withdrawn: int
     """lines that audiences lost"""
     returned: int
@@ -126,10 +127,12 @@ def _set_aside(
     releasing.reconsider(idents)
     undoing.set_aside(tx, found, at=releasing.now, by=by)
     undoing.put_back(tx, counted, taken_by=OWN, since=releasing.now)
+    restored = undoing.put_back_ousted(tx, counted)
     releasing.reload()
     releasing.reconsider(idents)
     part = _part_of(releasing)
     part.accepted, part.proposals = len(counted), len(found) - len(counted)
+    part.put_back = restored
     _end(tx, releasing, line_id, part, partner, since, by, reason)
     return part
 

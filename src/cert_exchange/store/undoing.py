@@ -10,11 +10,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, func, insert, or_, select, update
 
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
+    OWN,
     ObjectStatus,
     memberships,
     objects,
@@ -147,6 +148,49 @@ def set_aside(tx: Transaction, found: Sequence[Sent], *, at: int, by: str) -> No
             insert(undone_objects),
             [{"object": number, "undone_at": at, "undone_by": by} for number in fresh],
         )
+
+
+def put_back_ousted(tx: Transaction, undone: Collection[int]) -> int:
+    """What others had brought and these versions drove out by their arrival stands again; in how many places.
+
+    Driven out is what was taken back, for us, in the very transaction that stored one of these under the same id: the
+    instants of transactions differ. Where our desk took back anything of the id since then, its order stands.
+    """
+    later, standing = objects.alias("later"), objects.alias("standing")
+    sibling, place = objects.alias("sibling"), memberships.alias("place")
+    count = 0
+    for part in parts(sorted(undone)):
+        driven_out = exists().where(
+            standing.c.id == memberships.c.object,
+            standing.c.status == ACCEPTED,
+            later.c.id.in_(part),
+            later.c.ident == standing.c.ident,
+            later.c.origin != standing.c.origin,
+            later.c.stored_at == memberships.c.taken_back_at,
+        )
+        ordered = exists().where(
+            standing.c.id == memberships.c.object,
+            sibling.c.ident == standing.c.ident,
+            place.c.object == sibling.c.id,
+            place.c.collection == memberships.c.collection,
+            place.c.taken_back_by == OWN,
+            place.c.taken_back_at > memberships.c.taken_back_at,
+            place.c.taken_back_at.not_in(select(later.c.stored_at).where(later.c.id.in_(part))),
+        )
+        same_ids = select(objects.c.id).where(
+            objects.c.ident.in_(select(later.c.ident).where(later.c.id.in_(part)))
+        )
+        count += tx.execute(
+            update(memberships)
+            .where(
+                memberships.c.object.in_(same_ids),
+                memberships.c.taken_back_by == OWN,
+                driven_out,
+                ~ordered,
+            )
+            .values(taken_back_at=None, taken_back_by=None)
+        ).rowcount
+    return count
 
 
 def put_back(tx: Transaction, object_ids: Collection[int], *, taken_by: int, since: int) -> None:

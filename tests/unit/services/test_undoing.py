@@ -20,7 +20,7 @@ from tests.scenes import (
 
 from cert_exchange.errors import InputRefused, NotFound
 from cert_exchange.node import Node
-from cert_exchange.services import holdings, ledger, releasing, undoing
+from cert_exchange.services import doctoring, holdings, ledger, partners, releasing, undoing
 
 ONWARD = """\
 partners: [c]
@@ -87,6 +87,7 @@ def test_all_since_then_is_undone_and_what_stood_before_stands(scene: Scene, wal
     position = scene.log("c")[-1][0]
     node.marks.advance(scene.partner("c"), scene.view("c"), position)
 
+    assert holdings.status(node).proposals == 2
     seen = undoing.look(node, "b", since)
     assert (seen.accepted, seen.proposals, seen.taken_back) == (5, 2, 1)
     assert dict(seen.types)["indicator"] == 2
@@ -102,6 +103,9 @@ def test_all_since_then_is_undone_and_what_stood_before_stands(scene: Scene, wal
     assert set(notice["object_refs"]) >= {indicator("new")["id"], address("8.8.8.8")["id"]}
     assert statuses(node, indicator("ours")["id"])[0][1] == "accepted"
     assert scene.names("b") == ["ours"]
+    # What was undone waits for nobody: `status` does not count it as a proposal, `doctor` neither.
+    assert holdings.status(node).proposals == 0
+    assert not [one for one in doctoring.examine(node) if "proposals" in one.finding]
     assert statuses(node, indicator("new")["id"]) == [(indicator("new")["modified"], "proposal")]
     ledger.verify(node)
 
@@ -141,6 +145,34 @@ def test_more_than_one_part_is_undone(
     assert told == sorted(told)
     assert told[-1] == 8
     ledger.verify(scene.node)
+
+
+def test_what_the_thief_drove_out_as_the_creator_stands_again(node: Node, wall: Wall) -> None:
+    """A relay had revoked b's object; a version in b's name drove that out, and our own order of that night stays."""
+    scene = Scene.set_up(node, partners_named=("b", "c", "d"), policies_for=())
+    scene.apply("d", ONWARD.replace("[c]", "[d]").replace("origin: b", "origin: any"))
+    partners.amend(node, "b", speaks_for=[], relays=[])
+    partners.amend(node, "c", speaks_for=[C_IDENTITY], relays=[B_IDENTITY])
+    one, two = indicator("one", by=B_IDENTITY), indicator("two", by=B_IDENTITY)
+    scene.post("c", one, two)
+    for told in ("one", "two"):
+        relayed = indicator(told, by=B_IDENTITY, version=2, revoked=True)
+        assert [done.result for done in scene.post("c", relayed)] == ["accepted"]
+    partners.amend(node, "c", speaks_for=[C_IDENTITY], relays=[])
+    partners.amend(node, "b", speaks_for=[B_IDENTITY], relays=[])
+    before = {seen["id"]: seen["modified"] for seen in scene.sees("d") if "revoked" in seen}
+    assert before.keys() == {one["id"], two["id"]}
+    wall.forward(timedelta(hours=1))
+    since = node.now()
+    scene.post("b", *(indicator(name, by=B_IDENTITY, version=3) for name in ("one", "two")))
+    assert not [seen for seen in scene.sees("d") if "revoked" in seen]
+    releasing.withdraw(node, str(two["id"]), by="desk", reason="ours")
+    done = undoing.undo(node, "b", since, by="anna", reason="stolen")
+    assert (done.accepted, done.put_back) == (2, 1)
+    seen = {seen["id"]: seen["modified"] for seen in scene.sees("d") if "revoked" in seen}
+    assert seen == {one["id"]: before[one["id"]]}
+    assert two["id"] not in scene.ids("d", last=False)
+    ledger.verify(node)
 
 
 def test_others_copies_are_not_touched(scene: Scene, wall: Wall) -> None:
