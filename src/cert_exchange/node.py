@@ -289,6 +289,7 @@ def open_node(
         )
     clock = clock or Clock()
     files = secret_files_of(settings, opens_with)
+    files.sweep()
     make_newer_secrets(files, now=clock.now())
     keys = Secrets(files)
     clock.keep_in(settings.home / CLOCK_FILE)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -77,7 +74,8 @@ def source_add(
     from cert_exchange.services import syncing
 
     given = _options(auth, user, ca_file, options)
-    with opened(home) as node, _secret(auth, secret_file, secret_env) as secret:
+    secret = _secret(auth, secret_file, secret_env)
+    with opened(home) as node:
         syncing.add_source(
             node,
             name,
@@ -116,7 +114,8 @@ def target_add(
     from cert_exchange.services import syncing
 
     given = _options(auth, user, ca_file, options)
-    with opened(home) as node, _secret(auth, secret_file, secret_env) as secret:
+    secret = _secret(auth, secret_file, secret_env)
+    with opened(home) as node:
         syncing.add_target(
             node,
             name,
@@ -259,7 +258,8 @@ def look(
     from cert_exchange.services import syncing
 
     given = _options(auth, user, ca_file, options)
-    with opened(home) as node, _secret(auth, secret_file, secret_env) as secret:
+    secret = _secret(auth, secret_file, secret_env)
+    with opened(home) as node:
         offers = syncing.look_around(node, url, secret=secret, options=given)
     if as_json:
         printing.document([asdict(one) for one in offers])
@@ -306,17 +306,11 @@ def _remove(direction: Literal["pull", "push"], name: str, home: Path | None) ->
     printing.verdict(f"{name} is removed; added again it begins anew")
 
 
-@contextmanager
-def _secret(auth: str, file: Path | None, variable: str | None) -> Iterator[Path | None]:
-    """Give the secret as a file that only we can read, wherever it came from, and remove it afterwards."""
+def _secret(auth: str, file: Path | None, variable: str | None) -> bytes | None:
+    """What we log in with, wherever it comes from; it is written nowhere but into the node's secrets."""
     if auth == "none":
-        yield None
-        return
-    text = read_secret(file, variable, prompt=f"Secret for {auth}")
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as held:
-        held.write(text)
-        held.flush()
-        yield Path(held.name)
+        return None
+    return read_secret(file, variable, prompt=f"Secret for {auth}").encode()
 
 
 def _options(

@@ -74,9 +74,11 @@ def lock(*, unlock_file: NewUnlockFile = None, home: Home = None) -> None:
     """
     from cert_exchange.services import keys
 
-    with opened(home) as node:
-        held = node.settings.opening_secret() if node.secret_files.locked else None
-        sealed = keys.lock(node, held or _new_secret(unlock_file), by=operator())
+    given = None if unlock_file is None else _new_secret(unlock_file)
+    # A lock that was killed half-way opens with what was given to it, which no setting names yet.
+    with opened(home, opens_with=None if given is None else lambda: given) as node:
+        held = given or (node.settings.opening_secret() if node.secret_files.locked else None)
+        sealed = keys.lock(node, held or _new_secret(None), by=operator())
         readable = keys.readable_copies(node)
     printing.verdict(
         f"{printing.count(sealed, 'file')} encrypted. Set unlock_file in node.yaml, or give CERT_EXCHANGE_PASSPHRASE"

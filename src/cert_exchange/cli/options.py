@@ -7,7 +7,7 @@ import logging
 import os
 import pwd
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -55,14 +55,17 @@ def home_of(home: Path | None) -> Path:
 
 
 @contextmanager
-def opened(home: Path | None) -> Iterator[Node]:
-    """Open the node, and close it afterwards."""
+def opened(
+    home: Path | None, *, opens_with: Callable[[], str | None] | None = None
+) -> Iterator[Node]:
+    """Open the node, and close it afterwards. `opens_with`: what its secrets open with, in place of the setting."""
     from cert_exchange.node import open_node
 
     place = home_of(home)
-    ask_passphrase(place)
+    if opens_with is None:
+        ask_passphrase(place)
     with quiet_logs():
-        node = open_node(place)
+        node = open_node(place, opens_with=opens_with)
         try:
             yield node
         finally:

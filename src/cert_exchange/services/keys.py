@@ -55,7 +55,7 @@ def look(node: Node) -> Keys:
     files = node.secret_files
     return Keys(
         files.opens_with,
-        tuple(name for name in files.names() if files.open_to_plain(name)),
+        tuple(name for name in (*files.names(), *files.leftovers()) if files.open_to_plain(name)),
         tuple(node.secrets.token_keys),
         tuple(key.kid for key in node.secrets.signing_keys),
         files.exists(keyring.DERIVATIVE_KEY),

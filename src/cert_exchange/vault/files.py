@@ -4,6 +4,7 @@
 2. With a lock in the folder every file in it is sealed. A plain one is refused there, since whoever can write into the
    folder but does not hold the key could else put a key of his own in place of ours.
 3. A file is replaced as a whole: whoever reads meanwhile sees the one or the other, and a kill loses neither.
+   What a kill leaves beside it is sealed with the rest, and swept away at the next start.
 4. Sealing a folder, and opening it again, is repeated until it is done: the lock states which is under way, and
    meanwhile both kinds are read.
 5. What opens the lock is asked for when it is first needed, and never kept: the key inside is, in memory. Another
@@ -14,7 +15,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +33,18 @@ SEALED: Final = b"cert-exchange sealed 1\n"
 """The first bytes of a sealed file."""
 State = Literal["sealing", "sealed", "opening"]
 Stamp = tuple[int, int, int]
+
+
+_FRESH: Final = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}")
+"""How a file is called while it is written."""
+_WRITING_SECONDS: Final = 600
+
+
+def _meant_by(leftover: str) -> str:
+    """The name that a leftover was to have."""
+    folder, slash, name = leftover.rpartition("/")
+    found = _FRESH.fullmatch(name)
+    return f"{folder}{slash}{found['name'] if found else name}"
 
 
 def _nothing() -> str | None:
@@ -182,6 +197,25 @@ class SecretFiles:
             if path.is_file() and path.name != LOCK_FILE and not path.name.startswith(".")
         )
 
+    def leftovers(self) -> list[str]:
+        """What a writer that was killed left: whole copies of secret files, by the names that they have now."""
+        return sorted(
+            str(path.relative_to(self.folder))
+            for path in self.folder.rglob(".*")
+            if path.is_file() and _FRESH.fullmatch(path.name)
+        )
+
+    def sweep(self) -> int:
+        """Remove leftovers that nobody can be writing any more; returns how many."""
+        removed = 0
+        for name in self.leftovers():
+            with suppress(FileNotFoundError):
+                path = self.folder / name
+                if time.time() - path.stat().st_mtime > _WRITING_SECONDS:
+                    path.unlink()
+                    removed += 1
+        return removed
+
     def open_to_plain(self, name: str) -> bool:
         """Whether a file is not sealed."""
         return not (self.folder / name).read_bytes().startswith(SEALED)
@@ -207,6 +241,13 @@ class SecretFiles:
             if not raw.startswith(SEALED):
                 self._put(name, seal(key, name, raw))
                 sealed += 1
+        for name in self.leftovers():
+            # Sealed where they lie: whoever still writes one puts a sealed file into its place.
+            with suppress(FileNotFoundError):
+                raw = (self.folder / name).read_bytes()
+                if not raw.startswith(SEALED) and not name.startswith(f".{LOCK_FILE}."):
+                    self._put(name, seal(key, _meant_by(name), raw))
+                    sealed += 1
         self._put_lock(made, "sealed", key)
         return sealed
 

@@ -38,6 +38,7 @@ _NONCE: Final = 12
 _SALT: Final = 16
 _OPENED: Final[dict[tuple[Lock, bytes], bytes]] = {}
 """What this process opened already, by the lock and the digest of what opened it: guessing is costly, and so is knowing."""
+_KINDS: Final[dict[Kind, str]] = {"passphrase": "passphrase", "key": "key file"}
 _HEX: Final = re.compile(r"[0-9a-fA-F]{64}")
 _FORMAT: Final = 1
 
@@ -129,8 +130,9 @@ def open_lock(lock: Lock, secret: str) -> bytes:
         else:
             _OPENED[place] = key
             return key
+    given, wanted = (_KINDS[kind_of(secret)], _KINDS[lock.kind])
     raise ConfigurationInvalid(
-        f"this {'passphrase' if lock.kind == 'passphrase' else 'key file'} does not open it."
+        f"this {given} does not open it{'' if given == wanted else f', for which a {wanted} is needed'}."
     )
 
 

@@ -178,6 +178,30 @@ def test_sealing_that_was_killed_goes_on(
     assert files.read("two.key") == b"canary-two"
 
 
+def test_what_a_kill_left_beside_a_file_is_sealed_and_swept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of all keys under a name that nobody lists: encrypted with the rest, and gone some time later."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            SecretFiles(folder).write("one.key", b"canary-new")
+    (left,) = SecretFiles(folder).leftovers()
+    assert b"canary-new" in held(folder)
+    assert SecretFiles(folder).lock(WORDS, cost=CHEAP) == 3
+    assert b"canary" not in held(folder)
+    files = SecretFiles(folder, lambda: WORDS)
+    assert files.sweep() == 0  # somebody may be writing it
+    os.utime(folder / left, (0, 0))
+    assert files.sweep() == 1
+    assert files.leftovers() == []
+    assert files.read("one.key") == b"canary-one"
+
+
 def test_another_passphrase_for_the_same_lock(folder: Path) -> None:
     """The old one opens nothing any more, no sealed file is written anew, and a key file may take over."""
     SecretFiles(folder).lock(WORDS, cost=CHEAP)
@@ -188,7 +212,9 @@ def test_another_passphrase_for_the_same_lock(folder: Path) -> None:
     SecretFiles(folder, lambda: WORDS).change_lock(key)
     assert (folder / "one.key").read_bytes() == before
     assert SecretFiles(folder, lambda: key).read("one.key") == b"canary-one"
-    with pytest.raises(ConfigurationInvalid):
+    with pytest.raises(
+        ConfigurationInvalid, match="this passphrase does not open it, for which a key file"
+    ):
         SecretFiles(folder, lambda: WORDS).read("one.key")
     assert running.read("two.key") == b"canary-two"  # it holds the key inside, which is the same
     assert SecretFiles(folder, lambda: key).unlock() == 2

@@ -8,8 +8,6 @@
 from __future__ import annotations
 
 import secrets
-import tempfile
-from pathlib import Path
 from typing import Any, Final
 
 from cert_exchange.messages.introductions import Offer, read_offer
@@ -82,19 +80,16 @@ def pull_tests(node: Node, name: str, offer: Offer, credential: str) -> None:
         there = channels.channels(tx, only=source_name(name))
     if there:
         syncing.remove(node, "pull", source_name(name), by="node")
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as held:  # 0600
-        held.write(credential)
-        held.flush()
-        syncing.add_source(
-            node,
-            source_name(name),
-            partner=name,
-            url=offer.url,
-            remote_collection=offer.collection,
-            collection=proving.ground(node),
-            secret=Path(held.name),
-            options=channel_options(node, name),
-        )
+    syncing.add_source(
+        node,
+        source_name(name),
+        partner=name,
+        url=offer.url,
+        remote_collection=offer.collection,
+        collection=proving.ground(node),
+        secret=credential.encode(),
+        options=channel_options(node, name),
+    )
 
 
 def source_of(node: Node, name: str) -> Channel | None:

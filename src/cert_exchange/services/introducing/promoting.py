@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 from cert_exchange.errors import ConfigurationInvalid, NotFound
@@ -119,19 +117,16 @@ def pull(
         )
     options = decode_options(found[0].options)
     source = f"{into}-from-{name}"
-    with tempfile.NamedTemporaryFile("wb") as held:  # 0600
-        held.write(node.secret_files.read(options.secret_file))
-        held.flush()
-        syncing.add_source(
-            node,
-            source,
-            partner=name,
-            url=found[0].url,
-            remote_collection=remote_collection,
-            collection=into,
-            secret=Path(held.name),
-            options=channel_options(node, name),
-        )
+    syncing.add_source(
+        node,
+        source,
+        partner=name,
+        url=found[0].url,
+        remote_collection=remote_collection,
+        collection=into,
+        secret=node.secret_files.read(options.secret_file),
+        options=channel_options(node, name),
+    )
     return source
 
 

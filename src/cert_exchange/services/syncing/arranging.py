@@ -43,12 +43,12 @@ def add_source(
     url: str,
     remote_collection: str,
     collection: str,
-    secret: Path | None = None,
+    secret: Path | bytes | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> None:
     """Pull from a remote collection from now on; what comes joins `collection` and counts as sent by `partner`.
 
-    `url` is the remote API root, `secret` a file that is copied. Raises ConfigurationInvalid, NotFound.
+    `url` is the remote API root, `secret` what we log in with, or a file of it, which is copied. Raises ConfigurationInvalid, NotFound.
     """
     _add(node, "pull", name, partner, url, remote_collection, collection, secret, options)
 
@@ -61,12 +61,12 @@ def add_target(
     url: str,
     remote_collection: str,
     collection: str,
-    secret: Path | None = None,
+    secret: Path | bytes | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> None:
     """Push from now on what policy releases to `partner` in `collection` to a remote collection.
 
-    `url` is the remote API root, `secret` a file that is copied. Raises ConfigurationInvalid, NotFound.
+    `url` is the remote API root, `secret` what we log in with, or a file of it, which is copied. Raises ConfigurationInvalid, NotFound.
     """
     _add(node, "push", name, partner, url, remote_collection, collection, secret, options)
 
@@ -79,7 +79,7 @@ def _add(
     url: str,
     remote_collection: str,
     collection: str,
-    secret: Path | None,
+    secret: Path | bytes | None,
     options: Mapping[str, Any] | None,
 ) -> None:
     given = dict(options or {})
@@ -134,7 +134,9 @@ def _add(
     node.database.transact(work)
 
 
-def _read_given(secret: Path) -> bytes:
+def _read_given(secret: Path | bytes) -> bytes:
+    if isinstance(secret, bytes):
+        return secret
     try:
         with secret.open("rb") as stream:
             return stream.read(_SECRET_BYTES + 1)
@@ -154,19 +156,20 @@ def look_around(
     node: Node,
     url: str,
     *,
-    secret: Path | None = None,
+    secret: Path | bytes | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> tuple[Offer, ...]:
     """List what a remote server offers to a credential, before anything is added; it proves the credential too.
 
-    `url` is its discovery address, such as https://host/taxii2/; `secret` is read and not kept. Raises
+    `url` is its discovery address, such as https://host/taxii2/; `secret`, or the file of it, is read and not kept. Raises
     ConfigurationInvalid, errors.Remote*.
     """
     given = dict(options or {})
     text = ""
     if secret is not None:
-        given["secret_file"] = secret.name.lstrip(".")
-        text = identity.secret_of(_read_given(secret), name=secret.name)
+        name = secret.name if isinstance(secret, Path) else "secret"
+        given["secret_file"] = name.lstrip(".")
+        text = identity.secret_of(_read_given(secret), name=name)
     checked = make_options(given)
     check_url(url, insecure=checked.insecure)
     return discover(_connection(node, url, checked, text))
