@@ -196,7 +196,9 @@ def test_partners_know_the_next_authority_before_the_server_changes_over(channel
     introducing.renew(channel.b, "cert-a")
     assert introducing.unaware_of(channel.b, new.fingerprint) == ()
     assert believed() == [old.fingerprint, new.fingerprint]
+    assert pki.leaning_on(channel.b, old.fingerprint) == ("our server", "cert-a")
     pki.issue_own(channel.b, "server", hosts=["localhost"])
+    assert pki.leaning_on(channel.b, old.fingerprint) == ("cert-a",)
     assert pki.listing(channel.b).own["server"].issuer == new.subject
     channel.age()
     introducing.renew(channel.b, "cert-a")

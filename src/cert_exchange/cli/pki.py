@@ -188,12 +188,21 @@ def renew(
 def retire(
     fingerprint: Annotated[str, typer.Argument(help="Its fingerprint, or the beginning of it.")],
     *,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also where somebody still shows what it signed.")
+    ] = False,
     home: Home = None,
 ) -> None:
     """Believe an older authority of ours no more, and nothing that it signed."""
     from cert_exchange.services import pki
 
     with opened(home) as node:
+        cut_off = pki.leaning_on(node, fingerprint)
+        if cut_off and not anyway:
+            raise ConfigurationInvalid(
+                f"It would cut off {', '.join(cut_off)}: what they show it has signed. Give them certificates of the newer"
+                " authority first (`pki own`, `partner renew`, `pki issue`), or give --anyway."
+            )
         pki.retire(node, fingerprint, by=operator())
     printing.verdict("what it signed is refused from the next request on")
 

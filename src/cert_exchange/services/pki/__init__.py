@@ -10,7 +10,14 @@ from cert_exchange.services.pki.authorities import (
 )
 from cert_exchange.services.pki.certifying import issue_for_partner, revoke
 from cert_exchange.services.pki.listing import Listing, findings, listing
-from cert_exchange.services.pki.own import accept, issue_own, pair_file, renew_due, request
+from cert_exchange.services.pki.own import (
+    accept,
+    issue_own,
+    leaning_on,
+    pair_file,
+    renew_due,
+    request,
+)
 from cert_exchange.services.pki.pinning import new_list, pin, require, unpin
 from cert_exchange.services.pki.trusting import (
     Material,
@@ -31,6 +38,7 @@ __all__ = [
     "init",
     "issue_for_partner",
     "issue_own",
+    "leaning_on",
     "listing",
     "load_material",
     "load_trust",

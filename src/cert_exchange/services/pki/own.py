@@ -25,6 +25,7 @@ from cert_exchange.remote import pki
 from cert_exchange.services.ledger import record
 from cert_exchange.services.pki.authorities import FOLDER, Signer, key_file, signer, vault_of
 from cert_exchange.services.pki.certifying import CERTIFICATE_LIFETIME, check_lifetime, note_issued
+from cert_exchange.store import partners as partner_rows
 from cert_exchange.store import pki as rows
 from cert_exchange.store.database import Transaction
 
@@ -169,6 +170,29 @@ def renew_due(node: Node, *, at_once: bool = False, by: str = "node") -> list[pk
         made.append(_issue(node, whom, purpose, described.hosts, lives, by))
         log.info("certificate renewed", purpose=purpose, serial=made[-1].serial)
     return made
+
+
+def leaning_on(node: Node, fingerprint: str) -> tuple[str, ...]:
+    """Who is cut off when this authority of ours is retired: our server or client, and partners by name.
+
+    `fingerprint`: its beginning. A partner that holds a certificate of another authority of ours goes on.
+    """
+    now = node.now()
+    wanted = fingerprint.replace(" ", "").replace(":", "").lower()
+    with node.database.reading() as tx:
+        ours = {row.fingerprint for row in rows.in_force(tx) if row.partner is None}
+        names = {row.id: row.name for row in partner_rows.every_partner(tx)}
+        standing = [
+            row
+            for row in rows.every_certificate(tx)
+            if row.authority in ours and row.revoked_at is None and (row.ends_at or now) > now
+        ]
+    by_it = [row for row in standing if row.authority.startswith(wanted)]
+    others = {row.partner for row in standing if not row.authority.startswith(wanted)}
+    shown = {pki.describe(one).fingerprint: name for name, one in pairs(node).items()}
+    own = [f"our {shown[row.fingerprint]}" for row in by_it if row.fingerprint in shown]
+    partners = {names[row.partner] for row in by_it if row.partner and row.partner not in others}
+    return (*own, *sorted(partners))
 
 
 def _check_name(name: str) -> None:
