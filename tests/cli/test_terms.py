@@ -218,7 +218,10 @@ def test_a_drill_under_a_real_id_is_told(cli: Cli, node_with_b: Path, tmp_path: 
         assert (told.code, f"1 object {real}: {other['id']}" in told.err) == (0, True), told.err
     assert cli("terms", "set", host["id"], "--test", "--reason", "drill").code == 0
     told = cli("publish", file)
-    assert (told.code, "1 object is marked TEST by `terms set`" in told.err) == (1, True), told.err
+    assert (told.code, "1 object is marked TEST and stays an exercise's" in told.err) == (
+        1,
+        True,
+    ), told.err
 
 
 def test_what_receivers_are_not_told_is_said(cli: Cli, node_with_b: Path, file: Path) -> None:

@@ -41,8 +41,8 @@ _MARKS: Final = {
         "were marked TEST by an earlier publication and are real with this one",
     ),
     "stays TEST": (
-        "is marked TEST by `terms set` and goes where exercises go, until `terms set ID --clear`",
-        "are marked TEST by `terms set` and go where exercises go, until `terms set ID --clear`",
+        "is marked TEST and stays an exercise's, until `terms set ID --clear`",
+        "are marked TEST and stay an exercise's, until `terms set ID --clear`",
     ),
 }
 """What became of marks, of one object and of several."""

@@ -118,9 +118,19 @@ def test_what_is_refused_makes_nothing_real(scene: Scene) -> None:
     """The same version without the mark is other content; it says what stands in its way."""
     drill(scene, indicator("known"))
     (done,) = scene.publish(indicator("known"))
-    assert (done.result, done.mark) == ("conflict", "")
+    assert (done.result, done.mark) == ("conflict", "stays TEST")
     assert "marked TEST since" in done.message
     assert scene.names("b") == []
+
+
+def test_a_drills_file_without_the_word_makes_nothing_real(scene: Scene) -> None:
+    """Its hosts cannot say TEST, and what comes with them shows whose they are: somebody forgot --test."""
+    drill(scene, HOST, indicator("known"))
+    done = scene.publish(HOST, indicator("known"))
+    assert said(done) == [("duplicate", "stays TEST"), ("conflict", "stays TEST")]
+    assert "published by itself it is real" in done[0].message
+    assert scene.names("b") == []
+    assert said(scene.publish(HOST)) == [("duplicate", "made real")]
 
 
 def test_the_rest_of_what_was_said_stays(scene: Scene) -> None:

@@ -6,7 +6,8 @@ The id of a cyber-observable follows from its value, and knowledge such as ATT&C
    `terms set` marks it, an order about that one object.
 2. What a publication marked TEST is real from when our desk publishes it for real: of two publications the later counts,
    and a real indicator that stayed marked would reach nobody. The rest of what was said beside it stays.
-3. What `terms set` marked stays marked, and who publishes it is told how to end that.
+3. What `terms set` marked stays marked, and so does what comes along with the exercise's own objects, where somebody
+   publishes its file again and forgets `--test`. Who publishes it is told how to end that.
 4. Only our desk comes here. A partner's objects bear their own mark, in the partner's own copies: they mark nothing of
    ours, and nothing of ours marks them.
 """
@@ -32,7 +33,7 @@ from cert_exchange.services.publishing.rulings import Marked, Marks, Ruling, Ste
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.bindings import Bindings
 from cert_exchange.stix.envelopes import Examined
-from cert_exchange.stix.instants import format_micros
+from cert_exchange.stix.instants import format_micros, order_key
 from cert_exchange.stix.objects import StixObject
 from cert_exchange.store import terms as rows
 from cert_exchange.store import versions as version_rows
@@ -68,7 +69,8 @@ def marks_met(
         return None
     bindings.ask([*of_drill, *for_real])()
     marked = {ident: found for ident in for_real if (found := _marked(bindings, ident))}
-    return Marks(_published_for_real(intake, bindings, of_drill), marked)
+    again = any(_is_drill_again(intake, one.item, marked) for one in items)
+    return Marks(_published_for_real(intake, bindings, of_drill), marked, again)
 
 
 def spared(intake: Intake, ident: int, item: StixObject, key: str, ruling: Ruling) -> Ruling:
@@ -98,6 +100,9 @@ def unmarked(intake: Intake, ident: int, item: StixObject, ruling: Ruling) -> Ru
         return ruling
     assert intake.marks is not None
     since = f"marked TEST since {format_micros(min(one.since for one in found))}"
+    if intake.marks.drill_again:
+        said = f"it is {since}, and so is what comes with it: it stays an exercise's; published by itself it is real"
+        return replace(ruling, mark="stays TEST", message=_joined(ruling.message, said))
     if any(one.ordered for one in found):
         said = f"it is {since} and goes out as an exercise's only; `terms set {item.id} --clear` ends that"
         return replace(ruling, mark="stays TEST", message=_joined(ruling.message, said))
@@ -122,6 +127,22 @@ def lift(intake: Intake, releasing: Releasing) -> dict[int, None]:
     rows.replace(intake.tx, written, at=intake.now, by=intake.sender.name, reason=None)
     bindings.tell(written)
     return dict(intake.marks.lifted)
+
+
+def _is_drill_again(
+    intake: Intake, item: StixObject | None, marked: Mapping[int, Sequence[Marked]]
+) -> bool:
+    """Whether an object is one that is marked TEST, in the same version and with other content: that lacks the mark."""
+    text = None if item is None or item.observable else item.version or item.created
+    if item is None or text is None or intake.nums[item.id] not in marked:
+        return False
+    return any(
+        one.accepted
+        and one.origin == OWN
+        and one.version_key == order_key(text)
+        and one.sameness != item.sameness
+        for one in intake.known[intake.nums[item.id]]
+    )
 
 
 def _published_for_real(

@@ -113,6 +113,8 @@ class Marks:
     """brought as an exercise's, and published for real before: the newest such version"""
     marked: Mapping[int, Sequence[Marked]]
     """brought for real, and marked TEST beside"""
+    drill_again: bool = False
+    """with them comes what the exercise published, in the same version but without its mark: somebody forgot `--test`"""
     lifted: dict[int, None] = field(default_factory=dict)
     """of those marked, the ones that are real from now on"""
 
