@@ -2,8 +2,8 @@
 
 1. Nothing is looked up for a request under a TAXII root before its credential is valid (taxii21.md 25).
 2. What was sent as a credential appears in no log and in no error.
-3. A partner that asks too often is told when to come back; others do not notice it. The bucket is this process's own:
-   with several `serve` processes a partner has the share of each.
+3. A partner that asks too often is told when to come back; others do not notice it. All `serve` processes of a home count
+   in one bucket (`buckets`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from cert_exchange.errors import ElsewhereRefused, NotAuthenticated, TooManyRequ
 from cert_exchange.node import Node
 from cert_exchange.remote.pki import Peer
 from cert_exchange.services.partners import Caller, Uses, recognise, split_token
+from cert_exchange.taxii.buckets import Buckets
 
 CHALLENGES = (
     (b"www-authenticate", b'Basic realm="cert-exchange", charset="UTF-8"'),
@@ -97,18 +98,19 @@ def caller_of(
 class Shares:
     """A token bucket per partner: a minute's share at once, filled evenly. Safe in all threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, buckets: Buckets | None = None) -> None:
         self._lock = threading.Lock()
-        self._left: dict[int, tuple[float, float]] = {}
+        self._buckets = buckets or Buckets()
 
     def take(self, caller: Caller, now: float) -> None:
         """Count one request; `now` in monotonic seconds. Raises TooManyRequests when the share is used up."""
         share = caller.requests_per_minute
         with self._lock:
-            left, at = self._left.get(caller.partner, (float(share), now))
-            left = min(float(share), left + (now - at) * share / 60)
+            left = self._buckets.level(
+                caller.partner, full=float(share), per_second=share / 60, now=now
+            )
             if left < 1:
-                self._left[caller.partner] = (left, now)
+                self._buckets.put(caller.partner, left, now)
                 wait = ceil((1 - left) * 60 / share)
                 raise TooManyRequests(wait, detail=f"partner {caller.partner} used up {share}/min")
-            self._left[caller.partner] = (left - 1, now)
+            self._buckets.put(caller.partner, left - 1, now)

@@ -2,7 +2,7 @@
 
 1. A share of requests bounds how often a partner asks; this bounds how fast it can fill our disk. Who sends more is told
    when to go on, before anything of the body is parsed.
-2. A bucket is a partner's own: nobody's flood uses up another's. As with requests, each process of `serve` has its own.
+2. A bucket is a partner's own: nobody's flood uses up another's. As with requests, all processes of `serve` count in one.
 3. A body that is larger than what is left is taken while the bucket is not empty, and paid back by waiting: no body that
    `max_content_length` allows is refused for ever.
 """
@@ -14,6 +14,7 @@ from math import ceil
 from typing import Final
 
 from cert_exchange.errors import TooManyRequests
+from cert_exchange.taxii.buckets import Buckets
 
 MEGABYTE: Final = 1024 * 1024
 HOUR: Final = 3_600
@@ -22,10 +23,10 @@ HOUR: Final = 3_600
 class Allowance:
     """A bucket of bytes per partner. Safe in all threads."""
 
-    def __init__(self, megabytes_per_hour: int) -> None:
+    def __init__(self, megabytes_per_hour: int, buckets: Buckets | None = None) -> None:
         self._share = megabytes_per_hour * MEGABYTE
         self._lock = threading.Lock()
-        self._left: dict[int, tuple[float, float]] = {}
+        self._buckets = buckets or Buckets()
 
     def check(self, partner: int, now: float) -> None:
         """Refuse who has nothing left; `now` in monotonic seconds. Raises TooManyRequests."""
@@ -41,12 +42,13 @@ class Allowance:
     def take(self, partner: int, size: int, now: float) -> None:
         """Count a body of `size` bytes, as it was after unpacking."""
         with self._lock:
-            self._left[partner] = (self._level(partner, now) - size, now)
+            self._buckets.put(partner, self._level(partner, now) - size, now)
 
     def _now(self, partner: int, now: float) -> float:
         with self._lock:
             return self._level(partner, now)
 
     def _level(self, partner: int, now: float) -> float:
-        left, at = self._left.get(partner, (float(self._share), now))
-        return min(float(self._share), left + (now - at) * self._share / HOUR)
+        return self._buckets.level(
+            partner, full=float(self._share), per_second=self._share / HOUR, now=now
+        )

@@ -34,6 +34,7 @@ from cert_exchange.services.polling import Grant, NeedsThread, Resource
 from cert_exchange.taxii import access, pages, queries, resources
 from cert_exchange.taxii.allowance import Allowance
 from cert_exchange.taxii.bodies import read_body
+from cert_exchange.taxii.buckets import Buckets
 from cert_exchange.taxii.negotiation import check_accept, check_content_type
 from cert_exchange.taxii.paths import DISCOVERY, ROUTES, Route, allowed, match, methods_of
 from cert_exchange.taxii.receiver import Receiver
@@ -69,8 +70,11 @@ class Taxii:
     def __init__(self, node: Node, threads: Executor) -> None:
         self._node = node
         self._threads = threads
-        self._shares = access.Shares()
-        self._allowance = Allowance(node.settings.megabytes_per_hour)
+        home = node.settings.home
+        self._shares = access.Shares(Buckets(home / "serve-requests.shares"))
+        self._allowance = Allowance(
+            node.settings.megabytes_per_hour, Buckets(home / "serve-bytes.shares")
+        )
         self._uses = Uses(node, threads)
         self._ignored: dict[int, set[str]] = {}
         self._rooms: dict[int, asyncio.Semaphore] = {}
