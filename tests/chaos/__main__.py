@@ -30,9 +30,12 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--without", default="", help="a guard that is off: cursor, dedupe, lease")
     parser.add_argument("--keep", action="store_true", help="leave the folders of the runs")
+    parser.add_argument(
+        "--signed", action="store_true", default=None, help="with keys pinned in every run"
+    )
     given = parser.parse_args()
     plans = [
-        Plan(seed, without=given.without, keep=given.keep)
+        Plan(seed, without=given.without, keep=given.keep, signed=given.signed)
         for seed in range(given.seed, given.seed + given.runs)
     ]
     results = []

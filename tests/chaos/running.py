@@ -32,7 +32,7 @@ from tests.chaos.watching import PARTNER, Watcher
 from tests.foreign.conftest import free_port
 from tests.scenes import uid
 
-from cert_exchange.services import syncing
+from cert_exchange.services import signing, syncing
 from cert_exchange.store import epochs, partner_epochs
 from cert_exchange.store.tables import sources, targets
 
@@ -41,6 +41,7 @@ STEP_SECONDS = 0.12
 SETTLE_SECONDS = 25.0
 _RESTORED = 0.25
 _SECOND_WORKER = 0.3
+_SIGNED = 0.25
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Plan:
     """how likely one more begins in a step"""
     crash_at_first_pages: bool = False
     second_worker: bool | None = None
+    signed: bool | None = None
+    """whether each has pinned the other's key, so that deliveries are stated, checked and receipted"""
     without: str = ""
     settle_seconds: float = SETTLE_SECONDS
     keep: bool = False
@@ -160,6 +163,7 @@ class Run:
         self.troubles = Troubles(self.sides, random.Random(dice.getrandbits(64)), grounds.server)
         self.troubles.kinds = self._kinds()
         self.watchers: list[Watcher] = []
+        self.signed = False
 
     def _kinds(self) -> tuple[str, ...]:
         if self.plan.troubles is not None:
@@ -186,7 +190,8 @@ class Run:
         finally:
             self._close()
         hits = self.links[0].hits + self.links[1].hits + self.troubles.hits
-        words = f"{self.engines[0]}/{self.engines[1]}" + ("" if settled else ", did not settle")
+        words = "/".join(self.engines) + (", signed" if self.signed else "")
+        words += "" if settled else ", did not settle"
         return Result(
             self.plan.seed, words, hits, findings, time.monotonic() - begun, ours, channels
         )
@@ -195,6 +200,9 @@ class Run:
         a, b = self.sides
         if self.plan.crash_at_first_pages:
             self.troubles.crash_at_first_pages()
+        # Of dice of its own: a seed means the same otherwise, signed or not.
+        signed = random.Random(f"signed {self.plan.seed}").random() < _SIGNED
+        self.signed = signed if self.plan.signed is None else self.plan.signed
         for side in self.sides:
             side.token(side.other)
         for side, other in ((a, b), (b, a)):
@@ -204,6 +212,10 @@ class Run:
                 Watcher(side, collection, token, self.grounds.asking())
                 for collection in COLLECTIONS
             ]
+            if self.signed:
+                signing.pin(
+                    side.node, side.other, signing.our_keys(other.node)[0].public, by="desk"
+                )
             for _ in range(self.dice.randrange(2, 6)):
                 side.work()
             side.start()
