@@ -51,6 +51,8 @@ SMALL = {
     "services/publishing/refusing.py": "two sentences about what is not taken",
     "services/reaching.py": "one question",
     "services/revocation_lists.py": "one question",
+    "services/ledger/proving.py": "one sentence",
+    "cli/proving.py": "one command",
     "services/releasing/dating.py": "one sentence of the worker",
     "services/releasing/ending.py": "the end of what deriving makes",
     "services/releasing/governing.py": "what newer versions say of older ones, which judging, deriving and arranging share",
@@ -93,6 +95,7 @@ SMALL = {
     "store/tables/screening.py": "three tables",
     "store/tables/terms.py": "two tables of one subject",
     "taxii/allowance.py": "one bucket",
+    "taxii/buckets.py": "one file of numbers",
 }
 FORBIDDEN_NAMES = {
     "utils",

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Verifies what `cert-exchange ledger export` wrote, with nothing but Python 3.9 or newer, the file and the public key.
+"""Verifies what `cert-exchange ledger export` or `ledger prove` wrote, with nothing but Python 3.9 or newer, the file and
+the public key.
 
     python3 verify_ledger.py EXPORT --key KEY [--key KEY ...] [--held NOTE ...]
 
@@ -27,6 +28,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 FORMAT = "cert-exchange ledger export 1"
+PROOF = "cert-exchange ledger proof 1"
+MOST = 16 * 1024 * 1024  # characters of a proof
 GENESIS = hashlib.sha256(b"cert-exchange ledger 1").digest()
 EMPTY = hashlib.sha256(b"").digest()
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -388,6 +391,91 @@ class Verifier:
             raise Broken("no signed head covers the last lines of the file")
 
 
+# --- The proof of one line -------------------------------------------------------------------------------------------
+
+
+def root_by(leaf: bytes, index: int, size: int, path: list) -> bytes:
+    """The root over `size` leaves that a path leads to from the leaf at `index` (RFC 9162, 2.1.3.2)."""
+    at, last, value = index, size - 1, leaf
+    for sibling in path:
+        if last == 0:
+            raise Broken("the path is longer than the tree is high")
+        if at % 2 or at == last:
+            value = _node(sibling, value)
+            while at % 2 == 0 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            value = _node(value, sibling)
+        at, last = at >> 1, last >> 1
+    if last:
+        raise Broken("the path does not reach the root")
+    return value
+
+
+def verify_proof(proof: dict, keys: Iterable[Key], held: Iterable[Head] = ()) -> tuple:
+    """Verify that a line stands under a signed head: (head, the line's number, how many heads kept elsewhere fit)."""
+    seq, body, path = proof.get("seq"), proof.get("line"), proof.get("path")
+    whole = "[0-9a-f]{64}"
+    if (
+        type(seq) is not int
+        or seq < 1
+        or not isinstance(body, str)
+        or not isinstance(path, list)
+        or not all(re.fullmatch(whole, str(one)) for one in [*path, proof.get("previous")])
+        or not re.fullmatch("[0-9a-f]{32}", str(proof.get("salt")))
+    ):
+        raise Broken("the proof is not readable")
+    head = read_head(str(proof.get("checkpoint")), keys)
+    if head.origin != proof.get("origin"):
+        raise Broken("the head is of another ledger")
+    if seq > head.size:
+        raise Broken(f"line {seq} is not among the {head.size} lines of the head")
+    link = hashlib.sha256(
+        b"cert-exchange line 1\x00"
+        + bytes.fromhex(proof["previous"])
+        + struct.pack(">Q", seq)
+        + body.encode()
+    ).digest()
+    entry = b"cert-exchange leaf 1\x00" + bytes.fromhex(proof["salt"]) + link
+    leaf = hashlib.sha256(b"\x00" + entry).digest()
+    if root_by(leaf, seq - 1, head.size, [bytes.fromhex(one) for one in path]) != head.root:
+        raise Broken(f"line {seq} is not the one that was signed")
+    fitting = 0
+    for one in held:
+        if (one.origin, one.size) == (head.origin, head.size):
+            if one.root != head.root:
+                raise Broken(
+                    f"the head of {head.size} lines is not the one that was kept elsewhere:"
+                    " the history was rewritten or has forked"
+                )
+            fitting += 1
+    return head, seq, fitting
+
+
+def single(file: Path) -> dict | None:
+    """The proof of one line that a file holds; None where it is something else, such as an export."""
+    with file.open(encoding="utf-8", newline="\n") as stream:
+        text = stream.read(MOST)
+    try:
+        value = json.loads(text, object_pairs_hook=unique)
+    except (ValueError, RecursionError):
+        return None  # an export has a document on each line, or is longer than any proof
+    return value if isinstance(value, dict) and value.get("format") == PROOF else None
+
+
+def tell_proof(proof: dict, keys: Iterable[Key], held: list) -> None:
+    """Verify a proof and say what it shows."""
+    head, seq, fitting = verify_proof(proof, keys, held)
+    signed = (EPOCH + timedelta(microseconds=head.at)).isoformat()
+    print(f"ledger     {head.origin}")
+    print(f"line       {seq} of {head.size}, signed {signed}")
+    shown = (one if " " <= one <= "~" else ascii(one)[1:-1] for one in proof["line"])
+    print(f"says       {''.join(shown)}")
+    if held:
+        print(f"heads      {fitting} of {len(held)} kept elsewhere are of this size, and the same")
+    print("VERIFIED")
+
+
 def keys_of(given: Iterable) -> list:
     """Public keys that were given on the command line, or stand in files."""
     found = []
@@ -402,7 +490,9 @@ def keys_of(given: Iterable) -> list:
 
 def main(arguments: list | None = None) -> int:
     """Verify a file and say so."""
-    parser = argparse.ArgumentParser(description="Verify an export of a cert-exchange ledger.")
+    parser = argparse.ArgumentParser(
+        description="Verify an export of a cert-exchange ledger, or the proof of one line of it."
+    )
     parser.add_argument("export")
     parser.add_argument("--key", action="append", required=True, metavar="KEY")
     parser.add_argument("--held", action="append", default=[], metavar="NOTE")
@@ -410,6 +500,10 @@ def main(arguments: list | None = None) -> int:
     try:
         keys = keys_of(given.key)
         held = [read_head(Path(name).read_text(encoding="utf-8"), keys) for name in given.held]
+        proof = single(Path(given.export))
+        if proof is not None:
+            tell_proof(proof, keys, held)
+            return 0
         with Path(given.export).open(encoding="utf-8", newline="\n") as stream:
             found = Verifier(keys, held).verify(stream)
     except (Broken, OSError, UnicodeDecodeError) as error:

@@ -52,6 +52,31 @@ def test_an_auditor_takes_the_ledger_away(cli: Cli, published: str, tmp_path: Pa
     assert not missing.exists()
 
 
+def test_one_line_is_shown_to_somebody_else(cli: Cli, published: str, tmp_path: Path) -> None:
+    """The line that proves a release, by the number that `disclosed` gives; the verifier says what it says."""
+    cli("ledger", "head")
+    (row,) = [
+        one for one in cli("ledger", "disclosed", "--to", "cert-b").rows() if one["id"] == published
+    ]
+    key, file, held = cli("ledger", "key").out.strip(), tmp_path / "line.json", tmp_path / "held"
+    ran = cli("ledger", "prove", row["line"], file)
+    assert ran.code == 0, ran.err
+    assert file.stat().st_mode & 0o077 == 0
+    held.write_text(cli("ledger", "head").out)
+    done = verified(file, "--key", key, "--held", held)
+    assert done.returncode == 0, done.stderr
+    assert f"line       {row['line']} of" in done.stdout
+    assert '"kind":"publish"' in done.stdout
+    assert "1 of 1 kept elsewhere" in done.stdout
+    assert done.stdout.endswith("VERIFIED\n")
+    file.write_text(file.read_text().replace("tester", "nobody", 1))
+    assert "is not the one that was signed" in verified(file, "--key", key).stderr
+    assert cli("ledger", "prove", row["line"], file).code == 1  # it is there
+    missing = tmp_path / "missing.json"
+    assert cli("ledger", "prove", "999999", missing).code == 3
+    assert not missing.exists()
+
+
 def test_what_was_disclosed_on_a_day(cli: Cli, published: str) -> None:
     """A day, an instant, now; only what was fetched; words that are no day are refused."""
     rows = cli("ledger", "disclosed", "--to", "cert-b").rows()

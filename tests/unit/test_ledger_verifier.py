@@ -18,12 +18,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.invariants.test_6_ledger import write_history
 from tests.scenes import indicator
 
+from cert_exchange.errors import NotFound
 from cert_exchange.messages import checkpoints as notes
 from cert_exchange.messages.evidence import Line
 from cert_exchange.messages.keys import make_signing_key
 from cert_exchange.node import Node
 from cert_exchange.services import exporting, ledger
-from cert_exchange.services.ledger import checkpointing
+from cert_exchange.services.ledger import checkpointing, proving
 
 PROGRAM = Path(__file__).parents[2] / "deploy" / "ledger-verifier" / "verify_ledger.py"
 
@@ -275,3 +276,53 @@ def test_a_person_runs_it(new_node, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "NOT VERIFIED" in done.stderr
+
+
+def test_one_line_is_proved_without_the_others(node: Node) -> None:
+    """Each line by itself, under the head that is signed with it; nothing of the lines beside it is told."""
+    write_history(node)
+    keys = [verifier.read_key(one) for one in exporting.public_keys(node)]
+    size = checkpointing.issue(node).size
+    assert size > 8
+    lines = [json.loads(one)["line"] for one in exported(node) if '"seq"' in one[:8]]
+    for seq in range(1, size + 1):
+        proof = proving.prove(node, seq)
+        head, number, _ = verifier.verify_proof(json.loads(json.dumps(proof)), keys)
+        assert (head.size, number, proof["line"]) == (size, seq, lines[seq - 1])
+        others = [one for one in lines if one != proof["line"]]
+        assert not [one for one in others if one in json.dumps(proof, ensure_ascii=False)]
+    for wrong in (0, -1, size + 1):
+        with pytest.raises(NotFound):
+            proving.prove(node, wrong)
+
+
+def test_a_changed_proof_proves_nothing(sqlite_node: Node) -> None:
+    """Every field: another line, number, salt, neighbour, head or key. No SQL is the subject: one engine."""
+    write_history(sqlite_node)
+    keys = [verifier.read_key(one) for one in exporting.public_keys(sqlite_node)]
+    proof = proving.prove(sqlite_node, 5)
+    other = proving.prove(sqlite_node, 6)
+    later = proof["path"]
+    changes = {
+        "line": [other["line"], proof["line"].replace('"v":1', '"v":2'), "", None],
+        "seq": [other["seq"], 0, 10**9, True, "5"],
+        "salt": [other["salt"], proof["salt"].upper() + "0", "", None],
+        "previous": [other["previous"], "", None],
+        "path": [other["path"], later[:-1], [*later, later[0]], [], later[::-1], "x", None],
+        "checkpoint": ["", proof["checkpoint"].replace("\n", "\r\n", 1)],
+        "origin": ["cert-exchange/ledger/identity--other"],
+    }
+    for name, values in changes.items():
+        for value in values:
+            with pytest.raises(verifier.Broken):
+                verifier.verify_proof({**proof, name: value}, keys)
+    stranger = verifier.Key(
+        keys[0].name, Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    )
+    with pytest.raises(verifier.Broken, match="none of the keys"):
+        verifier.verify_proof(proof, [stranger])
+    kept = verifier.read_head(proof["checkpoint"], keys)
+    assert verifier.verify_proof(proof, keys, [kept])[2] == 1
+    forked = verifier.Head(kept.origin, kept.size, bytes(32), kept.at)
+    with pytest.raises(verifier.Broken, match="forked"):
+        verifier.verify_proof(proof, keys, [forked])

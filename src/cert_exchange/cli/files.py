@@ -15,7 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from cert_exchange.errors import BodyTooLarge, InputRefused, NotFound, NotJson
+from cert_exchange.errors import (
+    BodyTooLarge,
+    ConfigurationInvalid,
+    InputRefused,
+    NotFound,
+    NotJson,
+)
 
 _GZIP: Final = b"\x1f\x8b"
 
@@ -33,6 +39,24 @@ def writing_to(path: Path) -> Iterator[None]:
             f"{path} cannot be written: {error.strerror or error}{also}."
             " Name a place in a folder that exists and that you may write to."
         ) from error
+
+
+@contextmanager
+def new_text(file: Path) -> Iterator[IO[str]]:
+    """A new file of text that only its owner reads; taken away again where it was not written to its end.
+
+    Raises ConfigurationInvalid where it cannot be made, also because it is there already.
+    """
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise ConfigurationInvalid(f"{file} cannot be made: {error.strerror}.") from None
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
+            yield stream
+    except BaseException:
+        file.unlink()  # half a ledger would be taken for one that was cut off
+        raise
 
 
 def read_text(file: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from cert_exchange.cli import printing
+from cert_exchange.cli import printing, proving
 from cert_exchange.cli.exits import ExitCode
+from cert_exchange.cli.files import new_text
 from cert_exchange.cli.options import AsJson, Home, Limit, Reason, opened, operator
 from cert_exchange.errors import ConfigurationInvalid
 
@@ -88,27 +88,22 @@ def export(
     """
     from cert_exchange.services import exporting
 
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise ConfigurationInvalid(f"{file} cannot be made: {error.strerror}.") from None
-    try:
-        with (
-            os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream,
-            opened(home) as node,
-            printing.progress("exporting") as progress,
-        ):
-            done = exporting.export(
-                node, stream.write, opened=contents, opened_for=contents_for, progress=progress
-            )
-    except BaseException:
-        file.unlink()  # half a ledger would be taken for one that was cut off
-        raise
+    with (
+        new_text(file) as stream,
+        opened(home) as node,
+        printing.progress("exporting") as progress,
+    ):
+        done = exporting.export(
+            node, stream.write, opened=contents, opened_for=contents_for, progress=progress
+        )
     printing.verdict(
         f"{printing.count(done.lines, 'line')}, {printing.count(done.heads, 'signed head')},"
         f" {printing.count(done.commitments, 'commitment')}, {done.opened:,} of them opened"
     )
     printing.verdict("next: verify_ledger.py FILE --key KEY, with the key from `ledger key`")
+
+
+proving.register(app)
 
 
 @app.command()

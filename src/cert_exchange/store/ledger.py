@@ -99,6 +99,12 @@ _LINES: Final = select(
 )
 
 
+def sealed_line(tx: Transaction, seq: int) -> LedgerRow | None:
+    """The sealed line of this number; None where there is none."""
+    row = tx.execute(_LINES.where(ledger_lines.c.seq == seq)).one_or_none()
+    return None if row is None else _line(row)
+
+
 def sealed_lines(tx: Transaction) -> Generator[LedgerRow, None, None]:
     """All sealed lines by number, streamed; close the iterator when it is left early."""
     sealed = _LINES.where(ledger_lines.c.seq.is_not(None)).order_by(ledger_lines.c.seq)
