@@ -51,6 +51,8 @@ SMALL = {
     "services/publishing/refusing.py": "two sentences about what is not taken",
     "services/reaching.py": "one question",
     "services/revocation_lists.py": "one question",
+    "services/ledger/proving.py": "one sentence",
+    "cli/proving.py": "one command",
     "services/releasing/dating.py": "one sentence of the worker",
     "services/releasing/ending.py": "the end of what deriving makes",
     "services/releasing/governing.py": "what newer versions say of older ones, which judging, deriving and arranging share",
