@@ -1,6 +1,7 @@
 """Rows of signed statements, ours and partners', with their receipts.
 
-1. A statement is never changed or deleted. Its receipt is added once, and then never changed.
+1. A statement is never changed or deleted. Its receipt is added once, and then never changed; but one of ours that the
+   partner does not have yet gives way to the one that we signed before our store was restored.
 2. Numbers of a stream have no gap: whoever writes one holds the partner's row (`lock`) until its commit.
 3. Where a partner's history forked and a person let it go on, its later statements stand in a branch of the stream, with
    numbers of their own (`branches`); what was held stays where it was.
@@ -262,6 +263,15 @@ def add_receipt(
         "handed_over": at if handed_over else None,
     }  # fmt: skip
     return bool(_ADD_RECEIPT.rows(tx, given))
+
+
+def put_back_receipt(tx: Transaction, number: int, receipt: str, *, at: int, wrong: int) -> None:
+    """Keep the receipt that we signed before our store was restored, where the partner has not got the one signed since."""
+    tx.execute(
+        update(delivery_statements)
+        .where(_C.id == number, _C.ours == 0, _C.handed_over_at.is_(None))
+        .values(receipt=receipt, wrong=wrong, handed_over_at=at)
+    )
 
 
 def hand_over(tx: Transaction, number: int, *, at: int) -> None:

@@ -30,6 +30,7 @@ from cert_exchange.services.deliveries.settling import (
     note_received,
     set_aside,
     settle,
+    take_back,
     went_wrong,
 )
 from cert_exchange.services.deliveries.showing import (
@@ -89,6 +90,7 @@ __all__ = [
     "set_aside_differing",
     "settle",
     "settle_forks",
+    "take_back",
     "take_receipt",
     "take_statement",
     "tell_again",

@@ -108,12 +108,16 @@ def answer_delivery(node: Node, caller: Caller, question: Mapping[str, Any]) -> 
 
 
 def answer_receipt(node: Node, caller: Caller, question: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Take a partner's receipt: {"receipt", "signed": its list of keys}. Raises EnvelopeInvalid."""
+    """Take a partner's receipt: {"receipt", "signed": its list of keys}. Raises EnvelopeInvalid.
+
+    A partner that was restored, and signed a receipt anew, is answered the one that stands: it takes it back.
+    """
     try:
-        receipt = take_receipt(node, caller.partner, question)
+        taken = take_receipt(node, caller.partner, question)
     except SignatureBroken as broken:
         raise EnvelopeInvalid(broken.public) from None
-    return {"taken": receipt.seq}
+    said: dict[str, Any] = {"taken": taken.receipt.seq}
+    return said if taken.stands is None else {**said, "receipt": taken.stands}
 
 
 def _again(node: Node, row: StatementRow | None, *, named: bool) -> Told | None:

@@ -180,7 +180,8 @@ def _take(node: Node, expected: Expected, text: str, document: Mapping[str, Any]
     if isinstance(row, _Forked):
         keep_fork(node, stream, row.held, text)
         raise SignatureBroken(row.reason)
-    receipt = _ours(node, document.get("receipt"), statement, digest)
+    shown = document.get("receipt")
+    receipt = shown if isinstance(shown, str) and is_ours(node, shown, row) else None
     return Taken(row, statement, entries, named, receipt)
 
 
@@ -207,18 +208,16 @@ def _check_next(
     return None
 
 
-def _ours(node: Node, text: Any, statement: Statement, digest: bytes) -> str | None:
-    """Our receipt for a statement as the partner shows it, where it is one of ours; else it is passed over."""
-    if not isinstance(text, str):
-        return None
+def is_ours(node: Node, text: str, row: StatementRow) -> bool:
+    """Whether a text that a partner shows is a receipt of ours for its statement, signed with a key that we still have."""
     keys = [VerifyingKey(key.kid, key.public) for key in node.secrets.signing_keys]
     try:
         said = read_receipt(verify(text, keys, node.now()))
     except SignatureBroken:
-        return None
+        return False
     place = (said.way, said.stream, said.seq, said.count)
-    fits = place == (statement.way, statement.stream, statement.seq, statement.count)
-    return text if fits and said.statement == digest and said.receiver == node.identity else None
+    fits = place == (row.way, row.stream, row.seq, len(row.leaves) // DIGEST_BYTES)
+    return fits and said.statement == row.digest and said.receiver == node.identity
 
 
 def _nameless(document: Mapping[str, Any]) -> tuple[bytes, tuple[Opened | None, ...]]:

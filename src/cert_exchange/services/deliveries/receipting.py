@@ -2,14 +2,16 @@
 
 1. A receipt counts when a pinned key of the partner signed it, and it names a statement of ours to this partner with its
    own stream, number and count.
-2. It names the receipt before, as far as we have that one.
-3. The first receipt of a statement stands. Another one that says otherwise is broken, and kept as evidence.
+2. It names the receipt before, as far as we have that one and the partner does not say that it may have lost it.
+3. The first receipt of a statement stands. Another one that says otherwise is broken, and kept as evidence; but a partner
+   that told us that it was restored may have lost the first one: it is shown to it, and stands.
 4. A store that was restored may have lost the statement: that a receipt for it came stands in the ledger.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from cert_exchange.errors import SignatureBroken
@@ -28,12 +30,20 @@ from cert_exchange.services.comparing import judging
 from cert_exchange.services.deliveries.checking import keep_broken
 from cert_exchange.services.ledger import record
 from cert_exchange.store import deliveries as rows
-from cert_exchange.store import epochs, partner_keys, partners
+from cert_exchange.store import epochs, partner_epochs, partner_keys, partners
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.deliveries import StatementRow, Stream
 
 
-def take_receipt(node: Node, partner: int, document: Mapping[str, Any]) -> Receipt:
+@dataclass(frozen=True, slots=True)
+class Receipted:
+    """A partner's receipt. `stands`: the text of the one that we keep, where that is another, signed before it was restored."""
+
+    receipt: Receipt
+    stands: str | None = None
+
+
+def take_receipt(node: Node, partner: int, document: Mapping[str, Any]) -> Receipted:
     """Check a partner's receipt and keep it; the same one again changes nothing. Raises SignatureBroken."""
     text = document.get("receipt")
     if not isinstance(text, str):
@@ -50,7 +60,7 @@ def wrong_of(receipt: Receipt) -> int:
     return sum(receipt.total(ended) for ended in WRONG)
 
 
-def _take(node: Node, partner: int, text: str, document: Mapping[str, Any]) -> Receipt:
+def _take(node: Node, partner: int, text: str, document: Mapping[str, Any]) -> Receipted:
     now = node.now()
     with node.database.reading() as tx:
         keys = partner_keys.keys_of(tx, partner)
@@ -62,14 +72,14 @@ def _take(node: Node, partner: int, text: str, document: Mapping[str, Any]) -> R
         raise SignatureBroken("the receipt is not from this partner to us.")
     wrong = wrong_of(receipt)
 
-    def work(tx: Transaction) -> None:
+    def work(tx: Transaction) -> str | None:
         rows.lock(tx, partner)
         row = _named(tx, partner, receipt)
         if row is None and epochs.current(tx) > epochs.FIRST:
             record(
                 tx, Line("receipt.received", now, who.name, facts=_lost(receipt, text, who.name))
             )
-            return
+            return None
         if row is None:
             raise SignatureBroken("the receipt names a statement that we never made.")
         if (row.way, row.stream, row.seq, len(row.leaves) // DIGEST_BYTES) != (
@@ -77,14 +87,17 @@ def _take(node: Node, partner: int, text: str, document: Mapping[str, Any]) -> R
         ):  # fmt: skip
             raise SignatureBroken("the receipt is not that of the statement which it names.")
         if row.receipt is not None:
-            if row.receipt != text:
-                raise SignatureBroken("the receipt says otherwise than the one before.")
-            return
+            if row.receipt == text:
+                return None
+            if _was_restored(tx, partner):
+                return row.receipt
+            raise SignatureBroken("the receipt says otherwise than the one before.")
         before = rows.before(tx, row)
         if (
             before is not None
             and before.receipt is not None
             and text_digest(before.receipt) != receipt.previous
+            and not _was_restored(tx, partner)
         ):
             raise SignatureBroken("the receipt does not name the one before.")
         rows.add_receipt(tx, row.id, text, at=now, wrong=wrong, handed_over=True)
@@ -101,9 +114,9 @@ def _take(node: Node, partner: int, text: str, document: Mapping[str, Any]) -> R
         judging.note_stated(
             tx, partner, receipt.receiver, receipt.ledger, at=receipt.at, text=text, now=now
         )
+        return None
 
-    node.database.transact(work)
-    return receipt
+    return Receipted(receipt, node.database.transact(work))
 
 
 def _named(tx: Transaction, partner: int, receipt: Receipt) -> StatementRow | None:
@@ -113,6 +126,11 @@ def _named(tx: Transaction, partner: int, receipt: Receipt) -> StatementRow | No
     if row is not None and row.digest == receipt.statement:
         return row
     return rows.by_digest(tx, partner, receipt.statement)
+
+
+def _was_restored(tx: Transaction, partner: int) -> bool:
+    """Whether the partner told us that its store was restored."""
+    return partner_epochs.of_partner(tx, partner).theirs > epochs.FIRST
 
 
 def _lost(receipt: Receipt, text: str, partner: str) -> Mapping[str, str | int | list[str]]:

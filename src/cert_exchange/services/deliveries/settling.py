@@ -6,7 +6,7 @@
    here counts as received, as it does in the status of a POST.
 3. One transaction: how each object ended, which statement covers it, the receipt and its ledger line.
 4. A receipt is signed once. It is handed over until the partner has it. Where our store was restored and lost one, the
-   partner shows it to us: it is ours, and stands.
+   partner shows it to us: it is ours, and stands, also where we signed another one since.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from cert_exchange.messages.deliveries import (
     write_receipt,
 )
 from cert_exchange.messages.evidence import Line
-from cert_exchange.messages.signatures import canonical, sign
+from cert_exchange.messages.signatures import canonical, said_in, sign
 from cert_exchange.node import Node
-from cert_exchange.services.deliveries.checking import Opened, Taken
+from cert_exchange.services.deliveries.checking import Opened, Taken, is_ours
 from cert_exchange.services.ledger import record
 from cert_exchange.store import delivered, partners
 from cert_exchange.store import deliveries as rows
@@ -235,6 +235,36 @@ def note_received(
 def handed_over(node: Node, row: StatementRow) -> None:
     """Note that the partner has our receipt."""
     node.database.transact(lambda tx: rows.hand_over(tx, row.id, at=node.now()))
+
+
+def take_back(node: Node, row: StatementRow, text: str) -> bool:
+    """Keep the receipt that we signed before we were restored, as the partner shows it, in place of the one signed since.
+
+    False: no key that we still have signed it. The partner keeps it in any case, and waits for no other.
+    """
+    if not is_ours(node, text, row):
+        handed_over(node, row)
+        return False
+    said = said_in(text)
+    wrong = sum(many for many, how in said["outcomes"] if Ended(how) in WRONG)
+    now = node.now()
+
+    def work(tx: Transaction) -> None:
+        rows.lock(tx, row.partner)
+        rows.put_back_receipt(tx, row.id, text, at=now, wrong=wrong)
+        facts: Mapping[str, str | int | list[str]] = {
+            "partner": partners.authority(tx, row.partner).name,
+            "way": row.way.value,
+            "stream": row.stream,
+            "seq": row.seq,
+            "statement": row.digest.hex(),
+            "receipt": text_digest(text).hex(),
+            "instead": "" if row.receipt is None else text_digest(row.receipt).hex(),
+        }
+        record(tx, Line("receipt.returned", now, "node", facts=facts))
+
+    node.database.transact(work)
+    return True
 
 
 def set_aside(node: Node, row: StatementRow) -> None:

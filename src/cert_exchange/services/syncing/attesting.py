@@ -104,7 +104,7 @@ def _send(run: Run, connection: Connection, told: Told) -> bool:
     if answer is None:
         run.note(NO_RECEIPTS)
         return False
-    receipt = deliveries.take_receipt(run.node, run.channel.partner, answer)
+    receipt = deliveries.take_receipt(run.node, run.channel.partner, answer).receipt
     wrong = deliveries.wrong_of(receipt)
     if wrong:
         run.note(f"{wrong} objects of statement {receipt.seq} are not there as we signed them")

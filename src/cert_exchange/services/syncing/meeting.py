@@ -22,6 +22,7 @@ from cert_exchange.services import restoring
 from cert_exchange.services.syncing.arranging import connect
 from cert_exchange.services.syncing.reporting import Run
 from cert_exchange.stix.instants import format_micros
+from cert_exchange.store import epochs
 
 EVERY: Final = 3_600_000_000
 _PAGES: Final = 20_000
@@ -42,17 +43,31 @@ def meet(run: Run) -> None:
         said = peering.ask(connection, "epoch", {"known": str(known.theirs)})
         if said is not None:
             _hear(run, said)
-            if (
-                known.told < epoch
-                and peering.tell(connection, "epoch", restoring.our_epoch(node, known.told))
-                is not None
-            ):
-                restoring.note_told(node, partner, epoch)
+            if known.told < epoch:
+                _tell(node, connection, partner, known.told, epoch)
             if known.asked < epoch:
                 _ask_back(run, connection, epoch, since)
         restoring.note_met(node, partner)
     except (errors.RemoteError, errors.InputRefused) as error:
         run.note(f"whether a restore has to be made good could not be asked: {error.public}")
+
+
+def announce(run: Run, connection: Connection) -> bool:
+    """Tell the partner of our restore where it does not know of it yet; False where it takes no such word.
+
+    Raises errors.Remote*. What it sends again because of it comes as ever.
+    """
+    known, epoch, _ = restoring.lost_with(run.node, run.channel.partner)
+    if epoch == epochs.FIRST or known.told >= epoch:
+        return True
+    return _tell(run.node, connection, run.channel.partner, known.told, epoch)
+
+
+def _tell(node: Node, connection: Connection, partner: int, told: int, epoch: int) -> bool:
+    if peering.tell(connection, "epoch", restoring.our_epoch(node, told)) is None:
+        return False
+    restoring.note_told(node, partner, epoch)
+    return True
 
 
 def _hear(run: Run, said: object) -> None:

@@ -24,8 +24,9 @@ from cert_exchange import errors
 from cert_exchange.messages.deliveries import Way
 from cert_exchange.remote import peering
 from cert_exchange.remote.connection import Connection
-from cert_exchange.services import deliveries, signing
+from cert_exchange.services import deliveries
 from cert_exchange.services.deliveries import OTHER_CONTENT, Expected, Taken
+from cert_exchange.services.syncing.receipting import hand_over
 from cert_exchange.services.syncing.reporting import Run, plural
 from cert_exchange.stix.envelopes import Batch, Examined
 from cert_exchange.stix.instants import parse_micros
@@ -35,8 +36,6 @@ from cert_exchange.store import deliveries as rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.deliveries import StatementRow
 
-_NOT_THIS_ONE: Final = frozenset({400, 422})
-"""Answers that speak of one receipt, and not of the next."""
 _NAMED: Final = 5
 """How many objects a note names; the quarantine and the receipt name all."""
 _UNSTATED: Final = "unstated"
@@ -142,7 +141,7 @@ class Vouching:
             self._ask_once_more()
             while self._open:
                 self._settle(self._open.pop(0).taken)
-        self._hand_over()
+        hand_over(self._run, self._connection)
 
     def _ask_once_more(self) -> None:
         """Ask for the statement of what came unsigned in a run before, and in this one nothing came that would have asked."""
@@ -302,28 +301,6 @@ class Vouching:
                 + (" ..." if len(wrong) > _NAMED else "")
                 + f"; once you know why, `source restart {self._run.channel.name} --since` asks for all of it again"
             )
-
-    def _hand_over(self) -> None:
-        """Give the partner our receipts that it has not. One that it does not take stays open, and is shown."""
-        node = self._run.node
-        with node.database.reading() as tx:
-            waiting = rows.not_handed_over(tx, self._run.channel.partner, Way.SERVED)
-        if not waiting:
-            return
-        signed = signing.our_list(node)
-        for row in waiting:
-            try:
-                taken = peering.tell(
-                    self._connection, "receipts", {"receipt": row.receipt, **signed}
-                )
-            except errors.RemoteRefused as refusal:
-                self._run.note(f"it does not take our receipt {row.seq}: {refusal.public}")
-                if refusal.remote_status not in _NOT_THIS_ONE:
-                    return
-                continue
-            if taken is None:
-                return
-            deliveries.handed_over(node, row)
 
 
 def _refused(one: Examined, reasons: Mapping[bytes, str]) -> Examined:
