@@ -85,4 +85,7 @@ def _make(tx: Transaction, node: Node, mover: Mover, part: list[Debt]) -> int:
     for view in list(views.values())[:1]:
         told = receipts.named_to(tx, view, {debt.stix_id for debt in part})
     untold = [debt for debt in part if debt.stix_id not in told]
-    return make(tx, node, mover.now, Reason.NO_LONGER_SHARED, untold) if untold else 0
+    if not untold:
+        return 0
+    readers = [mover.partner]
+    return make(tx, node, mover.now, Reason.NO_LONGER_SHARED, untold, readers=readers)

@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 from uuid import uuid4
@@ -52,6 +52,8 @@ class _Portion(NamedTuple):
 
     telling: _Telling
     debts: Sequence[Debt]
+    readers: Collection[int] = ()
+    """the partners that may have fetched any of it"""
 
 
 def tell(node: Node, *, rounds: int | None = None) -> int:
@@ -62,11 +64,11 @@ def tell(node: Node, *, rounds: int | None = None) -> int:
     """
     made = 0
     while rounds is None or rounds > 0:
-        debts, told = _look(node)
+        debts, told, readers = _look(node)
         if not debts:
             break
         try:
-            for together in _portions(told):
+            for together in _portions(told, readers):
                 made += _settle(node, together)
         except CursorMoved:
             pass  # another worker was first with some of them: look again
@@ -86,12 +88,14 @@ def tell_now(node: Node) -> int:
         return 0
 
 
-def _look(node: Node) -> tuple[list[Debt], dict[_Telling, list[Debt]]]:
-    """The next debts, and whom to tell of them."""
+def _look(
+    node: Node,
+) -> tuple[list[Debt], dict[_Telling, list[Debt]], dict[Debt, frozenset[int]]]:
+    """The next debts, whom to tell of them, and which partners may have fetched each."""
     with node.database.reading() as tx:
         debts = rows.owed(tx, limit=PART)
         if not debts:
-            return [], {}
+            return [], {}, {}
         members = rows.members(tx, {debt.audience for debt in debts})
         present = rows.present_audiences(tx, {one.partner for one in members})
         others = rows.members(tx, set(present.values()))
@@ -100,6 +104,7 @@ def _look(node: Node) -> tuple[list[Debt], dict[_Telling, list[Debt]]]:
     marks = {(mark.partner, mark.view): mark.position for mark in node.marks.everything()}
     readers = _Readers(members, others, present)
     told: dict[_Telling, list[Debt]] = {}
+    had: dict[Debt, frozenset[int]] = {}
     for debt in debts:
         fetched = [
             one
@@ -112,7 +117,8 @@ def _look(node: Node) -> tuple[list[Debt], dict[_Telling, list[Debt]]]:
         if fetched and not telling.audiences:
             _log.error("notice to be given by hand", id=debt.stix_id, audience=debt.audience)
         told.setdefault(telling, []).append(debt)
-    return debts, told
+        had[debt] = frozenset(one.partner for one in fetched)
+    return debts, told, had
 
 
 @dataclass(slots=True)
@@ -144,7 +150,9 @@ class _Readers:
         return tuple(sorted(found))
 
 
-def _portions(told: Mapping[_Telling, Sequence[Debt]]) -> Iterator[list[_Portion]]:
+def _portions(
+    told: Mapping[_Telling, Sequence[Debt]], had: Mapping[Debt, Collection[int]]
+) -> Iterator[list[_Portion]]:
     """What is settled in one transaction each: what nobody is told of, then so much that no writer waits long."""
     silent = [_Portion(one, these) for one, these in told.items() if not one.audiences]
     if silent:
@@ -153,7 +161,8 @@ def _portions(told: Mapping[_Telling, Sequence[Debt]]) -> Iterator[list[_Portion
     room = SUBJECTS
     for telling, these in told.items():
         for start in range(0, len(these) if telling.audiences else 0, SUBJECTS):
-            portion = _Portion(telling, these[start : start + SUBJECTS])
+            part = these[start : start + SUBJECTS]
+            portion = _Portion(telling, part, {partner for debt in part for partner in had[debt]})
             if together and len(portion.debts) > room:
                 yield together
                 together, room = [], SUBJECTS
@@ -173,7 +182,10 @@ def _settle(node: Node, together: Sequence[_Portion]) -> int:
             # What is in force for them stays so until the notices stand beside it.
             releases.lock_sharing(tx)
         struck = rows.ask_settle(tx, debts)
-        drafts = [_Draft(tx, audience, one.telling.reason, one.debts) for audience, one in wanted]
+        drafts = [
+            _Draft(tx, audience, one.telling.reason, one.debts, one.readers)
+            for audience, one in wanted
+        ]
         if struck() != len(debts):
             raise CursorMoved("notices")
         return sum(draft.make(node) for draft in drafts)
@@ -181,23 +193,37 @@ def _settle(node: Node, together: Sequence[_Portion]) -> int:
     return node.database.transact(work)
 
 
-def make(tx: Transaction, node: Node, audience: int, reason: Reason, debts: Sequence[Debt]) -> int:
+def make(
+    tx: Transaction,
+    node: Node,
+    audience: int,
+    reason: Reason,
+    debts: Sequence[Debt],
+    *,
+    readers: Collection[int],
+) -> int:
     """One audience's notice about what it sees no longer; 0 where there is nothing to tell it.
 
-    At most SUBJECTS debts; the caller holds the heads' locks.
+    At most SUBJECTS debts, which the partners `readers` may have fetched; the caller holds the heads' locks.
     """
-    return _Draft(tx, audience, reason, debts).make(node)
+    return _Draft(tx, audience, reason, debts, readers).make(node)
 
 
 class _Draft:
     """A notice that may be made: what it depends on is asked at once, and read when it is made."""
 
     def __init__(
-        self, tx: Transaction, audience: int, reason: Reason, debts: Sequence[Debt]
+        self,
+        tx: Transaction,
+        audience: int,
+        reason: Reason,
+        debts: Sequence[Debt],
+        readers: Collection[int],
     ) -> None:
         self._tx = tx
         self._audience = audience
         self._reason = reason
+        self._readers = readers
         self._collection = debts[0].collection
         self._subjects = {debt.ident: debt.stix_id for debt in debts}
         self._shown = rows.ask_shown(tx, audience, self._subjects)
@@ -222,7 +248,7 @@ class _Draft:
         rows.keep(
             tx, stix_id=stix_id, audience=self._audience, partner=None, collection=collection,
             reason=self._reason.value, action=notice.action.value, due_at=notice.due, made_at=now,
-            subjects=subjects.keys(),
+            subjects=subjects.keys(), readers=self._readers,
         )  # fmt: skip
         batch = _as_batch(node, notice, stix_id, now)
         (outcome,) = take_in(

@@ -70,7 +70,7 @@ class Told:
 def receipts(
     node: Node, *, about: str | None = None, only_open: bool = False, limit: int = 1_000
 ) -> tuple[Receipt, ...]:
-    """Our notices, one row for each partner of their audience, the newest first.
+    """Our notices, one row for each partner of their audience that may have fetched what they name, the newest first.
 
     `about`: only those that name this id, or that of a derivative of it. Raises NotFound for an id that we do not know.
     """
@@ -83,12 +83,15 @@ def receipts(
         members = notices.members(tx, {one.audience for one in found if one.audience is not None})
         places = rows.places_of(tx, [one.stix_id for one in found])
         answers = rows.referring(tx, [one.stix_id for one in found])
+        asked = rows.readers_of(tx, [one.id for one in found])
     marks = {(mark.partner, mark.view): mark.position for mark in node.marks.everything()}
     made: list[Receipt] = []
     for notice in found:
         for member in members:
             if member.audience != notice.audience or not member.now:
                 continue
+            if member.partner not in asked.get(notice.id, {member.partner}):
+                continue  # it sees the notice with its audience, and never fetched what that names
             said = [one for one in answers.get(notice.stix_id, ()) if one.origin == member.partner]
             fetched = any(
                 marks.get((member.partner, view), 0) >= position

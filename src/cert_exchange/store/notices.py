@@ -31,6 +31,7 @@ from cert_exchange.store.tables import (
     derived_ids,
     identifiers,
     live,
+    notice_readers,
     notice_subjects,
     notices,
     objects,
@@ -251,8 +252,12 @@ def keep(
     due_at: int | None,
     made_at: int,
     subjects: Collection[int],
+    readers: Collection[int] = (),
 ) -> None:
-    """Write down a notice that we make (for an audience) or got (from a partner); an id that is known changes nothing."""
+    """Write down a notice that we make (for an audience) or got (from a partner); an id that is known changes nothing.
+
+    `readers`: of ours, the partners that may have fetched what it names.
+    """
     known = tx.execute(select(notices.c.id).where(notices.c.stix_id == stix_id)).scalar()
     if known is None:
         known = tx.execute(
@@ -263,6 +268,10 @@ def keep(
             )
             .returning(notices.c.id)
         ).scalar_one()  # fmt: skip
+        asked = notice_readers.c
+        insert_rows(
+            tx, (asked.notice, asked.partner), [(known, partner) for partner in sorted(readers)]
+        )
     there = set(
         tx.execute(
             select(notice_subjects.c.ident).where(notice_subjects.c.notice == known)

@@ -21,6 +21,7 @@ from cert_exchange.store.tables import (
     derived_ids,
     identifiers,
     live,
+    notice_readers,
     notice_subjects,
     notices,
     objects,
@@ -159,6 +160,20 @@ def named_to(tx: Transaction, view: int, stix_ids: Collection[str]) -> set[str]:
             .where(owed_notices.c.view == view)
         )
         found.update(tx.execute(union(made, due)).scalars())
+    return found
+
+
+def readers_of(tx: Transaction, notices_: Collection[int]) -> dict[int, set[int]]:
+    """Notice -> the partners that may have fetched what it names; nothing of notices of earlier releases."""
+    found: dict[int, set[int]] = {}
+    for part in parts(sorted(notices_)):
+        rows = tx.execute(
+            select(notice_readers.c.notice, notice_readers.c.partner).where(
+                notice_readers.c.notice.in_(part)
+            )
+        )
+        for number, partner in rows:
+            found.setdefault(number, set()).add(partner)
     return found
 
 

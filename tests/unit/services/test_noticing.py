@@ -7,19 +7,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from tests.conftest import Wall
 from tests.scenes import ALLOW_ALL, Scene, indicator, relationship
 
 from cert_exchange.messages import notices
 from cert_exchange.messages.notices import Action, Notice, Reason
 from cert_exchange.node import Node
-from cert_exchange.services import ledger, noticing, releasing
+from cert_exchange.services import ledger, noticing, receipts, releasing
 from cert_exchange.services.moving import tell_movers
 from cert_exchange.services.releasing import withdraw
 from cert_exchange.store import releases
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.tables import owed_notices
+from cert_exchange.store.tables import notice_readers, owed_notices
 
 NOTHING = ALLOW_ALL.replace("allow: true", "deny: true")
 
@@ -147,6 +147,14 @@ def test_a_notice_goes_to_the_whole_audience(node: Node) -> None:
     noticing.tell(node)
     assert scene.view("b") == scene.view("c")
     assert [notice.subjects for notice in told(scene, "c")] == [(one["id"],)]
+    # An answer is owed by who fetched the object, also after the other one polled on and fetched the notice.
+    fetch(scene, "c")
+    for only_open in (True, False):
+        found = receipts.receipts(node, only_open=only_open)
+        assert [(receipt.partner, receipt.fetched) for receipt in found] == [("b", False)]
+    # Of a notice that an earlier release made nobody knows who had fetched: everybody counts.
+    node.database.transact(lambda tx: tx.execute(delete(notice_readers)))
+    assert sorted(receipt.partner for receipt in receipts.receipts(node)) == ["b", "c"]
 
 
 def test_who_moved_to_another_audience_is_told_there(scene: Scene) -> None:

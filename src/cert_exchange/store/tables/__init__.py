@@ -40,6 +40,7 @@ from cert_exchange.store.tables.lives import (
 )
 from cert_exchange.store.tables.notices import (
     audience_blocks,
+    notice_readers,
     notice_subjects,
     notices,
     owed_notices,
@@ -132,6 +133,7 @@ __all__ = [
     "memberships",
     "metadata",
     "node_facts",
+    "notice_readers",
     "notice_subjects",
     "notices",
     "objects",

@@ -41,6 +41,15 @@ notice_subjects = Table(
     sqlite_with_rowid=False,
 )
 
+notice_readers = Table(
+    "notice_readers",
+    metadata,
+    # Of a notice of ours: who may have fetched what it names. Notices of earlier releases have no rows.
+    Column("notice", ForeignKey("notices.id"), primary_key=True),
+    Column("partner", ForeignKey("partners.id"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 audience_blocks = Table(
     "audience_blocks",
     metadata,
