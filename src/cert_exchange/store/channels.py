@@ -24,6 +24,8 @@ from cert_exchange.store.tables import partners, sources, targets
 
 Direction = Literal["pull", "push"]
 _TABLES: Final[Mapping[Direction, Table]] = {"pull": sources, "push": targets}
+UNSIGNED: Final = "unsigned_since"
+"""In a source's counters: how many objects were taken in unsigned since its server's last statement."""
 PLANNED: Final = "planned_at"
 """In the counters: the instant at which the next attempt was planned, micros."""
 APART: Final = 600_000_000

@@ -204,6 +204,18 @@ def listing(
     return _read(tx, and_(True, *wanted), newest=True, limit=limit)  # noqa: FBT003 - SQL's TRUE, for no condition at all
 
 
+def newest_at(tx: Transaction, partner: int, collection: int) -> int | None:
+    """When a partner's last statement of what it serves came, of what stands in a collection of ours."""
+    wanted = select(func.max(_C.at)).where(
+        _C.partner == partner,
+        _C.ours == 0,
+        _C.way == Way.SERVED.value,
+        _C.collection == collection,
+    )
+    found = tx.execute(wanted).scalar_one()
+    return None if found is None else int(found)
+
+
 def count_open(tx: Transaction) -> int:
     """How many statements have no receipt where it should be."""
     wanted = select(func.count()).select_from(delivery_statements)

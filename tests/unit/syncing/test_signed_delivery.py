@@ -37,6 +37,7 @@ from cert_exchange.messages.signatures import verify
 from cert_exchange.node import Node
 from cert_exchange.services import (
     deliveries,
+    doctoring,
     erasing,
     freezing,
     ledger,
@@ -46,6 +47,7 @@ from cert_exchange.services import (
 )
 from cert_exchange.services.deliveries import OTHER_CONTENT, Span
 from cert_exchange.services.syncing.vouching import UNSIGNED
+from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store import partner_keys
 from cert_exchange.store.deliveries import StatementRow
@@ -728,3 +730,28 @@ def test_a_suspension_of_receiving_takes_no_statement(channel: Channel) -> None:
     partners.resume(channel.b.node, "a", by="x")
     assert channel.push().ok
     assert {indicator("x")["id"], indicator("y")["id"]} <= covered(channel.b)
+
+
+def test_doctor_says_who_signed_and_signs_no_more(channel: Channel) -> None:
+    """Statements stop while objects come: said with the day and the number, until the next statement."""
+
+    def said() -> list[str]:
+        listed = doctoring.examine(channel.b.node, partner="a")
+        return [one.finding for one in listed if "nothing since" in one.finding]
+
+    channel.a.publish(indicator("signed"))
+    channel.source()
+    channel.pull()
+    assert said() == []
+    until = statements(channel.b, "a", ours=False)[0].at
+    channel.to_a.answers["statements"] = lambda _: b'{"statement": null}'
+    channel.a.publish(indicator("one"), indicator("two"))
+    channel.pull()
+    channel.a.publish(indicator("three"))
+    channel.pull()
+    (finding,) = said()
+    assert format_micros(until) in finding
+    assert finding.endswith("objects that came unsigned: 3")
+    channel.to_a.answers.clear()
+    channel.pull()
+    assert said() == []

@@ -17,7 +17,7 @@ from cert_exchange.messages.deliveries import Ended, Way, split
 from cert_exchange.messages.signatures import key_named_in, said_in
 from cert_exchange.node import Node
 from cert_exchange.services.deliveries.checking import QUARANTINED
-from cert_exchange.store import delivered, partner_keys, partners
+from cert_exchange.store import channels, delivered, partner_keys, partners
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.deliveries import StatementRow
@@ -83,6 +83,17 @@ class Trouble:
     """objects of its latest statements, or ours, that did not end as they were signed"""
     broken: int
     """broken texts in its name since the instant that was asked for"""
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A source whose server signs no more. `until`: when its last statement came, micros."""
+
+    partner: str
+    source: str
+    until: int
+    objects: int
+    """that came unsigned since"""
 
 
 def listing(
@@ -165,6 +176,18 @@ def troubles(node: Node, *, since: int) -> tuple[Trouble, ...]:
         for number in sorted(names)
         if late[number] or wrong[number] or broken.get(number)
     )
+
+
+def fallen_silent(node: Node) -> tuple[Silent, ...]:
+    """Sources whose server signed what it served until some day, and since then what came was unsigned."""
+    found = []
+    with node.database.reading() as tx:
+        for one in channels.channels(tx):
+            count = int(one.counters.get(channels.UNSIGNED, 0))
+            last = rows.newest_at(tx, one.partner, one.collection) if count else None
+            if last is not None:
+                found.append(Silent(one.partner_name, one.name, last, count))
+    return tuple(found)
 
 
 def _number(tx: Transaction, partner: str) -> int:

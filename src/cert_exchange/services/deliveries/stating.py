@@ -7,8 +7,9 @@ For each: (1) where it begins and ends  (2) in one transaction: what is in force
 2. What opens the commitments is read when it is asked for, and only of lines in force: what was taken back since
    stays a closed commitment. The long form names ids: before it is told the partner's mark is raised, durably.
 3. Where our store was restored (its epoch says so), a partner may have statements of ours that we do not: the stream
-   goes on after the number and digest that it names, and the statement says so. Else nothing is stated to such a one,
-   and it is told how far we came: one of the two histories is not ours (`went_back`).
+   goes on after the number and digest that it names, and the statement says so. Once we stated something after the
+   restore that explains no more: a disk was put back, or a copy runs. Then, and where no store was restored, nothing is
+   stated to such a one, and it is told how far we came: one of the two histories is not ours (`went_back`).
 4. While what goes out is frozen, nothing is stated to who polls.
 """
 
@@ -109,10 +110,17 @@ def went_back(node: Node, span: Span, has: tuple[int, bytes]) -> dict[str, Any] 
     """What is told to a partner that names a statement of ours that we never made, where no restore explains it."""
     with node.database.reading() as tx:
         last = rows.last(tx, span.place)
-        known = epochs.current(tx) > epochs.FIRST or (last is not None and last.seq >= has[0])
+        known = _explained(tx, last) or (last is not None and last.seq >= has[0])
     if known:
         return None
     return {"lacks": has[0], "last": None if last is None else [last.seq, last.digest.hex()]}
+
+
+def _explained(tx: Transaction, last: StatementRow | None) -> bool:
+    """Whether a restore explains that we lack statements after the last one: we made none since."""
+    if epochs.current(tx) == epochs.FIRST:
+        return False
+    return last is None or last.view is None or last.upto <= epochs.last_safe(tx, last.view)
 
 
 def owes(node: Node, span: Span) -> bool:
@@ -230,7 +238,7 @@ def _write(
     seq, previous = (0, NOTHING_BEFORE) if last is None else (last.seq, last.digest)
     restored = has is not None and seq < has[0]
     if has is not None and restored:
-        if epochs.current(tx) == epochs.FIRST:
+        if not _explained(tx, last):
             log.warning("a partner names a statement that we never made", partner=who.name)
             return None
         seq, previous = has

@@ -19,7 +19,7 @@ ENDING: Final = 14 * DAY
 
 def examine(node: Node, *, partner: str | None = None) -> list[Finding]:
     """Look at all partners, or at one."""
-    found = [*_forks(node), *_deliveries(node), *_keys(node)]
+    found = [*_forks(node), *_silent(node), *_deliveries(node), *_keys(node)]
     return [one for one in found if partner is None or one.about == f"partner {partner}"]
 
 
@@ -31,6 +31,17 @@ def _forks(node: Node) -> Iterator[Finding]:
             " of it counts until a person settles it",
             "call its people; cert-exchange statements forks, then statements settle"
             f" {one.partner} --reason ...",
+        )  # fmt: skip
+
+
+def _silent(node: Node) -> Iterator[Finding]:
+    for one in deliveries.fallen_silent(node):
+        yield Finding(
+            "wrong", f"partner {one.partner}",
+            f"it signed all that it served until {format_micros(one.until)}, and nothing since: objects that came"
+            f" unsigned: {one.objects:,}",
+            "call its people: its disk was put back, a copy of it runs, or somebody stands between; then"
+            f" cert-exchange sync now {one.source}; option statements=require keeps unsigned objects out",
         )  # fmt: skip
 
 

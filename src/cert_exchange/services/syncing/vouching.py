@@ -31,7 +31,7 @@ from cert_exchange.services.syncing.reporting import Run, plural
 from cert_exchange.stix.envelopes import Batch, Examined
 from cert_exchange.stix.instants import parse_micros
 from cert_exchange.stix.objects import StixObject
-from cert_exchange.store import branches, delivered, epochs, partner_epochs, partner_keys
+from cert_exchange.store import branches, channels, delivered, epochs, partner_epochs, partner_keys
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.deliveries import StatementRow
@@ -119,6 +119,8 @@ class Vouching:
             vouched.counts["unsigned"] += len(strange)
             if strange:
                 self._run.memory[_UNSTATED] = _ASKED_AGAIN
+            if strange and not self._requires:
+                self._count_unsigned(len(strange))
             reasons = dict.fromkeys(altered, OTHER_CONTENT)
             if self._requires:
                 reasons |= dict.fromkeys(strange, UNSIGNED)
@@ -164,6 +166,12 @@ class Vouching:
                 vouched.counts["signed"] += 1
                 return True
         return False
+
+    def _count_unsigned(self, more: int) -> None:
+        """Remember for `doctor` what came since the last statement without one."""
+        memory = self._run.memory
+        before = memory.get(channels.UNSIGNED, self._run.channel.counters.get(channels.UNSIGNED, 0))
+        memory[channels.UNSIGNED] = before + more
 
     def _covered(self, items: Sequence[StixObject]) -> set[bytes]:
         """Which of these contents are held as a statement of before covers them: what is asked for with overlap."""
@@ -213,6 +221,7 @@ class Vouching:
             self._dry = True
             return False
         taken = self._take(document)
+        self._run.memory[channels.UNSIGNED] = 0
         if taken.statement.restored:
             self._run.note(
                 f"its statement {taken.row.seq} says that its store was restored and lacks those before"
