@@ -16,8 +16,9 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import rfc8785
@@ -29,6 +30,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 
 from cert_exchange.errors import SignatureBroken
 from cert_exchange.messages.keys import SigningKey, VerifyingKey, is_kid, kid_of, public_text
+
+if TYPE_CHECKING:
+    from joserfc.jwk import OKPKey
 
 __all__ = [
     "ALGORITHM",
@@ -49,6 +53,7 @@ ALGORITHM: Final = "Ed25519"
 LONGEST: Final = 2 * 1024 * 1024
 """Bytes of a signed text that we read."""
 _PARTS: Final = 3
+_KEYS_READ: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +81,8 @@ def sign(payload: bytes, key: SigningKey) -> str:
     if "kind" not in _read(payload):
         raise ValueError("what is signed says its kind")
     from joserfc import jws  # noqa: PLC0415 - rule 6: not at every start
-    from joserfc.jwk import OKPKey  # noqa: PLC0415 - rule 6: not at every start
 
-    private = OKPKey.import_key(
-        {
-            "kty": "OKP",
-            "crv": ALGORITHM,
-            "x": public_text(key.public),
-            "d": public_text(key.private),
-        }
-    )
+    private = _private(key)
     return jws.serialize_compact(
         {"alg": ALGORITHM, "kid": key.kid}, payload, private, algorithms=[ALGORITHM]
     )
@@ -101,11 +98,9 @@ def verify(text: str, keys: Iterable[VerifyingKey], now: int) -> Verified:
         raise SignatureBroken(f"signed with key {kid}, which does not count now.")
     from joserfc import jws  # noqa: PLC0415 - rule 6: not at every start
     from joserfc.errors import JoseError  # noqa: PLC0415 - rule 6: not at every start
-    from joserfc.jwk import OKPKey  # noqa: PLC0415 - rule 6: not at every start
 
-    public = OKPKey.import_key({"kty": "OKP", "crv": ALGORITHM, "x": public_text(key.public)})
     try:
-        payload = jws.deserialize_compact(text, public, algorithms=[ALGORITHM]).payload
+        payload = jws.deserialize_compact(text, _key(key.public), algorithms=[ALGORITHM]).payload
     except (JoseError, ValueError):
         raise SignatureBroken(f"the signature of key {kid} does not fit its text.") from None
     try:
@@ -113,6 +108,22 @@ def verify(text: str, keys: Iterable[VerifyingKey], now: int) -> Verified:
     except ValueError:
         raise SignatureBroken("the signed text is not in canonical form.") from None
     return Verified(kid, payload, MappingProxyType(content))
+
+
+@lru_cache(maxsize=_KEYS_READ)
+def _private(key: SigningKey) -> OKPKey:
+    return _key(key.public, key.private)
+
+
+@lru_cache(maxsize=_KEYS_READ)
+def _key(public: bytes, private: bytes | None = None) -> OKPKey:
+    """A key as the library wants it: reading one costs more than a signature."""
+    from joserfc.jwk import OKPKey  # noqa: PLC0415 - rule 6: not at every start
+
+    said: dict[str, str | list[str]] = {"kty": "OKP", "crv": ALGORITHM, "x": public_text(public)}
+    if private is not None:
+        said["d"] = public_text(private)
+    return OKPKey.import_key(said)
 
 
 def key_named_in(text: str) -> str:

@@ -27,21 +27,22 @@ from cert_exchange.store.tables import (
 )
 
 _SPAN: Final = """
-    FROM live LEFT JOIN delivery_leaves made ON made.view = live.view AND made.position = live.position
+    LEFT JOIN delivery_leaves made ON made.view = live.view AND made.position = live.position
     WHERE live.view = :view AND live.position > :after AND live.position <= :upto AND live.origin <> :partner
 """
 _JOINED: Final = {
-    # SQLite joins texts only: a BLOB is one byte by byte, and is taken back as it was.
+    # SQLite joins texts only: a BLOB is one byte by byte, and is taken back as it was. Without an index it walks `live`
+    # by its key, which is the order; sorting the rows besides would cost a sixth.
     "sqlite": Kept(
         text(
-            "SELECT count(*), count(leaf), CAST(group_concat(leaf, '') AS BLOB), CAST(group_concat(salt, '') AS BLOB)"
-            f" FROM (SELECT made.leaf AS leaf, made.salt AS salt {_SPAN} ORDER BY live.position) AS listed"
+            "SELECT count(*), count(leaf), CAST(group_concat(leaf, '') AS BLOB),"
+            f" CAST(group_concat(salt, '') AS BLOB) FROM live NOT INDEXED {_SPAN}"
         )
     ),
     "postgresql": Kept(
         text(
             "SELECT count(*), count(made.leaf), string_agg(made.leaf, ''::bytea ORDER BY live.position),"
-            f" string_agg(made.salt, ''::bytea ORDER BY live.position) {_SPAN}"
+            f" string_agg(made.salt, ''::bytea ORDER BY live.position) FROM live {_SPAN}"
         )
     ),
 }
