@@ -3,8 +3,7 @@
 1. A statement is never changed or deleted. Its receipt is added once, and then never changed; but one of ours that the
    partner does not have yet gives way to the one that we signed before our store was restored.
 2. Numbers of a stream have no gap: whoever writes one holds the partner's row (`lock`) until its commit.
-3. Where a partner's history forked and a person let it go on, its later statements stand in a branch of the stream, with
-   numbers of their own (`branches`); what was held stays where it was.
+3. Where a partner's history forked and a person let it go on, what came later stands in a branch, numbered anew (`branches`).
 """
 
 from __future__ import annotations
