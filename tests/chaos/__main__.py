@@ -29,13 +29,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the first run; the others count on")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--without", default="", help="a guard that is off: cursor, dedupe, lease")
-    parser.add_argument("--keep", action="store_true", help="leave the folders of the runs")
+    parser.add_argument("--keep", action="store_true", help="leave the folders of every run")
     parser.add_argument(
         "--signed", action="store_true", default=None, help="with keys pinned in every run"
     )
     given = parser.parse_args()
+    keep = "always" if given.keep else "found"
     plans = [
-        Plan(seed, without=given.without, keep=given.keep, signed=given.signed)
+        Plan(seed, without=given.without, keep=keep, signed=given.signed)
         for seed in range(given.seed, given.seed + given.runs)
     ]
     results = []
@@ -67,6 +68,8 @@ def _tell(one: Result) -> None:
     ):
         for sentence in sentences[:6]:
             print(f"    {kind}: {sentence}", flush=True)
+    if not one.clean and one.folder:
+        print(f"    kept: {one.folder}", flush=True)
     if one.broken:
         print(one.broken, flush=True)
     for line in one.channels:

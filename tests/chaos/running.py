@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cryptography import x509
 from sqlalchemy import select
@@ -61,8 +61,8 @@ class Plan:
     """whether each has pinned the other's key, so that deliveries are stated, checked and receipted"""
     without: str = ""
     settle_seconds: float = SETTLE_SECONDS
-    keep: bool = False
-    """whether the folders of the run stay, for who looks into it"""
+    keep: Literal["never", "found", "always"] = "never"
+    """when the folders of the run stay, for who looks into it"""
 
 
 @dataclass
@@ -74,6 +74,7 @@ class Result:
     hits: Counter[str]
     findings: checking.Findings
     seconds: float
+    folder: str = ""
     faults_of_ours: list[str] = field(default_factory=list)
     channels: list[str] = field(default_factory=list)
     """how the channels stand, where the run did not settle"""
@@ -129,9 +130,7 @@ class Grounds:
         self.nursery.close()
         if self.server is not None:
             self.server.remove()
-        if any(self.folder.glob("run-*")):
-            print(f"kept: {self.folder}")
-        else:
+        if not any(self.folder.glob("run-*")):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -164,6 +163,7 @@ class Run:
         self.troubles.kinds = self._kinds()
         self.watchers: list[Watcher] = []
         self.signed = False
+        self.clean = False
 
     def _kinds(self) -> tuple[str, ...]:
         if self.plan.troubles is not None:
@@ -186,14 +186,16 @@ class Run:
             for side in self.sides:
                 side.end()
             findings = checking.check(self.sides, self.watchers)
+            self.clean = findings.clean
             ours = [line for side in self.sides for line in checking.faults_of_ours(side.log)]
         finally:
             self._close()
         hits = self.links[0].hits + self.links[1].hits + self.troubles.hits
         words = "/".join(self.engines) + (", signed" if self.signed else "")
         words += "" if settled else ", did not settle"
+        seconds = time.monotonic() - begun
         return Result(
-            self.plan.seed, words, hits, findings, time.monotonic() - begun, ours, channels
+            self.plan.seed, words, hits, findings, seconds, str(self.folder), ours, channels
         )
 
     def _set_up(self) -> None:
@@ -307,7 +309,7 @@ class Run:
             side.close()
         for link in self.links:
             link.close()
-        if not self.plan.keep:
+        if self.plan.keep == "never" or (self.plan.keep == "found" and self.clean):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
