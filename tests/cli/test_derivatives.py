@@ -56,7 +56,7 @@ def test_what_is_shown_more_of_is_named_in_the_sentences(
     file = node_with_b / "policies" / "cert-b.yaml"
     file.write_text(POLICY)
     looked = cli("policy", "preview", file)
-    assert "0 gained, 1 lost, 1 changed (1 of them shown more of); next:" in looked.err
+    assert "0 gained, 1 lost, 1 changed (1 of them shown more of)\nnext:" in looked.err
     assert "--confirm 1" in looked.err
     refused = cli("policy", "apply", file, "--reason", "agreed")
     assert refused.code == 1
@@ -69,7 +69,7 @@ def test_what_is_shown_more_of_is_named_in_the_sentences(
     assert "would newly show 1 object and show more of 1 object; more than 0" in refused.err
     assert "--confirm 2" in refused.err
     wrong = cli("policy", "apply", file, "--reason", "agreed", "--confirm", "1")
-    assert "would newly show 1 object and show more of 1 object, and 1 were confirmed" in wrong.err
+    assert "would newly show 1 object and show more of 1 object, and --confirm says 1" in wrong.err
 
 
 def test_questions_are_answered_with_the_derivative(cli: Cli, redacting: str) -> None:
