@@ -20,7 +20,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from sqlalchemy.engine import URL
-from tests import engines
+from tests import engines, staging
 
 from cert_exchange.node import Clock, Node, make_home, open_node
 
@@ -94,33 +94,29 @@ def postgresql_server() -> Iterator[URL]:
 
 
 @pytest.fixture(scope="session")
-def _postgresql_home(
+def _postgresql_original(
     postgresql_server: URL, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Path, URL]]:
-    """A home and its database that nothing has used yet: what is copied, name and all."""
+) -> Iterator[staging.Original]:
     url = engines.make_database(postgresql_server)
     text = url.render_as_string(hide_password=False)
-    home = tmp_path_factory.mktemp("template") / "home"
-    yield make_home(home, identity=OUR_IDENTITY, title=TITLE, database_url=text), url
-    engines.drop_database(postgresql_server, url)
+    home = tmp_path_factory.mktemp("postgresql") / "home"
+    make_home(home, identity=OUR_IDENTITY, title=TITLE, database_url=text)
+    original = staging.Original(home, postgresql_server, str(url.database))
+    yield original
+    for one in (original, *original.scenes.values()):
+        engines.drop_database(postgresql_server, url.set(database=one.database))
 
 
 @pytest.fixture(scope="session")
-def _postgresql_template(_postgresql_home: tuple[Path, URL]) -> str:
-    return str(_postgresql_home[1].database)
-
-
-@pytest.fixture(scope="session")
-def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_home(
-        tmp_path_factory.mktemp("template") / "home", identity=OUR_IDENTITY, title=TITLE
-    )
+def _sqlite_original(tmp_path_factory: pytest.TempPathFactory) -> staging.Original:
+    home = tmp_path_factory.mktemp("sqlite") / "home"
+    return staging.Original(make_home(home, identity=OUR_IDENTITY, title=TITLE))
 
 
 @pytest.fixture
-def postgresql_url(postgresql_server: URL, _postgresql_template: str) -> Iterator[str]:
+def postgresql_url(postgresql_server: URL, _postgresql_original: staging.Original) -> Iterator[str]:
     """A fresh, migrated database."""
-    url = engines.make_database(postgresql_server, _postgresql_template)
+    url = engines.make_database(postgresql_server, _postgresql_original.database)
     yield url.render_as_string(hide_password=False)
     engines.drop_database(postgresql_server, url)
 
@@ -139,30 +135,24 @@ def new_node(
 ) -> Iterator[Callable[..., Node]]:
     """`new_node("sqlite" | "postgresql", name="b")`: another node; all are closed at the end."""
     made: list[Node] = []
-    databases: list[URL] = []
+    copies: list[staging.Original] = []
 
     def make(engine: str, name: str = "a") -> Node:
+        original: staging.Original = request.getfixturevalue(f"_{engine}_original")
         home = tmp_path / f"node-{name}"
-        if engine == "sqlite":
-            shutil.copytree(request.getfixturevalue("_sqlite_template"), home)
-        else:
-            template, copied = request.getfixturevalue("_postgresql_home")
-            url = engines.make_database(
-                request.getfixturevalue("postgresql_server"), copied.database
-            )
-            databases.append(url)
-            shutil.copytree(template, home)
-            settings = (home / "node.yaml").read_text()
-            (home / "node.yaml").write_text(settings.replace(copied.database, url.database))
+        copies.append(original.copy(home))
         node = open_node(home, clock=wall.clock())
+        staging.untouched[home] = original
         made.append(node)
         return node
 
     yield make
     for node in made:
         node.close()
-    for url in databases:
-        engines.drop_database(request.getfixturevalue("postgresql_server"), url)
+    for copy in copies:
+        staging.untouched.pop(copy.home, None)
+        if copy.server is not None:
+            engines.drop_database(copy.server, copy.server.set(database=copy.database))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

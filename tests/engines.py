@@ -163,9 +163,9 @@ def postgresql() -> Iterator[URL]:
         server.remove()
 
 
-def make_database(server: URL, template: str | None = None) -> URL:
+def make_database(server: URL, template: str | None = None, name: str = "") -> URL:
     """A fresh database, empty or a copy of a template."""
-    name = f"test_{uuid.uuid4().hex}"
+    name = name or f"test_{uuid.uuid4().hex}"
     copy = f' TEMPLATE "{template}"' if template else ""
     with _connect(server) as connection:
         connection.execute(f'CREATE DATABASE "{name}"{copy}')

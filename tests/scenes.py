@@ -12,6 +12,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from sqlalchemy import select
+from tests import staging
 
 from cert_exchange.node import Node
 from cert_exchange.services import collections, partners, policies, publishing
@@ -210,10 +211,15 @@ class Scene:
         partners_named: Iterable[str] = ("b", "c"),
         policies_for: Iterable[str] = ("b", "c"),
     ) -> Scene:
-        scene = cls(node)
+        scene, names, ruled = cls(node), tuple(partners_named), tuple(policies_for)
+        if not staging.lay(node, (names, ruled), lambda other: cls(other)._begin(names, ruled)):
+            scene._begin(names, ruled)
+        return scene
+
+    def _begin(self, names: Sequence[str], ruled: Sequence[str]) -> None:
+        node = self.node
         publishing.seed(node)
         identities = {"b": B_IDENTITY, "c": C_IDENTITY}
-        names = list(partners_named)
         for name in names:
             partners.add(
                 node,
@@ -229,9 +235,8 @@ class Scene:
                 f"read: [{', '.join(names)}]\nwrite: [{', '.join(names)}]\n"
             )
         collections.load_collections(node, directory)
-        for name in policies_for:
-            scene.apply(name, ALLOW_ALL.format(partner=name))
-        return scene
+        for name in ruled:
+            self.apply(name, ALLOW_ALL.format(partner=name))
 
     def apply(self, name: str, text: str) -> policies.Applied:
         return policies.apply(self.node, text, file=f"{name}.yaml", author="test")
