@@ -18,8 +18,9 @@ FIND_PYTHON = for name in $(PYTHON) python3 python3.13 python3.12 python3.11; do
 	then echo "$$name"; exit 0; fi; done; \
 	echo "No Python 3.11 or newer with venv was found: install one (Debian: python3-venv) or name it: make setup PYTHON=/path/to/python3" >&2; exit 1
 
-# Kept out of what tests and demo see, so that a developer's own settings change nothing.
-CLEAN_ENV := env -u CERT_EXCHANGE_HOME PIP_DISABLE_PIP_VERSION_CHECK=1
+# Kept out of what tests and demo see, so that a developer's own settings change nothing. Modules stay compiled, also
+# where the environment says otherwise (.ci/run): else each of the programs that are started compiles all of them anew.
+CLEAN_ENV := env -u CERT_EXCHANGE_HOME -u PYTHONDONTWRITEBYTECODE PIP_DISABLE_PIP_VERSION_CHECK=1
 
 # Where `make run` keeps its node, and what `make demo` is told besides.
 NODE_HOME ?= demo-run/node
@@ -62,7 +63,7 @@ check: $(READY) ## style, types and the import rules
 	@echo "check: imports"; $(VENV)/bin/lint-imports --no-logo >.venv/lint-imports.txt 2>&1 || { cat .venv/lint-imports.txt; exit 1; }
 
 test: $(READY) ## every test but the long ones (JOBS=2 processes)
-	@$(CLEAN_ENV) $(PY) -m pytest -n $(JOBS) -m "not soak and not attack" $(ARGS)
+	@$(CLEAN_ENV) $(PY) -m pytest -n $(JOBS) --dist worksteal -m "not soak and not attack" $(ARGS)
 
 soak: $(READY) ## the long tests: writers against a poll loop, for minutes
 	@$(CLEAN_ENV) $(PY) -m pytest -m soak --timeout 1800 $(ARGS)
