@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from sqlalchemy import true
 from tests.attack import guards
 from tests.attack.attempts import PARTNER, THIEF, attempt
 from tests.attack.world import World
@@ -53,6 +54,14 @@ guards.add(
     "credential: its scope",
     "a credential may no more than its scope says",
     {f"{RECOGNISING}.Caller": guards.Wrapped(lambda real: lambda *given: real(*given[:7]))},
+)
+guards.add(
+    "peer face: rights",
+    "what a partner handed in is shown again only where the credential that asks may read it",
+    {
+        "cert_exchange.store.reconciling.seen_with": guards.answers(true()),
+        "cert_exchange.store.partner_epochs.seen_with": guards.answers(true()),
+    },
 )
 guards.add(
     "credential: ends when replaced",
@@ -143,6 +152,42 @@ def beyond_the_scope(world: World) -> bool:
     )
 
 
+def _shown_again(client: Client, stix_id: str) -> bool:
+    """Whether the peer face names an object in what it gives back, or in its account of what it holds."""
+    asked = ("returned?since=2020-01-01T00:00:00Z", "received")
+    return any(stix_id.encode() in client.get(f"/exchange/v1/{one}").raw for one in asked)
+
+
+@attempt("a sensor's secret reads what its owner handed in", guard="peer face: rights", by=THIEF)
+def handed_in_by_the_owner(world: World) -> bool:
+    """A credential that may only write into one collection asks back what the partner sent into another."""
+    incident = indicator("incident", by=B_IDENTITY)
+    world.a.scene.post("b", incident, to="reports")
+    issued = partners.issue(
+        world.a.node, "b", lifetime=None,
+        limits=Limits(scope={"indicators": Reach(may_read=False, may_write=True)}),
+    )  # fmt: skip
+    return _shown_again(_with(world, issued), incident["id"])
+
+
+@attempt("reading an inbox that one only writes", guard="peer face: rights", by=PARTNER)
+def write_only(world: World) -> bool:
+    """Who may hand in and not read asks for it as if it had lost it."""
+    incident = indicator("incident", by=B_IDENTITY)
+    world.a.scene.post("b", incident, to="reports")
+    _change(world, "reports", "read: [", "read: [c] # [")
+    return _shown_again(world.a.client("b"), incident["id"])
+
+
+@attempt("the account while sending is suspended", guard="suspension: sending", by=PARTNER)
+def account_while_suspended(world: World) -> bool:
+    """The partner that is not to get anything any more asks what we hold of its."""
+    world.a.scene.post("b", indicator("x", by=B_IDENTITY))
+    client = world.a.client("b")
+    partners.suspend(world.a.node, "b", direction=Direction.SENDING)
+    return client.get("/exchange/v1/received").status == 200
+
+
 @attempt("a replaced secret", guard="credential: ends when replaced", by=THIEF)
 def replaced_secret(world: World) -> bool:
     """The old secret is used after it was rotated without an overlap."""
@@ -185,9 +230,13 @@ def revoking_for_the_creator(world: World) -> bool:
 
 
 def _grant(world: World, name: str) -> None:
+    _change(world, "*", "write: [", f"write: [{name}, ")
+
+
+def _change(world: World, alias: str, before: str, after: str) -> None:
     from cert_exchange.services import collections
 
     directory = world.a.node.settings.home / "collections"
-    for file in directory.glob("*.yaml"):
-        file.write_text(file.read_text().replace("write: [", f"write: [{name}, "))
+    for file in directory.glob(f"{alias}.yaml"):
+        file.write_text(file.read_text().replace(before, after))
     collections.load_collections(world.a.node, directory)

@@ -54,4 +54,4 @@ def hear_epoch(node: Node, caller: Caller, body: Mapping[str, Any]) -> Mapping[s
 
 def returned(node: Node, caller: Caller, query: Mapping[str, str]) -> Mapping[str, Any]:
     """What the caller sent us since an instant."""
-    return restoring.give_back(node, caller.partner, query.get("since", ""), query.get("skip", "0"))
+    return restoring.give_back(node, caller, query.get("since", ""), query.get("skip", "0"))

@@ -4,8 +4,8 @@ Out: what our logs and marks say a partner fetched, against what the partner say
 In: what we hold from the partner, against what the partner says we fetched.
 Both are what a node says today. What it *signed* stands beside it: how its receipts say that each object of ours ended.
 
-1. A partner is told what it sent us and we hold, and what it may see of ours now and fetched: both it knows. What was taken
-   back is in neither list, so that nobody learns of what he never had.
+1. A partner is told what it sent us and we hold, as far as it may read it (`sighting`), and what it may see of ours now and
+   fetched: both it knows. What was taken back is in neither list, so that nobody learns of what he never had.
 2. An entry is told by id, version and the SHA-256 of its bytes. A partner that stores other bytes than it was served is no
    cert-exchange, and cannot be asked.
 3. The definitions of TLP, which every node has from the start, are left out.
@@ -17,7 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from cert_exchange.services.acknowledging import Acknowledged, OddReceipt, ackno
 from cert_exchange.services.comparing.asking import connection_to
 from cert_exchange.services.deliveries.showing import LATE
 from cert_exchange.services.partners import Caller
+from cert_exchange.services.sighting import sight_of
 from cert_exchange.stix.markings import TLP_BY_ID
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store import proofs
@@ -51,6 +52,8 @@ class Difference(StrEnum):
 
     NOT_THERE = "not there"
     """our marks say that the partner fetched it, and it does not hold it"""
+    NOT_SHOWN = "not shown"
+    """as above, but our credential there may not see all that it holds from us"""
     NOT_RELEASED = "not released"
     """the partner holds it from us, and we never released it to that partner"""
     NOT_NOTED = "not noted"
@@ -71,6 +74,7 @@ class Difference(StrEnum):
 
 WORDS: Final[Mapping[Difference, str]] = {
     Difference.NOT_THERE: "it fetched them, as our marks say, and does not hold them: it refused, lost or erased them",
+    Difference.NOT_SHOWN: "it fetched them, as our marks say; our credential may not see there whether it holds them",
     Difference.NOT_RELEASED: "it holds them as ours, and we never released them to it",
     Difference.NOT_NOTED: "it holds them, and our marks say that it did not fetch them",
     Difference.OTHER_BYTES: "the same id and version, other bytes",
@@ -80,7 +84,7 @@ WORDS: Final[Mapping[Difference, str]] = {
     Difference.RECEIPT_DIFFERS: "it holds them, and its signed receipt says that they did not come as we signed them",
     Difference.NOT_SERVED: "we hold them, and it does not serve them to us: taken back, or sent another way",
 }
-REMARKS: Final = frozenset({Difference.NOT_SERVED, Difference.RECEIPT_OPEN})
+REMARKS: Final = frozenset({Difference.NOT_SERVED, Difference.NOT_SHOWN, Difference.RECEIPT_OPEN})
 """What is a difference, but happens in good order."""
 
 
@@ -121,9 +125,11 @@ class Account:
 
 
 def received_from(node: Node, caller: Caller, after: int) -> Mapping[str, Any]:
-    """Answer a partner that asks what we hold of what it sent, part by part."""
+    """Answer a partner that asks what we hold of what it sent, part by part. Raises SharingFrozen."""
+    sight, partial = sight_of(node, caller)
     with node.database.reading() as tx:
-        return _answer(rows.held_from(tx, caller.partner, after=after))
+        said = _answer(rows.held_from(tx, caller.partner, after=after, sight=sight))
+    return {**said, "partial": True} if partial else said
 
 
 def served_to(node: Node, caller: Caller, after: int) -> Mapping[str, Any]:
@@ -149,16 +155,24 @@ def reconcile(node: Node, name: str) -> Account:
     if found is None:
         raise NotFound(f"There is no partner {name}; see `partner list`.")
     connection = connection_to(node, found.id)
-    theirs = dict(_listed(connection, RECEIVED))
+    theirs, partial = _listed(connection, RECEIVED)
     differences: list[Differs] = []
     signed = acknowledged(node, found.id)
     agreed_out, taken_back, told = _out(node, found.id, theirs, signed, differences)
-    agreed_in = _in(node, found.id, dict(_listed(connection, SERVED)), differences)
+    served, _ = _listed(connection, SERVED)
+    agreed_in = _in(node, found.id, served, differences)
+    if partial:
+        differences = [_not_shown(one) for one in differences]
     differences.sort(key=lambda one: (one.what, one.stix_id, one.version))
     return Account(
         name, agreed_out, agreed_in, taken_back, tuple(differences),
         None if signed is None else told, () if signed is None else tuple(signed.odd),
     )  # fmt: skip
+
+
+def _not_shown(one: Differs) -> Differs:
+    """What only seems to be missing to a credential that may not see all."""
+    return replace(one, what=Difference.NOT_SHOWN) if one.what is Difference.NOT_THERE else one
 
 
 def _out(
@@ -255,7 +269,9 @@ def _answer(part: list[Entry]) -> Mapping[str, Any]:
     }
 
 
-def _listed(connection: Connection, resource: str) -> Iterator[tuple[Key, set[bytes]]]:
+def _listed(connection: Connection, resource: str) -> tuple[dict[Key, set[bytes]], bool]:
+    """The partner's list, and whether our credential there may not see all of it."""
+    partial = False
     found: dict[Key, set[bytes]] = {}
     after = 0
     for _ in range(PAGES):
@@ -266,9 +282,10 @@ def _listed(connection: Connection, resource: str) -> Iterator[tuple[Key, set[by
             )
         for entry in _entries(answer):
             found.setdefault(entry[0], set()).add(entry[1])
+        partial = partial or answer.get("partial") is True
         last = answer.get("next")
         if last is None:
-            return iter(found.items())
+            return found, partial
         if not isinstance(last, int) or last <= after:
             raise EvidenceBroken("the partner's account does not go on.")
         after = last

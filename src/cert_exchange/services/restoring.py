@@ -5,7 +5,8 @@
 2. Who hears that a partner was restored sends it once more what it had pushed since then: its targets go back, and
    policy decides as always. An epoch counts when it is greater than the last; at most once in PAUSE, so that a partner
    that cries restore all day costs nobody anything but itself.
-3. What of ours only the partner still holds it gives back on request: exactly what it received from the one who asks.
+3. What of ours only the partner still holds it gives back on request: exactly what it received from the one who asks,
+   as far as the credential that asks may read it there (`sighting`).
    Our own identity is never accepted from outside (DESIGN, invariant 4), so it comes into a file, and what becomes of
    it a person decides.
 """
@@ -24,6 +25,8 @@ from cert_exchange.messages.notices import EXTENSION as NOTICE
 from cert_exchange.node import Node
 from cert_exchange.policy.redaction import EXTENSION as DERIVATIVE
 from cert_exchange.services import ledger
+from cert_exchange.services.partners import Caller
+from cert_exchange.services.sighting import sight_of
 from cert_exchange.stix.instants import InstantInvalid, format_micros, parse_micros
 from cert_exchange.store import epochs, freezes
 from cert_exchange.store import partner_epochs as rows
@@ -102,7 +105,7 @@ def hear(node: Node, partner: int, document: Mapping[str, Any]) -> bool:
     return node.database.transact(work)
 
 
-def give_back(node: Node, partner: int, since: str, skip: str) -> dict[str, Any]:
+def give_back(node: Node, caller: Caller, since: str, skip: str) -> dict[str, Any]:
     """What the partner sent us since an instant, a page of it after the first `skip`. Raises QueryInvalid, SharingFrozen.
 
     `more`: whether there is another page.
@@ -113,10 +116,11 @@ def give_back(node: Node, partner: int, since: str, skip: str) -> dict[str, Any]
         raise QueryInvalid("`since` is an instant, such as 2026-11-25T00:00:00.000000Z.") from None
     if not skip.isascii() or not skip.isdigit() or int(skip[:12]) > _MOST_SKIPPED:
         raise QueryInvalid("`skip` is a whole number.")
+    sight, _ = sight_of(node, caller)
     with node.database.reading() as tx:
-        if freezes.frozen(tx, partner):
+        if freezes.frozen(tx, caller.partner):
             raise SharingFrozen
-        found = rows.sent_since(tx, partner, after, skip=int(skip), limit=PAGE + 1)
+        found = rows.sent_since(tx, sight, after, skip=int(skip), limit=PAGE + 1)
     page: list[orjson.Fragment] = []
     size = 0
     for one in found[:PAGE]:

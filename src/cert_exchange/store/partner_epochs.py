@@ -2,7 +2,7 @@
 
 1. A partner's epoch only rises. When it does, our targets to it go back to where it may have lost something; a run that
    is under way finds its place moved, and stores nothing.
-2. What a partner sent is given back to nobody but itself.
+2. What a partner sent is given back to nobody but itself, and where it may read it (`handed_in`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, insert, select, update
 
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.handed_in import Sight, seen_with
 from cert_exchange.store.statements import Kept, among
 from cert_exchange.store.tables import (
     ObjectStatus,
@@ -101,14 +102,18 @@ def added_at(tx: Transaction, partner: int) -> int:
     return int(tx.execute(select(partners.c.added_at).where(partners.c.id == partner)).scalar_one())
 
 
-def sent_since(tx: Transaction, partner: int, since: int, *, skip: int, limit: int) -> list[Sent]:
-    """What a partner sent that we stored after an instant and count, in the order that it came, after the first `skip`."""
+def sent_since(tx: Transaction, sight: Sight, since: int, *, skip: int, limit: int) -> list[Sent]:
+    """What a partner sent that we stored after an instant and count, in the order that it came, after the first `skip`.
+
+    As much as it may be shown (`sight`).
+    """
     rows = tx.execute(
         select(identifiers.c.stix_id, objects.c.version, renditions.c.body)
         .join(identifiers, identifiers.c.num == objects.c.ident)
         .join(renditions, renditions.c.id == objects.c.rendition)
         .where(
-            _sent_by(partner),
+            _sent_by(sight.partner),
+            seen_with(sight),
             objects.c.stored_at > since,
             objects.c.status == ObjectStatus.ACCEPTED.value,
         )

@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import and_, case, func, or_, select
 
 from cert_exchange.store.database import Transaction, streamed
+from cert_exchange.store.handed_in import Sight, seen_with
 from cert_exchange.store.tables import (
     audience_members,
     erased_objects,
@@ -55,13 +56,20 @@ class Shown:
     standing: bool
 
 
-def held_from(tx: Transaction, partner: int, *, after: int, limit: int = MOST) -> list[Entry]:
-    """What we hold that came from a partner, by our number of it, after a number."""
+def held_from(
+    tx: Transaction, partner: int, *, after: int, limit: int = MOST, sight: Sight | None = None
+) -> list[Entry]:
+    """What we hold that came from a partner, by our number of it, after a number. `sight`: as much as it may be shown."""
     rows = tx.execute(
         select(objects.c.id, identifiers.c.stix_id, _VERSION, renditions.c.digest)
         .join(identifiers, identifiers.c.num == objects.c.ident)
         .join(renditions, renditions.c.id == objects.c.rendition)
-        .where(objects.c.origin == partner, objects.c.id > after, ~_ERASED)
+        .where(
+            objects.c.origin == partner,
+            objects.c.id > after,
+            ~_ERASED,
+            *([] if sight is None else [seen_with(sight)]),
+        )
         .order_by(objects.c.id)
         .limit(limit)
     )

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from tests.conftest import Wall
 from tests.scenes import B_IDENTITY, C_IDENTITY, Scene, indicator, uid
 
 from cert_exchange.errors import QueryInvalid, SharingFrozen, TooManyRequests
 from cert_exchange.node import Node
-from cert_exchange.services import freezing, ledger, restoring, syncing
+from cert_exchange.services import freezing, ledger, reconciling, restoring, syncing
+from cert_exchange.services.partners import Caller, Limits, Reach, issue
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import epochs, partner_epochs, partners
-from cert_exchange.store.tables import targets
+from cert_exchange.store.tables import collection_rights, targets
 
 
 def number(node: Node, name: str) -> int:
@@ -101,7 +103,7 @@ def test_a_partner_gets_back_what_it_sent_page_by_page(node: Node) -> None:
     scene.post("c", indicator("of c", by=C_IDENTITY))
     sent = [indicator(f"b{place}", by=B_IDENTITY) for place in range(restoring.PAGE + 7)]
     scene.post("b", *sent, indicator("ours", by=B_IDENTITY, version=3))
-    b, since = number(node, "b"), "2020-01-01T00:00:00Z"
+    b, since = scene.caller("b"), "2020-01-01T00:00:00Z"
     first = restoring.give_back(node, b, since, "0")
     second = restoring.give_back(node, b, since, str(len(ids(first))))
     assert (len(ids(first)), first["more"], second["more"]) == (restoring.PAGE, True, False)
@@ -151,3 +153,48 @@ def test_a_partner_that_was_added_after_the_restore_lost_nothing(node: Node) -> 
     known, epoch, since = restoring.lost_with(node, b)
     assert (known.asked, epoch) == (2, 3)
     assert since is not None
+
+
+def test_what_was_handed_in_is_shown_again_where_the_credential_may_read(node: Node) -> None:
+    """Its scope counts, and what a partner may only write; what we fetched ourselves a whole credential sees."""
+    scene = Scene.set_up(node)
+    known = indicator("shared", by=B_IDENTITY)
+    scene.post("b", known)
+    whole, since = scene.caller("b"), "2020-01-01T00:00:00Z"
+
+    def shown(caller: Caller) -> tuple[list[str], list[str]]:
+        back = restoring.give_back(node, caller, since, "0")
+        account = reconciling.received_from(node, caller, 0)
+        return ids(back), [one[0] for one in account["entries"]]
+
+    assert shown(whole) == ([known["id"]], [known["id"]])
+    assert "partial" not in reconciling.received_from(node, whole, 0)
+
+    def scoped(**scope: Reach) -> Caller:
+        issued = issue(node, "b", lifetime=None, limits=Limits(scope=scope))
+        return replace(whole, scope=issued.credential_id)
+
+    assert shown(scoped(indicators=Reach(may_read=True, may_write=False))) == (
+        [known["id"]], [known["id"]]
+    )  # fmt: skip
+    for narrow in (
+        scoped(indicators=Reach(may_read=False, may_write=True)),
+        scoped(reports=Reach(may_read=True, may_write=True)),
+    ):
+        assert shown(narrow) == ([], [])
+        assert reconciling.received_from(node, narrow, 0)["partial"] is True
+    rights = collection_rights.c
+    node.database.transact(
+        lambda tx: tx.execute(
+            update(collection_rights).where(rights.partner == whole.partner).values(may_read=False)
+        )
+    )
+    assert shown(whole) == ([], [])
+    node.database.transact(
+        lambda tx: tx.execute(
+            update(collection_rights).where(rights.partner == whole.partner).values(may_write=False)
+        )
+    )
+    assert shown(whole) == ([known["id"]], [known["id"]])  # handed into none: we fetched it
+    with pytest.raises(SharingFrozen):
+        reconciling.received_from(node, replace(whole, frozen=True), 0)
