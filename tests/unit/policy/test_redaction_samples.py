@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any
 
 import pytest
-from stix2validator import ValidationOptions, validate_instance
 from tests.unit.stix.samples import SAMPLES, read
 
 from cert_exchange.errors import InputRefused
@@ -106,6 +105,9 @@ def test_public_objects_are_shown_without_what_a_recipe_takes(kind: str) -> None
 
 def test_the_oracle_finds_renditions_valid() -> None:
     """stix2-validator, which our own validation is compared with, finds no more to say of a derivative than of its original."""
+    # Here, for loading it takes seconds, which every process of a test run would pay.
+    from stix2validator import ValidationOptions, validate_instance
+
     options = ValidationOptions(version="2.1", strict=False, disabled="all")
     compared = 0
     for content in objects()[::3]:

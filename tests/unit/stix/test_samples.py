@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stix2validator
 from tests.unit.stix.samples import SAMPLES, read
 
 from cert_exchange.errors import CertExchangeError, EnvelopeInvalid, NotJson
@@ -146,6 +145,9 @@ def test_references_of_samples() -> None:
 )
 def test_the_oracle_agrees(name: str) -> None:
     """What stix2-validator accepts we accept; the whole of the public data is compared by tests/by_hand."""
+    # Here, for loading it takes seconds, which every process of a test run would pay.
+    import stix2validator
+
     options = stix2validator.ValidationOptions(version="2.1", silent=True)
     for item in taken(SAMPLES / "stix" / name):
         content = json.loads(item.body)

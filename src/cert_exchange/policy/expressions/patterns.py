@@ -11,8 +11,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
-from jsonschema_rs import Draft202012Validator, RegexOptions
-
 MATCHES: Final = "cert_exchange_matches"
 """The name of `fits` for the evaluator; no expression can write it, `words` does not know it."""
 _SIZE: Final = 1_000_000
@@ -22,6 +20,9 @@ _SIZE: Final = 1_000_000
 @lru_cache(maxsize=1024)
 def pattern_of(pattern: str) -> Any:
     """The compiled pattern. Raises ValueError (of the engine) for what is no pattern, or too large."""
+    # Not at every start of the program: it is one large library.
+    from jsonschema_rs import Draft202012Validator, RegexOptions  # noqa: PLC0415 - as said
+
     options = RegexOptions(size_limit=_SIZE, dfa_size_limit=_SIZE)
     return Draft202012Validator({"pattern": pattern}, pattern_options=options)
 

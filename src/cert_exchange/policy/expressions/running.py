@@ -5,6 +5,8 @@
 3. Only what the expression names is handed over to the evaluator, and of the object only the properties it names.
 4. `matches` takes time that grows with the text alone, and its pattern is compiled once (`patterns`): the evaluator's own
    compiles it for every object, which costs up to milliseconds.
+5. The evaluator is loaded where there is an expression: it brings a command line of its own, which every command of ours
+   would wait for.
 """
 
 from __future__ import annotations
@@ -12,14 +14,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final
-
-import cel
+from typing import TYPE_CHECKING, Any, Final
 
 from cert_exchange.policy.expressions.grammar import Reading, read_expression
 from cert_exchange.policy.expressions.patterns import MATCHES, fits, pattern_of
 from cert_exchange.policy.expressions.words import OBJECT, GrammarError, Kind
 from cert_exchange.policy.subject import Subject
+
+if TYPE_CHECKING:
+    import cel
 
 # A failure is the decision's to tell, once; the evaluator would log it for every object.
 logging.getLogger("cel").disabled = True
@@ -142,6 +145,8 @@ class _Given:
     )  # fmt: skip
 
     def __init__(self) -> None:
+        import cel  # noqa: PLC0415 - rule 5
+
         self.context = cel.Context()
         self.answers: dict[Expression, bool] = {}
         """of expressions that look at the object alone: audiences share base policies, and each would ask again"""
@@ -178,6 +183,8 @@ def expression_of(text: str) -> Expression:
 
 
 def _compiled(text: str) -> Any:
+    import cel  # noqa: PLC0415 - rule 5
+
     try:
         return cel.compile(text)
     except Exception as error:  # noqa: BLE001 - a foreign parser: the author gets a sentence whatever it lets out
@@ -186,6 +193,8 @@ def _compiled(text: str) -> Any:
 
 def _with_own_matches(text: str, reading: Reading) -> str:
     """The same expression with our own function in place of the evaluator's `matches`; checks the patterns."""
+    if reading.patterns:
+        import cel  # noqa: PLC0415 - rule 5
     for name, literal in reversed(reading.patterns):
         try:
             pattern_of(str(cel.evaluate(literal.text)))
