@@ -206,6 +206,11 @@ def leftovers(*, as_json: AsJson = False, home: Home = None) -> None:
             ["backup", "made at"],
             [(one.folder, printing.instant(one.made_at)) for one in found.backups],
         )
+    for after, until in found.unknown:
+        printing.verdict(
+            f"backups made between {printing.instant(after)} and {printing.instant(until)} are unknown to this node: it was"
+            " restored from one of before; look for them where backups lie"
+        )
     if found.unused_places:
         printing.verdict("unused places of the database's files; `erasures rewrite` clears them")
     if found.backups or found.unused_places:

@@ -109,6 +109,10 @@ def restore(
     printing.verdict(
         "restored, and its ledger verifies. Partners' cursors lose nothing: the logs start a new epoch above what they fetched"
     )
+    printing.verdict(
+        f"{folder.absolute()} is in its list of backups; those made after it are unknown to this node, and hold what you erase"
+        " or erased: see `erasures leftovers`"
+    )
     if frozen:
         printing.verdict(
             f"what you decided after {printing.instant(restored.kept_until)} is forgotten: policies, withdrawals, revoked"

@@ -52,6 +52,8 @@ class Leftovers:
     """copies from before the last erasure that are not known to be gone"""
     unused_places: bool
     """whether the database's files were not made anew since"""
+    unknown: tuple[tuple[int, int], ...] = ()
+    """spans (after, until) of which we do not know what copies were made, since the node was restored. Micros"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,9 @@ def leftovers(node: Node) -> Leftovers:
             return Leftovers((), unused_places=False)
         older = [one for one in residues.backups(tx, standing_only=True) if one.made_at <= last]
         rewritten = fact(tx, REWRITTEN)
-    return Leftovers(tuple(older), unused_places=rewritten is None or int(rewritten) < last)
+        unknown = tuple(residues.unknown_copies(tx))
+    unused = rewritten is None or int(rewritten) < last
+    return Leftovers(tuple(older), unused_places=unused, unknown=unknown)
 
 
 def remove_old_backups(node: Node) -> int:

@@ -1,7 +1,8 @@
 """Where erased bytes may still lie: copies of the node, SQLite's log file, unused places of the database's files.
 
 1. Every copy that the node makes of itself is written down, so that an erasure can say which of them still hold what it
-   erased, and so that they can be removed when their days are over.
+   erased, and so that they can be removed when their days are over. A restored node writes down the copy that it was made
+   from, and until when it does not know what copies there are.
 2. `forget_freed` empties SQLite's log file: older states of pages lie there until then. It may find readers in its way.
 3. `rewrite` makes the database's files anew, without what unused places of pages still held. It keeps writers waiting.
 """
@@ -17,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cert_exchange.store.database import Database, Transaction
 from cert_exchange.store.engines import BUSY_SECONDS
+from cert_exchange.store.facts import facts_like, put_fact
 from cert_exchange.store.failures import translated
 from cert_exchange.store.tables import (
     backups_made,
@@ -29,6 +31,8 @@ from cert_exchange.store.tables import (
 
 PATIENCE_SECONDS: Final = 2
 """How long emptying the log waits for readers: it is tried again."""
+_UNKNOWN: Final = "copies.unknown."
+"""Facts: when the node was restored -> from a copy of when."""
 _REWRITTEN: Final = (
     "renditions",
     "objects",
@@ -56,6 +60,19 @@ class BackupMade:
 def note_backup(tx: Transaction, folder: str, *, at: int) -> None:
     """Write down where a copy was made."""
     tx.execute(insert(backups_made).values(folder=folder, made_at=at))
+
+
+def note_restored(tx: Transaction, folder: str, *, made_at: int, at: int) -> None:
+    """Write down the copy that this node was made from; what it copied between then and now it cannot know. Micros."""
+    if folder not in {one.folder for one in backups(tx, standing_only=True)}:
+        note_backup(tx, folder, at=made_at)
+    put_fact(tx, f"{_UNKNOWN}{at}", str(made_at))
+
+
+def unknown_copies(tx: Transaction) -> list[tuple[int, int]]:
+    """The spans (after, until) of which this node does not know what copies it made, since it was restored. Micros."""
+    found = facts_like(tx, _UNKNOWN)
+    return sorted((int(made), int(name.removeprefix(_UNKNOWN))) for name, made in found.items())
 
 
 def backups(tx: Transaction, *, standing_only: bool) -> list[BackupMade]:

@@ -17,7 +17,8 @@ from tests.scenes import Scene, indicator
 
 from cert_exchange.errors import ConfigurationInvalid, EvidenceBroken
 from cert_exchange.node import Node, open_node
-from cert_exchange.services import ledger, partners, safekeeping
+from cert_exchange.services import erasing, forgetting, ledger, partners, safekeeping
+from cert_exchange.services.doctoring import forgotten
 from cert_exchange.store import epochs
 from cert_exchange.store.tables import release_log, views
 
@@ -97,6 +98,39 @@ def test_a_restore_begins_an_epoch_above_all_that_was_handed_out(
     assert newest is not None
     assert newest > handed_out
     ledger.verify(again)
+    again.close()
+
+
+def test_a_restored_node_lists_the_backup_it_came_from_and_says_what_it_cannot_know(
+    node: Node, wall: Wall, tmp_path: Path, fresh_url: Callable[[], str | None]
+) -> None:
+    """What it erases is in that backup, too, and in those that were made after it, of which it knows nothing."""
+    scene = Scene.set_up(node)
+    scene.publish(indicator("one"))
+    for name in ("first", "second", "third"):
+        safekeeping.backup(node, tmp_path / name)
+        wall.forward(timedelta(hours=1))
+
+    again = restored(tmp_path / "second", tmp_path / "again", wall, fresh_url())
+    restored_at = again.now()
+    assert forgetting.leftovers(again).unknown == ()  # nothing was erased
+    done = erasing.erase(again, indicator("one")["id"], by="anna", reason="on request")
+    assert [Path(one.folder).name for one in done.backups] == ["first", "second"]
+    left = forgetting.leftovers(again)
+    assert [Path(one.folder).name for one in left.backups] == ["first", "second"]
+    ((after, until),) = left.unknown
+    assert after == left.backups[1].made_at
+    assert after < until <= restored_at
+    assert any("unknown to this node" in one.finding for one in forgotten.examine(again))
+    object.__setattr__(
+        again, "settings", again.settings.model_copy(update={"backups_keep_days": 30})
+    )
+    wall.forward(timedelta(days=31))
+    assert forgetting.remove_old_backups(again) == 2
+    assert not (tmp_path / "second").exists()
+    assert (tmp_path / "third").exists()
+    assert not any("unknown to this node" in one.finding for one in forgotten.examine(again))
+    assert len(forgetting.leftovers(again).unknown) == 1
     again.close()
 
 

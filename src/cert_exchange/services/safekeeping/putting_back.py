@@ -6,7 +6,9 @@
 3. What was decided after the backup is forgotten: narrower policies, what was taken back, credentials that were revoked.
    So nothing goes out until a person has looked and says `unfreeze`.
 4. Where another database is given, the node's file names it from then on: nobody starts the old one with the new folder.
-5. It can be rehearsed: all of it in a folder of its own, which is removed afterwards.
+5. It writes down the backup that it came from: what is erased from now on is in that one too. Of copies that were made
+   after it, it cannot know.
+6. It can be rehearsed: all of it in a folder of its own, which is removed afterwards.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ from cert_exchange.services.safekeeping import packing
 from cert_exchange.services.safekeeping.packing import Listing, OpensWith
 from cert_exchange.settings import FILE, Settings, load_settings
 from cert_exchange.stix.instants import format_micros
-from cert_exchange.store import copies, epochs
-from cert_exchange.store.database import Database
+from cert_exchange.store import copies, epochs, residues
+from cert_exchange.store.database import Database, Transaction
 from cert_exchange.vault.files import SecretFiles
 
 MARGIN: Final = 60_000_000
@@ -86,7 +88,7 @@ def restore(
                         home.rmdir()
                 raise
         return _put_back(
-            plain, listing, home, progress,
+            plain, listing, home, progress, folder=folder,
             clock=clock, database_url=database_url, opens_with=opens_with, frozen=frozen,
         )  # fmt: skip
     finally:
@@ -125,6 +127,7 @@ def _put_back(
     home: Path,
     progress: Progress | None,
     *,
+    folder: Path,
     clock: Clock | None,
     database_url: str | None,
     opens_with: OpensWith,
@@ -148,11 +151,12 @@ def _put_back(
         marks = [mark.position for mark in node.marks.everything()]
         now = node.now()
         above, kept_until = max([now + MARGIN, *marks]), listing.begun - MARGIN
-        node.database.transact(
-            lambda tx: epochs.raise_heads(
-                tx, above=above, at=now, by="restore", kept_until=kept_until
-            )
-        )
+
+        def work(tx: Transaction) -> None:
+            epochs.raise_heads(tx, above=above, at=now, by="restore", kept_until=kept_until)
+            residues.note_restored(tx, str(folder), made_at=listing.at, at=now)
+
+        node.database.transact(work)
         if frozen:
             reason = f"restored from a backup of {format_micros(listing.begun)}"
             freezing.freeze_everyone(node, by="restore", reason=reason)
