@@ -186,4 +186,6 @@ def _print_hits(hits: tuple[Hit, ...], *, as_json: bool) -> None:
 
 
 def _state(hit: Hit) -> str:
-    return f"{'revoked' if hit.revoked else hit.status}{drill(hit)}"
+    """A revocation that does not count, such as a proposal of one, is not called revoked."""
+    revoked = "revoked" if hit.status == "accepted" else f"{hit.status} (revoked)"
+    return f"{revoked if hit.revoked else hit.status}{drill(hit)}"

@@ -154,8 +154,10 @@ def _print_story(story: Story) -> None:
 
     hit = story.hit
     printing.result(f"{hit.stix_id}  version {hit.version}")
+    proposed = hit.status == "proposal"
+    revoked = " of a revocation, which does not count" if proposed else ", revoked"
     printing.result(
-        f"  from {hit.origin}, {hit.status}{', revoked' if hit.revoked else ''}{drill(hit)}"
+        f"  from {hit.origin}, {hit.status}{revoked if hit.revoked else ''}{drill(hit)}"
     )
     printing.result(f"  stored {printing.instant(hit.stored_at)}")
     for said in story.markings:

@@ -141,10 +141,14 @@ def search(
 
 
 def show(node: Node, stix_id: str) -> tuple[Story, ...]:
-    """Tell everything about an object: each version of each origin, newest stored first. Raises NotFound."""
+    """Tell everything about an object: each version of each origin. Raises NotFound.
+
+    What counts comes first, then what was only proposed or taken back; of each the newest stored first.
+    """
     with node.database.reading() as tx:
         names = rows.names_of_origins(tx)
         found = rows.find(tx, Wanted(stix_id=stix_id, all_versions=True, limit=1000))
+        found.sort(key=lambda one: one.status != ObjectStatus.ACCEPTED.value)
         if not found:
             told = "; ".join(one.sentence() for one in erasures.of_id(tx, stix_id))
             raise NotFound(f"This node holds no object {stix_id}{': ' if told else ''}{told}.")
