@@ -158,7 +158,7 @@ def disclosed(
                 (
                     one.stix_id, one.version, one.collection, str(one.has),
                     printing.instant(one.since), printing.instant(one.until),
-                    printing.instant(one.noted_at), one.rule, one.line, one.digest,
+                    printing.instant(one.noted_at), one.rule, one.line, one.digest or "erased",
                 )
                 for one in found[:limit]
             ],

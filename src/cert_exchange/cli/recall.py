@@ -189,8 +189,8 @@ def _print_holders(about: str, holders: tuple[Holder, ...]) -> None:
                 printing.instant(one.since),
                 printing.instant(one.until),
                 printing.instant(one.noted_at),
-                one.size,
-                one.digest,
+                one.size if one.digest else "erased",
+                one.digest or "erased",
                 "; ".join(_words(about, one)),
             )
             for one in holders

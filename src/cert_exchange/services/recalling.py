@@ -57,9 +57,9 @@ class Holder:
     """under which the partner has it: the object's own id, or that of the derivative it was shown"""
     version: str
     digest: str
-    """SHA-256 of the bytes that were served, hexadecimal"""
+    """SHA-256 of the bytes that were served, hexadecimal; empty where they were erased since"""
     size: int
-    """of those bytes"""
+    """of those bytes; 0 where they were erased"""
     rule: str
     since: int
     until: int | None

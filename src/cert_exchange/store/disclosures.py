@@ -11,7 +11,7 @@ from collections.abc import Collection, Generator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import func, or_, select, union_all
+from sqlalchemy import case, func, or_, select, union_all
 
 from cert_exchange.messages.evidence import Line, decode_line
 from cert_exchange.store.database import Transaction, streamed
@@ -34,6 +34,10 @@ from cert_exchange.store.tables import (
 
 MARGIN: Final = 2 * 3_600_000_000
 FETCH_KINDS: Final = ("fetched", "marks.rebuilt", "recall")
+# What is erased has no salt; what stands in place of its bytes is nobody's business.
+_KEPT: Final = objects.c.salt.is_not(None)
+_DIGEST: Final = case((_KEPT, renditions.c.digest)).label("digest")
+_SIZE: Final = case((_KEPT, renditions.c.size), else_=0).label("size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,9 @@ class Disclosed:
     version: str
     rule: str
     digest: bytes
-    """SHA-256 of the bytes that were served"""
+    """SHA-256 of the bytes that were served; empty where they were erased since"""
     size: int
+    """of those bytes; 0 where they were erased"""
     since: int
     """its position in the log, and when it became visible"""
     until: int | None
@@ -104,8 +109,8 @@ def lines_of(tx: Transaction, ident: int) -> list[Disclosed]:
                     release_log.c.ledger_line,
                     identifiers.c.stix_id,
                     objects.c.version,
-                    renditions.c.digest,
-                    renditions.c.size,
+                    _DIGEST,
+                    _SIZE,
                     audiences.c.name,
                     func.coalesce(collections.c.alias, collections.c.uuid).label("collection"),
                 )
@@ -133,7 +138,7 @@ def lines_of(tx: Transaction, ident: int) -> list[Disclosed]:
             found.append(
                 Disclosed(
                     row.view, row.name, row.collection, row.stix_id, row.object, row.version, row.rule,
-                    bytes(row.digest), row.size, row.position, None, row.ledger_line,
+                    bytes(row.digest or b""), row.size, row.position, None, row.ledger_line,
                 )
             )  # fmt: skip
         elif key in standing:
@@ -211,8 +216,8 @@ def lines_to(tx: Transaction, reader: Reader, *, until: int) -> Generator[Disclo
             release_log.c.ledger_line,
             identifiers.c.stix_id,
             objects.c.version,
-            renditions.c.digest,
-            renditions.c.size,
+            _DIGEST,
+            _SIZE,
             audiences.c.name,
             func.coalesce(collections.c.alias, collections.c.uuid),
         )
@@ -249,7 +254,8 @@ def lines_to(tx: Transaction, reader: Reader, *, until: int) -> Generator[Disclo
                 standing = None
             elif standing is None and released:
                 standing = Disclosed(
-                    reader.view, audience, alias, stix_id, number, version, rule, bytes(digest),
+                    reader.view, audience, alias, stix_id, number, version, rule,
+                    bytes(digest or b""),
                     size, position, None, line,
                 )  # fmt: skip
         if standing is not None:

@@ -19,6 +19,7 @@ from cert_exchange.store.tables import (
     derivatives,
     identifiers,
     live,
+    notices,
     objects,
     references,
     renditions,
@@ -156,12 +157,16 @@ def naming_idents(tx: Transaction, idents: Collection[int]) -> list[int]:
 
 
 def naming(tx: Transaction, ident: int, *, limit: int) -> list[str]:
-    """The ids of stored objects whose bytes name this one, in order."""
+    """The ids of stored objects whose bytes name this one, in order; notices aside, which must name what they take back."""
     rows = tx.execute(
         select(identifiers.c.stix_id)
         .join(objects, objects.c.ident == identifiers.c.num)
         .join(references, references.c.source == objects.c.id)
-        .where(references.c.target == ident, objects.c.ident != ident)
+        .where(
+            references.c.target == ident,
+            objects.c.ident != ident,
+            identifiers.c.stix_id.not_in(select(notices.c.stix_id)),
+        )
         .distinct()
         .order_by(identifiers.c.stix_id)
         .limit(limit)

@@ -24,7 +24,14 @@ from tests.scenes import (
 from cert_exchange.errors import EvidenceBroken, InputRefused, NotFound
 from cert_exchange.messages.evidence import ERASED_BODY
 from cert_exchange.node import Node
-from cert_exchange.services import erasing, holdings, ledger, legal_holds, recalling
+from cert_exchange.services import (
+    disclosing,
+    erasing,
+    holdings,
+    ledger,
+    legal_holds,
+    recalling,
+)
 from cert_exchange.store import residues
 from cert_exchange.store.tables import (
     erased_objects,
@@ -123,7 +130,7 @@ def test_bytes_and_salts_go_and_the_ledger_verifies(node: Node) -> None:
 
 
 def test_who_fetched_it_is_asked_to_delete_it(node: Node) -> None:
-    """A notice goes to the one who fetched and to nobody else, and still the ledger says who had it."""
+    """A notice goes to the one who fetched and to nobody else, and still the ledger says who had it; of the bytes nothing."""
     scene = Scene.set_up(node)
     one = indicator("one")
     scene.publish(one)
@@ -135,8 +142,16 @@ def test_who_fetched_it_is_asked_to_delete_it(node: Node) -> None:
     said = next(iter(notice["extensions"].values()))
     assert (said["reason"], said["action"]) == ("erased", "delete")
     assert [seen for seen in scene.sees("c") if seen["type"] == "note"] == []
-    holders = {holder.partner: holder.has for holder in recalling.fetched(node, one["id"])}
-    assert holders == {"b": "fetched", "c": "not fetched"}
+    assert done.named_by == ()  # the notice must name it
+    holders = recalling.fetched(node, one["id"])
+    assert {holder.partner: holder.has for holder in holders} == {
+        "b": "fetched",
+        "c": "not fetched",
+    }
+    assert {(holder.digest, holder.size) for holder in holders} == {("", 0)}
+    account = disclosing.disclosed(node, "b", on=node.now())
+    (told,) = [line for line in account if line.stix_id == one["id"]]
+    assert told.digest == ""
     ledger.verify(node)
 
 
