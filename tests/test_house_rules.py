@@ -70,6 +70,7 @@ SMALL = {
     "messages/sealed_answers.py": "one box: closed for one reader, and opened",
     "services/doctoring/introductions.py": "one sentence",
     "services/introducing/answering.py": "one answer",
+    "services/introducing/outliving.py": "one question: what of before lives on after a new set-up",
     "store/tables/introductions.py": "two tables of one subject",
     "store/tables/lives.py": "tables of one subject",
     "store/blocks.py": "one table and one column of another",
