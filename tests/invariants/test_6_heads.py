@@ -7,8 +7,10 @@ the last; the heads that were signed before, and the tree that they stand for, s
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
@@ -282,3 +284,32 @@ def test_keys_overlap(history: History) -> None:
     for key in node.secrets.signing_keys:
         assert notes.checked(head.note, [key.public]).size == head.size
     assert ledger.verify(node).checkpoints == 4
+
+
+def test_two_workers_at_once_sign_no_shorter_head_after_a_longer_one(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one begins between what the first one reads and its signature (found by `make chaos`)."""
+    record(node, "partner.suspend", partner="p0")
+    proved = checkpointing._proved_root
+    others: list[threading.Thread] = []
+
+    def more() -> None:
+        record(node, "partner.suspend", partner="p1")
+        checkpointing.issue(node)
+
+    def interrupted(*given: Any) -> bytes:
+        if not others:
+            others.append(threading.Thread(target=more))
+            others[0].start()
+            others[0].join(1.0)
+        return proved(*given)
+
+    monkeypatch.setattr(checkpointing, "_proved_root", interrupted)
+    checkpointing.issue(node)
+    others[0].join()
+    ledger.verify(node)
+    with node.database.reading() as tx:
+        sizes = tx.execute(select(checkpoints.c.size).order_by(checkpoints.c.id)).scalars().all()
+    assert len(sizes) == 2
+    assert list(sizes) == sorted(sizes)

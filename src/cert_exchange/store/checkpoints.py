@@ -1,6 +1,6 @@
 """Rows of the tree over the ledger's lines, and of the heads of it that we signed.
 
-1. One at a time lets the tree grow: under the lock of the ledger's head, which the sealer moves too.
+1. One at a time lets the tree grow or signs a head of it: under the lock of the ledger's head, which the sealer moves too.
 2. A leaf gets its salt when it joins the tree, and keeps it. Rows are never changed or deleted.
 """
 
@@ -57,9 +57,14 @@ def levels(tx: Transaction) -> int:
     return 0 if found is None else int(found) + 1
 
 
+def one_at_a_time(tx: Transaction) -> None:
+    """Wait for whoever lets the tree grow or signs a head, and keep others waiting until the commit."""
+    tx.execute(select(ledger_head.c.seq).with_for_update()).all()
+
+
 def grow(tx: Transaction, *, limit: int = PART) -> int:
     """Let at most `limit` sealed lines join the tree; returns how many did."""
-    tx.execute(select(ledger_head.c.seq).with_for_update()).all()
+    one_at_a_time(tx)
     size = tree_size(tx)
     links = tx.execute(
         select(ledger_lines.c.hash)
