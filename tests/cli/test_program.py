@@ -58,6 +58,18 @@ def test_help_and_mistakes_come_at_once() -> None:
     assert ran.stdout.splitlines()[-1] == "HEAVY []"
 
 
+def test_a_command_loads_nothing_that_it_does_not_ask(home: Path) -> None:
+    """The evaluator of expressions (with its own command line), the schema validator and HTTP wait for who needs them."""
+    probe = (
+        "import sys; from cert_exchange.cli import main\n"
+        "try:\n    main.run()\nexcept SystemExit as ended: assert not ended.code\n"
+        "print('HEAVY', sorted({'cel', 'prompt_toolkit', 'jsonschema_rs', 'requests', 'uvicorn'} & set(sys.modules)))\n"
+    )
+    command = [sys.executable, "-c", probe, "status", "--home", home]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "HEAVY []"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any, Final
-
-import jsonschema_rs
+from typing import TYPE_CHECKING, Any, Final
 
 from cert_exchange.errors import ObjectInvalid
 from cert_exchange.stix.instants import shown
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 _SEEN: Final = 20
 """Errors of a schema that are looked at; a list of 100,000 wrong items is not searched to its end."""
@@ -130,6 +131,8 @@ def explain(compiled: jsonschema_rs.Draft202012Validator, content: Mapping[str, 
 
 
 def _sentence(error: jsonschema_rs.ValidationError) -> tuple[int, str, str]:
+    import jsonschema_rs  # noqa: PLC0415 - loaded by now, with the schema: not by commands that check nothing
+
     steps = error.instance_path
     where = path(steps)
     found = error.instance
@@ -208,6 +211,8 @@ def _of_branches(
     branches: Sequence[Sequence[jsonschema_rs.ValidationError]], where: str, shown_value: str
 ) -> tuple[int, str, str]:
     """One sentence for what fits none of several forms: what is missing in each, or the plainest fault of all."""
+    import jsonschema_rs  # noqa: PLC0415 - loaded by now, with the schema: not by commands that check nothing
+
     missing: list[str] = []
     types: list[str] = []
     others: list[tuple[int, str, str]] = []

@@ -4,6 +4,7 @@
 2. Regular expressions run in linear time (the Rust regex engine); no remote reference is ever followed (CASES H16).
 3. Each easing names the section of STIX 2.1 that allows what the schema refuses. The rule itself, where there is one,
    then stands in `rules` in words a sender can act on.
+4. The validator, a large library, is loaded with the first schema that is compiled: not every command checks objects.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import json
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
-
-import jsonschema_rs
+from typing import TYPE_CHECKING, Any, Final
 
 from cert_exchange.errors import ConfigurationInvalid
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 _BASE: Final = "http://raw.githubusercontent.com/oasis-open/cti-stix2-json-schemas/stix2.1/schemas/"
 _FOLDERS: Final = ("sdos", "sros", "observables")
@@ -112,6 +114,8 @@ def _kind_of(file: str, said: dict[str, Any]) -> str | None:
 @cache
 def validator(name: str) -> jsonschema_rs.Draft202012Validator:
     """The compiled schema of that name, such as `sdos/indicator.json`. Compiling takes some milliseconds, once."""
+    import jsonschema_rs  # noqa: PLC0415 - rule 4
+
     return jsonschema_rs.Draft202012Validator(
         {"$ref": _BASE + name},
         registry=_registry(),
@@ -150,6 +154,8 @@ def _root() -> Path:
 
 @cache
 def _registry() -> jsonschema_rs.Registry:
+    import jsonschema_rs  # noqa: PLC0415 - rule 4
+
     resources = []
     for path in sorted(_root().rglob("*.json")):
         schema = json.loads(path.read_text("utf-8"))
