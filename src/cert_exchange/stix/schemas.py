@@ -114,7 +114,7 @@ def _kind_of(file: str, said: dict[str, Any]) -> str | None:
 @cache
 def validator(name: str) -> jsonschema_rs.Draft202012Validator:
     """The compiled schema of that name, such as `sdos/indicator.json`. Compiling takes some milliseconds, once."""
-    import jsonschema_rs  # noqa: PLC0415 - rule 4
+    import jsonschema_rs  # noqa: PLC0415 - rule 4: with the first schema
 
     return jsonschema_rs.Draft202012Validator(
         {"$ref": _BASE + name},
@@ -154,7 +154,7 @@ def _root() -> Path:
 
 @cache
 def _registry() -> jsonschema_rs.Registry:
-    import jsonschema_rs  # noqa: PLC0415 - rule 4
+    import jsonschema_rs  # noqa: PLC0415 - rule 4: with the first schema
 
     resources = []
     for path in sorted(_root().rglob("*.json")):

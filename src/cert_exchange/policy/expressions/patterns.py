@@ -21,7 +21,7 @@ _SIZE: Final = 1_000_000
 def pattern_of(pattern: str) -> Any:
     """The compiled pattern. Raises ValueError (of the engine) for what is no pattern, or too large."""
     # Not at every start of the program: it is one large library.
-    from jsonschema_rs import Draft202012Validator, RegexOptions  # noqa: PLC0415 - as said
+    from jsonschema_rs import Draft202012Validator, RegexOptions  # noqa: PLC0415 - as said above
 
     options = RegexOptions(size_limit=_SIZE, dfa_size_limit=_SIZE)
     return Draft202012Validator({"pattern": pattern}, pattern_options=options)

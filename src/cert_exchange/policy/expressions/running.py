@@ -145,7 +145,7 @@ class _Given:
     )  # fmt: skip
 
     def __init__(self) -> None:
-        import cel  # noqa: PLC0415 - rule 5
+        import cel  # noqa: PLC0415 - rule 5: where there is one
 
         self.context = cel.Context()
         self.answers: dict[Expression, bool] = {}
@@ -183,7 +183,7 @@ def expression_of(text: str) -> Expression:
 
 
 def _compiled(text: str) -> Any:
-    import cel  # noqa: PLC0415 - rule 5
+    import cel  # noqa: PLC0415 - rule 5: where there is one
 
     try:
         return cel.compile(text)
@@ -194,7 +194,7 @@ def _compiled(text: str) -> Any:
 def _with_own_matches(text: str, reading: Reading) -> str:
     """The same expression with our own function in place of the evaluator's `matches`; checks the patterns."""
     if reading.patterns:
-        import cel  # noqa: PLC0415 - rule 5
+        import cel  # noqa: PLC0415 - rule 5: where there is one
     for name, literal in reversed(reading.patterns):
         try:
             pattern_of(str(cel.evaluate(literal.text)))
