@@ -16,7 +16,7 @@ from tests.scenes import B_IDENTITY, Scene, indicator, uid
 from tests.taxii.conftest import Client, serving
 from tests.unit.syncing.conftest import sync
 
-from cert_exchange.node import Node, make_home, open_node
+from cert_exchange.node import Clock, Node, make_home, open_node
 from cert_exchange.services import (
     doctoring,
     freezing,
@@ -137,6 +137,31 @@ def test_what_the_restored_node_lost_is_pushed_again(two: Two) -> None:
     assert sync(two.other.node, "reports-of-a").outcome == "Nothing new to push."
     ledger.verify(two.other.node)
     ledger.verify(again.node)
+
+
+def test_what_was_lost_is_sent_again_by_a_node_whose_clock_is_behind(
+    sqlite_node: Node, wall: Wall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it pushed after the backup has instants of its own clock, before that of the backup (found by `make chaos`)."""
+    monkeypatch.setattr(meeting, "EVERY", 0)
+    behind = Clock(lambda: wall.read() - 20 * 60 * 1_000_000, steady=wall.steady)
+    other = open_node(
+        make_home(tmp_path / "node-other", identity=B_IDENTITY, title="CERT B"), clock=behind
+    )
+    with ExitStack() as stack:
+        stack.callback(other.close)
+        two = Two(sqlite_node, other, wall, tmp_path, stack)
+        assert all(one.ok for one in syncing.sync_once(other))
+        backup = safekeeping.backup(two.a.node, tmp_path / "backup")
+        wall.forward(timedelta(minutes=5))
+        two.other.publish(pushed("after"), to="reports")
+        assert sync(other, "reports-of-a").ok
+        again = two.restored(two.a, backup)
+        two.moves_to(two.serve(again.node))
+        wall.forward(timedelta(minutes=5))
+        assert sync(other, "indicators-of-a").ok  # hears of it
+        assert sync(other, "reports-of-a").ok
+        assert pushed("after")["id"] in names_held(again)
 
 
 def test_the_restored_node_tells_and_gets_back_what_only_its_partner_holds(two: Two) -> None:

@@ -22,7 +22,7 @@ import orjson
 from cert_exchange.errors import QueryInvalid, SharingFrozen, TooManyRequests
 from cert_exchange.messages.evidence import Line
 from cert_exchange.messages.notices import EXTENSION as NOTICE
-from cert_exchange.node import Node
+from cert_exchange.node import HOUR, Node
 from cert_exchange.policy.redaction import EXTENSION as DERIVATIVE
 from cert_exchange.services import ledger
 from cert_exchange.services.partners import Caller
@@ -92,7 +92,8 @@ def hear(node: Node, partner: int, document: Mapping[str, Any]) -> bool:
             if wait > 0:
                 raise TooManyRequests(wait // 1_000_000 + 1)
         rows.put(tx, partner, theirs=epoch, kept_until=since, heard_at=now)
-        back = rows.go_back(tx, partner, since)
+        # An instant of its clock, which may differ from ours by so much: what is sent once more is a duplicate there.
+        back = rows.go_back(tx, partner, max(since - HOUR, 0))
         facts: dict[str, str | int | list[str]] = {
             "partner": _name(tx, partner),
             "epoch": epoch,

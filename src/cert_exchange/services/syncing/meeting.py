@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from cert_exchange import errors
-from cert_exchange.node import Node
+from cert_exchange.node import HOUR, Node
 from cert_exchange.remote import peering
 from cert_exchange.remote.connection import Connection
 from cert_exchange.services import restoring
@@ -112,7 +112,10 @@ def _fetch(node: Node, connection: Connection, since: int, file: Path) -> int | 
         out.write(b'{"type":"bundle","id":"bundle--%s","objects":[' % str(uuid.uuid4()).encode())
         for _ in range(_PAGES):
             page = peering.ask(
-                connection, "returned", {"since": format_micros(max(since, 0)), "skip": str(seen)}
+                connection,
+                "returned",
+                # The remote's clock may differ from ours by so much; what we hold is left out below.
+                {"since": format_micros(max(since - HOUR, 0)), "skip": str(seen)},
             )
             if page is None:
                 return None
