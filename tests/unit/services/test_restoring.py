@@ -12,7 +12,7 @@ from tests.conftest import Wall
 from tests.scenes import B_IDENTITY, C_IDENTITY, Scene, indicator, uid
 
 from cert_exchange.errors import QueryInvalid, SharingFrozen, TooManyRequests
-from cert_exchange.node import Node
+from cert_exchange.node import HOUR, Node
 from cert_exchange.services import freezing, ledger, reconciling, restoring, syncing
 from cert_exchange.services.partners import Caller, Limits, Reach, issue
 from cert_exchange.stix.instants import format_micros
@@ -56,7 +56,7 @@ def test_an_epoch_says_since_when_things_may_be_lost(node: Node) -> None:
 def test_who_was_restored_is_sent_again_what_came_since(
     node: Node, wall: Wall, tmp_path: Path
 ) -> None:
-    """Its targets go back to that instant, never forward; another partner's stay; the ledger says it."""
+    """Its targets go back to an hour before that instant, never forward; another partner's stay; the ledger says it."""
     Scene.set_up(node)
     secret = tmp_path / "secret"
     secret.write_text("x")
@@ -81,10 +81,10 @@ def test_who_was_restored_is_sent_again_what_came_since(
     assert not restoring.hear(node, b, {"epoch": 4, "lost_since": format_micros(since)})
     assert places() == {"to-b": now, "to-c": now}  # the first that is heard of it
     assert restoring.hear(node, b, {"epoch": 5, "lost_since": format_micros(since)})
-    assert places() == {"to-b": since, "to-c": now}
+    assert places() == {"to-b": since - HOUR, "to-c": now}
     wall.forward(timedelta(hours=2))
     assert restoring.hear(node, b, {"epoch": 6, "lost_since": format_micros(now)})
-    assert places() == {"to-b": since, "to-c": now}
+    assert places() == {"to-b": since - HOUR, "to-c": now}
     with node.database.reading() as tx:
         [(name, known)] = partner_epochs.every(tx)
     assert (name, known.theirs, known.kept_until) == ("b", 6, now)
