@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import uuid
 from pathlib import Path
 from typing import Final
@@ -94,7 +95,7 @@ def _ask_back(run: Run, connection: Connection, epoch: int, since: int | None) -
     if brought is None:
         return
     if not brought:
-        file.unlink()
+        file.unlink(missing_ok=True)
     restoring.note_returned(node, partner, epoch, brought, str(file) if brought else "")
     if brought:
         run.note(
@@ -105,7 +106,8 @@ def _ask_back(run: Run, connection: Connection, epoch: int, since: int | None) -
 def _fetch(node: Node, connection: Connection, since: int, file: Path) -> int | None:
     """Write what the remote gives back and we do not hold; how many. None: it has no such resource."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = file.with_name(f".{file.name}")
+    # A name of its own: a source and a target of the same partner may ask at the same time.
+    fresh = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     number = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     brought, seen = 0, 0
     with os.fdopen(number, "wb") as out:
