@@ -289,7 +289,7 @@ def open_node(
         )
     clock = clock or Clock()
     files = secret_files_of(settings, opens_with)
-    files.sweep()
+    files.sweep(now=clock.now())
     make_newer_secrets(files, now=clock.now())
     keys = Secrets(files)
     clock.keep_in(settings.home / CLOCK_FILE)

@@ -17,7 +17,6 @@ import json
 import os
 import re
 import secrets
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -205,13 +204,13 @@ class SecretFiles:
             if path.is_file() and _FRESH.fullmatch(path.name)
         )
 
-    def sweep(self) -> int:
-        """Remove leftovers that nobody can be writing any more; returns how many."""
+    def sweep(self, *, now: int) -> int:
+        """Remove leftovers that nobody can be writing any more; returns how many. `now` in micros."""
         removed = 0
         for name in self.leftovers():
             with suppress(FileNotFoundError):
                 path = self.folder / name
-                if time.time() - path.stat().st_mtime > _WRITING_SECONDS:
+                if now / 1_000_000 - path.stat().st_mtime > _WRITING_SECONDS:
                     path.unlink()
                     removed += 1
         return removed

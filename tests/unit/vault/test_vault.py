@@ -195,9 +195,9 @@ def test_what_a_kill_left_beside_a_file_is_sealed_and_swept(
     assert SecretFiles(folder).lock(WORDS, cost=CHEAP) == 3
     assert b"canary" not in held(folder)
     files = SecretFiles(folder, lambda: WORDS)
-    assert files.sweep() == 0  # somebody may be writing it
-    os.utime(folder / left, (0, 0))
-    assert files.sweep() == 1
+    os.utime(folder / left, (1_000, 1_000))
+    assert files.sweep(now=1_500_000_000) == 0  # somebody may be writing it
+    assert files.sweep(now=1_601_000_000) == 1
     assert files.leftovers() == []
     assert files.read("one.key") == b"canary-one"
 
