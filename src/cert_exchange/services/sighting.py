@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from cert_exchange.errors import SharingFrozen
 from cert_exchange.node import Node
-from cert_exchange.services import polling
 from cert_exchange.services.partners import Caller
+from cert_exchange.store import rights
 from cert_exchange.store.handed_in import Sight
 
 
@@ -21,7 +21,9 @@ def sight_of(node: Node, caller: Caller) -> tuple[Sight, bool]:
     if caller.frozen:
         raise SharingFrozen(detail=f"what goes out to partner {caller.partner} is frozen")
     with node.database.raw_reader() as connection:
-        grants = polling.list_collections(node, connection, caller)
+        grants = rights.every(
+            node.database.dialect, connection, caller.partner, caller.audience, caller.scope
+        )
     readable = frozenset(grant.collection for grant in grants if grant.can_read)
     partial = bool(caller.scope) or any(not grant.can_read for grant in grants)
     return Sight(caller.partner, readable, fetched=not caller.scope), partial
