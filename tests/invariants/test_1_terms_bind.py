@@ -59,6 +59,8 @@ class Thing:
     origin: str
     versions: dict[int, Version] = field(default_factory=dict)
     beside: Said = field(default_factory=Said)
+    ordered: bool = False
+    """whether the mark TEST beside it is our desk's order about it"""
     marked: str = "clear"
 
 
@@ -90,6 +92,7 @@ class Walk:
     def publish(self) -> None:
         name = self.rng.choice(["own 1", "own 2", "own 3"])
         thing = self.things.setdefault(name, Thing("own"))
+        before = thing.versions.get(len(thing.versions))
         version, made = self._version(thing)
         given = self._given()
         found = terms.read_terms(self.node, **given)
@@ -97,6 +100,12 @@ class Walk:
         publishing.publish(
             self.node, envelope(content), collection="indicators", by="anna", terms=found
         )
+        if given["test"] or made.said.test:
+            if before is not None and not before.said.test and not thing.beside.test:
+                del thing.versions[version]  # what is real stays so: no exercise's version of it
+                return
+        elif thing.beside.test and not thing.ordered:
+            thing.beside.test = False  # what a publication marked, a real one makes real
         _tighten(thing.beside, given)
 
     def post(self) -> None:
@@ -112,6 +121,7 @@ class Walk:
             terms.set_terms(self.node, _id(name), found, by="anna", reason="test")
             self.things[name].beside = Said()
             _tighten(self.things[name].beside, given)
+            self.things[name].ordered = given["test"]
 
     def mark(self) -> None:
         if (name := self._any()) is not None:
