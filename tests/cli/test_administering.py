@@ -373,7 +373,9 @@ def test_a_sync_that_alarms_prints_no_log_among_its_results(
         ran = cli("sync", "now")
         assert ran.code == 4
         assert len(ran.rows()) == 1
-        assert ran.err == "1 run, 1 failed\n"
+        assert ran.err == (
+            "s: it is spoken to in the clear (option insecure): anybody on the way reads along\n1 run, 1 failed\n"
+        )
         monkeypatch.setenv("CERT_EXCHANGE_DEBUG", "1")
         ran = cli("sync", "now")
     assert len(ran.rows()) == 1

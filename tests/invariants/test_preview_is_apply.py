@@ -139,13 +139,21 @@ def test_a_preview_is_what_apply_does(home_with_partners: Path) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(100, 110))
+def some(seeds: range, *, always: int) -> list[Any]:
+    """These seeds: the first ones in `make test`, the rest in `make soak`, for each takes many seconds."""
+    return [
+        seed if number < always else pytest.param(seed, marks=pytest.mark.soak)
+        for number, seed in enumerate(seeds)
+    ]
+
+
+@pytest.mark.parametrize("seed", some(range(100, 110), always=3))
 def test_long_walks_with_many_edits_are_foretold(home_with_partners: Path, seed: int) -> None:
     """Fifty steps in one world, two in five of them an edit of a policy."""
     Edits(home_with_partners, seed).go(50)
 
 
-@pytest.mark.parametrize("seed", range(200, 212))
+@pytest.mark.parametrize("seed", some(range(200, 212), always=3))
 def test_long_walks_with_redactions_are_foretold(home_with_partners: Path, seed: int) -> None:
     """Fifty steps in one world, half of them an edit of a policy, most of which redact something."""
     Redactions(home_with_partners, seed).go(50)

@@ -120,6 +120,25 @@ def test_a_missing_certificate_locks_nobody_out(sqlite_place: Place) -> None:
     assert soon(lambda: lets_in(place.caller(pair)))
 
 
+def test_a_client_that_says_no_farewell_does_not_hold_up_the_end(
+    sqlite_node: Node, tmp_path: Path
+) -> None:
+    """A poller keeps its connection and sleeps, and never reads that it was closed: the server's grace is not used up."""
+    with placed(sqlite_node, tmp_path) as place:
+        described, pair = place.holder().certified_by(place.node, "b")
+        idle, revoked = place.caller(pair), place.caller(pair)
+        assert soon(lambda: lets_in(idle))
+        assert soon(lambda: lets_in(revoked))
+        pki.revoke(place.node, described.serial)
+        assert soon(
+            lambda: (
+                any("revoked" in one["reason"] for one in place.refusals())
+                or refused(place.caller(pair).anew)
+            )
+        )
+    assert "timeout graceful shutdown exceeded" not in place.log.read_text()
+
+
 def test_a_certificate_serves_nobody_but_its_partner(place: Place) -> None:
     """B's certificate beside C's credential is refused, also where C need not show any."""
     _, pair = place.holder().certified_by(place.node, "b")
@@ -295,7 +314,7 @@ def test_the_authority_is_changed_over_without_a_pause(place: Place, wall: Wall)
     _, by_new = place.holder("b2").certified_by(place.node, "b", lifetime=timedelta(days=1))
     for pair in (by_old, by_new):
         assert soon(lambda one=pair: lets_in(place.caller(one)))
-    pki.renew_due(place.node, at_once=True)
+    pki.issue_own(place.node, "server", hosts=["localhost"])
     old_one = place.caller(by_old)  # believes both: what refuses it is the server
     pki.retire(place.node, old.fingerprint)
     assert soon(lambda: lets_in(place.caller(by_new)))

@@ -8,10 +8,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from cert_exchange.cli import (
     certifying,
@@ -104,11 +107,17 @@ keeping.register(app)
 app.add_typer(locking.app, name="secrets")
 
 
+@cache
+def _commands() -> Callable[[], object]:
+    """All commands, put together once in a process: that costs more than most of them."""
+    return get_command(app)
+
+
 def run() -> None:
     """Run the program with the arguments of the process and end it with a documented exit code."""
     printing.prepare_streams()
     try:
-        app()
+        _commands()()
     except CertExchangeError as error:
         sys.exit(exits.report(error))
     except KeyboardInterrupt:

@@ -29,10 +29,13 @@ class Protocol(Conduct):
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
         self.certificate: bytes | None = None
+        self.line: Any = None
+        """the socket below, which a transport that was closed does not give any more"""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Take the certificate that was shown in the handshake, which OpenSSL has verified."""
         super().connection_made(transport)
+        self.line = transport.get_extra_info("socket")
         secured = transport.get_extra_info("ssl_object")
         if secured is not None:
             self.certificate = secured.getpeercert(binary_form=True)

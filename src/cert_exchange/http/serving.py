@@ -106,6 +106,10 @@ def configured(
     )
 
 
+_FAREWELL_SECONDS: Final = 2.0
+"""Also what the last bytes of an answer may take to a slow client."""
+
+
 class _Server(uvicorn.Server):
     """Uvicorn's server, with our children and our way to end."""
 
@@ -160,7 +164,20 @@ class _Server(uvicorn.Server):
         for task in self._company:
             task.cancel()
         await asyncio.gather(*self._company, return_exceptions=True)
+        letting_go = asyncio.create_task(self._let_go())
         await super().shutdown(sockets)
+        letting_go.cancel()
+
+    async def _let_go(self) -> None:
+        """Hang up on who was answered and does not say farewell in time (TLS: close_notify).
+
+        A poller that keeps its connection and sleeps says none: each stop would take the whole grace.
+        """
+        await asyncio.sleep(_FAREWELL_SECONDS)
+        for one in list(self.server_state.connections):
+            if isinstance(one, Protocol) and (one.cycle is None or one.cycle.response_complete):
+                with contextlib.suppress(OSError):
+                    one.line.shutdown(socket.SHUT_RDWR)
 
     async def _accompany(self) -> None:
         pause = _FIRST_PAUSE
