@@ -40,6 +40,22 @@ class Ready:
     size: int
 
 
+READY: Final = (
+    select(
+        live.c.position,
+        identifiers.c.stix_id,
+        live.c.version,
+        objects.c.observable,
+        renditions.c.body,
+        live.c.size,
+    )
+    .join(identifiers, identifiers.c.num == live.c.ident)
+    .join(objects, objects.c.id == live.c.object)
+    .join(renditions, renditions.c.id == live.c.rendition)
+)
+"""Lines in force as `Ready` has them; who asks says which."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recall:
     """One object version that may have been sent and is no longer in force."""
@@ -106,21 +122,7 @@ def batch_after(
             break
         taken += 1
     to = max(head, after) if taken == len(sizes) else sizes[taken - 1].position
-    rows = tx.execute(
-        select(
-            live.c.position,
-            identifiers.c.stix_id,
-            live.c.version,
-            objects.c.observable,
-            renditions.c.body,
-            live.c.size,
-        )
-        .join(identifiers, identifiers.c.num == live.c.ident)
-        .join(objects, objects.c.id == live.c.object)
-        .join(renditions, renditions.c.id == live.c.rendition)
-        .where(*ours, live.c.position <= to)
-        .order_by(live.c.position)
-    )
+    rows = tx.execute(READY.where(*ours, live.c.position <= to).order_by(live.c.position))
     return Batch(
         view,
         after,

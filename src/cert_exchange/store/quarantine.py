@@ -17,7 +17,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, select, update
 
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.outgoing import Ready
+from cert_exchange.store.outgoing import READY, Ready
 from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
     OWN,
@@ -25,10 +25,8 @@ from cert_exchange.store.tables import (
     identifiers,
     legal_holds,
     live,
-    objects,
     partners,
     quarantine,
-    renditions,
 )
 
 REJECTED: Final = "rejected"
@@ -213,18 +211,7 @@ def served_now(
 ) -> Ready | None:
     """What a target refused, as its view serves it now; without a version the last one. None where it is not in force."""
     wanted = (
-        select(
-            live.c.position,
-            identifiers.c.stix_id,
-            live.c.version,
-            objects.c.observable,
-            renditions.c.body,
-            live.c.size,
-        )
-        .join(identifiers, identifiers.c.num == live.c.ident)
-        .join(objects, objects.c.id == live.c.object)
-        .join(renditions, renditions.c.id == live.c.rendition)
-        .where(live.c.view == view, live.c.origin != partner, identifiers.c.stix_id == stix_id)
+        READY.where(live.c.view == view, live.c.origin != partner, identifiers.c.stix_id == stix_id)
         .order_by(live.c.position.desc())
         .limit(1)
     )

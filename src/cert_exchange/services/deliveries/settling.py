@@ -132,11 +132,7 @@ def _write(
         [(end.object, place, end.salt) for place, end in enumerate(ends) if end.object is not None],
     )
     facts: Mapping[str, str | int | list[str]] = {
-        "partner": partners.authority(tx, row.partner).name,
-        "way": row.way.value,
-        "stream": row.stream,
-        "seq": row.seq,
-        "statement": row.digest.hex(),
+        **_of(tx, row),
         "receipt": text_digest(text).hex(),
         **{ended.value: receipt.total(ended) for ended in Ended if receipt.total(ended)},
     }
@@ -237,6 +233,17 @@ def handed_over(node: Node, row: StatementRow) -> None:
     node.database.transact(lambda tx: rows.hand_over(tx, row.id, at=node.now()))
 
 
+def _of(tx: Transaction, row: StatementRow) -> Mapping[str, str | int | list[str]]:
+    """Which statement of a partner a ledger line is about."""
+    return {
+        "partner": partners.authority(tx, row.partner).name,
+        "way": row.way.value,
+        "stream": row.stream,
+        "seq": row.seq,
+        "statement": row.digest.hex(),
+    }
+
+
 def take_back(node: Node, row: StatementRow, text: str) -> bool:
     """Keep the receipt that we signed before we were restored, as the partner shows it, in place of the one signed since.
 
@@ -253,11 +260,7 @@ def take_back(node: Node, row: StatementRow, text: str) -> bool:
         rows.lock(tx, row.partner)
         rows.put_back_receipt(tx, row.id, text, at=now, wrong=wrong)
         facts: Mapping[str, str | int | list[str]] = {
-            "partner": partners.authority(tx, row.partner).name,
-            "way": row.way.value,
-            "stream": row.stream,
-            "seq": row.seq,
-            "statement": row.digest.hex(),
+            **_of(tx, row),
             "receipt": text_digest(text).hex(),
             "instead": "" if row.receipt is None else text_digest(row.receipt).hex(),
         }
@@ -273,13 +276,6 @@ def set_aside(node: Node, row: StatementRow) -> None:
 
     def work(tx: Transaction) -> None:
         rows.hand_over(tx, row.id, at=now)
-        facts: Mapping[str, str | int | list[str]] = {
-            "partner": partners.authority(tx, row.partner).name,
-            "way": row.way.value,
-            "stream": row.stream,
-            "seq": row.seq,
-            "statement": row.digest.hex(),
-        }
-        record(tx, Line("statement.lost", now, "node", facts=facts))
+        record(tx, Line("statement.lost", now, "node", facts=_of(tx, row)))
 
     node.database.transact(work)
