@@ -200,6 +200,21 @@ def every_certificate(tx: Transaction, authority: str | None = None) -> list[Cer
     return [CertificateRow(*row) for row in tx.execute(asked)]
 
 
+def standing(tx: Transaction, now: int) -> list[CertificateRow]:
+    """The certificates that still let somebody in, oldest first: not revoked, not past their end, of an authority in force.
+
+    One whose end nobody told us stands until it is revoked. The end itself still counts, as it does for a request.
+    """
+    believed = {row.fingerprint for row in in_force(tx) if row.ends_at > now}
+    return [
+        row
+        for row in every_certificate(tx)
+        if row.authority in believed
+        and row.revoked_at is None
+        and (row.ends_at is None or row.ends_at >= now)
+    ]
+
+
 def revoke_certificate(
     tx: Transaction, authority: str, serial: str, *, at: int, reason: str
 ) -> bool:

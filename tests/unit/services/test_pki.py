@@ -22,6 +22,7 @@ from cert_exchange.node import Node
 from cert_exchange.remote.pki import NotBelieved, Peer
 from cert_exchange.services import ledger, pki, revocation_lists
 from cert_exchange.services.doctoring import examine
+from cert_exchange.services.introducing import outliving
 from cert_exchange.worker import Worker
 
 DAY = timedelta(days=1)
@@ -219,6 +220,38 @@ def test_doctor_says_of_a_partner_why_it_cannot_connect(scene: Scene, holder: Ho
     assert any("none of it is in force" in text for text in found)
     assert any("no revocation list here" in text for text in found)
     assert any("none of it is in force" in one.finding for one in examine(node, partner="b"))
+
+
+def test_doctor_names_what_a_retired_authority_signed(scene: Scene) -> None:
+    """Our server still shows a certificate that nobody believes who follows us: said, with the command that mends it."""
+    node = scene.node
+    pki.issue_own(node, "server", hosts=["localhost"])
+    [old] = pki.listing(node).authorities
+    pki.init(node, another=True)
+    assert not [one for one in examine(node) if one.about == "certificates" and one.grade != "ok"]
+    pki.retire(node, old.described.fingerprint)
+    [wrong] = [one for one in examine(node) if one.about == "certificates" and one.grade != "ok"]
+    assert (
+        "our certificate server was signed by an authority of ours that is retired" in wrong.finding
+    )
+    assert wrong.step == "cert-exchange pki own server --host localhost"
+    pki.issue_own(node, "server", hosts=["localhost"])
+    assert not [one for one in examine(node) if one.about == "certificates" and one.grade != "ok"]
+
+
+def test_whether_a_certificate_stands_is_asked_in_one_way(scene: Scene, holder: Holder) -> None:
+    """Without an end it stands until it is revoked, everywhere; of a retired authority it stands nowhere."""
+    node = scene.node
+    described, _ = pki.issue_for_partner(node, "b", holder.request())
+    [authority] = pki.listing(node).authorities
+    node.database.transact(lambda tx: tx.execute(sql("UPDATE certificates SET ends_at = NULL")))
+    assert pki.listing(node).able == {"b"}
+    assert pki.leaning_on(node, authority.described.fingerprint) == ("b",)
+    assert outliving.in_force(node, "b").certificates == (described.serial[:16],)
+    pki.init(node, another=True)
+    pki.retire(node, authority.described.fingerprint)
+    assert pki.listing(node).able == frozenset()
+    assert outliving.in_force(node, "b").certificates == ()
 
 
 def test_a_certificate_made_elsewhere_is_taken_up_only_for_the_key_that_asked(

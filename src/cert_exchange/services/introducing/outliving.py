@@ -35,11 +35,7 @@ def in_force(node: Node, name: str) -> InForce:
             return InForce()
         lives = credential_lives.lives(tx, now, partner=found.id).get(found.id, [])
         certificates = [
-            row
-            for row in certificate_rows.every_certificate(tx)
-            if row.partner == found.id
-            and row.revoked_at is None
-            and (row.ends_at is None or row.ends_at > now)
+            row for row in certificate_rows.standing(tx, now) if row.partner == found.id
         ]
         keys = [key.kid for key in partner_keys.keys_of(tx, found.id) if key.holds_at(now)]
     return InForce(

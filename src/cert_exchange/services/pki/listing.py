@@ -36,12 +36,18 @@ class ListedAuthority:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All of it. `own`: this node's own certificates by name; `required`: partner -> since when it must show one."""
+    """All of it. `own`: this node's own certificates by name; `required`: partner -> since when it must show one.
+
+    `able`: partners of whom a certificate by name or an authority lets them in now. `orphans`: names of our own whose
+    authority was retired.
+    """
 
     authorities: tuple[ListedAuthority, ...]
     certificates: tuple[tuple[CertificateRow, str | None], ...]
     own: dict[str, pki.Described]
     required: dict[str, int]
+    able: frozenset[str] = frozenset()
+    orphans: tuple[str, ...] = ()
 
 
 def listing(node: Node) -> Listing:
@@ -65,8 +71,17 @@ def listing(node: Node) -> Listing:
             for row in rows.every_certificate(tx)
         )
         required = rows.required_of(tx)
+        named = {names[row.partner] for row in rows.standing(tx, node.now()) if row.partner}
+        retired = {
+            row.fingerprint
+            for row in rows.every_authority(tx)
+            if row.partner is None and row.ended_at is not None
+        }
     own = {name: pki.describe(one) for name, one in pairs(node).items()}
-    return Listing(authorities, certificates, own, required)
+    able = named | {one.partner for one in authorities if one.partner is not None}
+    of_retired = {row.fingerprint for row, _ in certificates if row.authority in retired}
+    orphans = tuple(name for name, one in own.items() if one.fingerprint in of_retired)
+    return Listing(authorities, certificates, own, required, frozenset(able), orphans)
 
 
 def findings(node: Node) -> Iterator[Findable]:
@@ -91,13 +106,14 @@ def findings(node: Node) -> Iterator[Findable]:
             yield Findable("wrong", None, f"our certificate {name} has expired", step)
         elif left < CERTIFICATE_NOTE:
             yield Findable("note", None, f"our certificate {name} ends in {lasting(left)}", step)
-    able = {one.partner for one in found.authorities if one.partner is not None} | {
-        partner
-        for row, partner in found.certificates
-        if partner is not None and row.revoked_at is None and (row.ends_at or now) > now
-    }
+    for name in found.orphans:
+        yield Findable(
+            "wrong", None,
+            f"our certificate {name} was signed by an authority of ours that is retired: nobody who follows us believes it",
+            f"cert-exchange pki own {name}{''.join(f' --host {one}' for one in found.own[name].hosts)}",
+        )  # fmt: skip
     for partner in found.required:
-        if partner not in able:
+        if partner not in found.able:
             yield Findable(
                 "note", partner, "must show a certificate, but none of it is in force: it cannot connect",
                 f"cert-exchange pki issue {partner}, or pki pin {partner}",

@@ -182,11 +182,7 @@ def leaning_on(node: Node, fingerprint: str) -> tuple[str, ...]:
     with node.database.reading() as tx:
         ours = {row.fingerprint for row in rows.in_force(tx) if row.partner is None}
         names = {row.id: row.name for row in partner_rows.every_partner(tx)}
-        standing = [
-            row
-            for row in rows.every_certificate(tx)
-            if row.authority in ours and row.revoked_at is None and (row.ends_at or now) > now
-        ]
+        standing = [row for row in rows.standing(tx, now) if row.authority in ours]
     by_it = [row for row in standing if row.authority.startswith(wanted)]
     others = {row.partner for row in standing if not row.authority.startswith(wanted)}
     shown = {pki.describe(one).fingerprint: name for name, one in pairs(node).items()}
