@@ -50,6 +50,16 @@ notice_readers = Table(
     sqlite_with_rowid=False,
 )
 
+untold_fetches = Table(
+    "untold_fetches",
+    metadata,
+    # Who fetched a version that was taken back while its id stood for the audience: told when the id goes.
+    Column("audience", ForeignKey("audiences.id"), primary_key=True),
+    Column("ident", ForeignKey("identifiers.num"), primary_key=True),
+    Column("partner", ForeignKey("partners.id"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 audience_blocks = Table(
     "audience_blocks",
     metadata,
