@@ -40,6 +40,9 @@ derivatives = Table(
     Column("content", LargeBinary(32), nullable=False),  # digest of it without its instants
     Column("withheld", Text, nullable=False),  # JSON list: the kinds of what was taken away
     Column("made_at", BigInteger, nullable=False),
+    # Digest of what it says apart from its names and instants; null where it was made before that was kept.
+    Column("essence", LargeBinary(32)),
     Index(None, "original", "audience"),
     Index(None, "source"),
+    Index(None, "audience", "essence"),
 )
