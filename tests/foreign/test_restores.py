@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -30,7 +31,7 @@ from cert_exchange.services import (
     syncing,
 )
 from cert_exchange.services.syncing import meeting
-from cert_exchange.store import partner_epochs
+from cert_exchange.store import epochs, partner_epochs
 from cert_exchange.store.tables import sources, targets
 
 
@@ -60,7 +61,7 @@ class Two:
 
     def restored(self, scene: Scene, backup: Path) -> Scene:
         """The node as a restore makes it, its cause looked into by a person."""
-        home = self.folder / f"again-{backup.name}"
+        home = Path(tempfile.mkdtemp(prefix="again-", dir=self.folder))
         safekeeping.restore(backup, home, clock=self.wall.clock())
         node = open_node(home, clock=self.wall.clock())
         self._stack.callback(node.close)
@@ -76,6 +77,10 @@ class Two:
                 tx.execute(update(table).values(url=url))
 
         self.other.node.database.transact(work)
+
+    def epoch(self, node: Node) -> int:
+        with node.database.reading() as tx:
+            return epochs.current(tx)
 
     def epochs(self, node: Node) -> partner_epochs.PartnerEpoch:
         with node.database.reading() as tx:
@@ -127,7 +132,7 @@ def test_what_the_restored_node_lost_is_pushed_again(two: Two) -> None:
     assert any(
         "says that it was restored" in one.finding for one in doctoring.examine(two.other.node)
     )
-    assert (told.theirs, told.heard_at is not None) == (2, True)
+    assert (told.theirs, told.heard_at is not None) == (two.epoch(again.node), True)
     second = sync(two.other.node, "reports-of-a")
     assert second.ok, second.outcome
     assert {pushed("before")["id"], pushed("after")["id"]} <= names_held(again)
@@ -137,6 +142,31 @@ def test_what_the_restored_node_lost_is_pushed_again(two: Two) -> None:
     assert sync(two.other.node, "reports-of-a").outcome == "Nothing new to push."
     ledger.verify(two.other.node)
     ledger.verify(again.node)
+
+
+def test_a_second_restore_from_the_same_backup_is_heard_of_too(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each restore has an epoch of its own, though the node knows nothing of the one before: what it lost comes again."""
+    monkeypatch.setattr(
+        restoring, "PAUSE", 0
+    )  # an hour of the tests' clock would be a skew, as above
+    assert all(one.ok for one in syncing.sync_once(two.other.node))
+    backup = safekeeping.backup(two.a.node, two.folder / "backup")
+    heard = set()
+    for name in ("first", "second"):
+        two.wall.forward(timedelta(minutes=10))
+        two.other.publish(pushed(name), to="reports")
+        assert sync(two.other.node, "reports-of-a").ok
+        again = two.restored(two.a, backup)
+        two.moves_to(two.serve(again.node))
+        assert names_held(again) == set()
+        two.wall.forward(timedelta(minutes=5))
+        assert sync(two.other.node, "indicators-of-a").ok  # hears of it
+        assert sync(two.other.node, "reports-of-a").ok
+        heard.add(two.epochs(two.other.node).theirs)
+        assert pushed(name)["id"] in names_held(again)
+    assert len(heard) == 2
 
 
 def test_what_was_lost_is_sent_again_by_a_node_whose_clock_is_behind(
@@ -185,9 +215,10 @@ def test_the_restored_node_tells_and_gets_back_what_only_its_partner_holds(two: 
     assert [one["id"] for one in given["objects"]] == [pushed("lost")["id"]]
     with two.a.node.database.reading() as tx:
         [(name, heard)] = partner_epochs.every(tx)
-    assert (name, heard.theirs) == ("b", 2)
+    epoch = two.epoch(again.node)
+    assert (name, heard.theirs) == ("b", epoch)
     known = two.epochs(again.node)
-    assert (known.told, known.asked, known.brought) == (2, 2, 1)
+    assert (known.told, known.asked, known.brought) == (epoch, epoch, 1)
 
     publishing.publish(again.node, file.read_bytes(), collection="reports", by="desk")
     last = sync(again.node, "reports-of-a")

@@ -36,7 +36,6 @@ from cert_exchange.store.partner_epochs import PartnerEpoch
 
 PAUSE: Final = 3_600_000_000
 """Micros between two restores of a partner that count."""
-MOST_EPOCH: Final = 1_000_000
 RECOVERED: Final = "recovered"
 """The folder in the home for what partners give back."""
 PAGE: Final = 500
@@ -57,8 +56,8 @@ def our_epoch(node: Node, known: int) -> dict[str, Any]:
 def read_epoch(document: Mapping[str, Any]) -> tuple[int, int | None]:
     """What a partner says of its epoch: the number, and since when it may have lost things. Raises QueryInvalid."""
     epoch, since = document.get("epoch"), document.get("lost_since")
-    if isinstance(epoch, bool) or not isinstance(epoch, int) or not 1 <= epoch <= MOST_EPOCH:
-        raise QueryInvalid("`epoch` is a whole number from 1.")
+    if isinstance(epoch, bool) or not isinstance(epoch, int) or not 1 <= epoch <= epochs.LAST:
+        raise QueryInvalid("`epoch` is a whole number from 1 to 4294967295.")
     if since is None:
         return epoch, None
     try:

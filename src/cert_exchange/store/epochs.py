@@ -5,6 +5,8 @@
 2. A token of an older epoch answers from its last safe position: the head as the restore left it.
 3. Of a view whose head was raised the ledger has an empty range, so that the ranges still join.
 4. Each epoch but the first knows until when what was stored is still there: what came later may be lost.
+5. An epoch's number is the second at which it began, so that two restores of one backup have two numbers: whoever heard of
+   the first hears of the second. Where the clock stands before the last number, it is that number and one.
 """
 
 from __future__ import annotations
@@ -22,12 +24,15 @@ from cert_exchange.store.tables import views
 
 EPOCH: Final = "epoch"
 FIRST: Final = 1
+LAST: Final = 2**32 - 1
+"""A token holds four bytes of it: the seconds since 1970 until the year 2106."""
+_SECOND: Final = 1_000_000
 _SAFE: Final = "epoch.safe."
 _KEPT: Final = "epoch.kept."
 
 
 def current(tx: Transaction) -> int:
-    """The epoch that tokens are issued in, from 1."""
+    """The epoch that tokens are issued in: 1, or the second since 1970 at which the last restore was noticed."""
     return int(fact(tx, EPOCH) or FIRST)
 
 
@@ -83,7 +88,8 @@ def raise_heads(tx: Transaction, *, above: int, at: int, by: str, kept_until: in
     `kept_until`: what was stored later may be lost. All in micros.
     """
     rows = tx.execute(select(views.c.id, views.c.head).order_by(views.c.id).with_for_update()).all()
-    epoch = current(tx) + 1
+    second = at // _SECOND
+    epoch = max(current(tx) + 1, second if second <= LAST else 0)
     put_fact(tx, EPOCH, str(epoch))
     put_fact(tx, f"{_KEPT}{epoch}", str(kept_until))
     ranges = []

@@ -43,13 +43,12 @@ def test_an_epoch_says_since_when_things_may_be_lost(node: Node) -> None:
     """For who knew the first epoch, since the older of two restores; for who knows the last, nothing."""
     Scene.set_up(node)
     assert restoring.our_epoch(node, 0) == {"epoch": 1, "lost_since": None}
-    assert begin_epoch(node, 5_000_000) == 2
-    assert begin_epoch(node, 3_000_000) == 3
-    assert begin_epoch(node, 4_000_000) == 4
-    for known, since in {0: 3, 1: 3, 2: 3, 3: 4}.items():
+    one, two, three = (begin_epoch(node, kept * 1_000_000) for kept in (5, 3, 4))
+    assert 1 < one < two < three
+    for known, since in {0: 3, 1: 3, one: 3, two: 4}.items():
         said = restoring.our_epoch(node, known)
-        assert said == {"epoch": 4, "lost_since": format_micros(since * 1_000_000)}
-    assert restoring.our_epoch(node, 4)["lost_since"] is None
+        assert said == {"epoch": three, "lost_since": format_micros(since * 1_000_000)}
+    assert restoring.our_epoch(node, three)["lost_since"] is None
     ledger.verify(node)
 
 
@@ -144,14 +143,14 @@ def test_a_partner_that_was_added_after_the_restore_lost_nothing(node: Node) -> 
     """So it is asked for nothing."""
     Scene.set_up(node)
     b = number(node, "b")
-    begin_epoch(node, 1_000_000)
+    first = begin_epoch(node, 1_000_000)
     known, epoch, since = restoring.lost_with(node, b)
-    assert (known.asked, epoch, since) == (0, 2, None)
-    begin_epoch(node, node.now())
-    assert restoring.lost_with(node, b)[1:] == (3, None)  # the older of the two counts
-    restoring.note_returned(node, b, 2, 0, "")
+    assert (known.asked, epoch, since) == (0, first, None)
+    second = begin_epoch(node, node.now())
+    assert restoring.lost_with(node, b)[1:] == (second, None)  # the older of the two counts
+    restoring.note_returned(node, b, first, 0, "")
     known, epoch, since = restoring.lost_with(node, b)
-    assert (known.asked, epoch) == (2, 3)
+    assert (known.asked, epoch) == (first, second)
     assert since is not None
 
 

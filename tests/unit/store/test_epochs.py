@@ -50,16 +50,17 @@ def test_a_log_that_lost_what_was_fetched_starts_a_new_epoch(node: Node, wall: W
     # What a restore looks like: partners fetched more than the log has.
     node.marks.advance(scene.partner("b"), view, restored[view] + 5_000)
     again = reopen(node, wall)
-    assert current(again) == 2
+    epoch = current(again)
+    assert epoch > 1
     assert all(head == restored[view] + 5_000 for head in heads(again).values())
     assert safe(again, view, 1, restored[view] + 3_000) == restored[view]
     assert safe(again, view, 1, restored[view] - 1) == restored[view] - 1
-    assert safe(again, view, 2, restored[view] + 5_000) == restored[view] + 5_000
+    assert safe(again, view, epoch, restored[view] + 5_000) == restored[view] + 5_000
     Scene(again).publish(indicator("two"))
     assert heads(again)[view] > restored[view] + 5_000
     ledger.verify(again)
     reopened = reopen(node, wall)
-    assert current(reopened) == 2
+    assert current(reopened) == epoch
     again.close()
     reopened.close()
 
@@ -70,8 +71,9 @@ def test_a_token_can_tell_too(node: Node) -> None:
     scene.publish(indicator("one"))
     view = scene.view("b")
     seen = {view: heads(node)[view] + 1}
-    assert ledger.begin_epoch(node, seen) == 2
-    assert ledger.begin_epoch(node, seen) == 2
+    epoch = ledger.begin_epoch(node, seen)
+    assert epoch == node.now() // 1_000_000
+    assert ledger.begin_epoch(node, seen) == epoch
     ledger.verify(node)
 
 
@@ -81,10 +83,10 @@ def test_a_token_falls_back_over_several_restores(node: Node) -> None:
     scene.publish(indicator("one"))
     view = scene.view("b")
     first = heads(node)[view]
-    ledger.begin_epoch(node, {view: first + 100})
+    epoch = ledger.begin_epoch(node, {view: first + 100})
     second = heads(node)[view]
     ledger.begin_epoch(node, {view: second + 100})
-    assert (safe(node, view, 1, second), safe(node, view, 2, second + 50)) == (first, second)
+    assert (safe(node, view, 1, second), safe(node, view, epoch, second + 50)) == (first, second)
 
 
 def test_a_copied_back_file_is_noticed(sqlite_node: Node, wall: Wall, tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ def test_a_copied_back_file_is_noticed(sqlite_node: Node, wall: Wall, tmp_path: 
     again.close()
     shutil.copy(tmp_path / "old.db", path)
     restored = reopen(node, wall)
-    assert current(restored) == 2
+    assert current(restored) > 1
     assert heads(restored)[view] >= lost
     ledger.verify(restored)
     restored.close()
