@@ -17,15 +17,20 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, insert, select, upd
 from cert_exchange.messages.deliveries import Way
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import Kept, parts
-from cert_exchange.store.tables import delivery_statements, partners
+from cert_exchange.store.tables import delivery_blocks, delivery_statements, partners
 
 _C: Final = delivery_statements.c
 _BRANCH: Final = "\x1f"
 """Between the name of a stream and the number of a branch: no statement can spell it."""
+_LEAVES: Final = func.coalesce(
+    select(delivery_blocks.c.leaves).where(delivery_blocks.c.id == _C.block).scalar_subquery(),
+    _C.leaves,
+)
+"""Commitments stand with the statement, or in a block that was put together ahead (`delivery_blocks`)."""
 _COLUMNS: Final = (
     _C.id, _C.partner, _C.way, _C.ours, _C.stream, _C.seq, _C.view, _C.collection, _C.after,
-    _C.upto, _C.digest, _C.text, _C.leaves, _C.at, _C.receipt, _C.receipt_at, _C.handed_over_at,
-    _C.wrong,
+    _C.upto, _C.digest, _C.text, _LEAVES, _C.at, _C.receipt, _C.receipt_at, _C.handed_over_at,
+    _C.wrong, _C.block,
 )  # fmt: skip
 
 
@@ -52,6 +57,8 @@ class StatementRow:
     handed_over_at: int | None
     wrong: int
     branch: int
+    block: int | None = None
+    """of ours: where its commitments stand, if not with it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,7 @@ _ADD: Final = Kept(
             name: bindparam(f"new_{name}")
             for name in (
                 "partner", "way", "ours", "stream", "seq", "view", "collection", "after", "upto",
-                "digest", "text", "leaves", "at", "wrong",
+                "digest", "text", "leaves", "at", "wrong", "block",
             )
         }
     )
@@ -254,12 +261,14 @@ def add(
     text: str,
     leaves: bytes,
     at: int,
+    block: int | None = None,
 ) -> int:
-    """Keep a statement; its number among all rows."""
+    """Keep a statement; its number among all rows. With a `block` its commitments stand there, and `leaves` is empty."""
     given = {
         "partner": stream.partner, "way": stream.way.value, "ours": int(stream.ours),
         "stream": stream.stored, "seq": seq, "view": view, "collection": collection, "after": after,
         "upto": upto, "digest": digest, "text": text, "leaves": leaves, "at": at, "wrong": 0,
+        "block": block,
     }  # fmt: skip
     [(number,)] = _ADD.rows(tx, {f"new_{name}": value for name, value in given.items()})
     return int(number)
@@ -346,5 +355,5 @@ def _row(row: Any) -> StatementRow:
     return StatementRow(
         row[0], row[1], Way(row[2]), bool(row[3]), stream, row[5], row[6], row[7], row[8], row[9],
         bytes(row[10]), row[11], bytes(row[12]), row[13], row[14], row[15], row[16], row[17],
-        branch,
+        branch, row[18],
     )  # fmt: skip

@@ -33,7 +33,7 @@ from cert_exchange.messages.evidence import (
     object_commitment,
     release_commitment,
 )
-from cert_exchange.store import delivered, delivery_leaves
+from cert_exchange.store import delivered, delivery_blocks, delivery_leaves
 from cert_exchange.store.database import Transaction, reserve_ids
 from cert_exchange.store.disclosures import MARGIN
 from cert_exchange.store.erasable import Erasable, made_of
@@ -180,7 +180,9 @@ def _wipe_lines(
                     }
                 )  # fmt: skip
     if wiped:
-        delivery_leaves.forget(tx, ((one["v"], one["p"]) for one in wiped))
+        lines = [(one["v"], one["p"]) for one in wiped]
+        delivery_leaves.forget(tx, lines)
+        delivery_blocks.close(tx, lines)
         tx.execute(
             update(release_log)
             .where(release_log.c.view == bindparam("v"), release_log.c.position == bindparam("p"))

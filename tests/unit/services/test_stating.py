@@ -10,12 +10,16 @@ from sqlalchemy import delete, select
 from tests.scenes import Scene, indicator
 
 from cert_exchange.messages.deliveries import Way, split
+from cert_exchange.messages.evidence import SALT_BYTES
+from cert_exchange.messages.keys import make_signing_key, public_text
 from cert_exchange.node import Node
-from cert_exchange.services import deliveries, releasing
-from cert_exchange.services.deliveries import Span, Told, stating
+from cert_exchange.services import deliveries, erasing, releasing, signing
+from cert_exchange.services.deliveries import Span, Told, committing
+from cert_exchange.services.deliveries.checking import CLOSED
 from cert_exchange.store import delivered
+from cert_exchange.store import deliveries as rows_of
 from cert_exchange.store.statements import parts
-from cert_exchange.store.tables import delivery_leaves, live
+from cert_exchange.store.tables import delivery_blocks, delivery_leaves, delivery_statements, live
 
 
 @pytest.fixture
@@ -48,7 +52,7 @@ def made(scene: Scene) -> dict[int, tuple[bytes, bytes]]:
 
 def make_all(scene: Scene) -> None:
     view, upto = scene.view("b"), positions(scene)[-1]
-    scene.node.database.transact(lambda tx: stating._make(tx, view, after=0, upto=upto))
+    scene.node.database.transact(lambda tx: committing.make(tx, view, after=0, upto=upto))
 
 
 def test_leaves_and_salts_come_byte_for_byte_in_their_order(scene: Scene) -> None:
@@ -115,6 +119,94 @@ def test_thousands_of_lines_that_were_taken_back_do_not_hinder_a_statement(scene
     found = told(scene)
     assert len(split(found.row.leaves)) == len(positions(scene))
     assert split(deliveries.tell_again(scene.node, found.row).row.leaves) == split(found.row.leaves)
+
+
+def blocks(scene: Scene) -> list[Any]:
+    with scene.node.database.reading() as tx:
+        return list(tx.execute(select(delivery_blocks).order_by(delivery_blocks.c.after)))
+
+
+def pinned(scene: Scene) -> Scene:
+    """The worker makes ahead for partners whose key is pinned."""
+    key = make_signing_key(os.urandom(32), since=0)
+    signing.pin(scene.node, "b", public_text(key.public), by="x")
+    return scene
+
+
+def test_a_statement_refers_to_the_block_of_its_span(scene: Scene) -> None:
+    """It commits to the same as one that joins the lines itself, opens the same, and holds them no second time."""
+    pinned(scene).publish(*[indicator(f"n{n}") for n in range(7)])
+    lines = positions(scene)
+    deliveries.make_ahead(scene.node, block=3)
+    assert [(row.after, row.upto, row.lines) for row in blocks(scene)][:2] == [
+        (0, lines[2], 3),
+        (lines[2], lines[5], 3),
+    ]
+    found = told(scene)
+    rows = made(scene)
+    assert (found.row.after, found.row.upto, found.row.block) == (0, lines[2], blocks(scene)[0].id)
+    assert split(found.row.leaves) == [rows[place][0] for place in lines[:3]]
+    assert found.salts == b"".join(rows[place][1] for place in lines[:3])
+    with scene.node.database.reading() as tx:
+        [kept] = tx.execute(select(delivery_statements.c.leaves)).scalars()
+    assert bytes(kept) == b""
+    assert deliveries.tell_again(scene.node, found.row) == found
+
+
+def test_a_block_of_which_a_line_was_taken_back_is_not_stated(scene: Scene) -> None:
+    """The statement ends where the block does, and commits to what is in force of it, whose leaves it holds itself."""
+    pinned(scene).publish(*[indicator(f"n{n}") for n in range(4)])
+    lines = positions(scene)
+    deliveries.make_ahead(scene.node, block=len(lines) - 1)
+    seen = dict(zip(lines, scene.ids("b", last=False), strict=True))
+    rows = made(scene)
+    releasing.withdraw(scene.node, seen[lines[-2]], by="x", reason="x")
+    found = told(scene)
+    assert (found.row.upto, found.row.block) == (lines[-2], None)
+    assert split(found.row.leaves) == [rows[place][0] for place in lines[:-2]]
+
+
+def test_a_block_of_which_nothing_is_in_force_does_not_end_the_statements(scene: Scene) -> None:
+    """What stands behind it is stated."""
+    pinned(scene).publish(indicator("x"))
+    lines = positions(scene)
+    deliveries.make_ahead(scene.node, block=len(lines))
+    scene.node.database.transact(lambda tx: tx.execute(live.delete()))
+    scene.publish(indicator("y"))
+    found = told(scene)
+    assert len(split(found.row.leaves)) == len(positions(scene)) > 0
+    assert found.row.upto > lines[-1]
+
+
+def test_an_own_line_among_them_is_not_stated_to_its_partner(scene: Scene) -> None:
+    """A block counts everybody's lines; a statement none that came from who is told."""
+    pinned(scene).publish(*[indicator(f"n{n}") for n in range(3)])
+    lines = positions(scene)
+    scene.node.database.transact(
+        lambda tx: tx.execute(
+            live.update().where(live.c.position == lines[1]).values(origin=scene.partner("b"))
+        )
+    )
+    deliveries.make_ahead(scene.node, block=3)
+    found = told(scene)
+    assert found.row.block is None
+    assert split(found.row.leaves) == [made(scene)[place][0] for place in (lines[0], lines[2])]
+
+
+def test_erasure_closes_the_block_and_leaves_what_was_signed(scene: Scene) -> None:
+    """What opens any commitment of the block goes with the first salt; the commitments stay as they were signed."""
+    pinned(scene).publish(*[indicator(f"n{n}") for n in range(3)])
+    lines = positions(scene)
+    deliveries.make_ahead(scene.node, block=len(lines))
+    found = told(scene)
+    assert found.row.block is not None
+    erasing.erase(scene.node, scene.ids("b", last=False)[-1], by="x", reason="asked for")
+    assert blocks(scene)[0].salts is None
+    with scene.node.database.reading() as tx:
+        row = rows_of.by_numbers(tx, [found.row.id])[found.row.id]
+    assert row.leaves == found.row.leaves
+    again = deliveries.tell_again(scene.node, row)
+    assert again.salts == found.salts[:-SALT_BYTES] + CLOSED
 
 
 def test_a_batch_ends_with_the_last_line_that_it_has_room_for(scene: Scene) -> None:

@@ -14,6 +14,7 @@ from cert_exchange.services.deliveries.checking import (
     needs_keys,
     take_statement,
 )
+from cert_exchange.services.deliveries.committing import make_ahead
 from cert_exchange.services.deliveries.doubting import set_aside_differing
 from cert_exchange.services.deliveries.forking import (
     Fork,
@@ -50,7 +51,6 @@ from cert_exchange.services.deliveries.showing import (
 from cert_exchange.services.deliveries.stating import (
     Span,
     Told,
-    make_ahead,
     owes,
     tell_again,
     tell_long,

@@ -16,9 +16,9 @@ For each: (1) where it begins and ends  (2) in one transaction: what is in force
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
@@ -38,19 +38,17 @@ from cert_exchange.messages.evidence import DIGEST_BYTES, SALT_BYTES, Line
 from cert_exchange.messages.signatures import canonical, sign
 from cert_exchange.node import Node
 from cert_exchange.services.deliveries.checking import CLOSED
+from cert_exchange.services.deliveries.committing import AT_ONCE, make, put_together
 from cert_exchange.services.ledger import record
-from cert_exchange.store import delivered, delivery_leaves, epochs, partners
+from cert_exchange.store import delivered, delivery_blocks, delivery_leaves, epochs, partners
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store.checkpoints import signed_head
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.deliveries import StatementRow, Stream
-from cert_exchange.store.delivery_leaves import Joined, Unmade
+from cert_exchange.store.delivery_leaves import Joined
 from cert_exchange.store.outgoing import view_of
 
 log = structlog.get_logger(__name__)
-
-AT_ONCE: Final = 2_000
-"""Commitments that are made ahead in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +142,7 @@ def tell_again(node: Node, row: StatementRow) -> Told:
         # Made ahead they were, and are not there: made again from the log, they are the same.
         view = row.view
         while (
-            node.database.transact(lambda tx: _make(tx, view, after=row.after, upto=row.upto))
+            node.database.transact(lambda tx: make(tx, view, after=row.after, upto=row.upto))
             == AT_ONCE
         ):
             pass
@@ -160,30 +158,6 @@ def tell_long(node: Node, row: StatementRow) -> Told:
         node.marks.advance(row.partner, row.view, row.upto)
     with node.database.reading() as tx:
         return Told(row, entries=_entries(tx, row))
-
-
-def make_ahead(node: Node, *, most: int = 20) -> int:
-    """Make commitments for the logs that grew, so that no partner waits for them; how many were made.
-
-    At most `most` transactions: what is left is made by the next call, or when a partner asks.
-    """
-    with node.database.reading() as tx:
-        grown = delivery_leaves.behind(tx)
-    total = 0
-    for view, after, head in grown:
-        while most > 0:
-            most -= 1
-
-            def work(
-                tx: Transaction, view: int = view, after: int = after, head: int = head
-            ) -> int:
-                return _make(tx, view, after=after, upto=head)
-
-            made = node.database.transact(work)
-            total += made
-            if made < AT_ONCE:
-                break
-    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +183,11 @@ def _plan(node: Node, span: Span, has: tuple[int, bytes] | None) -> _Plan | Stat
         head = head if span.upto is None else min(head, span.upto)
         if head <= after:
             return None
-        upto = delivered.end_of_batch(
-            tx, number, after=after, head=head, partner=span.partner, limit=MOST
-        )
+        upto = delivery_blocks.end_of(tx, number, after=after, head=head, partner=span.partner)
+        if upto is None:
+            upto = delivered.end_of_batch(
+                tx, number, after=after, head=head, partner=span.partner, limit=MOST
+            )
         return _Plan(number, after, upto)
 
 
@@ -231,7 +207,14 @@ def _write(
         # Somebody asked at the same time: the same answer for both.
         salts, _ = _salts(tx, last)
         return Told(last, salts=salts)
-    listed = _joined(tx, plan.view, after=plan.after, upto=plan.upto, partner=span.partner)
+    block = delivery_blocks.whole(
+        tx, plan.view, after=plan.after, upto=plan.upto, partner=span.partner
+    )
+    listed = (
+        put_together(tx, plan.view, after=plan.after, upto=plan.upto, partner=span.partner)
+        if block is None
+        else Joined(block.lines, block.leaves, block.salts)
+    )
     who = partners.authority(tx, span.partner)
     if not listed.count or not who.speaks_for:
         return None
@@ -263,7 +246,8 @@ def _write(
     digest = text_digest(text)
     rows.add(
         tx, span.place, seq=statement.seq, view=plan.view, collection=span.collection,
-        after=plan.after, upto=plan.upto, digest=digest, text=text, leaves=listed.leaves, at=now,
+        after=plan.after, upto=plan.upto, digest=digest, text=text, at=now,
+        leaves=listed.leaves if block is None else b"", block=None if block is None else block.id,
     )  # fmt: skip
     facts: Mapping[str, str | int | list[str]] = {
         "partner": who.name,
@@ -279,28 +263,6 @@ def _write(
     record(tx, Line("statement", now, "node", facts=facts))
     row = rows.numbered(tx, span.place, statement.seq)
     return None if row is None else Told(row, salts=listed.salts)
-
-
-def _joined(tx: Transaction, view: int, *, after: int, upto: int, partner: int) -> Joined:
-    """What a span commits to; what was not made ahead is made now."""
-    found, lacking = delivery_leaves.joined(tx, view, after=after, upto=upto, partner=partner)
-    if lacking:
-        while _make(tx, view, after=after, upto=upto) == AT_ONCE:
-            pass
-        found, _ = delivery_leaves.joined(tx, view, after=after, upto=upto, partner=partner)
-    return found
-
-
-def _make(tx: Transaction, view: int, *, after: int, upto: int) -> int:
-    lines = delivery_leaves.unmade(tx, view, after=after, upto=upto, limit=AT_ONCE)
-    delivery_leaves.keep(tx, view, list(_commit(lines)))
-    return len(lines)
-
-
-def _commit(lines: Iterable[Unmade]) -> Iterable[tuple[int, bytes, bytes]]:
-    for line in lines:
-        salt = delivery_salt(line.salt)
-        yield line.position, delivery_commitment(salt, line.content), salt
 
 
 def _salts(tx: Transaction, row: StatementRow) -> tuple[bytes, int]:

@@ -1,5 +1,6 @@
 """The tables, the same on SQLite and PostgreSQL; `schema` states the rules they keep."""
 
+from cert_exchange.store.tables.carrying import carried_files
 from cert_exchange.store.tables.checkpoints import (
     checkpoints,
     ledger_breaks,
@@ -19,6 +20,7 @@ from cert_exchange.store.tables.contents import (
 )
 from cert_exchange.store.tables.deliveries import (
     delivered,
+    delivery_blocks,
     delivery_leaves,
     delivery_statements,
     partner_keys,
@@ -44,6 +46,7 @@ from cert_exchange.store.tables.notices import (
     notice_subjects,
     notices,
     owed_notices,
+    untold_fetches,
 )
 from cert_exchange.store.tables.parties import (
     collection_rights,
@@ -95,6 +98,7 @@ __all__ = [
     "audiences",
     "authorities",
     "backups_made",
+    "carried_files",
     "certificates",
     "checkpoints",
     "collection_rights",
@@ -106,6 +110,7 @@ __all__ = [
     "credential_uses",
     "credentials",
     "delivered",
+    "delivery_blocks",
     "delivery_leaves",
     "delivery_statements",
     "derivatives",
@@ -160,6 +165,7 @@ __all__ = [
     "targets",
     "terms",
     "undone_objects",
+    "untold_fetches",
     "views",
     "waiting",
 ]

@@ -45,12 +45,17 @@ delivery_statements = Table(
     Column("upto", BigInteger, nullable=False),
     Column("digest", LargeBinary(32), nullable=False),  # SHA-256 of the text
     Column("text", Text, nullable=False),  # the compact JWS
-    Column("leaves", LargeBinary, nullable=False),  # its commitments, 32 bytes each, in order
+    Column(
+        "leaves", LargeBinary, nullable=False
+    ),  # its commitments, 32 bytes each, in order; none: its block's
     Column("at", BigInteger, nullable=False),  # made, or received
     Column("receipt", Text),  # the compact JWS of who received; NULL: open
     Column("receipt_at", BigInteger),  # when it was signed, or taken in
     Column("handed_over_at", BigInteger),  # of what we received: when the partner had our receipt
     Column("wrong", Integer, nullable=False),  # how many of its objects did not end as it says
+    Column(
+        "block", Number
+    ),  # of ours: the block whose commitments it has; NULL: they stand in `leaves`
     UniqueConstraint("partner", "ours", "way", "stream", "seq"),
     Index(
         None,
@@ -70,6 +75,20 @@ delivery_leaves = Table(
     Column("leaf", LargeBinary(32), nullable=False),
     Column("salt", LargeBinary(16), nullable=False),
     sqlite_with_rowid=False,
+)
+
+delivery_blocks = Table(
+    "delivery_blocks",
+    metadata,
+    # What was in force of a release log in (after, upto] when they were put together: never changed.
+    Column("id", Number, primary_key=True),
+    Column("view", ForeignKey("views.id"), nullable=False),
+    Column("after", BigInteger, nullable=False),
+    Column("upto", BigInteger, nullable=False),
+    Column("lines", Integer, nullable=False),
+    Column("leaves", LargeBinary, nullable=False),  # 32 bytes each, in order
+    Column("salts", LargeBinary),  # 16 bytes each; NULL after one of them was erased
+    UniqueConstraint("view", "after"),
 )
 
 delivered = Table(
