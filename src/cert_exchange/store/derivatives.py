@@ -87,6 +87,15 @@ _STOOD_FOR: Final = Kept(
     .where(among(_SHOWN.c.stix_id, "ids")),
     "ids",
 )
+_SAID_BEFORE: Final = Kept(
+    select(derivatives.c.object)
+    .where(
+        derivatives.c.audience == bindparam("audience"),
+        derivatives.c.essence == bindparam("essence"),
+        derivatives.c.original < bindparam("original"),
+    )
+    .limit(1)
+)
 _ORIGINALS_OF: Final = Kept(_NAME.where(among(derived_ids.c.ident, "idents")), "idents")
 
 
@@ -117,6 +126,12 @@ def stood_for(tx: Transaction, stix_ids: Iterable[str]) -> dict[str, tuple[int, 
     return {shown: (original, stix_id) for shown, original, stix_id in rows}
 
 
+def said_before(tx: Transaction, audience: int, essence: bytes, *, original: int) -> bool:
+    """Whether an audience was shown a derivative that says this, of an id that we knew before `original`."""
+    asked = {"audience": audience, "essence": essence, "original": original}
+    return bool(_SAID_BEFORE.rows(tx, asked))
+
+
 def names_of(tx: Transaction, audience: int, originals: Iterable[int]) -> dict[int, list[Name]]:
     """The names of what stands for these ids in an audience, by original, the newest generation last."""
     found: dict[int, list[Name]] = {}
@@ -140,21 +155,21 @@ def keep_names(tx: Transaction, names: Sequence[Name]) -> None:
     )
 
 
-def keep(tx: Transaction, made: Sequence[Derivative]) -> None:
-    """Write what versions of derivatives stand for; their rows in `objects` are there already."""
+def keep(tx: Transaction, made: Sequence[Derivative], essences: Sequence[bytes]) -> None:
+    """Write what versions of derivatives stand for and say; their rows in `objects` are there already."""
     c = derivatives.c
     insert_rows(
         tx,
         (
             c.object, c.source, c.audience, c.original, c.trimmed, c.content, c.withheld,
-            c.made_at,
+            c.made_at, c.essence,
         ),
         [
             (
                 one.object, one.source, one.audience, one.original, one.trimmed, one.content,
-                json.dumps(sorted(one.withheld)), one.made_at,
+                json.dumps(sorted(one.withheld)), one.made_at, essence,
             )
-            for one in made
+            for one, essence in zip(made, essences, strict=True)
         ],
     )  # fmt: skip
 

@@ -291,7 +291,7 @@ class Judge:
         recipe = self.recipes.get(version.id) or self._taken_anywhere(policy, version)
         recipe = self.recipes[version.id] = recipe | redact.recipe
         redact = Redact(redact.rule, redact.reason, recipe)
-        return trimming.settle(self.pool, policy, version, redact, context)
+        return trimming.settle(self.pool, self.plan.audience.id, policy, version, redact, context)
 
     def _taken_anywhere(self, policy: Policy, version: Version) -> Recipe:
         """What rules take of a version in any view: an audience is not shown two contents of one."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from cert_exchange.messages.evidence import object_commitment
-from cert_exchange.policy.redaction import Rendered
+from cert_exchange.policy.redaction import Rendered, essence_of
 from cert_exchange.services.releasing.naming import Names
 from cert_exchange.stix.canonical import canonical_bytes, sameness_digest
 from cert_exchange.stix.instants import order_key
@@ -83,7 +83,7 @@ def mint(
     ]
     objects.insert_versions(tx, news, stored_at=names.now, ledger_line=ledger_line)
     kept = [_kept(one, new, names) for one, new in zip(made, news, strict=True)]
-    derivatives.keep(tx, kept)
+    derivatives.keep(tx, kept, [essence_of(one.rendered.content) for one in made])
     names.note(kept)
     rows = version_rows.numbered(tx, [new.id for new in news])
     commitments = [

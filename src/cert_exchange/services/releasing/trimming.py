@@ -7,6 +7,8 @@
 4. What the same recipe takes from other versions of the id, and how its maker is called where that is taken, stands in
    none: who compares versions, or guesses at names, finds nothing.
 5. Found once per version, recipe and policy in a transaction.
+6. What a partner sent and, redacted, would say what the audience was told before of another id is that derivative come
+   back round a ring, where somebody dropped its extension: it is not shown (DECISIONS 14).
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from cert_exchange.policy.redaction import (
     Need,
     Trimmed,
     Unredactable,
+    essence_of,
+    may_be_derived,
     names_of,
     never_redacted,
     takes,
@@ -39,7 +43,9 @@ from cert_exchange.policy.rules import Recipe
 from cert_exchange.services.releasing.evaluating import Pool
 from cert_exchange.stix.canonical import canonical_bytes
 from cert_exchange.stix.references import Role
+from cert_exchange.store import derivatives
 from cert_exchange.store.objects import Version
+from cert_exchange.store.tables import OWN
 
 NOTHING: Final = Recipe()
 """Takes nothing away: of what is rewritten only because of what it refers to."""
@@ -94,9 +100,9 @@ def _taken(pool: Pool, policy: Policy, version: Version, recipe: Recipe) -> froz
 
 
 def settle(
-    pool: Pool, policy: Policy, version: Version, redact: Redact, context: Context
+    pool: Pool, audience: int, policy: Policy, version: Version, redact: Redact, context: Context
 ) -> Decision:
-    """What becomes of a decision to redact: the object as it is, what is left of it, or nothing."""
+    """What becomes of a decision to redact for an audience: the object as it is, what is left of it, or nothing."""
     left = left_of(pool, policy, version, redact.recipe)
     if isinstance(left, Unredactable):
         return _unredactable(redact, left.reason)
@@ -107,12 +113,22 @@ def settle(
         return barred or Allow(redact.rule, redact.reason)
     if never is not None:
         return _unredactable(redact, never)
+    if _is_echo(pool, audience, version, left):
+        return _unredactable(redact, "it is a derivative that came back under another id")
     whole = pool.subject(version)
     try:
         subject = whole.reread(left.content)
     except Exception as error:  # noqa: BLE001 - invariant 1: whatever fails here must deny, never pass
         return _unredactable(redact, f"reading it failed with {type(error).__name__}")
     return stands(policy, subject, context, whole=whole) or redact
+
+
+def _is_echo(pool: Pool, audience: int, version: Version, left: Trimmed) -> bool:
+    """Whether it says what a derivative said that the audience was shown of an id that we knew before."""
+    if version.origin == OWN or not may_be_derived(version.stix_id):
+        return False
+    essence = essence_of(left.content)
+    return derivatives.said_before(pool.tx, audience, essence, original=version.ident)
 
 
 def needs_of(
