@@ -1,12 +1,16 @@
-"""The command line, run in this process as a person runs it: arguments in; exit code, output and errors out."""
+"""The command line, run in this process as a person runs it: arguments in; exit code, output and errors out.
+
+A home that tests begin with is made by its commands once in this run, and copied for the others (`Homes`).
+"""
 
 from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -92,23 +96,55 @@ def cli(
     return run
 
 
+@dataclass
+class Homes:
+    """Homes as their commands left them, by what they are called; no test writes into these."""
+
+    folder: Path
+    answers: dict[str, Any] = field(default_factory=dict)
+
+    def lay(self, name: str, home: Path, make: Callable[[], Any]) -> Any:
+        """Make `home` by these commands, or copy what they made before; what they answered."""
+        if name not in self.answers:
+            answer = make()
+            shutil.copytree(home, self.folder / name)
+            self.answers[name] = answer
+        else:
+            shutil.rmtree(home, ignore_errors=True)
+            shutil.copytree(self.folder / name, home)
+        return self.answers[name]
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Homes:
+    return Homes(tmp_path_factory.mktemp("homes"))
+
+
 @pytest.fixture
-def home(cli: Cli, tmp_path: Path) -> Path:
+def home(cli: Cli, tmp_path: Path, homes: Homes) -> Path:
     """A node that was just made."""
-    assert cli("init", "--title", "CERT A").code == 0
+
+    def make() -> None:
+        assert cli("init", "--title", "CERT A").code == 0
+
+    homes.lay("new", tmp_path / "node", make)
     return tmp_path / "node"
 
 
 @pytest.fixture
-def node_with_b(cli: Cli, home: Path) -> Path:
+def node_with_b(cli: Cli, home: Path, homes: Homes) -> Path:
     """A node with the partner cert-b, one collection and a policy for it."""
-    assert (
-        cli("partner", "add", "cert-b", "--title", "CERT B", "--speaks-for", B_IDENTITY).code == 0
-    )
-    (home / "collections" / "indicators.yaml").write_text(COLLECTION)
-    (home / "policies" / "cert-b.yaml").write_text(POLICY)
-    assert cli("collection", "load").code == 0
-    assert cli("policy", "apply", home / "policies" / "cert-b.yaml", "--reason", "test").code == 0
+
+    def make() -> None:
+        added = cli("partner", "add", "cert-b", "--title", "CERT B", "--speaks-for", B_IDENTITY)
+        assert added.code == 0
+        (home / "collections" / "indicators.yaml").write_text(COLLECTION)
+        policy = home / "policies" / "cert-b.yaml"
+        policy.write_text(POLICY)
+        assert cli("collection", "load").code == 0
+        assert cli("policy", "apply", policy, "--reason", "test").code == 0
+
+    homes.lay("with cert-b", home, make)
     return home
 
 

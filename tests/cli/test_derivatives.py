@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import POLICY, Cli, bundle, indicator
+from tests.cli.conftest import POLICY, Cli, Homes, bundle, indicator
 
 SECRET = "seen by the honeypot in the cellar"
 ONE = indicator(1, confidence=80, description=SECRET)
@@ -16,19 +16,23 @@ RULE = (
 
 
 @pytest.fixture
-def redacting(cli: Cli, node_with_b: Path) -> str:
+def redacting(cli: Cli, node_with_b: Path, homes: Homes) -> str:
     """cert-b sees an indicator without its description; the id under which it does."""
-    assert cli("publish", "-", stdin=bundle(ONE)).code == 0
-    file = node_with_b / "policies" / "cert-b.yaml"
-    file.write_text(POLICY.replace("rules:\n", RULE))
-    looked = cli("policy", "preview", file)
-    row = looked.out.splitlines()
-    assert any("changed, redacted" in line and ONE["id"] in line for line in row), looked.out
-    assert "1 gained, 0 lost, 1 changed" in looked.err  # our identity comes along, who made it
-    assert cli("policy", "apply", file, "--reason", "test").code == 0
-    (stand,) = cli("show", ONE["id"], "--json").json()[0]["shown_as"]
-    assert (stand["audience"], stand["withheld"]) == ("cert-b", ["properties"])
-    return str(stand["id"])
+
+    def make() -> str:
+        assert cli("publish", "-", stdin=bundle(ONE)).code == 0
+        file = node_with_b / "policies" / "cert-b.yaml"
+        file.write_text(POLICY.replace("rules:\n", RULE))
+        looked = cli("policy", "preview", file)
+        row = looked.out.splitlines()
+        assert any("changed, redacted" in line and ONE["id"] in line for line in row), looked.out
+        assert "1 gained, 0 lost, 1 changed" in looked.err  # our identity comes along, who made it
+        assert cli("policy", "apply", file, "--reason", "test").code == 0
+        (stand,) = cli("show", ONE["id"], "--json").json()[0]["shown_as"]
+        assert (stand["audience"], stand["withheld"]) == ("cert-b", ["properties"])
+        return str(stand["id"])
+
+    return str(homes.lay("redacting", node_with_b, make))
 
 
 def test_show_tells_what_stands_for_what(cli: Cli, redacting: str) -> None:

@@ -42,6 +42,8 @@ _log = structlog.get_logger(__name__)
 
 BETWEEN_COLLECTIONS: Final = 4
 """Parts."""
+WORTH_COLLECTING: Final = 10_000
+"""Versions; what fewer leave in memory is little."""
 WORTH_DIVIDING: Final = 50_000
 """Versions; below that another process takes longer to start than it saves."""
 SPANS: Final = 32
@@ -95,8 +97,9 @@ def look_together(
         if progress is not None:
             progress(min(done + others.versions, total), total)
 
-    ask = partial(_elsewhere, node.settings.home, texts, now)
-    with _collected_by_parts() as part_done:
+    large = total >= WORTH_COLLECTING
+    ask = partial(_elsewhere, node.settings.home, texts, now, large)
+    with _collected_by_parts(large) as part_done:
         with _others(0 if alone else processes - 1, ask) as others:
             others.keep_busy(todo)
             while todo:
@@ -108,12 +111,15 @@ def look_together(
 
 
 @contextmanager
-def _collected_by_parts() -> Iterator[Callable[[], None]]:
+def _collected_by_parts(large: bool) -> Iterator[Callable[[], None]]:  # noqa: FBT001
     """Let Python look for cycles when some parts are done, which is told by calling what this gives, and not by itself.
 
     By itself it would look through the whole program again and again, which takes a fifth of the time, or leave what many
-    parts have read in memory.
+    parts have read in memory. Where the store is not large, to look through the program once takes longer than all else.
     """
+    if not large:
+        yield lambda: None
+        return
     done = 0
 
     def part_done() -> None:
@@ -198,7 +204,7 @@ def _taken(asked: Future[Seen], catalogue: Catalogue, onlookers: Sequence[Onlook
     return True
 
 
-def _elsewhere(home: Path, texts: Texts, now: int, span: Span) -> Seen:
+def _elsewhere(home: Path, texts: Texts, now: int, large: bool, span: Span) -> Seen:  # noqa: FBT001
     """What another process does: the same on a span, with a node of its own."""
     versions = 0
 
@@ -219,7 +225,7 @@ def _elsewhere(home: Path, texts: Texts, now: int, span: Span) -> Seen:
                 present, parse_policy(text, file=f"{name}.yaml", companions=companions)
             )
         ]
-        with _collected_by_parts() as part_done:
+        with _collected_by_parts(large) as part_done:
             look_through(
                 node.database, present.partners, catalogue, onlookers, span,
                 identity=node.identity, now=now, moved=moved,
