@@ -17,6 +17,7 @@ import typer
 from typer.main import get_command
 
 from cert_exchange.cli import (
+    carrying,
     certifying,
     channels,
     collections,
@@ -102,6 +103,7 @@ signing.register(app)
 app.add_typer(channels.source_app, name="source")
 app.add_typer(channels.target_app, name="target")
 app.add_typer(exchanging.sync_app, name="sync")
+app.add_typer(carrying.app, name="carry")
 app.add_typer(ledger.app, name="ledger")
 keeping.register(app)
 app.add_typer(locking.app, name="secrets")

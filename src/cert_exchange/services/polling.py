@@ -88,6 +88,8 @@ class PageQuery:
     filters: Filters = _UNFILTERED
     filtered: bool = False
     """whether any match[...] was given, so that it must agree with those of `next`"""
+    upto: int | None = None
+    """no line beyond this position; None: none is"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +215,13 @@ def _page(reader: _Reader, view: int, start: _Start) -> Page | None:
         bounds = pages.bounds(
             dialect, reader.connection, view, wanted, part=part, after=after, limit=limit
         )
-        if not bounds.count:
+        end = bounds.end if query.upto is None else min(bounds.end, query.upto)
+        more = bounds.more and end == bounds.end
+        if not bounds.count or end <= after:
             return None
         # Step 3: the mark. From here on the partner counts as having fetched all this.
-        if bounds.end > node.marks.reached(reader.caller.partner, view):
-            node.marks.advance(reader.caller.partner, view, bounds.end)
+        if end > node.marks.reached(reader.caller.partner, view):
+            node.marks.advance(reader.caller.partner, view, end)
         # Step 4: the page.
         joined = pages.joined(
             dialect,
@@ -226,18 +230,18 @@ def _page(reader: _Reader, view: int, start: _Start) -> Page | None:
             wanted,
             part=part,
             after=after,
-            end=bounds.end,
+            end=end,
             limit=limit,
         )
         if joined.count:
             break
-        if not bounds.more:
+        if not more:
             return None
-        after = bounds.end  # all of it was taken back in between
+        after = end  # all of it was taken back in between
     token = None
-    if bounds.more:
+    if more:
         # A full page may end before the bounds did, when an older version became the first in between.
-        end = joined.last if joined.count == limit else bounds.end
+        end = joined.last if joined.count == limit else end
         cursor = Cursor(reader.grant.epoch, end, start.filters)
         token = cursors.sign(node.secrets, reader.scope(view), cursor)
     return Page(part, joined.text, joined.count, joined.first, joined.last, token)

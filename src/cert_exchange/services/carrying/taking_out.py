@@ -1,0 +1,402 @@
+"""A file for a partner: what it would poll now, what we signed of it, our receipts, and how far we have its files.
+
+    (1) who, and whether anything may go out to it   (2) where each collection goes on   (3) statements, which say up to
+    where the pages go   (4) ledger line and marks: from now on the partner counts as having it   (5) the file, sealed while
+    it is written   (6) still not frozen? one transaction: its row and ledger line   (7) its name
+1. What goes out is what `polling` gives this partner, by the same rights, views, freeze and stage; nothing asks again.
+2. The mark is raised before a byte is written (DECISIONS 24). The ledger says `carried.out`, with the file's number, and not
+   `fetched`: who carried it is not the partner's node.
+3. A file goes on after the one before, whether or not that arrived; `again_from` begins once more where an older one began,
+   `whole` at the beginning. Both say so by `base`, so that the partner may have missed what lies between.
+4. Numbers have no gap and no double: what is killed before (6) leaves no number, and a mark that says too much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cert_exchange.errors import (
+    ConfigurationInvalid,
+    CursorMoved,
+    NotFound,
+    SharingFrozen,
+)
+from cert_exchange.messages.carried import (
+    FORMAT,
+    OLDEST,
+    Carried,
+    file_digest,
+    write_carried,
+)
+from cert_exchange.messages.deliveries import NOTHING_BEFORE, Way
+from cert_exchange.messages.evidence import DIGEST_BYTES, Line
+from cert_exchange.messages.keys import VerifyingKey
+from cert_exchange.node import Node
+from cert_exchange.services import deliveries, ledger, polling, restoring, signing
+from cert_exchange.services.carrying.writing import Draft, as_document, drafting
+from cert_exchange.services.deliveries import Told
+from cert_exchange.services.partners import Caller
+from cert_exchange.services.polling import Grant, PageQuery, Resource
+from cert_exchange.store import branches, epochs, freezes, partner_keys
+from cert_exchange.store import carrying as files
+from cert_exchange.store import deliveries as statements
+from cert_exchange.store import partners as partner_rows
+from cert_exchange.store.carrying import FileRow, Span
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.deliveries import StatementRow, Stream
+from cert_exchange.store.marks import Mark
+
+PAGE: Final = 1_000
+MOST_OBJECTS: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A file that was made. `after` and `upto` of its collections are positions of our log (micros)."""
+
+    path: Path
+    number: int
+    base: int
+    objects: int
+    size: int
+    receipts: int
+    spans: tuple[tuple[str, int, int], ...]
+    """(collection, after, upto)"""
+    left: bool
+    """whether there is more for another file"""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a person asks for. `again_from`: from the beginning of our file of that number on."""
+
+    collections: Collection[str] = ()
+    again_from: int | None = None
+    whole: bool = False
+    most: int = MOST_OBJECTS
+    form: int = FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipient:
+    caller: Caller
+    key: VerifyingKey
+    identities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What goes of one collection."""
+
+    grant: Grant
+    view: int
+    after: int
+    told: tuple[Told, ...]
+    """those of a log that the partner left cover nothing any more, and keep the chain"""
+
+    @property
+    def upto(self) -> int:
+        return self.told[-1].row.upto
+
+    @property
+    def has_pages(self) -> bool:
+        return self.told[-1].row.view == self.view
+
+    def span(self) -> Span:
+        first, last = self.told[0].row.seq, self.told[-1].row.seq
+        return Span(self.grant.uuid, self.view, self.after, self.upto, first, last)
+
+
+def take_out(node: Node, partner: str, path: Path, wanted: Wanted, *, by: str) -> Made | None:
+    """Make the next file for a partner; None where there is nothing to carry.
+
+    Raises NotFound, ConfigurationInvalid, SharingFrozen, InputRefused (the place), CursorMoved (another one was first).
+    """
+    if not OLDEST <= wanted.form <= FORMAT:
+        raise ConfigurationInvalid(f"This version writes the formats {OLDEST} to {FORMAT}.")
+    to = _recipient(node, partner)
+    with node.database.reading() as tx:
+        before = files.last(tx, to.caller.partner, ours=True)
+        base, previous = _base(tx, to.caller.partner, before, wanted)
+        waiting = statements.not_handed_over(tx, to.caller.partner, Way.SERVED)
+        theirs = files.last(tx, to.caller.partner, ours=False)
+    number = 1 if before is None else before.number + 1
+    notes: list[str] = []
+    if waiting and not _knows_of_restore(node, to.caller.partner):
+        waiting = []
+        notes.append(
+            "our receipts stay here: the partner was not told yet, over the link, that we were restored"
+        )
+    parts, left = _parts(node, to, wanted)
+    answered = 0 if before is None else int(before.heard.get("number", 0))
+    if not parts and not waiting and (theirs is None or theirs.number <= answered):
+        return None
+    with drafting(path, to.key, form=wanted.form) as draft:
+        _disclose(node, to, number, parts, by=by)
+        text, objects = _write(node, to, draft, (number, base, previous), parts, waiting, theirs)
+        draft.close()
+        row = FileRow(
+            to.caller.partner, ours=True, number=number, base=base, digest=file_digest(text),
+            text=text, at=node.now(), objects=objects, bytes=draft.size,
+            spans=tuple(one.span() for one in parts), receipts=tuple(one.id for one in waiting),
+            heard={} if theirs is None else {"number": theirs.number}, answered_at=None,
+        )  # fmt: skip
+        _commit(node, to, row, by=by)
+        draft.keep()
+    return Made(
+        path, number, base, objects, draft.size, len(waiting),
+        tuple((one.grant.alias or one.grant.uuid, one.after, one.upto) for one in parts), left,
+        tuple(notes),
+    )  # fmt: skip
+
+
+def _recipient(node: Node, name: str) -> _Recipient:
+    """Step (1). Raises NotFound, ConfigurationInvalid, SharingFrozen."""
+    now = node.now()
+    with node.database.reading() as tx:
+        row = partner_rows.find_partner(tx, name)
+        if row is None:
+            raise NotFound(f"There is no partner {name}; see `partner list`.")
+        who = partner_rows.authority(tx, row.id)
+        keys = [key for key in partner_keys.keys_of(tx, row.id) if key.holds_at(now)]
+        audience = partner_rows.audiences_of(tx).get(row.id)
+        frozen = freezes.frozen(tx, row.id)
+    if row.suspended_at is not None:
+        raise ConfigurationInvalid(f"{name} is suspended: nothing goes out to it.")
+    if frozen:
+        raise SharingFrozen(
+            f"What goes out to {name} is frozen, or sending to it suspended: no file either. See `freeze list`."
+        )
+    lasting = next((key for key in keys if key.until is None), None) or next(iter(keys), None)
+    if lasting is None:
+        raise ConfigurationInvalid(
+            f"No key of {name} is pinned that counts now, so that nothing can be closed to it: have it told by voice, and"
+            " `keys pin`. It needs ours as well (`keys show`)."
+        )
+    if not who.speaks_for:
+        raise ConfigurationInvalid(
+            f"{name} has no STIX identity here, so that nobody can be named as the recipient: `partner amend`."
+        )
+    caller = Caller(
+        row.id, name, audience, row.empty_objects_list, row.requests_per_minute, frozen=False
+    )
+    return _Recipient(caller, lasting, tuple(sorted(who.speaks_for)))
+
+
+def _base(
+    tx: Transaction, partner: int, before: FileRow | None, wanted: Wanted
+) -> tuple[int, bytes]:
+    if before is None or wanted.whole:
+        return 0, NOTHING_BEFORE
+    if wanted.again_from is None:
+        return before.number, before.digest
+    if not 1 <= wanted.again_from <= before.number:
+        raise ConfigurationInvalid(
+            f"The last file for this partner has number {before.number}; name one up to that."
+        )
+    older = files.numbered(tx, partner, wanted.again_from - 1, ours=True)
+    return (0, NOTHING_BEFORE) if older is None else (older.number, older.digest)
+
+
+def _knows_of_restore(node: Node, partner: int) -> bool:
+    known, epoch, _ = restoring.lost_with(node, partner)
+    return epoch == epochs.FIRST or known.told >= epoch
+
+
+def _parts(node: Node, to: _Recipient, wanted: Wanted) -> tuple[list[_Part], bool]:
+    """Steps (2) and (3): what goes of each collection that the partner may read, and whether more is left."""
+    with node.database.raw_reader() as connection:
+        grants = polling.list_collections(node, connection, to.caller)
+    readable = [one for one in grants if one.can_read]
+    unknown = set(wanted.collections) - {
+        name for one in readable for name in (one.uuid, one.alias) if name is not None
+    }
+    if unknown:
+        raise NotFound(
+            f"{to.caller.name} may read no collection {', '.join(sorted(unknown))}; see `collection list`."
+        )
+    parts, room, left = [], wanted.most, False
+    for grant in readable:
+        chosen = not wanted.collections or {grant.uuid, grant.alias} & set(wanted.collections)
+        if not chosen or grant.view is None:
+            continue
+        after, has = _start(node, to.caller.partner, grant, wanted)
+        told: list[Told] = []
+        while room > 0:
+            span = deliveries.Span(
+                to.caller.partner, grant.collection, grant.uuid, Way.SERVED, grant.uuid, after
+            )
+            one = deliveries.tell_next(node, span, has)
+            if one is None:
+                break
+            told.append(one)
+            has = one.row.seq, one.row.digest
+            room -= len(one.row.leaves) // DIGEST_BYTES
+        left = left or room <= 0
+        if told:
+            begins = [one.row.after for one in told if one.row.view == grant.view]
+            parts.append(_Part(grant, grant.view, min([after, *begins]), tuple(told)))
+    return parts, left
+
+
+def _start(
+    node: Node, partner: int, grant: Grant, wanted: Wanted
+) -> tuple[int, tuple[int, bytes] | None]:
+    """After which position of the log a collection goes on, and after which statement of ours."""
+    if wanted.whole:
+        return 0, None
+    stream = Stream(partner, ours=True, way=Way.SERVED, name=grant.uuid)
+    with node.database.reading() as tx:
+        found = [
+            (row.number, span)
+            for row in files.made(tx, partner)
+            for span in row.spans
+            if span.collection == grant.uuid
+        ]
+        if wanted.again_from is not None:
+            again = [span for number, span in found if number >= wanted.again_from]
+            if again:  # the newest is first, so the last one is where it began
+                return _after(grant, again[-1].view, again[-1].after), _named(
+                    tx, stream, again[-1].first - 1
+                )
+        if found:
+            span = found[0][1]
+            return _after(grant, span.view, span.upto), _named(tx, stream, span.last)
+        row = _receipted(tx, stream)
+    if row is None:
+        return 0, None
+    return _after(grant, row.view, row.upto), (row.seq, row.digest)
+
+
+def _after(grant: Grant, view: int | None, position: int) -> int:
+    """A position counts in its own log; another one begins at its beginning."""
+    return position if view == grant.view else 0
+
+
+def _named(tx: Transaction, stream: Stream, seq: int) -> tuple[int, bytes] | None:
+    row = statements.numbered(tx, stream, seq) if seq > 0 else None
+    return None if row is None else (row.seq, row.digest)
+
+
+def _receipted(tx: Transaction, stream: Stream) -> StatementRow | None:
+    """The last statement of ours up to which the partner signed receipts: what it has for certain."""
+    last = statements.last(tx, stream)
+    open_ = statements.without_receipt(
+        tx, stream.partner, ours=True, way=stream.way, stream=stream.name
+    )
+    if last is None or not open_:
+        return last
+    return statements.numbered(tx, stream, min(one.seq for one in open_) - 1)
+
+
+def _disclose(node: Node, to: _Recipient, number: int, parts: Sequence[_Part], *, by: str) -> None:
+    """Step (4). A fact reads `partner/view/after/to`, as in `fetched`."""
+    if not parts:
+        return
+    ledger.note_fetches(node)  # what the partner fetched itself until now stays said as that
+    known = {(mark.partner, mark.view): mark.ledgered for mark in node.marks.everything()}
+    raised = []
+    for one in parts:
+        node.marks.advance(to.caller.partner, one.view, one.upto)
+        place = (to.caller.partner, one.view)
+        raised.append(Mark(*place, one.upto, known.get(place, 0)))
+    facts: dict[str, str | int | list[str]] = {
+        "partner": to.caller.name,
+        "file": number,
+        "carried": [f"{to.caller.name}/{one.view}/{one.after}/{one.upto}" for one in parts],
+    }
+    line = Line("carried.out", node.now(), by, facts=facts)
+    node.database.transact(lambda tx: ledger.record(tx, line))
+    node.marks.ledgered(raised)
+
+
+def _write(
+    node: Node,
+    to: _Recipient,
+    draft: Draft,
+    numbers: tuple[int, int, bytes],
+    parts: Sequence[_Part],
+    waiting: Sequence[StatementRow],
+    theirs: FileRow | None,
+) -> tuple[str, int]:
+    """Step (5); the signed text, and how many objects went in."""
+    records = draft.records
+    records.put("head", number=numbers[0], base=numbers[1], at=node.now(), of=node.identity)
+    records.put("keys", signed=signing.our_list(node)["signed"])
+    if theirs is not None:
+        with node.database.reading() as tx:
+            ends = branches.ends(tx, to.caller.partner, Way.SERVED)
+        has = {stream: [seq, digest.hex()] for stream, (seq, digest) in ends.items()}
+        records.put("answer", number=theirs.number, digest=theirs.digest.hex(), has=has)
+    for row in waiting:
+        records.put("receipt", receipt=row.receipt)
+    objects = 0
+    for part in parts:
+        grant = part.grant
+        records.put(
+            "collection", collection=grant.uuid, alias=grant.alias, title=grant.title,
+            after=part.after, upto=part.upto,
+        )  # fmt: skip
+        for told in part.told:
+            document = deliveries.tell_long(node, told.row).document()
+            records.put("statement", as_document(document), collection=grant.uuid, seq=told.row.seq)
+        objects += _write_pages(node, to, draft, part)
+    number, base, previous = numbers
+    carried = Carried(
+        node.identity, to.identities, number, base, previous, node.now(), objects,
+        records.digest.digest(),
+    )  # fmt: skip
+    text = write_carried(carried, node.secrets.signing_keys[0])
+    records.end(text)
+    return text, objects
+
+
+def _write_pages(node: Node, to: _Recipient, draft: Draft, part: _Part) -> int:
+    after, objects = part.after, 0
+    while part.has_pages:
+        with node.database.raw_reader() as connection:
+            page = polling.poll(
+                node, connection, to.caller, part.grant,
+                PageQuery(Resource.OBJECTS, added_after=after, limit=PAGE, upto=part.upto),
+                inline=False,
+            )  # fmt: skip
+        if page.count:
+            draft.records.put(
+                "page", page.text, collection=part.grant.uuid, first=page.first, last=page.last,
+                count=page.count,
+            )  # fmt: skip
+            objects += page.count
+            after = page.last
+        if page.next is None:
+            break
+    return objects
+
+
+def _commit(node: Node, to: _Recipient, row: FileRow, *, by: str) -> None:
+    """Step (6)."""
+    facts: dict[str, str | int | list[str]] = {
+        "partner": to.caller.name,
+        "file": row.number,
+        "base": row.base,
+        "digest": row.digest.hex(),
+        "objects": row.objects,
+        "receipts": len(row.receipts),
+    }
+
+    def work(tx: Transaction) -> None:
+        statements.lock(tx, row.partner)
+        last = files.last(tx, row.partner, ours=True)
+        if (0 if last is None else last.number) != row.number - 1:
+            raise CursorMoved(detail=f"another file for partner {row.partner} was made meanwhile")
+        if freezes.frozen(tx, row.partner):
+            raise SharingFrozen(
+                f"What goes out to {to.caller.name} was frozen while the file was written: it was taken away."
+            )
+        files.add(tx, row)
+        ledger.record(tx, Line("carried.made", row.at, by, facts=facts))
+
+    node.database.transact(work)

@@ -1,0 +1,98 @@
+"""A source is run over what stands in for its server: a file that somebody carried.
+
+1. It is the run of a pull: lease, pages, statements, receipts, cursor, quarantine. So what came by file is not new when the
+   link is there again, and what came over the link is not new by file.
+2. It says nothing of the link: attempts, the next try and the last success of the source stay as they are.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from typing import Final
+
+import structlog
+
+from cert_exchange import errors
+from cert_exchange.node import Node
+from cert_exchange.remote.connection import Connection
+from cert_exchange.services.syncing.pulling import pull
+from cert_exchange.services.syncing.reporting import COUNTED, Progress, Run, RunReport
+from cert_exchange.services.syncing.running import refuse_closed
+from cert_exchange.store import channels, introductions
+from cert_exchange.store.channels import Channel
+from cert_exchange.store.database import Transaction
+
+log = structlog.get_logger(__name__)
+
+_OF_THE_LINK: Final = (channels.COMPLETE, channels.THERE, "quiet_runs", "seen_there", "limit")
+"""In the counters: what a run over the link remembers of its server."""
+_BUSY: Final = "Another worker runs this source now; bring the file in again in a minute."
+
+
+def run_by_file(
+    node: Node, source: Channel, connection: Connection, *, progress: Progress
+) -> RunReport:
+    """Run a source over `connection` under a lease. What goes wrong is in the report; raises StoreError only."""
+    run = Run(node, source, connection.options, secrets.token_hex(8), threading.Event(), progress)
+    if not node.database.transact(
+        lambda tx: channels.take_lease(
+            tx, source, owner=run.owner, now=node.now(), until=run.lease_until()
+        )
+    ):
+        return _report(run, _BUSY, ok=False)
+    ok = False
+    try:
+        with node.database.reading() as tx:
+            run.channel = channels.reload(tx, source)
+            confined = introductions.is_confined(tx, run.channel.partner, run.channel.collection)
+        refuse_closed(run.channel, confined=confined)
+        ending = pull(run, connection)
+        outcome, ok = ending.outcome, ending.drained
+    except errors.CursorMoved:
+        return _report(run, _BUSY, ok=False)
+    except (errors.RemoteError, errors.ConfigurationInvalid, errors.InputRefused) as error:
+        outcome = error.public
+    _finish(run, outcome)
+    log.info(
+        "channel ran by file",
+        run=run.id,
+        channel=source.name,
+        counts=dict(run.counts),
+        notes=run.notes,
+        ok=ok,
+    )
+    return _report(run, outcome, ok=ok)
+
+
+def _finish(run: Run, outcome: str) -> None:
+    def work(tx: Transaction) -> None:
+        row = channels.reload(tx, run.channel)
+        for name in _OF_THE_LINK:
+            run.memory.pop(name, None)
+        channels.finish(
+            tx,
+            run.channel,
+            owner=run.owner,
+            outcome=f"By file: {outcome}",
+            counters=run.counters(row.counters, {}),
+            attempts=row.attempts,
+            next_attempt_at=row.next_attempt_at,
+        )
+
+    run.node.database.transact(work)
+
+
+def _report(run: Run, outcome: str, *, ok: bool) -> RunReport:
+    return RunReport(
+        name=run.channel.name,
+        direction=run.channel.direction,
+        partner=run.channel.partner_name,
+        ok=ok,
+        outcome=outcome,
+        counts={name: run.counts[name] for name in COUNTED["pull"]},
+        refusals=tuple(run.refusals),
+        notes=tuple(run.notes),
+        next_attempt_at=run.channel.next_attempt_at,
+        id=run.id,
+    )
