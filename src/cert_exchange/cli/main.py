@@ -21,10 +21,13 @@ from cert_exchange.cli import (
     certifying,
     channels,
     collections,
+    doctoring,
+    drifting,
     erasing,
     exchanging,
     exits,
     explaining,
+    gates,
     holds,
     intake,
     introducing,
@@ -80,6 +83,7 @@ def _program(
 
 
 running.register(app)
+doctoring.register(app)
 publishing.register(app)
 withdrawing.register(app)
 app.add_typer(holds.app, name="hold")
@@ -102,6 +106,8 @@ app.add_typer(policies.app, name="policy")
 signing.register(app)
 app.add_typer(channels.source_app, name="source")
 app.add_typer(channels.target_app, name="target")
+gates.register(exchanging.sync_app)
+drifting.register(exchanging.sync_app)
 app.add_typer(exchanging.sync_app, name="sync")
 app.add_typer(carrying.app, name="carry")
 app.add_typer(ledger.app, name="ledger")

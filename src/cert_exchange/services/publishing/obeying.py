@@ -26,15 +26,15 @@ def speaks_of_withdrawal(item: StixObject) -> bool:
     return item.type == "note" and read(item.content) is not None
 
 
-def obey(intake: Intake, item: StixObject, ident: int) -> None:
-    """Carry out a note that was just taken in from a partner, if it is a notice.
+def obey(intake: Intake, item: StixObject, ident: int) -> int:
+    """Carry out a note that was just taken in from a partner, if it is a notice; how many objects it ends.
 
     What is stored is taken back now; what this batch brought before it is left in `intake.ended`.
     """
     said = read(item.content)
     origin = intake.sender.origin
     if origin == OWN or intake.collection is None or not isinstance(said, Notice):
-        return
+        return 0
     named = {intake.nums[one] for one in said.subjects} - {ident}
     stored = [
         one for one in version_rows.versions(intake.tx, sorted(named)) if one.origin == origin
@@ -75,3 +75,4 @@ def obey(intake: Intake, item: StixObject, ident: int) -> None:
         reason=said.reason.value, action=said.action.value, due_at=said.due, made_at=intake.now,
         subjects=theirs | revoked,
     )  # fmt: skip
+    return len(theirs)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from cert_exchange.policy.screening import Finding
 from cert_exchange.store.objects import Version
 
 Result = Literal["accepted", "duplicate", "proposal", "conflict", "rejected", "erased"]
@@ -87,10 +88,19 @@ class Outcome:
     mark: Mark = ""
     updates: bool = False
     """a version of it counted here before"""
-    held: bool = False
-    """something listed was found in it at the way in"""
     barred: bool = False
     """our desk took it back before: it is stored, and released to nobody"""
+    agreed: bool = True
+    """whether it keeps to the agreement with its sender, if there is one"""
+    found: Finding | None = None
+    """what it is held for, or kept out for, at the way in"""
+    ends: int = 0
+    """how many objects that counted it takes out of use: itself, revoked, or what a notice names"""
+
+    @property
+    def held(self) -> bool:
+        """Whether it stays out until a person answers, or for good."""
+        return self.found is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,12 +174,13 @@ def _one(intake: Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
     if item.observable and ruling.about is not None:
         version = next((one.version for one in known if one.id == ruling.about), version)
     _carry_out(intake, ident, item, version, key, ruling, salt)
+    updates = any(one.accepted for one in known)
+    ends = int(item.revoked and updates and ruling.result == "accepted")
     if item.type == "note" and ruling.step is Step.STORE and ruling.success:
-        obey(intake, item, ident)
+        ends = obey(intake, item, ident)
     return Outcome(
         index, item.id, version, ruling.result, ruling.success, ruling.message, ruling.mark,
-        updates=any(one.accepted for one in known), held=intake.found is not None,
-        barred=ruling.barred,
+        updates, ruling.barred, agreed=not broken, found=intake.found, ends=ends,
     )  # fmt: skip
 
 

@@ -17,7 +17,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from cert_exchange.node import Node
-from cert_exchange.remote.connection import Options
+from cert_exchange.remote.connection import PEER, Exchanged, Options
+from cert_exchange.services.publishing import Outcome
+from cert_exchange.stix.envelopes import Examined
 from cert_exchange.store import channels
 from cert_exchange.store.channels import Channel, Direction
 from cert_exchange.store.database import Transaction
@@ -107,6 +109,8 @@ class Run:
     memory: dict[str, Any] = field(default_factory=dict)
     """What the next run must know; goes to the row with the next commit."""
     id: str = field(default_factory=lambda: secrets.token_hex(8))
+    judged: list[tuple[Examined, Outcome]] | None = None
+    """Of a preview, whose transactions are rolled back: what became of each object. Then nothing is handed over."""
 
     def lease_until(self) -> int:
         """The end of a lease that outlasts the slowest step between two commits. Micros."""
@@ -148,6 +152,11 @@ class Run:
         """Follow a commit."""
         self.channel = channel
         self.counts.update(more)
+
+    def heard(self, one: Exchanged) -> None:
+        """Keep the last request and its answer for `show`; what a cert-exchange is asked beside TAXII stands apart."""
+        name = channels.BESIDE if PEER in one.address else channels.EXCHANGED
+        self.memory[name] = {**one.document(), "at": self.node.now(), "run": self.id}
 
     def refuse(self, stix_id: str, version: str | None, reason: str) -> None:
         """Keep a refusal for the report; the first ones are enough to show."""

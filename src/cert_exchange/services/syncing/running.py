@@ -3,7 +3,8 @@
 1. A channel runs under a lease; who loses it stores nothing (store/channels).
 2. A failure of one channel is its own: the others run on (W07).
 3. Back-off doubles from half a minute to an hour, with jitter, and stands in the row; Retry-After is obeyed.
-4. 401, 403 and a collection's 404 are no passing trouble: an alarm, and an hour until the next try.
+4. A run that began and never ended, since its process was killed or lost its lease, is noted by the next one (W12).
+5. 401, 403 and a collection's 404 are no passing trouble: an alarm, and an hour until the next try.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import random
 import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Final, assert_never
 
 import structlog
@@ -122,29 +124,20 @@ def run_channel(
     else:
         broken = None
     run = Run(node, channel, options, owner, stop, progress)
-    if not node.database.transact(
-        lambda tx: channels.take_lease(
-            tx, channel, owner=owner, now=node.now(), until=run.lease_until()
-        )
-    ):
+    begun = node.database.transact(lambda tx: _begin(tx, run))
+    if begun is None:
         return _report(run, "Another worker runs this channel now.", channel.next_attempt_at)
+    run.channel, left = begun
+    if left is not None:
+        _say_interrupted(run, left)
     with node.database.reading() as tx:
-        run.channel = channels.reload(tx, channel)
         confined = introductions.is_confined(tx, run.channel.partner, run.channel.collection)
     if options.insecure:
         run.note("it is spoken to in the clear (option insecure): anybody on the way reads along")
     try:
         if broken is not None:
             raise broken
-        if run.channel.suspended:
-            raise errors.ConfigurationInvalid(
-                f"The partner {run.channel.partner_name} is suspended: nothing is"
-                f" {'pulled from' if run.channel.direction == 'pull' else 'pushed to'} it."
-            )
-        if confined:
-            raise errors.ConfigurationInvalid(
-                f"The partner {run.channel.partner_name} is in stage test: only the TEST collection is exchanged with it."
-            )
+        refuse_closed(run.channel, confined=confined)
         ending = _run(run)
         meet(run)
         return _ended(run, ending)
@@ -152,6 +145,47 @@ def run_channel(
         return _report(run, "Another worker took this channel over; what it stored counts.", 0)
     except errors.CertExchangeError as error:
         return _failed(run, error)
+
+
+def _begin(tx: Transaction, run: Run) -> tuple[Channel, dict[str, Any] | None] | None:
+    """Take the lease and note that a run is under way; with the one before, where that never ended. None: leased."""
+    now = run.node.now()
+    if not channels.take_lease(tx, run.channel, owner=run.owner, now=now, until=run.lease_until()):
+        return None
+    seen = channels.reload(tx, run.channel)
+    left = seen.counters.get(channels.UNDER_WAY)
+    counters = dict(seen.counters) | {channels.UNDER_WAY: {"run": run.id, "at": now}}
+    if left is not None:
+        counters[channels.INTERRUPTED] = int(counters.get(channels.INTERRUPTED) or 0) + 1
+        counters[channels.LEFT] = left
+    channels.note(tx, seen, owner=run.owner, counters=counters)
+    return replace(seen, counters=counters), left
+
+
+def _say_interrupted(run: Run, left: dict[str, Any]) -> None:
+    run.note(
+        f"the run {left.get('run')} of {format_micros(int(left.get('at') or 0))} was interrupted: its process was killed,"
+        " or another worker took over; what it had stored counts, and this run went on from there"
+    )
+    _log.warning(
+        "channel was interrupted",
+        run=run.id,
+        interrupted=left.get("run"),
+        channel=run.channel.name,
+        direction=run.channel.direction,
+    )
+
+
+def refuse_closed(channel: Channel, *, confined: bool) -> None:
+    """Refuse a channel to a partner that nothing is exchanged with now. Raises ConfigurationInvalid."""
+    name = channel.partner_name
+    if channel.suspended:
+        way = "pulled from" if channel.direction == "pull" else "pushed to"
+        raise errors.ConfigurationInvalid(f"The partner {name} is suspended: nothing is {way} it.")
+    if confined:
+        raise errors.ConfigurationInvalid(
+            f"The partner {name} is in stage test: only the TEST collection is exchanged with it."
+        )
 
 
 def _run(run: Run) -> Ending:
@@ -234,9 +268,8 @@ def _finish(run: Run, **values: Any) -> None:
     def work(tx: Transaction) -> None:
         # Counted from what is stored: the answer to the last commit may have been lost, its counts are not.
         stored = channels.reload(tx, run.channel).counters
-        channels.finish(
-            tx, run.channel, owner=run.owner, counters=run.counters(stored, {}), **values
-        )
+        counters = run.counters(stored, {}) | {channels.UNDER_WAY: None}
+        channels.finish(tx, run.channel, owner=run.owner, counters=counters, **values)
 
     run.node.database.transact(work)
 
