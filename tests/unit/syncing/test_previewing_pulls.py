@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from tests.conftest import Wall
 from tests.neighbour import Collection, Reply
 from tests.scenes import B_IDENTITY, C_IDENTITY, Scene, indicator
 from tests.unit.syncing.conftest import add_source, add_target, sync
+from tests.unit.syncing.peers import as_b, channel_between
 
 from cert_exchange.errors import ConfigurationInvalid, NotFound
 from cert_exchange.node import Node
@@ -123,3 +127,26 @@ def test_what_may_not_be_pulled_is_not_looked_at(sqlite_node: Node, neighbour):
         previewing.preview(sqlite_node, "from-b")
     assert not peer.requests
     assert syncing.sync_once(sqlite_node) is not None
+
+
+def test_signed_statements_are_asked_for_and_not_kept(
+    new_node: Callable[..., Node], wall: Wall, tmp_path: Path
+):
+    """Of a source that requires statements: the look asks for them and judges by them; receipts come with the pull.
+
+    On one engine: the statements are asked for between two passes, and SQL has no part in that.
+    """
+    a, b = new_node("sqlite", "a"), as_b(new_node("sqlite", "b"), wall)
+    with channel_between(a, b, tmp_path) as channel:
+        channel.source(statements="require", limit=3)
+        for n in range(2):
+            channel.a.publish(*(indicator(f"i{n}{m}") for m in range(4)))
+        before = everything(b)
+        seen = previewing.preview(b, "from-a")
+        assert everything(b) == before
+        assert (seen.ok, seen.counts["signed"]) == (True, seen.counts["received"])
+        assert channel.to_a.count("receipts") == 0
+        report = channel.pull()
+        assert counted(seen.counts) == counted(report.counts)
+        assert channel.to_a.count("receipts") > 0
+    b.close()
