@@ -32,7 +32,7 @@ from typing import Any
 FIELDS = ("shift", "server_crash", "worker_crash", "crash_after", "crash_at_pages", "read_only")
 _SIZE = 8 * len(FIELDS)
 _DIES_WITH_PARENT = 1
-_PAGES = ("_store.<locals>.work", "_Pusher._keep.<locals>.work")
+_PAGES = ("_store_part.<locals>.work", "_Pusher._keep.<locals>.work")
 """The work that ends at the commits which syncing/pulling and syncing/pushing name."""
 
 

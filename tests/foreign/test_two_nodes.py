@@ -340,7 +340,7 @@ def test_kill_9_while_pulling(
     pair = Pair(sqlite_node, other, served, tmp_path)
     pair.a.publish(*(indicator(f"i{n}") for n in range(6)))
     pair.add_source(limit=2)
-    killed(other, "_store.", where, number)
+    killed(other, "_store_part.", where, number)
     pages = number - (where == "before")
     assert {one[0] for one in pair.held()} == travelling(pair.a.ids("b")[: 2 * pages])
     assert "runs this channel now" in sync(other).outcome  # the lease of the dead

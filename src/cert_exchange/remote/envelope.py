@@ -2,7 +2,9 @@
 
 1. A page is never refused for one object: where a fast parser stumbles (a lone surrogate, endless nesting), the
    envelope's own members are still found and each object is cut out as the bytes that came (S12).
-2. Nothing here recurses, so no depth of nesting can end the process.
+2. A large page is never parsed whole: its objects are looked at one after the other, so that a page of any number of
+   them costs little more memory than its bytes (W12).
+3. Nothing here recurses, so no depth of nesting can end the process.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ import orjson
 from cert_exchange import errors
 
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},:]', re.DOTALL)
+WHOLE_BYTES: Final = 8 * 1024 * 1024
+"""A page of more bytes is read piece by piece."""
 _OPEN: Final = b"[{"
 _CLOSE: Final = b"]}"
 
@@ -41,6 +45,8 @@ def read_envelope(body: bytes) -> Envelope:
     """
     if not body.strip():
         return _envelope({}, [])
+    if len(body) > WHOLE_BYTES:
+        return _by_pieces(body)
     objects: Any
     try:
         value = orjson.loads(body)
@@ -57,8 +63,34 @@ def read_envelope(body: bytes) -> Envelope:
     return _envelope(value, objects)
 
 
+def _by_pieces(body: bytes) -> Envelope:
+    start = end = -1
+    marks: list[tuple[str, str]] = []
+    for kind, begun, at in _spans(body):
+        if kind == "list":
+            start = at
+        elif kind == "end":
+            end = at
+        elif piece := body[begun:at].strip():
+            marks.append(_mark(piece))
+    try:
+        value = orjson.loads(body if start < 0 else body[:start] + body[end:])
+    except orjson.JSONDecodeError as error:
+        raise errors.RemoteAnswerInvalid(
+            "The answer is no JSON, or it broke off.", detail=str(error)
+        ) from error
+    if not isinstance(value, dict):
+        raise errors.RemoteAnswerInvalid("The answer is JSON, but no envelope.")
+    if start < 0 and value.get("objects") is not None:
+        raise errors.RemoteAnswerInvalid("The envelope's `objects` is no list.")
+    return _sealed(value, tuple(marks))
+
+
 def _envelope(value: dict[str, Any], objects: list[Any]) -> Envelope:
-    marks = tuple(_mark(one) for one in objects)
+    return _sealed(value, tuple(_mark(one) for one in objects))
+
+
+def _sealed(value: dict[str, Any], marks: tuple[tuple[str, str], ...]) -> Envelope:
     hashed = sha256()
     for stix_id, version in marks:
         hashed.update(f"{stix_id}\n{version}\n".encode("utf-8", "surrogatepass"))
@@ -66,7 +98,7 @@ def _envelope(value: dict[str, Any], objects: list[Any]) -> Envelope:
     return Envelope(
         more=value.get("more") is True,
         next=token if isinstance(token, str) and token else None,
-        count=len(objects),
+        count=len(marks),
         marks=marks,
         digest=hashed.digest(),
     )
@@ -103,20 +135,32 @@ def cut(body: bytes) -> tuple[bytes, tuple[bytes, ...]]:
     pieces. Raises RemoteAnswerInvalid when its brackets do not match.
     """
     start = end = -1
-    pieces: list[bytes] = []
-    for kind, at in _events(body):
+    found: list[bytes] = []
+    for kind, begun, at in _spans(body):
         if kind == "list":
-            start = begun = at
-        elif kind == "piece":
-            piece = body[begun:at].strip()
-            if piece:
-                pieces.append(piece)
-            begun = at + 1
-        else:
+            start = at
+        elif kind == "end":
             end = at
+        elif piece := body[begun:at].strip():
+            found.append(piece)
     if start < 0:
         return body, ()
-    return body[:start] + body[end:], tuple(pieces)
+    return body[:start] + body[end:], tuple(found)
+
+
+def pieces(body: bytes) -> Iterator[bytes]:
+    """Yield the bytes of each object of an envelope, one after the other. Raises RemoteAnswerInvalid as `cut` does."""
+    for kind, begun, at in _spans(body):
+        if kind == "piece" and (piece := body[begun:at].strip()):
+            yield piece
+
+
+def _spans(body: bytes) -> Iterator[tuple[str, int, int]]:
+    """Yield the events with where the piece before them began."""
+    begun = 0
+    for kind, at in _events(body):
+        yield kind, begun, at
+        begun = at if kind == "list" else at + 1
 
 
 def _events(body: bytes) -> Iterator[tuple[str, int]]:

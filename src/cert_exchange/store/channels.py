@@ -28,6 +28,19 @@ UNSIGNED: Final = "unsigned_since"
 """In a source's counters: how many objects were taken in unsigned since its server's last statement."""
 PLANNED: Final = "planned_at"
 """In the counters: the instant at which the next attempt was planned, micros."""
+EXCHANGED: Final = "exchanged"
+BESIDE: Final = "exchanged_beside"
+"""In the counters: the last request and its answer, over TAXII and beside it."""
+UNDER_WAY: Final = "under_way"
+"""In the counters: the run that began and has not ended, {run, at}."""
+INTERRUPTED: Final = "interrupted"
+"""In the counters: how many runs began and never ended."""
+LEFT: Final = "interrupted_last"
+"""In the counters: the last of those, {run, at}."""
+COMPLETE: Final = "complete_at"
+"""In a source's counters: when the last run began that brought all that was there, micros."""
+THERE: Final = "waiting_there"
+"""In a source's counters: what the remote still had after the last run, {objects, more, oldest, at}."""
 APART: Final = 600_000_000
 """How much further than one that is taken now a lease may last and still be believed: workers differ in clock and options."""
 
@@ -181,6 +194,16 @@ def take_lease(tx: Transaction, channel: Channel, *, owner: str, now: int, until
         .values(lease_owner=owner, lease_until=until)
     ).rowcount
     return bool(taken == 1)
+
+
+def note(tx: Transaction, channel: Channel, *, owner: str, counters: Mapping[str, Any]) -> None:
+    """Write the counters of a channel that `owner` has leased in this transaction."""
+    table = _TABLES[channel.direction]
+    tx.execute(
+        update(table)
+        .where(table.c.id == channel.id, table.c.lease_owner == owner)
+        .values(counters=json.dumps(counters))
+    )
 
 
 def stands(channel: Channel, *, now: int, until: int) -> bool:

@@ -145,6 +145,21 @@ def all_in_force(tx: Transaction, batch: Batch) -> bool:
     return count == len(positions)
 
 
+def waiting(
+    tx: Transaction, view: int, *, after: int, partner: int, most: int
+) -> tuple[int, int | None]:
+    """How many versions in force after a position were not sent yet, `most` at most, and the first one's position."""
+    ours = (
+        select(live.c.position)
+        .where(live.c.view == view, live.c.position > after, live.c.origin != partner)
+        .order_by(live.c.position)
+        .limit(most)
+        .subquery()
+    )
+    row = tx.execute(select(func.count(), func.min(ours.c.position)).select_from(ours)).one()
+    return row[0], row[1]
+
+
 def held(tx: Transaction, *, partner: int, collection: int) -> int:
     """How many object versions wait for a person before the partner may see them in a collection."""
     return tx.execute(

@@ -16,7 +16,7 @@ from tests.unit.syncing.conftest import add_source, counters, quarantined, recei
 from cert_exchange import errors
 from cert_exchange.node import Node
 from cert_exchange.services import ledger, syncing
-from cert_exchange.services.syncing import pulling
+from cert_exchange.services.syncing import reading
 from cert_exchange.store import channels
 
 
@@ -364,7 +364,7 @@ def test_a_fault_at_any_commit_loses_and_doubles_nothing(
     pages = [0]
 
     def transact(self: Any, work: Any) -> Any:
-        if not work.__qualname__.startswith("_store."):
+        if not work.__qualname__.startswith("_store_part."):
             return original(self, work)
         pages[0] += 1
         if pages[0] == page_number and fault == "not_done":
@@ -550,13 +550,15 @@ def test_progress_is_told(sqlite_node: Node, neighbour):
     assert seen[-1] == 4
 
 
-def test_read_page_keeps_places(sqlite_node: Node):
+def test_reading_a_page_keeps_places(sqlite_node: Node):
     """Each piece of a page that cannot be parsed whole keeps its index."""
     from cert_exchange.remote.envelope import read_envelope
     from cert_exchange.remote.pager import Page
 
     body = b'{"objects": [{"a": "\\ud800"}, ' + json.dumps(theirs("a")).encode() + b"]}"
-    batch = pulling.read_page(Page(1, body, read_envelope(body), None, None, 0), sqlite_node.limits)
+    (batch,) = reading.parts_of(
+        Page(1, body, read_envelope(body), None, None, 0), sqlite_node.limits
+    )
     assert [(one.index, one.item is None) for one in batch.items] == [(0, True), (1, False)]
 
 

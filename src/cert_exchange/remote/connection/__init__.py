@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cert_exchange.remote.connection.answers import Answer, cleaned
+from cert_exchange.remote.connection.exchanged import Exchanged
 from cert_exchange.remote.connection.failures import TRANSLATED, AnswerTooLarge, Moved
 from cert_exchange.remote.connection.options import (
     Options,
@@ -10,13 +11,15 @@ from cert_exchange.remote.connection.options import (
     decode_options,
     make_options,
 )
-from cert_exchange.remote.connection.session import Connection
+from cert_exchange.remote.connection.session import PEER, Connection
 
 __all__ = [
+    "PEER",
     "TRANSLATED",
     "Answer",
     "AnswerTooLarge",
     "Connection",
+    "Exchanged",
     "Moved",
     "Options",
     "check_url",

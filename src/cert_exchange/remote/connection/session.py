@@ -5,7 +5,8 @@
 3. Every wait ends: to connect, to read, for one whole answer. A body is counted while it is read and unpacked.
 4. The status comes first: an error needs no body, a body needs no Content-Type to be an error.
 5. Foreign exceptions stop here (`failures`).
-6. Each request has an id (`X-Request-Id`): that of the run, and its number. It says nothing else, and both sides log it.
+6. The last request and its answer are told to `tell`, without secrets and content (`exchanged`).
+7. Each request has an id (`X-Request-Id`): that of the run, and its number. It says nothing else, and both sides log it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from taxii2client.common import _HTTPConnection
 from cert_exchange import errors
 from cert_exchange.remote import identity
 from cert_exchange.remote.connection.answers import Answer, cleaned, retry_after, said
+from cert_exchange.remote.connection.exchanged import Exchanged, Exchanging, masked
 from cert_exchange.remote.connection.failures import BROKEN, AnswerTooLarge, Moved, translated
 from cert_exchange.remote.connection.options import Options, check_url
 from cert_exchange.remote.connection.watch import Sockets, Watch, WatchedAdapter
@@ -56,12 +58,16 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
         credential: identity.Credential,
         trust: identity.Trust,
         monotonic: Callable[[], float],
+        tell: Callable[[Exchanged], None] | None = None,
     ) -> None:
         super().__init__(user_agent=USER_AGENT, version="2.1", verify=trust.verify())
         self.root = url if url.endswith("/") else url + "/"
         self.options = options
         self.run = secrets.token_hex(8)
         self._requests = 0
+        self._credential = credential
+        self._tell = tell
+        self._exchanging: Exchanging | None = None
         self.tolerated: set[str] = set()  # wrong media types that were forgiven, for the report
         self._origin = _origin(check_url(self.root, insecure=options.insecure))
         self._monotonic = monotonic
@@ -113,6 +119,25 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
         Raises RemoteRefused for 4xx and 5xx, AnswerTooLarge, Moved, RemoteTimeout (also when the whole answer took
         longer than `answer_seconds`) and the other errors.Remote*.
         """
+        self._exchanging = None
+        trouble = "it was not ended"
+        try:
+            answer = self._answered(method, url, params=params, body=body)
+            trouble = ""
+        except errors.RemoteRefused:
+            trouble = ""  # its status says it
+            raise
+        except errors.RemoteError as error:
+            trouble = error.public
+            raise
+        finally:
+            if self._tell is not None and self._exchanging is not None:
+                self._tell(self._exchanging.end(self._monotonic(), trouble))
+        return answer
+
+    def _answered(
+        self, method: str, url: str, *, params: Mapping[str, str] | None, body: bytes | None
+    ) -> Answer:
         try:
             return self._watched(method, url, params=params, body=body)
         except errors.RemoteRefused as refusal:
@@ -148,17 +173,23 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
         seen: set[str] = set()
         for _ in range(_REDIRECT_STEPS + 1):
             self._refuse_foreign(url)
+            headers = self._headers(body)
+            exchanging = Exchanging(
+                self._credential, method, url, params, body, headers["X-Request-Id"], self._monotonic()
+            )  # fmt: skip
+            self._exchanging = exchanging
             with translated(what, read_seconds=self.options.read_seconds):
                 response = self.session.request(
                     method,
                     url,
                     params=params,
                     data=body,
-                    headers=self._headers(body),
+                    headers=headers,
                     timeout=(self.options.connect_seconds, self.options.read_seconds),
                     allow_redirects=False,
                     stream=True,
                 )
+                exchanging.answered(response.status_code, response.headers)
                 try:
                     if response.status_code in _REDIRECTS and "Location" in response.headers:
                         seen.add(response.url)
@@ -225,9 +256,16 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
             raise errors.RemoteAnswerInvalid(
                 f"{what}: {status}, but the answer did not come from a TAXII server: "
                 f"Content-Type {cleaned(response.headers.get('Content-Type', 'missing'), 80)!r}, "
-                f"beginning {cleaned(body, 200)!r}."
+                f"{self._beginning(body)}."
             )
         return Answer(status, response.headers, body, wire)
+
+    def _beginning(self, body: bytes) -> str:
+        """What a page that is no TAXII looks like; nothing of one that is JSON: it may hold objects."""
+        if body.lstrip()[:1] in (b"{", b"["):
+            return "and JSON; where its objects are to be taken all the same: --option accept_types"
+        text = masked(body[: 2 * _CHUNK].decode("utf-8", "replace"), self._credential)
+        return f"beginning {cleaned(text, 200)!r}"
 
     def _is_expected(self, response: requests.Response) -> bool:
         text = response.headers.get("Content-Type", "")
@@ -252,6 +290,10 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
                 body, _ = self._read(what, response, ends, _CHUNK)
         except errors.RemoteError:
             body = b""  # W19: the status is enough
+        # Before anything is cut off, which might leave the half of a secret.
+        body = masked(body.decode("utf-8", "replace"), self._credential).encode()
+        if self._exchanging is not None:
+            self._exchanging.failed(body)
         words = f"{what}: {status}"
         told = said(body) if self._is_taxii(response.headers.get("Content-Type", "")) else None
         if told:

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from cert_exchange.node import Node
 from cert_exchange.remote import identity
 from cert_exchange.remote.connection import (
     Connection,
+    Exchanged,
     Options,
     check_url,
     decode_options,
@@ -295,18 +296,33 @@ def _as_given(options: Options) -> dict[str, Any]:
     return {name: getattr(options, name) for name in Options.__slots__}
 
 
-def connect(node: Node, channel: Channel, *, run: str = "") -> Connection:
-    """Open a connection to a channel's remote, with its secret; its requests name the `run`. Raises ConfigurationInvalid."""
+def connect(
+    node: Node,
+    channel: Channel,
+    *,
+    run: str = "",
+    tell: Callable[[Exchanged], None] | None = None,
+) -> Connection:
+    """Open a connection to a channel's remote, with its secret; its requests name the `run`.
+
+    `tell` is given each request with its answer, without secrets. Raises ConfigurationInvalid.
+    """
     options = decode_options(channel.options)
     name = options.secret_file
     secret = identity.secret_of(node.secret_files.read(name), name=name) if name else ""
-    connection = _connection(node, channel.url, options, secret)
+    connection = _connection(node, channel.url, options, secret, tell)
     if run:
         connection.run = run
     return connection
 
 
-def _connection(node: Node, url: str, options: Options, secret: str) -> Connection:
+def _connection(
+    node: Node,
+    url: str,
+    options: Options,
+    secret: str,
+    tell: Callable[[Exchanged], None] | None = None,
+) -> Connection:
     def path(text: str) -> Path | None:
         if not text:
             return None
@@ -329,4 +345,5 @@ def _connection(node: Node, url: str, options: Options, secret: str) -> Connecti
             path(options.ca_file), opened(options.client_certificate), opened(options.client_key)
         ),
         monotonic=node.clock.monotonic,
+        tell=tell,
     )

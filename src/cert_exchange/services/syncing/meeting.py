@@ -40,7 +40,7 @@ def meet(run: Run) -> None:
     if not (due or known.told < epoch or known.asked < epoch):
         return
     try:
-        connection = connect(node, run.channel, run=run.id)
+        connection = connect(node, run.channel, run=run.id, tell=run.heard)
         said = peering.ask(connection, "epoch", {"known": str(known.theirs)})
         if said is not None:
             _hear(run, said)

@@ -56,7 +56,7 @@ FROZEN: Final = (
 
 def push(run: Run) -> Ending:
     """Push until nothing is left, or the run's limits end it. Raises errors.Remote*, StoreError, CursorMoved."""
-    connection = connect(run.node, run.channel, run=run.id)
+    connection = connect(run.node, run.channel, run=run.id, tell=run.heard)
     if run.channel.pending is not None and not settle(run, connection):
         return Ending("The remote is still working on what was pushed; its status is asked again.")
     view = _find_view(run)

@@ -90,7 +90,7 @@ def resend(node: Node, name: str, kept: Sequence[Kept], *, by: str) -> list[Agai
     try:
         with node.database.reading() as tx:
             run.channel = channels.reload(tx, channel)
-        connection = connect(node, run.channel, run=run.id)
+        connection = connect(node, run.channel, run=run.id, tell=run.heard)
         for one in kept:
             try:
                 done.append(_send_again(run, connection, one, by=by))
