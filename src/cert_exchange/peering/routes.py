@@ -36,6 +36,7 @@ from cert_exchange.services.deliveries import (
     answer_receipt,
     answer_statement,
 )
+from cert_exchange.services.drift import answer_compared
 from cert_exchange.services.introducing import answer_check, answer_renewal, show_our_card
 from cert_exchange.services.partners import Caller
 from cert_exchange.taxii.bodies import read_body
@@ -93,6 +94,10 @@ def _routes() -> Mapping[str, Route]:
         Route(
             "served",
             {"GET": lambda node, caller, asked: resources.served(node, caller, asked.query)},
+        ),
+        Route(
+            "compared",
+            {"GET": lambda node, caller, asked: answer_compared(node, caller, asked.query)},
         ),
         Route(
             "epoch",
