@@ -156,7 +156,7 @@ def disclosed(
             ],
             [
                 (
-                    one.stix_id, one.version, one.collection, str(one.has),
+                    one.stix_id, one.version, one.collection, _had(one.has, one.file),
                     printing.instant(one.since), printing.instant(one.until),
                     printing.instant(one.noted_at), one.rule, one.line, one.digest or "erased",
                 )
@@ -170,6 +170,10 @@ def disclosed(
         f"until {printing.instant(instant)} {printing.count(len(found), 'object version')} could be"
         f" fetched by {to}, of which it fetched, or may have, {had:,}"
     )
+
+
+def _had(has: str, file: int | None) -> str:
+    return has if file is None else f"{has}, by file {file}"
 
 
 @app.command()

@@ -5,7 +5,8 @@
 2. As with `recalling`, "fetched" counts a page that broke off as well, and one of which a filter left the object out; "not
    fetched" is certain, but where marks were lost: then it is "maybe". What the worker wrote down seconds later counts for
    that instant's other side; nothing is told of later knowledge.
-3. What was taken back stays in the list, with when: it was disclosed.
+3. What went by a file that somebody carried is told by the file's number: "maybe" until the partner says that it has it.
+4. What was taken back stays in the list, with when: it was disclosed.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class Disclosure:
     """when the ledger first knew of the fetch"""
     line: int | None
     """the number of the ledger line that proves the release; None while it waits for the sealer"""
+    file: int | None = None
+    """the number of the file that it went by, carried by hand, where the partner's node did not fetch it before"""
 
 
 @dataclass(slots=True)
@@ -64,6 +67,16 @@ class _Fetches:
         return next((self.spans[at][1] for at in later if self.spans[at][0] < position), None)
 
 
+@dataclass(frozen=True, slots=True)
+class _ByFile:
+    """What went of one view by a file that somebody carried."""
+
+    number: int
+    after: int
+    to: int
+    at: int
+
+
 @dataclass(slots=True)
 class _Known:
     """What the ledger says until an instant about one partner."""
@@ -72,7 +85,17 @@ class _Known:
     """view -> its fetches"""
     cleared: dict[tuple[int, int], int] = field(default_factory=dict)
     """(view, position) -> when a recall found it not fetched"""
+    by_file: dict[int, list[_ByFile]] = field(default_factory=dict)
+    """view -> what was carried, the oldest first"""
+    arrived: set[int] = field(default_factory=set)
+    """files that the partner said it has"""
     rebuilt_at: int | None = None
+
+    def file_of(self, view: int, position: int) -> _ByFile | None:
+        """The first file that holds a position."""
+        listed = self.by_file.get(view, ())
+        return next((one for one in listed if one.after < position <= one.to), None)
+
     restored: dict[int, int] = field(default_factory=dict)
     """view -> the last position from before a restore"""
 
@@ -120,12 +143,26 @@ def _known(tx: Transaction, partner: str, on: int) -> _Known:
                 name, view, after, to = fact.rsplit("/", 3)
                 if name == partner:
                     found[int(view)].append((int(to), int(after), entry.at))
+            if entry.kind in ("carried.out", "carried.answered"):
+                _know_file(known, entry, partner)
             for fact in _listed(entry, "had") if entry.kind == "recall" else []:
                 name, view, position, has = fact.rsplit("/", 3)
                 if (name, has) == (partner, Has.NOT_FETCHED):
                     known.cleared[int(view), int(position)] = entry.at
     known.fetches = {view: _sorted(spans) for view, spans in found.items()}
     return known
+
+
+def _know_file(known: _Known, entry: Line, partner: str) -> None:
+    if entry.facts.get("partner") != partner:
+        return
+    known.arrived |= {int(one) for one in _listed(entry, "files")}
+    for fact in _listed(entry, "carried"):
+        _, view, after, to = fact.rsplit("/", 3)
+        number = int(str(entry.facts["file"]))
+        known.by_file.setdefault(int(view), []).append(
+            _ByFile(number, int(after), int(to), entry.at)
+        )
 
 
 def _listed(entry: Line, name: str) -> list[str]:
@@ -154,6 +191,10 @@ def _has(line: Disclosed, known: _Known, noted_at: int | None) -> Has:
 def _told(line: Disclosed, known: _Known, numbers: Mapping[int, int]) -> Disclosure:
     fetches = known.fetches.get(line.view)
     noted_at = None if fetches is None else fetches.noted(line.since)
+    file = known.file_of(line.view, line.since) if noted_at is None else None
+    has = _has(line, known, noted_at if file is None else file.at)
+    if file is not None and has is Has.FETCHED and file.number not in known.arrived:
+        has = Has.MAYBE  # nobody knows yet whether the file arrived
     return Disclosure(
         collection=line.collection,
         stix_id=line.stix_id,
@@ -163,7 +204,8 @@ def _told(line: Disclosed, known: _Known, numbers: Mapping[int, int]) -> Disclos
         rule=line.rule,
         since=line.since,
         until=line.until,
-        has=_has(line, known, noted_at),
-        noted_at=noted_at,
+        has=has,
+        noted_at=noted_at if file is None else file.at,
         line=numbers.get(line.ledger_line),
+        file=None if file is None else file.number,
     )

@@ -179,6 +179,10 @@ class _Evidence:
     """(partner, view) -> position"""
     noted: dict[_Place, int] = field(default_factory=dict)
     """when the ledger first knew that a mark had passed this line"""
+    by_file: dict[_Place, int] = field(default_factory=dict)
+    """the number of the file that it went into first, carried by hand"""
+    arrived: set[tuple[str, int]] = field(default_factory=set)
+    """(partner, file) that the partner said it has"""
     cleared: dict[_Place, int] = field(default_factory=dict)
     """when a recall found a line not fetched"""
     rebuilt_at: int | None = None
@@ -241,6 +245,15 @@ def _read_ledger(
                         place = (name, int(view), int(position))
                         if has == Has.NOT_FETCHED:
                             evidence.cleared[place] = entry.at
+                case "carried.out":
+                    for fact in _listed(entry, "carried"):
+                        name, view, after, to = fact.rsplit("/", 3)
+                        for place in places - evidence.by_file.keys():
+                            if place[:2] == (name, int(view)) and int(after) < place[2] <= int(to):
+                                evidence.by_file[place] = int(str(entry.facts["file"]))
+                case "carried.answered":
+                    who = str(entry.facts["partner"])
+                    evidence.arrived |= {(who, int(one)) for one in _listed(entry, "files")}
                 case _:
                     for fact in _listed(entry, "fetched"):
                         name, view, after, to = fact.rsplit("/", 3)
@@ -297,6 +310,14 @@ def _judged(reader: Reader, line: Disclosed, evidence: _Evidence) -> tuple[Has, 
         return Has.NOT_FETCHED, "it had not asked when the object was recalled"
     if rebuilt_at is not None and (noted_at is None or noted_at >= rebuilt_at):
         return Has.MAYBE, "the marks were lost, so that everything released counts as fetched"
+    number = evidence.by_file.get(place)
+    if noted_at is None and number is not None:
+        if (reader.name, number) in evidence.arrived:
+            return Has.FETCHED, f"it went into file {number}, carried by hand, which it says it has"
+        return (
+            Has.MAYBE,
+            f"it went into file {number}, carried by hand; whether that arrived is not known",
+        )
     if line.until is None or (noted_at is not None and noted_at <= line.until):
         return Has.FETCHED, "it asked for the page with this object"
     return Has.MAYBE, "it asked, before or after the object was taken back"

@@ -33,7 +33,7 @@ from cert_exchange.store.tables import (
 )
 
 MARGIN: Final = 2 * 3_600_000_000
-FETCH_KINDS: Final = ("fetched", "marks.rebuilt", "recall")
+FETCH_KINDS: Final = ("fetched", "marks.rebuilt", "recall", "carried.out", "carried.answered")
 # What is erased has no salt; what stands in place of its bytes is nobody's business.
 _KEPT: Final = objects.c.salt.is_not(None)
 _DIGEST: Final = case((_KEPT, renditions.c.digest)).label("digest")

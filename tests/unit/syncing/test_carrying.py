@@ -4,21 +4,59 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import Wall
-from tests.scenes import Scene, address, indicator
+from sqlalchemy import delete, select
+from tests.conftest import OUR_IDENTITY, Wall
+from tests.scenes import B_IDENTITY, Scene, address, indicator, uid
 from tests.unit.syncing.peers import Channel, as_b, channel_between
 
-from cert_exchange.messages.deliveries import Ended, read_receipt
+from cert_exchange.errors import (
+    CertExchangeError,
+    ConfigurationInvalid,
+    InputRefused,
+    NotFound,
+    SharingFrozen,
+    SignatureBroken,
+)
+from cert_exchange.messages.carried import Carried, write_carried
+from cert_exchange.messages.deliveries import Ended, Way, read_receipt
+from cert_exchange.messages.evidence import decode_line
+from cert_exchange.messages.keys import SigningKey
 from cert_exchange.messages.signatures import verify
 from cert_exchange.node import Node
-from cert_exchange.services import carrying, ledger
-from cert_exchange.services.carrying import Brought, Made, Wanted
+from cert_exchange.services import (
+    carrying,
+    disclosing,
+    freezing,
+    holdings,
+    ledger,
+    noticing,
+    partners,
+    recalling,
+    signing,
+)
+from cert_exchange.services.carrying import (
+    Brought,
+    Made,
+    Wanted,
+    bringing_in,
+    reading,
+    taking_out,
+)
+from cert_exchange.services.carrying.writing import Records
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store import partner_keys
+from cert_exchange.store.tables import (
+    carried_files,
+    identifiers,
+    ledger_lines,
+    memberships,
+    objects,
+)
 
 
 def nothing(_done: int, _total: int | None) -> None:
@@ -53,6 +91,32 @@ def bring(scene: Scene, file: Path) -> Brought:
     return carrying.bring_in(scene.node, file, by="desk", progress=nothing)
 
 
+def total(brought: Brought) -> int:
+    """How many objects were new."""
+    return sum(run.fates["new"] + run.fates["updated"] for run in brought.runs)
+
+
+def received(scene: Scene, partner: str) -> list[str]:
+    """Names of the indicators that came from a partner, each version once."""
+    hits, _ = holdings.received(scene.node, partner, limit=10_000)
+    return sorted(hit.label for hit in hits if hit.stix_id.startswith("indicator--"))
+
+
+def kinds(scene: Scene) -> set[str]:
+    with scene.node.database.reading() as tx:
+        bodies = tx.execute(select(ledger_lines.c.body)).scalars()
+        return {decode_line(body).kind for body in bodies}
+
+
+def open_statements(scene: Scene) -> list[int]:
+    with scene.node.database.reading() as tx:
+        return [
+            row.seq
+            for way in Way
+            for row in rows.without_receipt(tx, scene.partner("b"), ours=True, way=way)
+        ]
+
+
 def test_what_a_partner_would_poll_goes_by_file_and_its_receipts_come_back(
     channel: Channel, tmp_path: Path
 ) -> None:
@@ -83,5 +147,259 @@ def test_what_a_partner_would_poll_goes_by_file_and_its_receipts_come_back(
         ledger.note_fetches(scene.node)
         ledger.seal(scene.node)
         ledger.verify(scene.node)
-    assert out(channel.a, "b", tmp_path) is not None  # it says that B's file came
+    answer = made(channel.a, "b", tmp_path)  # it says that B's file came, and that needs no answer
+    assert bring(channel.b, answer.path).answered == (1,)
+    assert out(channel.b, "a", tmp_path) is None
     assert out(channel.a, "b", tmp_path) is None
+
+
+@pytest.fixture
+def quick(sqlite_node: Node, new_node: Any, wall: Wall, tmp_path: Path) -> Iterator[Channel]:
+    """The same on SQLite alone: for what no engine decides."""
+    other = as_b(new_node("sqlite", "b"), wall)
+    try:
+        with channel_between(sqlite_node, other, tmp_path) as made_:
+            made_.source()
+            yield made_
+    finally:
+        other.close()
+
+
+def has_it(scene: Scene, stix_id: str) -> tuple[str, str]:
+    (holder,) = recalling.fetched(scene.node, stix_id, partner="b")
+    return str(holder.has), holder.why
+
+
+def test_what_went_by_file_counts_as_that_and_not_as_fetched(
+    quick: Channel, tmp_path: Path
+) -> None:
+    """May have it, by file 1, until B's file says that it arrived; nothing says `fetched` that no node asked for."""
+    x = indicator("x")
+    quick.a.publish(x)
+    file = made(quick.a, "b", tmp_path)
+    ledger.note_fetches(quick.a.node)
+    assert has_it(quick.a, x["id"]) == (
+        "maybe",
+        "it went into file 1, carried by hand; whether that arrived is not known",
+    )
+
+    def told() -> tuple[str, int | None]:
+        listed = disclosing.disclosed(quick.a.node, "b", on=quick.a.node.now())
+        (one,) = [one for one in listed if one.stix_id == x["id"]]
+        return str(one.has), one.file
+
+    assert told() == ("maybe", 1)
+    assert "fetched" not in kinds(quick.a)
+    bring(quick.b, file.path)
+    bring(quick.a, made(quick.b, "a", tmp_path).path)
+    assert has_it(quick.a, x["id"])[0] == "fetched"
+    assert told() == ("fetched", 1)
+    (listed,) = [one for one in carrying.listing(quick.a.node, partner="b") if one.ours]
+    assert (listed.number, listed.answered_at is not None) == (1, True)
+
+
+def test_link_and_file_in_any_order_lose_and_double_nothing(quick: Channel, tmp_path: Path) -> None:
+    """A part by link, files that overlap it, files out of order and twice, an older one late, a push on top."""
+    quick.a.publish(*(indicator(f"link {n}") for n in range(3)))
+    assert quick.pull().ok
+    quick.a.publish(*(indicator(f"one {n}") for n in range(3)))
+    first = made(quick.a, "b", tmp_path)
+    quick.a.publish(*(indicator(f"two {n}") for n in range(3)))
+    second = made(quick.a, "b", tmp_path)
+    assert (second.number, second.base, second.objects) == (2, 1, 3)
+    with pytest.raises(ConfigurationInvalid, match=r"file 1 did not come.*--from 1"):
+        bring(quick.b, second.path)
+    again = made(quick.a, "b", tmp_path, again_from=1)
+    assert (again.number, again.base, again.objects) == (3, 0, first.objects + second.objects)
+    assert total(bring(quick.b, again.path)) == 6
+    for late in (second, first, again):
+        brought = bring(quick.b, late.path)
+        assert (brought.ok, total(brought)) == (True, 0)
+    quick.a.publish(indicator("after"))
+    assert quick.pull().counts["accepted"] == 1
+    quick.target()
+    pushed = quick.push()
+    assert pushed.counts["confirmed"] == pushed.counts["sent"] > 0
+    assert sorted(received(quick.b, "a")) == sorted(
+        [f"{name} {n}" for name in ("link", "one", "two") for n in range(3)] + ["after"]
+    )
+    assert not open_statements(quick.a)
+
+
+def test_what_was_taken_back_is_told_also_by_file(quick: Channel, tmp_path: Path) -> None:
+    """A file went out; what it held is withdrawn: the next file has the notice, and it is carried out there."""
+    x = indicator("x")
+    quick.a.publish(x, indicator("y"))
+    bring(quick.b, made(quick.a, "b", tmp_path).path)
+    recalling.recall(quick.a.node, x["id"], by="desk", reason="a mistake", freeze="none")
+    noticing.tell(quick.a.node)
+    brought = bring(quick.b, made(quick.a, "b", tmp_path).path)
+    assert total(brought) == 1
+    with quick.b.node.database.reading() as tx:
+        gone = tx.execute(
+            select(identifiers.c.stix_id)
+            .join(objects, objects.c.ident == identifiers.c.num)
+            .join(memberships, memberships.c.object == objects.c.id)
+            .where(memberships.c.taken_back_at.is_not(None))
+        )
+        assert gone.scalars().all() == [x["id"]]
+
+
+def test_nothing_goes_out_that_may_not(quick: Channel, tmp_path: Path) -> None:
+    """A freeze, a suspension, a rule of the policy, a missing key: by file as over the link; and no file is left."""
+    node = quick.a.node
+    quick.a.publish(indicator("x"), indicator("red", tlp="red"))
+    file = tmp_path / "f.cxc"
+    freezing.freeze(node, "b", by="desk", reason="a leak")
+    with pytest.raises(SharingFrozen):
+        carrying.take_out(node, "b", file, Wanted(), by="courier")
+    freezing.unfreeze(node, "b", by="desk", reason="mended")
+    with pytest.raises(NotFound, match="may read no collection elsewhere"):
+        carrying.take_out(node, "b", file, Wanted(collections=("elsewhere",)), by="courier")
+    with pytest.raises(ConfigurationInvalid, match="No key of c is pinned"):
+        carrying.take_out(node, "c", file, Wanted(), by="courier")
+    assert not [*tmp_path.glob("*.cxc"), *tmp_path.glob(".*.part")]
+    brought = bring(quick.b, made(quick.a, "b", tmp_path).path)
+    assert brought.ok
+    assert received(quick.b, "a") == ["x"]
+
+
+def test_a_file_that_is_not_what_it_should_be(quick: Channel, tmp_path: Path) -> None:
+    """Each has its sentence and its next step, and nothing of it is taken in."""
+    quick.a.publish(*(indicator(f"n{n}") for n in range(4)))
+    file = made(quick.a, "b", tmp_path).path
+    whole = file.read_bytes()
+    bad = tmp_path / "bad.cxc"
+
+    def refused(raw: bytes, words: str, kind: type[CertExchangeError] = InputRefused) -> None:
+        bad.write_bytes(raw)
+        with pytest.raises(kind, match=words):
+            bring(quick.b, bad)
+
+    with pytest.raises(NotFound, match="There is no file"):
+        bring(quick.b, tmp_path / "none.cxc")
+    refused(b"", "no file of `carry out`")
+    refused(b"dear partner, see attached\n\n", "no file of `carry out`")
+    refused(whole.replace(b"\n", b"\r\n"), "no file of `carry out`")
+    refused(
+        whole.replace(b"carried 1", b"carried 2", 1),
+        "format 2; this version reads 1 to 1.*--format 1",
+    )
+    head = len(b"".join(whole.splitlines(keepends=True)[:2]))
+    for cut in (head - 5, head, head + 20, len(whole) - 1):
+        refused(whole[:cut], "cut off or altered")
+    for place in (30, head - 4, head + 40, len(whole) - 3):
+        refused(
+            whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :],
+            "cut off|altered|somebody else",
+        )
+    refused(whole + b"more", "cut off or altered")
+    with pytest.raises(InputRefused, match="for somebody else"):
+        bring(quick.a, file)  # its own
+    assert received(quick.b, "a") == []
+    assert not carrying.listing(quick.b.node)
+    # Two with one number: A made another file 1, as one that was put back does.
+    quick.a.node.database.transact(lambda tx: tx.execute(delete(carried_files)))
+    twin = carrying.take_out(quick.a.node, "b", tmp_path / "twin.cxc", Wanted(), by="courier")
+    assert twin is not None
+    assert twin.number == 1
+    assert bring(quick.b, file).ok
+    with pytest.raises(SignatureBroken, match="two files with number 1"):
+        bring(quick.b, twin.path)
+    quick.a.publish(indicator("later"))
+    after_twin = made(quick.a, "b", tmp_path)
+    with pytest.raises(SignatureBroken, match="two files with number 1"):
+        bring(quick.b, after_twin.path)
+
+
+def test_a_file_that_its_sender_made_wrong(quick: Channel, tmp_path: Path) -> None:
+    """Closed to our key and not for us, from a stranger, with other content than was signed, with a key that ended."""
+    a, b = quick.a.node, quick.b.node
+    quick.a.publish(indicator("x"))
+    file = made(quick.a, "b", tmp_path).path
+    partners.amend(b, "a", speaks_for=["identity--" + uid("nobody")], relays=[])
+    with pytest.raises(InputRefused, match="for whom no partner here speaks"):
+        bring(quick.b, file)
+    partners.amend(b, "a", speaks_for=[OUR_IDENTITY], relays=[])
+    partners.amend(a, "b", speaks_for=["identity--" + uid("somebody")], relays=[])
+    with pytest.raises(InputRefused, match="is for somebody else"):
+        bring(quick.b, made(quick.a, "b", tmp_path, whole=True).path)
+    partners.amend(a, "b", speaks_for=[B_IDENTITY], relays=[])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(taking_out, "write_carried", _of_other_content)
+        wrong = made(quick.a, "b", tmp_path, whole=True)
+    with pytest.raises(SignatureBroken, match="other things than were signed"):
+        bring(quick.b, wrong.path)
+    signing.end(b, "a", a.secrets.signing_keys[0].kid, by="desk")
+    with pytest.raises(SignatureBroken, match="does not count now"):
+        bring(quick.b, file)
+    assert received(quick.b, "a") == []
+
+
+def _of_other_content(carried: Carried, key: SigningKey) -> str:
+    return write_carried(replace(carried, content=bytes(32)), key)
+
+
+def test_limits_are_looked_at_before_anything_is_taken_in(
+    quick: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick.a.publish(*(indicator(f"n{n}") for n in range(4)))
+    file = made(quick.a, "b", tmp_path).path
+    for name, words in (
+        ("MOST_BYTES", "at most 2 are read"),
+        ("LINE_BYTES", "more than 2 bytes in a line"),
+        ("MOST_LINES", "more than 2 lines"),
+        ("MOST_OBJECTS", "more than 2 objects"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(reading, name, 2)
+            with pytest.raises(InputRefused, match=words):
+                bring(quick.b, file)
+    assert received(quick.b, "a") == []
+
+
+def test_records_and_names_of_a_later_version_are_passed_over(
+    quick: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is new within a format harms no older node, and it says that it passed something over."""
+    real = Records.put
+
+    def newer(self: Records, name: str, body: bytes | None = None, **said: Any) -> None:
+        if name == "collection":
+            real(self, "weather", b'{"of":"tomorrow"}', wind="north")
+        real(self, name, body, **said, since_next_year=True)
+
+    quick.a.publish(indicator("x"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "put", newer)
+        file = made(quick.a, "b", tmp_path).path
+    brought = bring(quick.b, file)
+    assert (brought.ok, total(brought)) == (True, 2)
+    assert any("1 record is of a kind" in note for note in brought.notes)
+
+
+def test_a_run_that_is_killed_is_begun_again(
+    quick: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a file has its row on either side nothing counts; what was done is found, not doubled."""
+    quick.a.publish(*(indicator(f"n{n}") for n in range(4)))
+    with monkeypatch.context() as patch:
+        patch.setattr(taking_out, "_commit", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            made(quick.a, "b", tmp_path)
+    assert not [*tmp_path.glob("*.cxc"), *tmp_path.glob(".*.part")]
+    file = made(quick.a, "b", tmp_path)
+    assert file.number == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(bringing_in, "_keep", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            bring(quick.b, file.path)
+    brought = bring(quick.b, file.path)
+    assert (brought.ok, total(brought)) == (True, 0)
+    assert len(received(quick.b, "a")) == 4
+    assert bring(quick.a, made(quick.b, "a", tmp_path).path).receipts == 1
+    assert not open_statements(quick.a)
+
+
+def _killed(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt

@@ -2,7 +2,8 @@
 
 from cert_exchange.services.carrying.bringing_in import Brought, Looked, Standing, bring_in, look
 from cert_exchange.services.carrying.listing import Listed, listing, next_number
-from cert_exchange.services.carrying.taking_out import MOST_OBJECTS, Made, Wanted, take_out
+from cert_exchange.services.carrying.starting import MOST_OBJECTS, Wanted
+from cert_exchange.services.carrying.taking_out import Made, take_out
 
 __all__ = [
     "MOST_OBJECTS",

@@ -69,6 +69,8 @@ class Looked:
     sources: tuple[tuple[Collection, Channel], ...]
     left_out: tuple[Collection, ...]
     """collections that no source of ours takes from"""
+    asked: int
+    """the last file that brought more than an answer, before this one"""
 
 
 @dataclass(slots=True)
@@ -98,6 +100,8 @@ def look(node: Node, path: Path) -> Looked:
         if known is not None and known.digest != digest:
             raise SignatureBroken(_two(partner.name, carried.number))
         _check_base(tx, partner, carried)
+        last = files.last(tx, partner.id, ours=False)
+        asked = 0 if last is None else int(last.heard.get("asks", 0))
         found = [one for one in channels.channels(tx) if one.direction == "pull"]
         sources, left_out = [], []
         for one in contents.collections.values():
@@ -115,7 +119,7 @@ def look(node: Node, path: Path) -> Looked:
     return Looked(
         contents, carried, partner, digest, contents.signed,
         Standing.NEXT if known is None else Standing.AGAIN, None if known is None else known.at,
-        tuple(sources), tuple(left_out),
+        tuple(sources), tuple(left_out), asked,
     )  # fmt: skip
 
 
@@ -150,9 +154,8 @@ def bring_in(node: Node, path: Path, *, by: str, progress: Progress) -> Brought:
     if brought.ok:
         _keep(node, brought, by=by)
     if contents.unknown:
-        brought.notes.append(
-            f"{contents.unknown} records are of a kind that this version does not know, and were passed over"
-        )
+        many = "1 record is" if contents.unknown == 1 else f"{contents.unknown} records are"
+        brought.notes.append(f"{many} of a kind that this version does not know, and passed over")
     return brought
 
 
@@ -260,7 +263,7 @@ def _keep(node: Node, brought: Brought, *, by: str) -> None:
             Span(one.uuid, 0, one.after, one.upto, one.seqs[0] if one.seqs else 0, one.seqs[-1] if one.seqs else 0)
             for one in looked.contents.collections.values()
         ),
-        receipts=(), heard=_heard(looked.contents.answer), answered_at=None,
+        receipts=(), heard=_heard(looked, looked.contents), answered_at=None,
     )  # fmt: skip
     facts: dict[str, str | int | list[str]] = {
         "partner": partner.name,
@@ -284,10 +287,15 @@ def _keep(node: Node, brought: Brought, *, by: str) -> None:
     node.database.transact(work)
 
 
-def _heard(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """How far the partner says it has our statements, for our next file. What cannot be read says nothing."""
+def _heard(looked: Looked, contents: Contents) -> Mapping[str, Any]:
+    """For our next file: how far the partner says it has our statements, and the last file of its that asks for an answer.
+
+    What cannot be read says nothing.
+    """
+    asks = looked.carried.number if contents.objects or contents.receipts else looked.asked
     try:
-        has = pairs_of(answer.get("has", {}))
+        has = pairs_of(contents.answer.get("has", {}))
     except (ValueError, AttributeError):
-        return {}
-    return {"has": {stream: [seq, digest.hex()] for stream, (seq, digest) in has.items()}}
+        has = {}
+    said = {stream: [seq, digest.hex()] for stream, (seq, digest) in has.items()}
+    return {"asks": asks, "has": said}

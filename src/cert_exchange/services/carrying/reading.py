@@ -153,16 +153,13 @@ def _lines(stream: UnsealingReader) -> Iterator[bytes]:
         begin = len(waiting)
         waiting += chunk
         while (end := waiting.find(b"\n", begin)) >= 0:
+            _check(end, LINE_BYTES, "bytes in a line")
             yield bytes(waiting[:end])
             del waiting[: end + 1]
             begin = 0
             seen += 1
-            if seen > MOST_LINES:
-                raise InputRefused(
-                    f"The file has more than {MOST_LINES:,} lines. Nothing was taken in."
-                )
-        if len(waiting) > LINE_BYTES:
-            raise InputRefused(f"A line of the file is longer than {LINE_BYTES:,} bytes.")
+            _check(seen, MOST_LINES, "lines")
+        _check(len(waiting), LINE_BYTES, "bytes in a line")
     if waiting:
         raise ConfigurationInvalid("the last line has no end")
 

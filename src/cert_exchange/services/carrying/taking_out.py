@@ -13,44 +13,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cert_exchange.errors import (
-    ConfigurationInvalid,
-    CursorMoved,
-    NotFound,
-    SharingFrozen,
-)
-from cert_exchange.messages.carried import (
-    FORMAT,
-    OLDEST,
-    Carried,
-    file_digest,
-    write_carried,
-)
+from cert_exchange.errors import ConfigurationInvalid, CursorMoved, NotFound, SharingFrozen
+from cert_exchange.messages.carried import FORMAT, OLDEST, Carried, file_digest, write_carried
 from cert_exchange.messages.deliveries import NOTHING_BEFORE, Way
-from cert_exchange.messages.evidence import DIGEST_BYTES, Line
+from cert_exchange.messages.evidence import Line
 from cert_exchange.messages.keys import VerifyingKey
 from cert_exchange.node import Node
 from cert_exchange.services import deliveries, ledger, polling, restoring, signing
+from cert_exchange.services.carrying.starting import Part, Wanted, parts_for
 from cert_exchange.services.carrying.writing import Draft, as_document, drafting
-from cert_exchange.services.deliveries import Told
 from cert_exchange.services.partners import Caller
-from cert_exchange.services.polling import Grant, PageQuery, Resource
+from cert_exchange.services.polling import PageQuery, Resource
 from cert_exchange.store import branches, epochs, freezes, partner_keys
 from cert_exchange.store import carrying as files
 from cert_exchange.store import deliveries as statements
 from cert_exchange.store import partners as partner_rows
-from cert_exchange.store.carrying import FileRow, Span
+from cert_exchange.store.carrying import FileRow
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.deliveries import StatementRow, Stream
+from cert_exchange.store.deliveries import StatementRow
 from cert_exchange.store.marks import Mark
 
 PAGE: Final = 1_000
-MOST_OBJECTS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,44 +59,10 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a person asks for. `again_from`: from the beginning of our file of that number on."""
-
-    collections: Collection[str] = ()
-    again_from: int | None = None
-    whole: bool = False
-    most: int = MOST_OBJECTS
-    form: int = FORMAT
-
-
-@dataclass(frozen=True, slots=True)
 class _Recipient:
     caller: Caller
     key: VerifyingKey
     identities: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What goes of one collection."""
-
-    grant: Grant
-    view: int
-    after: int
-    told: tuple[Told, ...]
-    """those of a log that the partner left cover nothing any more, and keep the chain"""
-
-    @property
-    def upto(self) -> int:
-        return self.told[-1].row.upto
-
-    @property
-    def has_pages(self) -> bool:
-        return self.told[-1].row.view == self.view
-
-    def span(self) -> Span:
-        first, last = self.told[0].row.seq, self.told[-1].row.seq
-        return Span(self.grant.uuid, self.view, self.after, self.upto, first, last)
 
 
 def take_out(node: Node, partner: str, path: Path, wanted: Wanted, *, by: str) -> Made | None:
@@ -131,9 +85,8 @@ def take_out(node: Node, partner: str, path: Path, wanted: Wanted, *, by: str) -
         notes.append(
             "our receipts stay here: the partner was not told yet, over the link, that we were restored"
         )
-    parts, left = _parts(node, to, wanted)
-    answered = 0 if before is None else int(before.heard.get("number", 0))
-    if not parts and not waiting and (theirs is None or theirs.number <= answered):
+    parts, left = parts_for(node, to.caller, wanted)
+    if not parts and not waiting and not _owes_answer(before, theirs):
         return None
     with drafting(path, to.key, form=wanted.form) as draft:
         _disclose(node, to, number, parts, by=by)
@@ -169,7 +122,7 @@ def _recipient(node: Node, name: str) -> _Recipient:
         raise ConfigurationInvalid(f"{name} is suspended: nothing goes out to it.")
     if frozen:
         raise SharingFrozen(
-            f"What goes out to {name} is frozen, or sending to it suspended: no file either. See `freeze list`."
+            f"What goes out to {name} is frozen, or sending to it suspended: no file either. See `frozen`."
         )
     lasting = next((key for key in keys if key.until is None), None) or next(iter(keys), None)
     if lasting is None:
@@ -185,6 +138,12 @@ def _recipient(node: Node, name: str) -> _Recipient:
         row.id, name, audience, row.empty_objects_list, row.requests_per_minute, frozen=False
     )
     return _Recipient(caller, lasting, tuple(sorted(who.speaks_for)))
+
+
+def _owes_answer(before: FileRow | None, theirs: FileRow | None) -> bool:
+    """Whether a file of theirs brought something since our last one; one that only answers is not answered."""
+    answered = 0 if before is None else int(before.heard.get("number", 0))
+    return theirs is not None and int(theirs.heard.get("asks", 0)) > answered
 
 
 def _base(
@@ -207,93 +166,7 @@ def _knows_of_restore(node: Node, partner: int) -> bool:
     return epoch == epochs.FIRST or known.told >= epoch
 
 
-def _parts(node: Node, to: _Recipient, wanted: Wanted) -> tuple[list[_Part], bool]:
-    """Steps (2) and (3): what goes of each collection that the partner may read, and whether more is left."""
-    with node.database.raw_reader() as connection:
-        grants = polling.list_collections(node, connection, to.caller)
-    readable = [one for one in grants if one.can_read]
-    unknown = set(wanted.collections) - {
-        name for one in readable for name in (one.uuid, one.alias) if name is not None
-    }
-    if unknown:
-        raise NotFound(
-            f"{to.caller.name} may read no collection {', '.join(sorted(unknown))}; see `collection list`."
-        )
-    parts, room, left = [], wanted.most, False
-    for grant in readable:
-        chosen = not wanted.collections or {grant.uuid, grant.alias} & set(wanted.collections)
-        if not chosen or grant.view is None:
-            continue
-        after, has = _start(node, to.caller.partner, grant, wanted)
-        told: list[Told] = []
-        while room > 0:
-            span = deliveries.Span(
-                to.caller.partner, grant.collection, grant.uuid, Way.SERVED, grant.uuid, after
-            )
-            one = deliveries.tell_next(node, span, has)
-            if one is None:
-                break
-            told.append(one)
-            has = one.row.seq, one.row.digest
-            room -= len(one.row.leaves) // DIGEST_BYTES
-        left = left or room <= 0
-        if told:
-            begins = [one.row.after for one in told if one.row.view == grant.view]
-            parts.append(_Part(grant, grant.view, min([after, *begins]), tuple(told)))
-    return parts, left
-
-
-def _start(
-    node: Node, partner: int, grant: Grant, wanted: Wanted
-) -> tuple[int, tuple[int, bytes] | None]:
-    """After which position of the log a collection goes on, and after which statement of ours."""
-    if wanted.whole:
-        return 0, None
-    stream = Stream(partner, ours=True, way=Way.SERVED, name=grant.uuid)
-    with node.database.reading() as tx:
-        found = [
-            (row.number, span)
-            for row in files.made(tx, partner)
-            for span in row.spans
-            if span.collection == grant.uuid
-        ]
-        if wanted.again_from is not None:
-            again = [span for number, span in found if number >= wanted.again_from]
-            if again:  # the newest is first, so the last one is where it began
-                return _after(grant, again[-1].view, again[-1].after), _named(
-                    tx, stream, again[-1].first - 1
-                )
-        if found:
-            span = found[0][1]
-            return _after(grant, span.view, span.upto), _named(tx, stream, span.last)
-        row = _receipted(tx, stream)
-    if row is None:
-        return 0, None
-    return _after(grant, row.view, row.upto), (row.seq, row.digest)
-
-
-def _after(grant: Grant, view: int | None, position: int) -> int:
-    """A position counts in its own log; another one begins at its beginning."""
-    return position if view == grant.view else 0
-
-
-def _named(tx: Transaction, stream: Stream, seq: int) -> tuple[int, bytes] | None:
-    row = statements.numbered(tx, stream, seq) if seq > 0 else None
-    return None if row is None else (row.seq, row.digest)
-
-
-def _receipted(tx: Transaction, stream: Stream) -> StatementRow | None:
-    """The last statement of ours up to which the partner signed receipts: what it has for certain."""
-    last = statements.last(tx, stream)
-    open_ = statements.without_receipt(
-        tx, stream.partner, ours=True, way=stream.way, stream=stream.name
-    )
-    if last is None or not open_:
-        return last
-    return statements.numbered(tx, stream, min(one.seq for one in open_) - 1)
-
-
-def _disclose(node: Node, to: _Recipient, number: int, parts: Sequence[_Part], *, by: str) -> None:
+def _disclose(node: Node, to: _Recipient, number: int, parts: Sequence[Part], *, by: str) -> None:
     """Step (4). A fact reads `partner/view/after/to`, as in `fetched`."""
     if not parts:
         return
@@ -319,7 +192,7 @@ def _write(
     to: _Recipient,
     draft: Draft,
     numbers: tuple[int, int, bytes],
-    parts: Sequence[_Part],
+    parts: Sequence[Part],
     waiting: Sequence[StatementRow],
     theirs: FileRow | None,
 ) -> tuple[str, int]:
@@ -355,7 +228,7 @@ def _write(
     return text, objects
 
 
-def _write_pages(node: Node, to: _Recipient, draft: Draft, part: _Part) -> int:
+def _write_pages(node: Node, to: _Recipient, draft: Draft, part: Part) -> int:
     after, objects = part.after, 0
     while part.has_pages:
         with node.database.raw_reader() as connection:
