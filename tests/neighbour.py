@@ -11,7 +11,7 @@ import json
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -215,7 +215,8 @@ class Collection:
     """A small TAXII collection that does as told: rows of (date, object), paged by `next` or by date alone.
 
     Set `before` to answer some requests otherwise: it returns a Reply, or None to go on. What is POSTed is stored with
-    a status; `refuse` names ids that end as failures.
+    a status; `refuse` names ids that end as failures. A server that rewrites what it holds (`tests/rewriting.py`) has
+    `rewrite`, asked about each object that comes, and `spell`, which writes each object that goes.
     """
 
     def __init__(
@@ -234,6 +235,8 @@ class Collection:
         self.posts: list[list[str]] = []
         self.deleted: list[tuple[str, str | None]] = []
         self.statuses: dict[str, dict[str, Any]] = {}
+        self.rewrite: Callable[[dict[str, Any]], dict[str, Any]] = dict
+        self.spell: Callable[[Any], str] = json.dumps
 
     def __call__(self, asked: Asked) -> Reply:
         special = self.before(asked)
@@ -279,18 +282,20 @@ class Collection:
         if not some:
             return page([], more=False)
         more = len(wanted) > limit
-        return page(
-            [row[1] for row in some],
+        made = page(
+            None,
             more=more,
             next=f"t{start + limit}" if more and self.with_next else None,
             first=some[0][0],
             last=some[-1][0],
         )
+        listed = ",".join(self.spell(row[1]) for row in some)
+        return replace(made, body=b'{"objects":[' + listed.encode() + b"]," + made.body[1:])
 
     def _post(self, objects: list[dict[str, Any]]) -> Reply:
         self.posts.append([one["id"] for one in objects])
         failures = []
-        for one in objects:
+        for one in map(self.rewrite, objects):
             if one["id"] in self.refuse:
                 failures.append(
                     {

@@ -3,7 +3,8 @@
 1. Bytes that no text column can hold as they came are kept in base64 (`as_text`): what is shown, or goes the way in once
    more, is what came, never a mended copy.
 2. Evidence (a statement that was broken) is neither discarded nor forgotten here; nor is what stands under a legal hold.
-3. A row that is refused again keeps its number and the instant at which it came.
+3. A row that is refused again keeps its number and the instant at which it came; so does one whose sender sends the same
+   bytes once more (`kept_before`): a server that is asked for the same time again fills nothing.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ REFUSED_BY_TARGET: Final = "refused_by_target"
 EVIDENCE: Final = "statement"
 KINDS: Final = (REJECTED, CONFLICT, REFUSED_BY_TARGET, EVIDENCE)
 _AS_BYTES: Final = "base64:"
+_LOOKED_AT: Final = 4
 
 _c = quarantine.c
 
@@ -156,6 +158,31 @@ def kept_again(tx: Transaction, one: Kept, *, after: int, at: int) -> bool:
     return True
 
 
+def kept_before(
+    tx: Transaction,
+    *,
+    origin: int,
+    collection: int | None,
+    kind: str,
+    stix_id: str,
+    raw: str | None,
+) -> tuple[int, str] | None:
+    """The number and the reason of what the same sender sent before and is kept for the same: the same bytes of one id.
+
+    Only the newest few rows of an id are looked at: whoever sends ever other bytes under one costs no more than that.
+    """
+    rows = tx.execute(
+        select(_c.id, _c.reason, _c.collection, _c.kind, _c.raw)
+        .where(_c.origin == origin, _c.stix_id == stix_id)
+        .order_by(_c.id.desc())
+        .limit(_LOOKED_AT)
+    )
+    for number, reason, *rest in rows:
+        if rest == [collection, kind, raw]:
+            return number, reason
+    return None
+
+
 def say(tx: Transaction, number: int, *, reason: str, kind: str | None = None) -> None:
     """Say anew why a row is here."""
     values = {"reason": reason} | ({} if kind is None else {"kind": kind})
@@ -256,6 +283,6 @@ def _wanted() -> Select[Any]:
 
 __all__ = [
     "CONFLICT", "EVIDENCE", "KINDS", "OWN", "REFUSED_BY_TARGET", "REJECTED", "Forgotten", "Kept", "Wanted", "as_bytes",
-    "as_text", "counts", "forget", "held_by_law", "kept_again", "listed", "newest", "raw_of", "remove", "say",
+    "as_text", "counts", "forget", "held_by_law", "kept_again", "kept_before", "listed", "newest", "raw_of", "remove", "say",
     "served_now",
 ]  # fmt: skip

@@ -603,3 +603,19 @@ def test_what_was_planned_before_the_clock_was_set_back_is_not_waited_for(
     assert report.ok
     assert received(scene) == ["a"]
     assert syncing.due_channels(node) == []
+
+
+@pytest.mark.case("S12")
+@pytest.mark.case("S29")
+def test_hundreds_that_are_refused_at_each_poll_are_kept_once(node: Node, neighbour):
+    """More than a row remembers, from a server that is asked for the same time again: nothing is added at the later polls."""
+    Scene.set_up(node)
+    many = [theirs(f"i{n}") | {"pattern": "[ no pattern"} for n in range(300)]
+    date = "2026-05-01T00:00:00.000000Z"
+    add_source(node, neighbour(lambda _: page(many, first=date, last=date)))
+    assert sync(node).counts["rejected"] == 300
+    kept = quarantined(node)
+    assert len(kept) == 300
+    for _ in range(2):
+        sync(node)
+        assert quarantined(node) == kept

@@ -15,11 +15,7 @@ from cert_exchange.store.tables import OWN
 
 def keep_aside(intake: Intake, item: StixObject, kind: str, reason: str) -> None:
     """Keep a valid object that is not stored as a version. `kind`: rejected or conflict."""
-    objects.keep_refused(
-        intake.tx, origin=intake.sender.origin, collection=intake.collection, kind=kind,
-        stix_id=item.id, version=item.version, reason=reason, raw=item.body.decode("utf-8"),
-        at=intake.now,
-    )  # fmt: skip
+    _keep(intake, kind, item.id, item.version, reason, item.body.decode("utf-8"))
 
 
 def oust(intake: Intake, ident: int, item: StixObject, ousted: Sequence[Known]) -> None:
@@ -44,9 +40,22 @@ def oust(intake: Intake, ident: int, item: StixObject, ousted: Sequence[Known]) 
 def keep_invalid(intake: Intake, examined: Examined, reason: str) -> None:
     """Keep what is no valid object, byte for byte."""
     raw = examined.raw
-    objects.keep_refused(
-        intake.tx, origin=intake.sender.origin, collection=intake.collection, kind="rejected",
-        stix_id=examined.id[:300], version=examined.version, reason=reason,
-        raw=quarantine.as_text(raw) if raw else None,
-        at=intake.now,
-    )  # fmt: skip
+    text = quarantine.as_text(raw) if raw else None
+    _keep(intake, quarantine.REJECTED, examined.id[:300], examined.version, reason, text)
+
+
+def _keep(
+    intake: Intake, kind: str, stix_id: str, version: str | None, reason: str, raw: str | None
+) -> None:
+    """Keep it, once: what its sender sends again stays under its number, with the reason of now."""
+    tx, origin, collection = intake.tx, intake.sender.origin, intake.collection
+    before = quarantine.kept_before(
+        tx, origin=origin, collection=collection, kind=kind, stix_id=stix_id, raw=raw
+    )
+    if before is None:
+        objects.keep_refused(
+            tx, origin=origin, collection=collection, kind=kind, stix_id=stix_id,
+            version=version, reason=reason, raw=raw, at=intake.now,
+        )  # fmt: skip
+    elif before[1] != reason:
+        quarantine.say(tx, before[0], reason=reason)

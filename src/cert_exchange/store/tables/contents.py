@@ -122,4 +122,5 @@ quarantine = Table(
     Column("raw", Text),  # the object as it came, at most Limits.object_bytes
     Column("at", BigInteger, nullable=False),
     Index(None, "at"),
+    Index(None, "origin", "stix_id"),
 )

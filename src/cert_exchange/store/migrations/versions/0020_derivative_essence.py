@@ -1,4 +1,4 @@
-"""What a derivative says apart from its names and instants, so that it is known again when it comes back renamed."""
+"""What comes again is known again: a derivative under another name, and what was refused before."""
 
 from __future__ import annotations
 
@@ -14,3 +14,4 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("derivatives", sa.Column("essence", sa.LargeBinary(32), nullable=True))
     op.create_index(op.f("ix_derivatives_audience_essence"), "derivatives", ["audience", "essence"])
+    op.create_index(op.f("ix_quarantine_origin_stix_id"), "quarantine", ["origin", "stix_id"])
