@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     """Whether a TLS connection without a client certificate is refused, whoever it may be."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks from which `Client-Cert` and `X-Forwarded-For` are believed."""
+    heartbeat_minutes: int = Field(default=60, ge=0, le=1_440)
+    """How often a TEST object goes to each partner, to see that it arrives; 0: never."""
     metrics_from: tuple[str, ...] = ()
     """Networks from which `/metrics` is answered; none: nowhere."""
     unlock_file: Path | None = None

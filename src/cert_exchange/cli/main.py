@@ -46,6 +46,7 @@ from cert_exchange.cli import (
     recall,
     running,
     signing,
+    steering,
     terms,
     undoing,
     withdrawing,
@@ -104,6 +105,7 @@ app.add_typer(pki.app, name="pki")
 explaining.register(policies.app)
 app.add_typer(policies.app, name="policy")
 signing.register(app)
+steering.register(channels.source_app, channels.target_app)
 app.add_typer(channels.source_app, name="source")
 app.add_typer(channels.target_app, name="target")
 gates.register(exchanging.sync_app)

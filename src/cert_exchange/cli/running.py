@@ -1,4 +1,4 @@
-"""Commands about the node as a whole: init, serve, work, status, doctor."""
+"""Commands about the node as a whole: init, serve, work, status."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cert_exchange.cli import printing
-from cert_exchange.cli.exits import ExitCode
 from cert_exchange.cli.files import writing_to
-from cert_exchange.cli.options import AsJson, Home, ask_passphrase, home_of, opened, quiet_logs
+from cert_exchange.cli.options import (
+    AsJson,
+    Home,
+    ask_passphrase,
+    home_of,
+    opened,
+    quiet_logs,
+)
 
 if TYPE_CHECKING:
     from cert_exchange.services.holdings import Status
@@ -29,7 +35,7 @@ ClockOk = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    for command in (init, serve, work, status, doctor):
+    for command in (init, serve, work, status):
         app.command()(command)
 
 
@@ -201,7 +207,7 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
         title="what partners see",
     )
     printing.table(
-        ["name", "does", "partner", "collection", "last success", "outcome"],
+        ["name", "does", "partner", "collection", "last success", "waits", "outcome"],
         [
             (
                 c.name,
@@ -209,6 +215,7 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
                 c.partner,
                 c.collection,
                 "paused" if c.paused else printing.instant(c.last_success_at) or "never",
+                found.lags[c.direction, c.name].words,
                 c.last_outcome,
             )
             for c in found.channels
@@ -232,38 +239,6 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
     for one in lists:
         whose = "certificates" if one.partner is None else one.partner
         printing.verdict(f"{whose}: {one.finding}; {one.step}")
-
-
-def doctor(
-    partner: Annotated[
-        str | None,
-        typer.Argument(
-            help="Look at one partner: why nothing arrives, what its client does oddly."
-        ),
-    ] = None,
-    *,
-    as_json: AsJson = False,
-    home: Home = None,
-) -> None:
-    """Look for what is wrong or soon will be, with the next step.
-
-    Exit code 1 when something is wrong.
-    """
-    from cert_exchange.services import doctoring
-
-    with opened(home) as node:
-        findings = doctoring.examine(node, partner=partner)
-    wrong = sum(1 for finding in findings if finding.grade == "wrong")
-    if as_json:
-        printing.document([asdict(finding) for finding in findings])
-    else:
-        printing.table(
-            ["grade", "about", "finding", "next step"],
-            [(f.grade, f.about, f.finding, f.step) for f in findings],
-        )
-    printing.verdict("nothing is wrong" if not wrong else f"{printing.count(wrong, 'thing')} wrong")
-    if wrong:
-        raise typer.Exit(ExitCode.REFUSED)
 
 
 def _status_document(found: Status) -> dict[str, Any]:
@@ -298,6 +273,7 @@ def _status_document(found: Status) -> dict[str, Any]:
                 "next_attempt_at": printing.instant(row.next_attempt_at),
                 "last_success_at": printing.instant(row.last_success_at) or None,
                 "counters": json.loads(row.counters),
+                "behind": asdict(found.lags[row.direction, row.name]),
             }
             for row in found.channels
         ],

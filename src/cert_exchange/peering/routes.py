@@ -39,6 +39,7 @@ from cert_exchange.services.deliveries import (
 from cert_exchange.services.drift import answer_compared
 from cert_exchange.services.introducing import answer_check, answer_renewal, show_our_card
 from cert_exchange.services.partners import Caller
+from cert_exchange.services.selftest import answer_selftest, try_objects
 from cert_exchange.taxii.bodies import read_body
 from cert_exchange.taxii.routes import Taxii
 from cert_exchange.taxii.wire import Answer, Noted, Request
@@ -79,6 +80,13 @@ def _routes() -> Mapping[str, Route]:
         Route("card", {"GET": lambda node, _caller, _asked: show_our_card(node)}),
         Route(
             "check", {"POST": lambda node, caller, asked: answer_check(node, caller, asked.body)}
+        ),
+        Route(
+            "selftest",
+            {
+                "GET": lambda node, caller, _asked: answer_selftest(node, caller),
+                "POST": lambda node, caller, asked: try_objects(node, caller, asked.body),
+            },
         ),
         Route(
             "renew", {"POST": lambda node, caller, asked: answer_renewal(node, caller, asked.body)}
