@@ -5,8 +5,12 @@ id, rewrites its references, and checks the bytes once more. Whatever is in doub
 """
 
 from cert_exchange.policy.redaction.choosing import names_of
-from cert_exchange.policy.redaction.essence import essence_of, may_be_derived
-from cert_exchange.policy.redaction.rendering import never_redacted, render
+from cert_exchange.policy.redaction.rendering import (
+    essence_of,
+    may_be_derived,
+    never_redacted,
+    render,
+)
 from cert_exchange.policy.redaction.trimming import takes, trim
 from cert_exchange.policy.redaction.values import (
     EXTENSION,

@@ -6,6 +6,8 @@
 1. Whatever `trim` overlooked, (4) finds: the two use the same eyes, and (4) looks at what will be sent.
 2. A translation speaks of the original's texts and version; of what is shown as a derivative there is none.
 3. `render` never raises; whatever goes wrong is unredactable.
+4. Where a foreign server drops our extension, a derivative is known again by its essence: else the next node redacts it
+   anew, and where all take the source away, ids multiply round a ring without end (DECISIONS 14).
 """
 
 from __future__ import annotations
@@ -30,10 +32,13 @@ from cert_exchange.policy.redaction.values import (
     Unredactable,
 )
 from cert_exchange.policy.redaction.vocabulary import WORDS
+from cert_exchange.stix.canonical import sameness_digest
 from cert_exchange.stix.references import is_identifier
 from cert_exchange.stix.validation import is_observable, validate
 
 _OWN: Final = frozenset({"id", "created", "modified", "created_by_ref"})
+_VERSION_AT: Final = 14
+"""Where in a UUID its version stands."""
 _MARKINGS: Final = frozenset({"object_marking_refs", "granular_markings"})
 
 
@@ -47,6 +52,22 @@ def never_redacted(content: Mapping[str, Any]) -> str | None:
     if isinstance(extensions, Mapping) and NOTICE in extensions:
         return "it is a notice, and is shown whole or not at all"
     return None
+
+
+def essence_of(content: Mapping[str, Any]) -> bytes:
+    """SHA-256 of what an object says apart from its id, its creator, the instants of its version, and our extension."""
+    kept = {name: value for name, value in content.items() if name not in _OWN}
+    extensions = kept.pop("extensions", None)
+    if isinstance(extensions, Mapping):
+        others = {name: value for name, value in extensions.items() if name != EXTENSION}
+        if others:
+            kept["extensions"] = others
+    return sameness_digest(kept)
+
+
+def may_be_derived(stix_id: str) -> bool:
+    """Whether an id has the form that every node gives its derivatives: a UUID of version 5 (DECISIONS 12)."""
+    return stix_id.partition("--")[2][_VERSION_AT : _VERSION_AT + 1] == "5"
 
 
 def render(trimmed: Trimmed, naming: Naming) -> Rendered | Unredactable:
