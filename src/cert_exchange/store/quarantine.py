@@ -165,6 +165,7 @@ def kept_before(
     collection: int | None,
     kind: str,
     stix_id: str,
+    version: str | None,
     raw: str | None,
 ) -> tuple[int, str] | None:
     """The number and the reason of what the same sender sent before and is kept for the same: the same bytes of one id.
@@ -172,13 +173,13 @@ def kept_before(
     Only the newest few rows of an id are looked at: whoever sends ever other bytes under one costs no more than that.
     """
     rows = tx.execute(
-        select(_c.id, _c.reason, _c.collection, _c.kind, _c.raw)
+        select(_c.id, _c.reason, _c.collection, _c.kind, _c.version, _c.raw)
         .where(_c.origin == origin, _c.stix_id == stix_id)
         .order_by(_c.id.desc())
         .limit(_LOOKED_AT)
     )
     for number, reason, *rest in rows:
-        if rest == [collection, kind, raw]:
+        if rest == [collection, kind, version, raw]:
             return number, reason
     return None
 

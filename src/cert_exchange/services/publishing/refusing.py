@@ -50,8 +50,8 @@ def _keep(
     """Keep it, once: what its sender sends again stays under its number, with the reason of now."""
     tx, origin, collection = intake.tx, intake.sender.origin, intake.collection
     before = quarantine.kept_before(
-        tx, origin=origin, collection=collection, kind=kind, stix_id=stix_id, raw=raw
-    )
+        tx, origin=origin, collection=collection, kind=kind, stix_id=stix_id, version=version, raw=raw
+    )  # fmt: skip
     if before is None:
         objects.keep_refused(
             tx, origin=origin, collection=collection, kind=kind, stix_id=stix_id,
