@@ -5,6 +5,7 @@
 2. A notice goes to an audience once anyone of it may have fetched, and to nobody else. It names what that audience saw:
    a derivative by its own id.
 3. What is in force again, or still, for the audience needs no notice; only what our desk revoked is told all the same.
+   Who fetched something of it is written down, and told when the id goes: it may never fetch what stands there now.
 4. Who left the audience since is told in its present one, unless somebody there never was of the old one: then a person
    has to tell it, and the ledger says so.
 5. A freeze holds notices back like everything else.
@@ -13,7 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 from uuid import uuid4
 
@@ -25,7 +26,7 @@ from cert_exchange.node import Node
 from cert_exchange.services.publishing import take_in
 from cert_exchange.stix.envelopes import Batch, examine_objects
 from cert_exchange.stix.references import Role
-from cert_exchange.store import epochs, releases
+from cert_exchange.store import epochs, releases, untold
 from cert_exchange.store import notices as rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.notices import Debt, Member
@@ -35,6 +36,10 @@ _log = structlog.get_logger(__name__)
 
 PART: Final = 5_000
 """So many withdrawals are looked at in one go."""
+BY_HAND: Final = 0
+"""In place of an audience: a notice would reach others too."""
+LATER: Final = -1
+"""In place of an audience: no policy names the partner; it is told when one does (`moving`)."""
 BY: Final = "notices"
 """Who publishes them, in the ledger."""
 
@@ -47,13 +52,28 @@ class _Telling:
     reason: Reason
 
 
+Fetched = Mapping[int, Collection[int]]
+"""ident -> the partners that may have fetched what was taken back of it"""
+
+
 class _Portion(NamedTuple):
     """What is told in one notice to each audience, or struck off."""
 
     telling: _Telling
     debts: Sequence[Debt]
-    readers: Collection[int] = ()
-    """the partners that may have fetched any of it"""
+    fetched: Mapping[int, Fetched]
+    """audience -> who is told there of what; or BY_HAND"""
+    later: Mapping[int, Fetched]
+    """audience that the partners left -> who is told of what LATER"""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was looked at: the debts, whom to tell of them, and for each debt by audience who fetched (`_Portion`)."""
+
+    debts: list[Debt]
+    told: dict[_Telling, list[Debt]] = field(default_factory=dict)
+    had: dict[Debt, dict[int, frozenset[int]]] = field(default_factory=dict)
 
 
 def tell(node: Node, *, rounds: int | None = None) -> int:
@@ -64,16 +84,16 @@ def tell(node: Node, *, rounds: int | None = None) -> int:
     """
     made = 0
     while rounds is None or rounds > 0:
-        debts, told, readers = _look(node)
-        if not debts:
+        found = _look(node)
+        if not found.debts:
             break
         try:
-            for together in _portions(told, readers):
+            for together in _portions(found):
                 made += _settle(node, together)
         except CursorMoved:
             pass  # another worker was first with some of them: look again
         else:
-            if len(debts) < PART:
+            if len(found.debts) < PART:
                 break  # what is owed since then can wait for more: each notice keeps every writer waiting
         rounds = None if rounds is None else rounds - 1
     return made
@@ -88,37 +108,35 @@ def tell_now(node: Node) -> int:
         return 0
 
 
-def _look(
-    node: Node,
-) -> tuple[list[Debt], dict[_Telling, list[Debt]], dict[Debt, frozenset[int]]]:
-    """The next debts, whom to tell of them, and which partners may have fetched each."""
+def _look(node: Node) -> _Found:
     with node.database.reading() as tx:
-        debts = rows.owed(tx, limit=PART)
-        if not debts:
-            return [], {}, {}
-        members = rows.members(tx, {debt.audience for debt in debts})
+        found = _Found(rows.owed(tx, limit=PART))
+        if not found.debts:
+            return found
+        members = rows.members(tx, {debt.audience for debt in found.debts})
         present = rows.present_audiences(tx, {one.partner for one in members})
         others = rows.members(tx, set(present.values()))
-        restored = {view: epochs.last_safe(tx, view) for view in {one.view for one in debts}}
+        restored = {view: epochs.last_safe(tx, view) for view in {one.view for one in found.debts}}
+        before = untold.who(tx, {debt.ident for debt in found.debts})
     # Read after the log: a fetch of what stood there before the withdrawal has raised its mark by now.
     marks = {(mark.partner, mark.view): mark.position for mark in node.marks.everything()}
     readers = _Readers(members, others, present)
-    told: dict[_Telling, list[Debt]] = {}
-    had: dict[Debt, frozenset[int]] = {}
-    for debt in debts:
+    for debt in found.debts:
+        earlier = before.get((debt.audience, debt.ident), ())
         fetched = [
             one
             for one in readers.of(debt.audience)
             # A restore forgot marks, so that what is older counts as fetched.
             if marks.get((one.partner, debt.view), 0) >= debt.released
             or debt.released <= restored[debt.view]
+            or one.partner in earlier
         ]
-        telling = _Telling(readers.audiences_of(fetched), Reason(debt.reason))
-        if fetched and not telling.audiences:
+        had = found.had[debt] = readers.told_in(fetched)
+        audiences = tuple(sorted(had.keys() - {BY_HAND, LATER}))
+        if BY_HAND in had:
             _log.error("notice to be given by hand", id=debt.stix_id, audience=debt.audience)
-        told.setdefault(telling, []).append(debt)
-        had[debt] = frozenset(one.partner for one in fetched)
-    return debts, told, had
+        found.told.setdefault(_Telling(audiences, Reason(debt.reason)), []).append(debt)
+    return found
 
 
 @dataclass(slots=True)
@@ -134,35 +152,33 @@ class _Readers:
         """Who is or was of an audience."""
         return [one for one in self.members if one.audience == audience]
 
-    def audiences_of(self, fetched: Iterable[Member]) -> tuple[int, ...]:
-        """The audiences in which these can be told, so that nobody is told who never was of theirs."""
-        found = set()
+    def told_in(self, fetched: Iterable[Member]) -> dict[int, frozenset[int]]:
+        """The audiences in which these are told, so that nobody is told who never was of theirs; who, by audience."""
+        found: dict[int, set[int]] = {}
         for one in fetched:
             if one.now:
-                found.add(one.audience)
+                found.setdefault(one.audience, set()).add(one.partner)
                 continue
             moved = self.present.get(one.partner)
             there = {
                 other.partner for other in self.others if other.audience == moved and other.now
             }
-            if moved is not None and there <= {other.partner for other in self.of(one.audience)}:
-                found.add(moved)
-        return tuple(sorted(found))
+            alone = there <= {other.partner for other in self.of(one.audience)}
+            where = LATER if moved is None else moved if alone else BY_HAND
+            found.setdefault(where, set()).add(one.partner)
+        return {audience: frozenset(partners) for audience, partners in found.items()}
 
 
-def _portions(
-    told: Mapping[_Telling, Sequence[Debt]], had: Mapping[Debt, Collection[int]]
-) -> Iterator[list[_Portion]]:
+def _portions(found: _Found) -> Iterator[list[_Portion]]:
     """What is settled in one transaction each: what nobody is told of, then so much that no writer waits long."""
-    silent = [_Portion(one, these) for one, these in told.items() if not one.audiences]
+    silent = [_portion(found, one, these) for one, these in found.told.items() if not one.audiences]
     if silent:
         yield silent
     together: list[_Portion] = []
     room = SUBJECTS
-    for telling, these in told.items():
+    for telling, these in found.told.items():
         for start in range(0, len(these) if telling.audiences else 0, SUBJECTS):
-            part = these[start : start + SUBJECTS]
-            portion = _Portion(telling, part, {partner for debt in part for partner in had[debt]})
+            portion = _portion(found, telling, these[start : start + SUBJECTS])
             if together and len(portion.debts) > room:
                 yield together
                 together, room = [], SUBJECTS
@@ -170,6 +186,17 @@ def _portions(
             room -= len(portion.debts)
     if together:
         yield together
+
+
+def _portion(found: _Found, telling: _Telling, debts: Sequence[Debt]) -> _Portion:
+    fetched: dict[int, dict[int, set[int]]] = {}
+    later: dict[int, dict[int, set[int]]] = {}
+    for debt in debts:
+        for audience, partners in found.had[debt].items():
+            place = later if audience == LATER else fetched
+            where = debt.audience if audience == LATER else audience
+            place.setdefault(where, {}).setdefault(debt.ident, set()).update(partners)
+    return _Portion(telling, debts, fetched, later)
 
 
 def _settle(node: Node, together: Sequence[_Portion]) -> int:
@@ -183,14 +210,23 @@ def _settle(node: Node, together: Sequence[_Portion]) -> int:
             releases.lock_sharing(tx)
         struck = rows.ask_settle(tx, debts)
         drafts = [
-            _Draft(tx, audience, one.telling.reason, one.debts, one.readers)
+            _Draft(tx, audience, one.telling.reason, one.debts, one.fetched[audience])
             for audience, one in wanted
         ]
         if struck() != len(debts):
             raise CursorMoved("notices")
+        for portion in together:
+            _forget(tx, portion.fetched.get(BY_HAND, {}))
+            for audience, fetched in portion.later.items():
+                untold.keep(tx, audience, fetched)
         return sum(draft.make(node) for draft in drafts)
 
     return node.database.transact(work)
+
+
+def _forget(tx: Transaction, fetched: Fetched) -> None:
+    partners = {partner for these in fetched.values() for partner in these}
+    untold.forget(tx, fetched.keys(), partners)
 
 
 def make(
@@ -204,9 +240,10 @@ def make(
 ) -> int:
     """One audience's notice about what it sees no longer; 0 where there is nothing to tell it.
 
-    At most SUBJECTS debts, which the partners `readers` may have fetched; the caller holds the heads' locks.
+    At most SUBJECTS debts, which its partners `readers` may have fetched; the caller holds the heads' locks.
     """
-    return _Draft(tx, audience, reason, debts, readers).make(node)
+    fetched = {debt.ident: readers for debt in debts}
+    return _Draft(tx, audience, reason, debts, fetched).make(node)
 
 
 class _Draft:
@@ -218,12 +255,12 @@ class _Draft:
         audience: int,
         reason: Reason,
         debts: Sequence[Debt],
-        readers: Collection[int],
+        fetched: Fetched,
     ) -> None:
         self._tx = tx
         self._audience = audience
         self._reason = reason
-        self._readers = readers
+        self._fetched = fetched
         self._collection = debts[0].collection
         self._subjects = {debt.ident: debt.stix_id for debt in debts}
         self._shown = rows.ask_shown(tx, audience, self._subjects)
@@ -232,15 +269,22 @@ class _Draft:
     def make(self, node: Node) -> int:
         """Make it; 0 where there is nothing to tell."""
         tx, subjects = self._tx, self._subjects
-        for ident, revoked in self._shown().items():
-            if not (revoked and self._reason is Reason.REVOKED):
-                del subjects[ident]
+        standing = {
+            ident: self._fetched.get(ident, ())
+            for ident, revoked in self._shown().items()
+            if not (revoked and self._reason is Reason.REVOKED)
+        }
+        untold.keep(tx, self._audience, standing)
+        for ident in standing:
+            del subjects[ident]
         for ident, stix_id in list(subjects.items()):
             if stix_id.startswith("note--") and rows.audience_of(tx, stix_id) is not None:
                 del subjects[ident]  # a notice of ours that was withdrawn
         places = [collection for collection, _ in self._places()]
         if not subjects or not places:
             return 0
+        fetched = {ident: self._fetched.get(ident, ()) for ident in subjects}
+        _forget(tx, fetched)
         collection = self._collection if self._collection in places else places[0]
         now = node.clock.releasing_now()
         notice = notice_of(sorted(subjects.values()), self._reason, now=now)
@@ -248,7 +292,8 @@ class _Draft:
         rows.keep(
             tx, stix_id=stix_id, audience=self._audience, partner=None, collection=collection,
             reason=self._reason.value, action=notice.action.value, due_at=notice.due, made_at=now,
-            subjects=subjects.keys(), readers=self._readers,
+            subjects=subjects.keys(),
+            readers={partner for these in fetched.values() for partner in these},
         )  # fmt: skip
         batch = _as_batch(node, notice, stix_id, now)
         (outcome,) = take_in(

@@ -25,8 +25,8 @@ class Mover:
     now: int
 
 
-def movers(tx: Transaction, *, after: int) -> list[Mover]:
-    """Who came to its audience after this instant and was of another one before, the oldest first."""
+def movers(tx: Transaction) -> list[Mover]:
+    """Who is of an audience and was of another one before, the oldest move first."""
     present = audience_members.alias("present")
     rows = tx.execute(
         select(
@@ -39,7 +39,6 @@ def movers(tx: Transaction, *, after: int) -> list[Mover]:
         .join(partners, partners.c.id == audience_members.c.partner)
         .join(present, present.c.partner == audience_members.c.partner)
         .where(
-            present.c.since > after,
             present.c.until.is_(None),
             audience_members.c.until.is_not(None),
         )

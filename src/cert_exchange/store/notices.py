@@ -31,6 +31,7 @@ from cert_exchange.store.tables import (
     derived_ids,
     identifiers,
     live,
+    memberships,
     notice_readers,
     notice_subjects,
     notices,
@@ -115,6 +116,26 @@ _SHOWN: Final = Kept(
     ),
     "idents",
 )
+_NAMING: Final = (
+    select(objects.c.id, objects.c.ident, notice_subjects.c.ident, memberships.c.collection,
+           memberships.c.taken_back_at)
+    .select_from(notice_subjects)
+    .join(notices, notices.c.id == notice_subjects.c.notice)
+    .join(identifiers, identifiers.c.stix_id == notices.c.stix_id)
+    .join(objects, objects.c.ident == identifiers.c.num)
+    .join(memberships, memberships.c.object == objects.c.id)
+    .where(notices.c.audience == bindparam("audience"))
+)  # fmt: skip
+_NAMED: Final = Kept(_NAMING.where(among(notice_subjects.c.ident, "idents")), "idents")
+_NAMED_AS: Final = Kept(
+    _NAMING.with_only_columns(
+        objects.c.id, objects.c.ident, derived_ids.c.original, memberships.c.collection,
+        memberships.c.taken_back_at,
+    )
+    .join(derived_ids, derived_ids.c.ident == notice_subjects.c.ident)
+    .where(among(derived_ids.c.original, "idents")),
+    "idents",
+)  # fmt: skip
 _present = audience_members.alias("present")
 _OWED: Final = (
     select(
@@ -210,6 +231,18 @@ def ask_shown(
         return found
 
     return shown
+
+
+def ask_naming(tx: Transaction, audience: int, idents: Collection[int], *, deriving: bool) -> Asked:
+    """Notices to an audience that name these ids or, with `deriving`, what stood for them: a row for each collection.
+
+    (the note's objects.id, its id, the id that it names as an original's, collection, when it was taken back from there)
+    """
+    listed = sorted(idents)
+    asked = [_NAMED.ask_among(tx, "idents", listed, audience=audience)]
+    if deriving:
+        asked.append(_NAMED_AS.ask_among(tx, "idents", listed, audience=audience))
+    return lambda: [row for one in asked for row in one()]
 
 
 def lines_of(tx: Transaction, ident: int) -> list[LineInForce]:

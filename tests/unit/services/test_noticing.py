@@ -17,7 +17,7 @@ from cert_exchange.node import Node
 from cert_exchange.services import ledger, noticing, receipts, releasing
 from cert_exchange.services.moving import tell_movers
 from cert_exchange.services.releasing import withdraw
-from cert_exchange.store import releases
+from cert_exchange.store import facts, releases
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import notice_readers, owed_notices
 
@@ -452,3 +452,187 @@ def test_the_worker_tells_without_being_asked(scene: Scene) -> None:
     assert told(scene, "b") == []
     Worker(scene.node, stop=threading.Event()).tick(1)
     assert [notice.subjects for notice in told(scene, "b")] == [(one["id"],)]
+
+
+def notices_before(scene: Scene, stix_id: str, collection: str) -> list[str]:
+    """What stands in b's log before an id that it sees there, notices by their subject."""
+    seen = scene.sees("b", collection)
+    place = next(index for index, one in enumerate(seen) if one["id"] == stix_id)
+    found = [notices.read(one) for one in seen[:place]]
+    return [one.subjects[0] for one in found if isinstance(one, Notice)]
+
+
+def test_a_notice_stands_before_what_is_shared_again_elsewhere(scene: Scene) -> None:
+    """A partner takes in each collection by a channel of its own: by whichever it comes first, it comes before the object."""
+    one, other = indicator("one"), indicator("other")
+    scene.publish(one, other)
+    fetch(scene, "b")
+    take_back(scene, one, other)
+    noticing.tell(scene.node)
+    scene.publish(other, to="indicators")
+    assert [notice.subjects for notice in told(scene, "b", "reports")] == []
+    scene.publish(indicator("new"), one, to="reports")
+    assert notices_before(scene, one["id"], "reports") == [min(one["id"], other["id"])]
+    assert told(scene, "c", "reports") == []
+    lines = len(scene.log("b", "reports"))
+    scene.publish(indicator("one", version=2), to="reports")  # it stands there already
+    assert len(scene.log("b", "reports")) == lines + 1
+    ledger.seal(scene.node)
+    ledger.verify(scene.node)
+
+
+def test_each_notice_stands_before_what_is_shared_again(scene: Scene) -> None:
+    one = indicator("one")
+    for place in ("indicators", "reports"):
+        scene.publish(one, to=place)
+        fetch(scene, "b", place)
+        take_back(scene, one)
+        noticing.tell(scene.node)
+    scene.publish(one, to="indicators")
+    assert notices_before(scene, one["id"], "indicators") == [one["id"]] * 2
+
+
+def test_a_derivative_that_comes_back_elsewhere_has_its_notice_before_it(scene: Scene) -> None:
+    scene.apply("b", REDACTED.format(partner="b"))
+    one = indicator("one", description="where we got it")
+    scene.publish(one)
+    fetch(scene, "b")
+    take_back(scene, one)
+    noticing.tell(scene.node)
+    scene.publish(one, to="reports")
+    (shown,) = [seen["id"] for seen in scene.sees("b", "reports") if seen["type"] == "indicator"]
+    assert notices_before(scene, shown, "reports") == [shown]
+
+
+def test_a_notice_that_was_taken_back_is_not_repeated(scene: Scene) -> None:
+    one = indicator("one")
+    scene.publish(one)
+    fetch(scene, "b")
+    take_back(scene, one)
+    noticing.tell(scene.node)
+    (note,) = [seen for seen in scene.sees("b") if seen["type"] == "note"]
+    take_back(scene, note)
+    scene.publish(one, to="reports")
+    assert told(scene, "b", "reports") == []
+
+
+@pytest.mark.parametrize("fetched_before", [True, False])
+def test_who_fetched_an_older_version_is_told_when_the_id_goes(
+    scene: Scene, *, fetched_before: bool
+) -> None:
+    """What was fetched is taken back while a newer version stands, which nobody fetched; then that one goes too."""
+    scene.publish(indicator("earlier"))
+    fetch(scene, "b")
+    one = indicator("one", version=1)
+    scene.publish(one)
+    if fetched_before:
+        fetch(scene, "b")
+    scene.publish(indicator("one", version=2))
+    for version in (one["modified"], None):
+        withdraw(scene.node, one["id"], version=version, by="desk", reason="x")
+        assert told(scene, "b") == []
+        made = noticing.tell(scene.node)
+    assert made == int(fetched_before)
+    assert [notice.subjects for notice in told(scene, "b")] == [(one["id"],)] * fetched_before
+    assert [one.partner for one in receipts.receipts(scene.node)] == ["b"] * fetched_before
+    # It was told once: what is shared and taken back again without being fetched is nobody's business.
+    scene.publish(indicator("one", version=3))
+    take_back(scene, one)
+    assert noticing.tell(scene.node) == 0
+
+
+def test_who_fetched_an_older_derivative_is_told_when_the_newer_goes(scene: Scene) -> None:
+    """A derivative's next version takes its place, and nobody fetches that one before it goes."""
+    scene.apply("b", REDACTED.format(partner="b"))
+    one = indicator("one", description="where we got it")
+    scene.publish(one)
+    (shown,) = [seen["id"] for seen in scene.sees("b") if seen["type"] == "indicator"]
+    fetch(scene, "b")
+    scene.apply("b", REDACTED.format(partner="b").replace("[description]", "[description, name]"))
+    assert noticing.tell(scene.node) == 0
+    take_back(scene, one)
+    noticing.tell(scene.node)
+    assert [notice.subjects for notice in told(scene, "b")] == [(shown,)]
+
+
+def moved_from_both(scene: Scene, rules: str = KEEP) -> None:
+    """b, which shared a policy with c, comes under one of its own."""
+    scene.apply("both", ALLOW_ALL.format(partner="c"))
+    scene.apply("alone", rules.format(partner="b"))
+
+
+@pytest.fixture
+def both(node: Node) -> Scene:
+    """b and c under one policy, which b leaves later; b fetched `one`."""
+    made = Scene.set_up(node, policies_for=())
+    made.apply("both", ALLOW_ALL.format(partner="b, c"))
+    made.publish(indicator("one"))
+    fetch(made, "b")
+    assert tell_movers(node) == 0  # from here on
+    return made
+
+
+def test_who_had_no_policy_when_it_was_taken_back_is_told_when_it_has_one(both: Scene) -> None:
+    """Others of its old audience are told at once; it is told in its next one."""
+    one = indicator("one")
+    fetch(both, "c")
+    both.apply("both", ALLOW_ALL.format(partner="c"))
+    assert tell_movers(both.node) == 0
+    take_back(both, one)
+    assert noticing.tell(both.node) == 1
+    both.apply("alone", ALLOW_ALL.format(partner="b"))
+    assert tell_movers(both.node) == 1
+    assert [notice.subjects for notice in told(both, "b")] == [(one["id"],)]
+    assert len(told(both, "c")) == 1
+    assert tell_movers(both.node) == 0
+
+
+def test_what_the_next_policy_shows_at_first_and_then_not_is_told(both: Scene) -> None:
+    """By its new log nobody could know that it fetched it: it did so by the old one."""
+    moved_from_both(both, ALLOW_ALL)
+    assert tell_movers(both.node) == 0
+    both.apply("alone", KEEP.format(partner="b"))
+    assert noticing.tell(both.node) == 1
+    assert [notice.subjects for notice in told(both, "b")] == [(indicator("one")["id"],)]
+
+
+def test_what_was_fetched_in_an_older_version_is_told_after_the_move(both: Scene) -> None:
+    one = indicator("one")
+    both.publish(indicator("one", version=2))
+    withdraw(both.node, one["id"], version=one["modified"], by="desk", reason="x")
+    assert noticing.tell(both.node) == 0
+    moved_from_both(both)
+    assert tell_movers(both.node) == 1
+    assert [notice.subjects for notice in told(both, "b")] == [(one["id"],)]
+
+
+def test_who_moves_after_the_clock_was_set_back_is_told(node: Node, wall: Wall) -> None:
+    """d moved before, at an hour that is still to come for b."""
+    scene = Scene.set_up(node, partners_named=("b", "c", "d"), policies_for=())
+    scene.apply("all", ALLOW_ALL.format(partner="b, c, d"))
+    scene.publish(indicator("one"))
+    fetch(scene, "b")
+    scene.apply("all", ALLOW_ALL.format(partner="b, c"))
+    scene.apply("first", KEEP.format(partner="d"))
+    tell_movers(node)
+    wall.jump(timedelta(minutes=-30))
+    scene.apply("all", ALLOW_ALL.format(partner="c"))
+    scene.apply("alone", KEEP.format(partner="b"))
+    assert (noticing.tell(node), tell_movers(node)) == (0, 1)
+    assert [notice.subjects for notice in told(scene, "b")] == [(indicator("one")["id"],)]
+
+
+def test_who_moved_under_an_earlier_release_is_not_told_again(both: Scene) -> None:
+    """It kept an instant in place of who was told in which audience."""
+    moved_from_both(both)
+    assert tell_movers(both.node) == 1
+    withdrawn = [seen for seen in both.sees("b") if seen["type"] == "note"]
+    take_back(both, *withdrawn)
+
+    def as_before(tx: Transaction) -> None:
+        for name in facts.facts_like(tx, "notices.moved."):
+            facts.put_fact(tx, name, None)
+        facts.put_fact(tx, "notices.moved_until", str(both.node.now()))
+
+    both.node.database.transact(as_before)
+    assert tell_movers(both.node) == 0

@@ -21,22 +21,23 @@ from cert_exchange.messages.notices import Reason
 from cert_exchange.services.releasing.arranging import Row, arrange, in_order
 from cert_exchange.services.releasing.bindings import bindings_for
 from cert_exchange.services.releasing.closing import Closing
+from cert_exchange.services.releasing.drafting import Drafts
 from cert_exchange.services.releasing.dropping import standing_in, suspects_of, unneeded
 from cert_exchange.services.releasing.evaluating import Plan, Pool, plans_for
-from cert_exchange.services.releasing.issuing import REPLACED, issue, rule_for
+from cert_exchange.services.releasing.issuing import issue, rule_for
 from cert_exchange.services.releasing.judging import Verdict
 from cert_exchange.services.releasing.marked import next_dates
 from cert_exchange.services.releasing.naming import Issuer, Names
 from cert_exchange.services.releasing.pointing import observables_of
+from cert_exchange.services.releasing.repeating import put_before
 from cert_exchange.services.releasing.settlement import Key, Settlement
 from cert_exchange.store import handling_dates, in_force, releases
 from cert_exchange.store import holds as hold_rows
-from cert_exchange.store import notices as notice_rows
 from cert_exchange.store import references as reference_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.notices import Owed
 from cert_exchange.store.objects import Version
-from cert_exchange.store.releases import Head, Live, LiveLine, LogLine, Sharing
+from cert_exchange.store.releases import Head, Live, LogLine, Sharing
 from cert_exchange.store.tables import LineKind
 
 RELEASE: Final = LineKind.RELEASE.value
@@ -56,18 +57,6 @@ class Line:
     rule: str
     anew: bool = False
     """of a withdrawal: the object is shown anew in its place, such as without something"""
-
-
-@dataclass(slots=True)
-class Drafts:
-    """What `_flush` will write, in the forms of `releases.append` and `releases.mark`."""
-
-    lines: list[LogLine] = field(default_factory=list)
-    gained: list[LiveLine] = field(default_factory=list)
-    lost: list[tuple[int, int]] = field(default_factory=list)
-    heads: dict[int, int] = field(default_factory=dict)
-    marks: list[tuple[int, int, bool, bool, bool]] = field(default_factory=list)
-    owed: list[Owed] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -172,14 +161,21 @@ class Releasing:
                 if origin in plan.audience.members
                 for ident in those
             }
-            closing = Closing(
-                self.tx, plan, self.pool, self.now, sent, self.keep_verdicts, self._names_for(plan)
-            )
+            closing = self._closing(plan, sent)
             settlement = closing.settle(wanted)
+            if told := put_before(self.tx, self.pool, settlement, closing.sight, at=self.now):
+                self.reconsider(told, audiences=(plan.audience.id,))
+                self.pool.prepare(wanted, (plan.audience.id,))
+                closing = self._closing(plan, sent)
+                settlement = closing.settle(wanted)
             self._write(settlement, closing)
         self._flush()
         if dates := next_dates(self.pool.subjects, self.now):
             handling_dates.note(self.tx, dates)
+
+    def _closing(self, plan: Plan, sent: Collection[int]) -> Closing:
+        names = self._names_for(plan)
+        return Closing(self.tx, plan, self.pool, self.now, sent, self.keep_verdicts, names)
 
     def _names_for(self, plan: Plan) -> Names | None:
         if not plan.deriving or self.issuer is None:
@@ -253,7 +249,7 @@ class Releasing:
             # Withdrawals come first in `drafts`, in the order of the lines that leave.
             gone = kind == WITHDRAWAL
             anew = gone and (view, leaving[index].position) in replaced
-            if gone and not leaving[index].carried and not (anew and rule == REPLACED):
+            if gone and not leaving[index].carried:
                 drafted = Owed(view, position, leaving[index].position, number, self.owing.value)
                 self._drafts.owed.append(drafted)
             version = self.pool.by_id(number)
@@ -280,10 +276,7 @@ class Releasing:
     def _flush(self) -> None:
         """Write what was decided: of all audiences together, or before it is looked at again."""
         drafts, self._drafts = self._drafts, Drafts()
-        releases.append(self.tx, drafts.lines, drafts.gained, drafts.lost, drafts.heads)
-        releases.mark(self.tx, drafts.marks)
-        if drafts.owed:
-            notice_rows.owe(self.tx, drafts.owed)
+        drafts.write(self.tx)
 
     def _write_down_who_waits(self, settlement: Settlement) -> None:
         waits = [

@@ -27,8 +27,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["partner"], ["partners.id"], name=op.f("fk_untold_fetches_partner")
         ),
-        sa.PrimaryKeyConstraint(
-            "audience", "ident", "partner", name=op.f("pk_untold_fetches")
-        ),
+        sa.PrimaryKeyConstraint("audience", "ident", "partner", name=op.f("pk_untold_fetches")),
         sqlite_with_rowid=False,
     )
