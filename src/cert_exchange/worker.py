@@ -25,6 +25,7 @@ import structlog
 from cert_exchange import errors, logs
 from cert_exchange.node import Node, open_node
 from cert_exchange.services import (
+    beating,
     consenting,
     deliveries,
     forgetting,
@@ -57,6 +58,9 @@ _TIDY_TICKS: Final = 600
 _DAILY_TICKS: Final = 86_400
 _LEDGER_TICKS: Final = 3
 _COMPARE_TICKS: Final = 60
+_BEAT_TICKS: Final = 60
+_FIRST_BEAT: Final = 15
+"""Not with the first tick: what a start has to catch up with goes first."""
 
 Key = tuple[Direction, int]
 
@@ -71,7 +75,7 @@ class Worker:
         self._owner = secrets.token_hex(8)
         self._running: dict[Key, threading.Thread] = {}
         self._troubles: dict[str, str] = {}
-        self._comparing: threading.Thread | None = None
+        self._beside: dict[str, threading.Thread] = {}
 
     def run(self) -> None:
         """Work until `stop` is set; then give running channels some seconds to end at their next page."""
@@ -86,8 +90,8 @@ class Worker:
             self._stop.wait(TICK_SECONDS)
         for thread in self._running.values():
             thread.join(GRACE_SECONDS / max(len(self._running), 1))
-        if self._comparing is not None:
-            self._comparing.join(1.0)
+        for thread in self._beside.values():
+            thread.join(1.0)
         _log.info("worker ended", owner=self._owner)
 
     def tick(self, number: int) -> None:
@@ -107,7 +111,9 @@ class Worker:
             self._step("seal", lambda: ledger.seal(self._node))
             self._step("heads", lambda: checkpointing.issue_due(self._node))
         if number % _COMPARE_TICKS == _COMPARE_TICKS // 2:
-            self._start_comparing()
+            self._start_beside("ledgers", lambda: asking.compare_due(self._node))
+        if number % _BEAT_TICKS == _FIRST_BEAT:
+            self._start_beside("heartbeats", self._beat)
         if number % _TIDY_TICKS == 0:
             self._step("submissions", lambda: forget_submissions(self._node))
             self._step("quarantine", lambda: quarantine.forget_old(self._node))
@@ -161,16 +167,19 @@ class Worker:
             self._running[channel.key] = thread
             thread.start()
 
-    def _start_comparing(self) -> None:
-        """Compare ledgers with partners in a thread of its own: a server that does not answer holds nothing else."""
-        if self._comparing is None or not self._comparing.is_alive():
-            self._comparing = threading.Thread(
-                target=self._step,
-                args=("ledgers", lambda: asking.compare_due(self._node)),
-                name="compare-ledgers",
-                daemon=True,
+    def _start_beside(self, name: str, work: Callable[[], object]) -> None:
+        """Ask partners something in a thread of its own: a server that does not answer holds nothing else."""
+        running = self._beside.get(name)
+        if running is None or not running.is_alive():
+            thread = threading.Thread(
+                target=self._step, args=(name, work), name=f"beside-{name}", daemon=True
             )
-            self._comparing.start()
+            self._beside[name] = thread
+            thread.start()
+
+    def _beat(self) -> None:
+        beating.beat_due(self._node, stop=self._stop.is_set)
+        beating.look(self._node)
 
     def _sync(self, channel: Channel) -> None:
         syncing.run_channel(self._node, channel, owner=self._owner, stop=self._stop)

@@ -277,8 +277,7 @@ def test_the_worker_compares_each_day(met: World) -> None:
 
     def day() -> None:
         worker.tick(30)
-        assert worker._comparing is not None
-        worker._comparing.join(30)
+        worker._beside["ledgers"].join(30)
 
     asked = asking.comparisons(met.b.node)[0].tried_at
     day()

@@ -166,13 +166,14 @@ def work(*, clock_ok: ClockOk = False, home: Home = None) -> None:
 
 def status(*, as_json: AsJson = False, home: Home = None) -> None:
     """Show what is held, what partners see, how sync fares."""
-    from cert_exchange.services import deliveries, holdings, policies, revocation_lists
+    from cert_exchange.services import beating, deliveries, holdings, policies, revocation_lists
 
     with opened(home) as node:
         found = holdings.status(node)
         lists = revocation_lists.alarms(node)
         unreceipted = deliveries.count_open(node)
         overdue = [one for one in policies.agreements(node) if one.overdue]
+        beats = beating.alarms(node)
     if as_json:
         late = [{"partner": one.partner, "review": one.review} for one in overdue]
         ending = [{"partner": one.partner, "finding": one.finding} for one in lists]
@@ -180,6 +181,7 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
             "overdue_agreements": late,
             "open_statements": unreceipted,
             "revocation_lists": ending,
+            "heartbeats": [{"partner": one.partner, "finding": one.finding} for one in beats],
         }
         printing.document(_status_document(found) | more)
         return
@@ -239,6 +241,8 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
     for one in lists:
         whose = "certificates" if one.partner is None else one.partner
         printing.verdict(f"{whose}: {one.finding}; {one.step}")
+    for beat in beats:
+        printing.verdict(f"{beat.partner}: {beat.finding}; {beat.step}")
 
 
 def _status_document(found: Status) -> dict[str, Any]:

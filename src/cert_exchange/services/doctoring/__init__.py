@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cert_exchange.services.doctoring import evidence, exchange, forgotten, keeping, machine, signed
+from cert_exchange.services.doctoring import (
+    beating,
+    evidence,
+    exchange,
+    forgotten,
+    keeping,
+    machine,
+    signed,
+)
 from cert_exchange.services.doctoring.findings import Finding, Grade
 
 if TYPE_CHECKING:
@@ -20,7 +28,11 @@ def examine(node: Node, *, partner: str | None = None) -> list[Finding]:
     """
     if partner is not None:
         found = exchange.examine_partner(node, partner)
-        more = [*signed.examine(node, partner=partner), *evidence.examine(node, partner=partner)]
+        more = [
+            *signed.examine(node, partner=partner),
+            *evidence.examine(node, partner=partner),
+            *beating.examine(node, partner=partner),
+        ]
         return [*more, *(one for one in found if not more or one.grade != "ok")]
     return [
         *machine.examine(node),
@@ -28,5 +40,6 @@ def examine(node: Node, *, partner: str | None = None) -> list[Finding]:
         *forgotten.examine(node),
         *signed.examine(node),
         *evidence.examine(node),
+        *beating.examine(node),
         *exchange.examine(node),
     ]

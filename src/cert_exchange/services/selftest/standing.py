@@ -59,11 +59,8 @@ def _stands(node: Node, channel: Channel) -> Found:
     last = "never" if channel.last_success_at is None else format_micros(channel.last_success_at)
     every = int(decode_options(channel.options).every_seconds * 1_000_000)
     waits = channels.stands(channel, now=now, until=now + LATE)
-    if (
-        channel.last_success_at is not None
-        and now - channel.next_attempt_at > LATE + every
-        and not waits
-    ):
+    due = channel.next_attempt_at  # 0: at once, since a person said so
+    if channel.last_success_at is not None and due and now - due > LATE + every and not waits:
         return Found(
             f"it was to run at {format_micros(channel.next_attempt_at)}, and nobody ran it; last success {last}", "wrong",
             "start the worker: cert-exchange serve, or work", "no worker",
