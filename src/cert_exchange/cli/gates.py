@@ -1,7 +1,8 @@
-"""Commands for the gate at the way in: what a pull would change, shown before it does."""
+"""Commands for the gate at the way in: what a pull would change, what may come, and what a person lets in."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,9 +10,11 @@ import typer
 
 from cert_exchange.cli import printing
 from cert_exchange.cli.exits import ExitCode
-from cert_exchange.cli.options import AsJson, Home, opened
+from cert_exchange.cli.options import AsJson, Home, ReasonToAct, opened, operator
+from cert_exchange.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
+    from cert_exchange.services.gating.opening import Gate
     from cert_exchange.services.gating.previewing import Preview
 
 Source = Annotated[
@@ -19,9 +22,10 @@ Source = Annotated[
 ]
 
 
-def register(sync_app: typer.Typer) -> None:
+def register(sync_app: typer.Typer, source_app: typer.Typer) -> None:
     """Add the commands where a person looks for them."""
     sync_app.command("preview")(preview)
+    source_app.command("gate")(gate)
 
 
 def preview(
@@ -105,3 +109,82 @@ def _document(seen: Preview) -> dict[str, Any]:
         "notes": list(seen.notes),
         "remote_answered": {"requests": seen.requests, "objects": seen.fetched},
     }
+
+
+def gate(
+    source: Source,
+    *,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="NAME=VALUE: most_objects, most_revocations, most_proposals, most_rejects, window_hours, approval;"
+            " may be repeated.",
+        ),
+    ] = None,
+    reason: ReasonToAct = None,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Show a source's gate: what came within its window, its limits, why it is shut; with --set, change it.
+
+    A source that is shut goes on by `source resume`. Exit code 1 while it is shut.
+    """
+    from cert_exchange.services.gating import opening
+
+    values = dict(_setting(one) for one in settings or ())
+    if values and reason is None:
+        raise ConfigurationInvalid("Say why with --reason: it stands in the ledger.")
+    with opened(home) as node:
+        if values:
+            opening.set_gate(node, source, values, by=operator(), reason=reason or "")
+        found = opening.gate_of(node, source)
+    if as_json:
+        printing.document(asdict(found) | {"shut": _shut_document(found)})
+    else:
+        printing.facts(_facts(found))
+    if found.shut is not None:
+        printing.verdict(
+            f"{source} is shut: {found.shut.words}. Nothing of it is lost: it waits there. `sync preview {source}` shows"
+            f" it; `source resume {source} --take-in` lets it in once, `source resume {source}` goes on under the limits"
+            " as they are set"
+        )
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise ConfigurationInvalid(f"{text!r}: write NAME=VALUE, such as most_objects=100000.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _facts(found: Gate) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "source": found.source,
+        "partner": found.partner,
+        "state": "shut" if found.shut is not None else "paused" if found.paused else "open",
+    }
+    if found.shut is not None:
+        shown["shut since"] = printing.instant(found.shut.at)
+        shown["because"] = found.shut.words
+    for name, number in found.counted.items():
+        shown[name] = f"{number:,} of {found.limits[name]:,} within {found.window_hours} hours"
+    if found.first:
+        shown["first full sync"] = (
+            "not over yet: more objects may come until all that is there came once"
+        )
+    if found.once:
+        shown["let in"] = "what waits comes in once without a limit, until all that is there came"
+    shown["approval"] = "all that comes waits for a person" if found.approval else "not asked for"
+    shown["waiting for approval"] = printing.count(found.waiting, "version")
+    return shown
+
+
+def _shut_document(found: Gate) -> dict[str, Any] | None:
+    if found.shut is None:
+        return None
+    return asdict(found.shut) | {"at": printing.instant(found.shut.at)}

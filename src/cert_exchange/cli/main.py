@@ -17,6 +17,7 @@ import typer
 from typer.main import get_command
 
 from cert_exchange.cli import (
+    arriving,
     carrying,
     certifying,
     channels,
@@ -28,6 +29,7 @@ from cert_exchange.cli import (
     exits,
     explaining,
     gates,
+    heartbeats,
     holds,
     intake,
     introducing,
@@ -35,6 +37,7 @@ from cert_exchange.cli import (
     ledger,
     locking,
     notices,
+    overriding,
     partners,
     pki,
     policies,
@@ -96,6 +99,7 @@ undoing.register(app)
 erasing.register(app)
 notices.register(app)
 terms.register(app)
+app.add_typer(overriding.app, name="override")
 reading.register(app)
 app.add_typer(collections.app, name="collection")
 introducing.register(partners.app)
@@ -108,10 +112,12 @@ signing.register(app)
 steering.register(channels.source_app, channels.target_app)
 app.add_typer(channels.source_app, name="source")
 app.add_typer(channels.target_app, name="target")
-gates.register(exchanging.sync_app)
+gates.register(exchanging.sync_app, channels.source_app)
 drifting.register(exchanging.sync_app)
+arriving.register(exchanging.sync_app)
 app.add_typer(exchanging.sync_app, name="sync")
 app.add_typer(carrying.app, name="carry")
+app.add_typer(heartbeats.app, name="heartbeat")
 app.add_typer(ledger.app, name="ledger")
 keeping.register(app)
 app.add_typer(locking.app, name="secrets")

@@ -65,6 +65,7 @@ class Channel:
     lease_until: int
     last_success_at: int | None
     counters: Mapping[str, Any]
+    last_outcome: str | None = None
     cursor: str | None = None  # of a source
     next_token: str | None = None
     position: int = 0  # of a target
@@ -174,6 +175,7 @@ def _read(
                 lease_until=row["lease_until"],
                 last_success_at=row["last_success_at"],
                 counters=counters,
+                last_outcome=row["last_outcome"],
                 **own,
             )
         )
@@ -308,6 +310,32 @@ def restart(tx: Transaction, channel: Channel, *, options: str) -> None:
             options=options, attempts=0, next_attempt_at=0, lease_owner=None, lease_until=0, **place
         )
     )
+
+
+def go_back(tx: Transaction, channel: Channel, *, position: int) -> None:
+    """Let a target send again what lies after a position; it is due at once, and a run in hand is overtaken."""
+    tx.execute(
+        update(targets)
+        .where(targets.c.id == channel.id, targets.c.cursor > position)
+        .values(cursor=position, attempts=0, next_attempt_at=0, lease_owner=None, lease_until=0)
+    )
+
+
+def rewrite(
+    tx: Transaction,
+    channel: Channel,
+    *,
+    options: str | None = None,
+    counters: Mapping[str, Any] | None = None,
+) -> None:
+    """Change what a person may change of a channel; its place stays. A run in hand is overtaken and stores nothing more."""
+    table = _TABLES[channel.direction]
+    values: dict[str, Any] = {"lease_owner": None, "lease_until": 0}
+    if options is not None:
+        values["options"] = options
+    if counters is not None:
+        values["counters"] = json.dumps(counters)
+    tx.execute(update(table).where(table.c.id == channel.id).values(**values))
 
 
 def remove(tx: Transaction, channel: Channel) -> bool:

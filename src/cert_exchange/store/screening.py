@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 
 from cert_exchange.policy.companions import digest_of
 from cert_exchange.store.companions import keep_texts
@@ -143,9 +143,11 @@ def lift(tx: Transaction, *, at: int) -> bool:
 
 
 def keep_out(tx: Transaction, found: Sequence[Caught], *, at: int) -> None:
-    """Hold versions that were stored in this transaction."""
+    """Hold versions that came in with this transaction; what was answered of them before counts no more."""
     if not found:
         return
+    for part in parts([one.object for one in found]):
+        tx.execute(delete(kept_out).where(kept_out.c.object.in_(part)))
     tx.execute(
         insert(kept_out),
         [

@@ -54,6 +54,14 @@ class Options:
     batch_objects: int = 1000  # objects a POST
     status_seconds: float = 30.0  # how long a run waits for a status to become complete
     delete: bool = False  # take back by DELETE what policy withdrew
+    most_objects: int = (
+        50_000  # a window, in new versions; more shuts the source until a person looks
+    )
+    most_revocations: int = 500  # objects that its revocations and notices take out of use
+    most_proposals: int = 1000
+    most_rejects: int = 1000
+    window_hours: int = 24
+    approval: bool = False  # what comes is kept, and not used until a person approves it
     statements: Statements = (
         "check"  # of a cert-exchange: `require` takes in nothing that its partner did not sign
     )

@@ -20,6 +20,7 @@ from cert_exchange.stix.envelopes import Examined
 
 Place = Literal["in use", "held", "proposals", "quarantine", "stored", "nowhere"]
 """`stored`: it is kept and goes to nobody, since our people said so before; `nowhere`: nothing new is kept of it."""
+APPROVAL: Final = "approval"
 _STATEMENTS: Final = frozenset({UNSIGNED, OTHER_CONTENT})
 
 
@@ -57,7 +58,8 @@ def _ruled(one: Examined, outcome: Outcome) -> tuple[Place, str, str]:
             return "stored", "withdrawn", "our desk took this version back before; it stays so"
         case "accepted" if outcome.found is not None:
             held = outcome.found.action == "hold"
-            return "held" if held else "stored", INTAKE, outcome.found.said
+            rule = APPROVAL if outcome.found.what[0].startswith(APPROVAL) else INTAKE
+            return "held" if held else "stored", rule, outcome.found.said
         case "accepted":
             return "in use", "", _ending(outcome)
         case "duplicate":

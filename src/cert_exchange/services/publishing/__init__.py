@@ -6,6 +6,7 @@ from cert_exchange.services.publishing.receiving import (
     receive,
     submission,
 )
+from cert_exchange.services.publishing.rulings import Approval
 from cert_exchange.services.publishing.sentences import (
     PublishPreview,
     PublishReport,
@@ -18,6 +19,7 @@ from cert_exchange.services.publishing.taking_in import Outcome, take_in
 from cert_exchange.services.publishing.terming import carry_terms
 
 __all__ = [
+    "Approval",
     "Outcome",
     "PublishPreview",
     "PublishReport",

@@ -2,7 +2,8 @@
 
 1. A versioned object belongs to its creator: the one of its first accepted version. Only the creator's own channel, or
    a relay that the administrator named, brings it. Anything else is kept as a proposal.
-2. Our own identity is never accepted from outside; our desk may publish any creator that no partner speaks for.
+2. Our own identity is never accepted from outside, but for what our identity made and another server of our own
+   organisation brings (`owner_group`, S33); our desk may publish any creator that no partner speaks for.
 3. An object without a creator belongs to the channel that brought it first.
 4. What the sender is told depends only on what it sent before and may see: the same rules are asked twice, once of
    all that we hold for what is done, once of what the sender knows for what it is told. Where the two differ, what it
@@ -70,7 +71,7 @@ def may_bring(sender: Sender, owner: str | None, identities: Identities) -> bool
     if sender.origin == OWN:
         return speaker is None
     if owner == identities.own:
-        return False
+        return sender.ours
     if speaker is not None:
         return speaker == sender.origin
     return sender.relays_any or owner in sender.relays

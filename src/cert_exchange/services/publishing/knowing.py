@@ -18,7 +18,7 @@ from cert_exchange.services.publishing.admitting import (
     Known,
     Sender,
 )
-from cert_exchange.services.publishing.rulings import Marks
+from cert_exchange.services.publishing.rulings import Approval, Marks
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.marked import bearers
 from cert_exchange.stix.envelopes import Examined
@@ -69,6 +69,8 @@ class Intake:
     """the agreement with the sender, whose content profile counts on receipt too"""
     screen: Screen | UnreadableScreen | None = None
     """what is looked for in what comes in; None: nothing"""
+    approval: Approval | None = None
+    """on whose account everything waits for a person; None: it does not"""
     found: Finding | None = None
     """what the object that is ruled on is held for"""
     caught: dict[int, Caught] = field(default_factory=dict)
@@ -105,14 +107,17 @@ def version_of(intake: Intake, item: StixObject, known: Sequence[Known]) -> tupl
     return text, order_key(text)
 
 
-def sender_of(tx: Transaction, origin: int, by: str) -> Sender:
+def sender_of(
+    tx: Transaction, origin: int, by: str, *, owner_group: Collection[str] = ()
+) -> Sender:
     """Who sends, with what the administrator lets it speak for and relay. Raises ReceivingSuspended."""
     if origin == OWN:
         return Sender(OWN, by or "desk", frozenset(), frozenset(), relays_any=False)
     row = partner_rows.authority(tx, origin)
     if row.receiving_suspended:
         raise ReceivingSuspended(detail=f"receiving from partner {row.name} is suspended")
-    return Sender(origin, row.name, row.speaks_for, row.relays, row.relays_any)
+    ours = row.name in owner_group
+    return Sender(origin, row.name, row.speaks_for, row.relays, row.relays_any, ours)
 
 
 @dataclass(slots=True)

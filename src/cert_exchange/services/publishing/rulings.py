@@ -90,6 +90,8 @@ class Outcome:
     """a version of it counted here before"""
     barred: bool = False
     """our desk took it back before: it is stored, and released to nobody"""
+    kept: bool = True
+    """whether something new is kept of it; else it came before"""
     agreed: bool = True
     """whether it keeps to the agreement with its sender, if there is one"""
     found: Finding | None = None
@@ -138,6 +140,8 @@ class Sender:
     speaks_for: frozenset[str]
     relays: frozenset[str]
     relays_any: bool
+    ours: bool = False
+    """whether it is another server of our own organisation (`owner_group`), which may bring what we made"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,24 @@ class Known:
     def in_use(self) -> bool:
         """Whether it stands in some collection, or in none at all (seeded)."""
         return not self.collections or None in self.collections.values()
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """On whose account what comes in waits for a person: a source or a partner, by its name."""
+
+    kind: Literal["source", "partner"]
+    name: str
+
+    @property
+    def what(self) -> str:
+        """How `intake list --found` spells it."""
+        return f"approval {self.name}"
+
+    @property
+    def said(self) -> str:
+        """Why it waits, in words."""
+        return f"all that the {self.kind} {self.name} brings waits for approval"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,13 @@ import structlog
 from cert_exchange.errors import PolicyInvalid
 from cert_exchange.policy.screening import (
     FILE_NAME,
+    Finding,
     Screen,
     UnreadableScreen,
     parse_screen,
 )
 from cert_exchange.services.publishing.admitting import Ruling, Step
+from cert_exchange.services.publishing.approving import with_approval
 from cert_exchange.services.publishing.knowing import Intake
 from cert_exchange.stix.objects import StixObject
 from cert_exchange.store import screening as rows
@@ -66,24 +68,27 @@ def screened(intake: Intake, ident: int, item: StixObject, ruling: Ruling) -> Ru
         if intake.sender.origin == OWN:
             return Ruling(Step.GONE, success=False, message=_ERASED)
         return replace(ruling, step=Step.GONE, about=None)
-    if intake.screen is None or ruling.step not in _ENTERING:
+    if ruling.step not in _ENTERING:
         return ruling
-    finding = intake.screen.find(item.content)
-    if finding is None:
-        return ruling
-    origin = intake.sender.origin
-    if ident not in intake.fresh:
-        if finding.said in rows.let_in_before(intake.tx, ident, origin):
-            return ruling
-        if ruling.step in _KNOWN and ruling.about is not None and rows.why(intake.tx, ruling.about):
-            return ruling  # it waits already, or a person has answered
-    if origin != OWN:
+    finding = with_approval(intake, ruling, item, _listed(intake, ident, item, ruling))
+    if finding is None or intake.sender.origin != OWN:
         intake.found = finding
         return ruling
     if finding.action == "refuse":
         return Ruling(Step.REFUSE, success=False, message=f"refused at the way in: {finding.said}")
     intake.found = finding
     return replace(ruling, message=f"held at the way in: {finding.said}")
+
+
+def _listed(intake: Intake, ident: int, item: StixObject, ruling: Ruling) -> Finding | None:
+    finding = intake.screen.find(item.content) if intake.screen is not None else None
+    if finding is None or ident in intake.fresh:
+        return finding
+    if finding.said in rows.let_in_before(intake.tx, ident, intake.sender.origin):
+        return None
+    if ruling.step in _KNOWN and ruling.about is not None and rows.why(intake.tx, ruling.about):
+        return None  # it waits already, or a person has answered
+    return finding
 
 
 def catch(intake: Intake, number: int) -> None:

@@ -36,7 +36,7 @@ from cert_exchange.services.publishing.knowing import (
 )
 from cert_exchange.services.publishing.obeying import obey, speaks_of_withdrawal
 from cert_exchange.services.publishing.refusing import keep_aside, keep_invalid, oust
-from cert_exchange.services.publishing.rulings import Outcome
+from cert_exchange.services.publishing.rulings import Approval, Outcome
 from cert_exchange.services.publishing.screening import catch, screen_for, screened
 from cert_exchange.services.publishing.terming import lay_beside
 from cert_exchange.services.releasing import Releasing, issuer_of
@@ -63,14 +63,17 @@ def take_in(
     now: int,
     by: str = "",
     facts: Mapping[str, str | int | list[str]] | None = None,
+    approval: Approval | None = None,
 ) -> tuple[Outcome, ...]:
     """Store a batch and release it, inside the caller's transaction; an outcome per object, in order.
 
-    `origin` is OWN or the partner's id, `collection` collections.id, `now` micros from `clock.releasing_now()`.
+    `origin` is OWN or the partner's id, `collection` collections.id, `now` micros from `clock.releasing_now()`; with
+    `approval` it waits for a person.
     """
     outcomes, _ = take_in_watched(
-        tx, node, batch, origin=origin, collection=collection, now=now, by=by, facts=facts
-    )
+        tx, node, batch, origin=origin, collection=collection, now=now, by=by, facts=facts,
+        approval=approval,
+    )  # fmt: skip
     return outcomes
 
 
@@ -86,11 +89,12 @@ def take_in_watched(
     facts: Mapping[str, str | int | list[str]] | None = None,
     keep_verdicts: bool = False,
     terms: SharingTerms | None = None,
+    approval: Approval | None = None,
 ) -> tuple[tuple[Outcome, ...], Releasing]:
     """As `take_in`, with the releases it caused; `terms` are given with what our desk publishes."""
     items = [one for one in batch.items if one.item is not None]
     line_id, asked = ask(tx, items)
-    sender = sender_of(tx, origin, by)
+    sender = sender_of(tx, origin, by, owner_group=node.settings.owner_group)
     sharing = asked.sharing()
     releasing = Releasing(
         tx, now, line_id, keep_verdicts, keep_lines=origin == OWN, locked=sharing,
@@ -98,6 +102,7 @@ def take_in_watched(
     )  # fmt: skip
     intake = read(tx, node, releasing, sender, items, collection, now, asked)
     intake.screen = screen_for(tx, sharing, collection)
+    intake.approval = approval
     if origin == OWN and collection is not None:
         intake.marks = marks_met(intake, releasing, items, terms)
     salts = os.urandom(16 * len(items))
@@ -180,7 +185,7 @@ def _one(intake: Intake, index: int, item: StixObject, salt: bytes) -> Outcome:
         ends = obey(intake, item, ident)
     return Outcome(
         index, item.id, version, ruling.result, ruling.success, ruling.message, ruling.mark,
-        updates, ruling.barred, agreed=not broken, found=intake.found, ends=ends,
+        updates, ruling.barred, ruling.step is not Step.NOTHING, agreed=not broken, found=intake.found, ends=ends,
     )  # fmt: skip
 
 

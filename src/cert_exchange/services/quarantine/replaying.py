@@ -22,6 +22,7 @@ from cert_exchange.node import Node
 from cert_exchange.remote.connection import decode_options
 from cert_exchange.services import ledger, syncing
 from cert_exchange.services.deliveries import OTHER_CONTENT
+from cert_exchange.services.publishing.rulings import Approval
 from cert_exchange.services.publishing.taking_in import Outcome, take_in
 from cert_exchange.services.quarantine.keeping import find
 from cert_exchange.services.syncing.resending import target_of
@@ -138,7 +139,7 @@ def _let_in(tx: Transaction, node: Node, one: Kept, *, by: str) -> Replayed:
             return _impossible(one, "it is more than one object")
         (outcome,) = take_in(
             tx, node, batch, origin=one.origin, collection=one.collection, now=now,
-            facts={"quarantine": one.number},
+            facts={"quarantine": one.number}, approval=_approval_for(tx, one),
         )  # fmt: skip
         done = _ended(tx, one, outcome, after=newest, now=now)
     facts: dict[str, Fact] = {
@@ -149,6 +150,16 @@ def _let_in(tx: Transaction, node: Node, one: Kept, *, by: str) -> Replayed:
     }
     ledger.record(tx, Line("quarantine.replay", now, by, facts=facts))
     return done
+
+
+def _approval_for(tx: Transaction, one: Kept) -> Approval | None:
+    """What comes by a source that waits for approval waits as well when it is replayed."""
+    way = ("pull", one.origin, one.collection)
+    for each in channels.channels(tx):
+        here = (each.direction, each.partner, each.collection) == way
+        if here and decode_options(each.options).approval:
+            return Approval("source", each.name)
+    return None
 
 
 def _ended(tx: Transaction, one: Kept, outcome: Outcome, *, after: int, now: int) -> Replayed:
@@ -169,7 +180,7 @@ def _closed(tx: Transaction, one: Kept, raw: bytes | None) -> str | None:
     if one.reason == OTHER_CONTENT:
         return (
             "its partner signed other content under this id and version: only its partner can send it"
-            " right (`source restart` asks for it again)"
+            " right (`source reset` asks for it again)"
         )
     if one.sender is None or one.collection is None:
         return "nothing says whom it came from, or where it went"

@@ -21,8 +21,8 @@ from cert_exchange.remote.connection import Connection
 from cert_exchange.remote.envelope import Envelope
 from cert_exchange.remote.pager import End, Note, Page, Pager, manifest_cursor
 from cert_exchange.services.deliveries import OTHER_CONTENT
-from cert_exchange.services.publishing import Outcome, take_in
-from cert_exchange.services.syncing import remaining
+from cert_exchange.services.publishing import Approval, Outcome, take_in
+from cert_exchange.services.syncing import breaking, remaining
 from cert_exchange.services.syncing.arranging import connect
 from cert_exchange.services.syncing.churning import ChurnError, refuse_churn
 from cert_exchange.services.syncing.reading import limits_of, parts_of
@@ -40,6 +40,9 @@ _QUIET_RUNS: Final = 3
 
 def pull(run: Run, connection: Connection | None = None) -> Ending:
     """Pull until the source is drained, or the run's limits end it. Raises errors.Remote*, StoreError, CursorMoved."""
+    shut = breaking.standing(run)
+    if shut is not None:
+        return shut
     began = run.node.now()
     connection = connection or connect(run.node, run.channel, run=run.id, tell=run.heard)
     interrupted = run.channel.next_token is not None
@@ -62,6 +65,8 @@ def pull(run: Run, connection: Connection | None = None) -> Ending:
             _store(run, page, vouching)
             if Note.NO_DATES in pager.notes or Note.FUTURE_DATES in pager.notes:
                 seen.update(stix_id for stix_id, _ in page.envelope.marks)
+    except breaking.TooMuchError as much:
+        return breaking.shut(run, much)
     except ChurnError:
         return Ending(
             "Paused: the server gives the same things new ids at each poll, so nothing can be found again. "
@@ -80,6 +85,7 @@ def pull(run: Run, connection: Connection | None = None) -> Ending:
         return Ending(_sentence(run, pager), drained=pager.end is End.DRAINED)
     vouching.finish(drained=pager.end is End.DRAINED)
     if pager.end is End.DRAINED:
+        breaking.drained(run)
         run.memory |= {channels.COMPLETE: began, channels.THERE: remaining.nothing(run.node.now())}
         run.memory["limit"] = min(pager.limit * 2, run.options.limit)
         if seen:
@@ -144,9 +150,11 @@ def _store_part(
                 collection=run.channel.collection,
                 now=run.node.clock.releasing_now(),
                 facts={"source": run.channel.name},
+                approval=Approval("source", run.channel.name) if run.options.approval else None,
             )
         vouched.note(tx, run.channel.partner)
         more = Counter(counts)
+        breaking.count(run, outcomes)
         more.update(outcome.result for outcome in outcomes)
         more.update(map(fate_of, fresh.items, outcomes))
         _remember_refused(run, fresh, outcomes)
