@@ -53,6 +53,8 @@ ALGORITHM: Final = "Ed25519"
 LONGEST: Final = 2 * 1024 * 1024
 """Bytes of a signed text that we read."""
 _PARTS: Final = 3
+_IN_ORDER: Final = orjson.OPT_SORT_KEYS
+_SAFE_INTEGER: Final = 2**53 - 1
 _KEYS_READ: Final = 64
 
 
@@ -73,7 +75,25 @@ class Verified:
 
 def canonical(content: Mapping[str, Any]) -> bytes:
     """The one form of a JSON object (RFC 8785). Raises ValueError for what JSON cannot say exactly."""
-    return rfc8785.dumps(dict(content))
+    given = dict(content)
+    # Without fractions, and with keys whose order is the same in UTF-16, orjson writes that form, at a tenth of the cost:
+    # each statement and receipt is put into it several times.
+    return orjson.dumps(given, option=_IN_ORDER) if _is_plain(given) else rfc8785.dumps(given)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether orjson with sorted keys writes a value as RFC 8785 does."""
+    kind = type(value)
+    if kind is str:
+        return value.isprintable() and value.isascii()
+    if kind is int:
+        return -_SAFE_INTEGER <= value <= _SAFE_INTEGER
+    if kind is dict:
+        keys = all(type(key) is str and _is_plain(key) for key in value)
+        return keys and all(map(_is_plain, value.values()))
+    if kind is list:
+        return all(map(_is_plain, value))
+    return value is None or kind is bool
 
 
 def sign(payload: bytes, key: SigningKey) -> str:
@@ -151,9 +171,12 @@ def said_in(text: str) -> dict[str, Any]:
 
 def _read(payload: bytes) -> dict[str, Any]:
     content = orjson.loads(payload)
-    if not isinstance(content, dict) or canonical(content) != payload:
-        raise ValueError("not one object in the form of RFC 8785")
-    return content
+    try:
+        if isinstance(content, dict) and canonical(content) == payload:
+            return content
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    raise ValueError("not one object in the form of RFC 8785")
 
 
 def sign_bytes(message: bytes, key: SigningKey) -> bytes:

@@ -6,6 +6,7 @@ import base64
 import json
 
 import pytest
+import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,6 +117,28 @@ def test_only_the_canonical_form_is_taken(payload: bytes) -> None:
     body = b64(json.dumps({"alg": "Ed25519", "kid": KEY.kid}).encode()) + "." + b64(payload)
     with pytest.raises(SignatureBroken):
         verify(body + "." + b64(sign_bytes(body.encode(), KEY)), [PINNED], NOW)
+
+
+_ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False) | _ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_ANY_TEXT, inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(content=st.dictionaries(_ANY_TEXT, _JSON, max_size=5))
+def test_the_quick_form_is_that_of_rfc_8785(content: dict[str, object]) -> None:
+    """Whatever is signed, controls, other scripts, fractions and long numbers among it."""
+    assert canonical(content) == rfc8785.dumps(content)
+
+
+def test_what_is_nested_without_end_does_not_verify() -> None:
+    """It is no signed text of ours, and no fault of the program."""
+    deep = b'{"kind":' + b"[" * 1_000 + b"]" * 1_000 + b"}"
+    with pytest.raises(ValueError, match="deep"):
+        sign(deep, KEY)
 
 
 def test_a_key_counts_in_its_time_only() -> None:
