@@ -381,7 +381,9 @@ def test_which_types_are_taken(neighbour, media, fine):
         connection.fetch("GET", peer.url)
         assert connection.tolerated == set()
         return
-    with pytest.raises(errors.RemoteAnswerInvalid, match="did not come from a TAXII server"):
+    of_2_0 = media is not None and media.endswith("2.0")
+    words = "it is a TAXII 2.0 server" if of_2_0 else "did not come from a TAXII server"
+    with pytest.raises(errors.RemoteAnswerInvalid, match=words):
         connection.fetch("GET", peer.url)
     if media == "application/json":
         forgiving = connect(peer, accept_types=["Application/JSON"])

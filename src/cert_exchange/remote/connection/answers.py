@@ -17,6 +17,11 @@ import orjson
 from cert_exchange import errors
 
 RETRY_AFTER_CAP: Final = 3600.0
+TAXII_2_0: Final = (
+    "it is a TAXII 2.0 server, and we speak TAXII 2.1: ask its operator for the address of a 2.1 API root, which many servers"
+    " have beside that of 2.0; `source look URL` lists what is at an address"
+)
+_OF_2_0: Final = frozenset({"application/vnd.oasis.taxii+json", "application/vnd.oasis.stix+json"})
 _TAG: Final = re.compile(r"(?s)<(?:script|style)\b.*?</(?:script|style)>|<[^<>]*>")
 _READ: Final = 40
 """Characters of a stranger's text that are looked at for each that is shown: a text of megabytes costs no more."""
@@ -42,6 +47,30 @@ class Answer:
         if not isinstance(value, dict):
             raise errors.RemoteAnswerInvalid("The answer is no JSON object.")
         return value
+
+
+def media_of(text: str) -> tuple[str, frozenset[str]]:
+    """A Content-Type's kind and the versions that it names, in small letters."""
+    kind, *rest = (part.strip().lower() for part in text.split(";"))
+    return kind, frozenset(
+        part.split("=", 1)[1].strip('" ') for part in rest if part.startswith("version=")
+    )
+
+
+def speaks_2_0(text: str) -> bool:
+    """Whether a Content-Type is that of a TAXII 2.0 server (TAXII 2.0, section 1.6.8.2)."""
+    kind, versions = media_of(text)
+    return kind in _OF_2_0 or (kind == "application/taxii+json" and versions == {"2.0"})
+
+
+def no_taxii(media: str, text: str) -> str:
+    """What an answer that is no TAXII 2.1 looks like; nothing of one that is JSON: it may hold objects."""
+    if speaks_2_0(media):
+        return TAXII_2_0
+    words = f"the answer did not come from a TAXII server: Content-Type {cleaned(media, 80)!r}"
+    if text.lstrip()[:1] in ("{", "["):
+        return f"{words}, and JSON; where its objects are to be taken all the same: --option accept_types"
+    return f"{words}, beginning {cleaned(text, 200)!r}"
 
 
 def cleaned(text: str | bytes, length: int) -> str:

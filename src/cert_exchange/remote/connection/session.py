@@ -25,7 +25,16 @@ from taxii2client.common import _HTTPConnection
 
 from cert_exchange import errors
 from cert_exchange.remote import identity
-from cert_exchange.remote.connection.answers import Answer, cleaned, retry_after, said
+from cert_exchange.remote.connection.answers import (
+    TAXII_2_0,
+    Answer,
+    cleaned,
+    media_of,
+    no_taxii,
+    retry_after,
+    said,
+    speaks_2_0,
+)  # fmt: skip
 from cert_exchange.remote.connection.exchanged import Exchanged, Exchanging, masked
 from cert_exchange.remote.connection.failures import BROKEN, AnswerTooLarge, Moved, translated
 from cert_exchange.remote.connection.options import Options, check_url
@@ -253,19 +262,10 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
             # A line that broke among the headers looks like an empty answer; it says nothing of the kind.
             raise errors.RemoteAnswerInvalid(f"{what}: {BROKEN}.")
         if body and status != 204 and not self._is_expected(response):
-            raise errors.RemoteAnswerInvalid(
-                f"{what}: {status}, but the answer did not come from a TAXII server: "
-                f"Content-Type {cleaned(response.headers.get('Content-Type', 'missing'), 80)!r}, "
-                f"{self._beginning(body)}."
-            )
+            media = response.headers.get("Content-Type", "missing")
+            text = masked(body[: 2 * _CHUNK].decode("utf-8", "replace"), self._credential)
+            raise errors.RemoteAnswerInvalid(f"{what}: {status}, but {no_taxii(media, text)}.")
         return Answer(status, response.headers, body, wire)
-
-    def _beginning(self, body: bytes) -> str:
-        """What a page that is no TAXII looks like; nothing of one that is JSON: it may hold objects."""
-        if body.lstrip()[:1] in (b"{", b"["):
-            return "and JSON; where its objects are to be taken all the same: --option accept_types"
-        text = masked(body[: 2 * _CHUNK].decode("utf-8", "replace"), self._credential)
-        return f"beginning {cleaned(text, 200)!r}"
 
     def _is_expected(self, response: requests.Response) -> bool:
         text = response.headers.get("Content-Type", "")
@@ -274,14 +274,11 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
         return self._is_taxii(text)
 
     def _is_taxii(self, text: str) -> bool:
-        kind, *rest = (part.strip().lower() for part in text.split(";"))
+        kind, versions = media_of(text)
         if kind in self.options.accept_types:
             self.tolerated.add(kind)
             return True
-        versions = [
-            part.split("=", 1)[1].strip('" ') for part in rest if part.startswith("version=")
-        ]
-        return kind == UNVERSIONED and all(version == "2.1" for version in versions)
+        return kind == UNVERSIONED and versions <= {"2.1"}
 
     def _refusal(self, what: str, response: requests.Response, ends: float) -> errors.RemoteRefused:
         status = response.status_code
@@ -295,10 +292,13 @@ class Connection(_HTTPConnection):  # type: ignore[misc]  # taxii2-client ships 
         if self._exchanging is not None:
             self._exchanging.failed(body)
         words = f"{what}: {status}"
-        told = said(body) if self._is_taxii(response.headers.get("Content-Type", "")) else None
+        media = response.headers.get("Content-Type", "")
+        told = said(body) if speaks_2_0(media) or self._is_taxii(media) else None
         if told:
             words += f", {told!r}"
-        elif body.strip():
+        if speaks_2_0(media):
+            words += f"; {TAXII_2_0}"
+        elif not told and body.strip():
             words += f"; the answer did not come from a TAXII server: {cleaned(body, 200)!r}"
         return errors.RemoteRefused(
             words + ".", remote_status=status, retry_after=retry_after(response.headers)
