@@ -12,11 +12,13 @@ from tests.conftest import OUR_IDENTITY, Wall
 from tests.foreign.conftest import COLLECTION
 from tests.foreign.test_medallion import add, theirs
 from tests.scenes import B_IDENTITY, Scene, indicator
+from tests.unit.services.test_beating import TESTS
 from tests.unit.syncing.conftest import sync
 from tests.unit.syncing.peers import as_b, channel_between
 
 from cert_exchange.node import Node
-from cert_exchange.services import beating, selftest, syncing
+from cert_exchange.services import beating, holdings, selftest, syncing
+from cert_exchange.services.introducing import proving
 from cert_exchange.store.tables import objects, submissions
 
 LOOKS = {"write", "status", "read back", "microseconds", "Unicode", "markings", "taken away"}
@@ -111,3 +113,30 @@ def test_a_node_of_ours(new_node: Any, wall: Wall, tmp_path: Path) -> None:
         assert json.loads(tried["objects"][0]["we_would_keep"]) == good
         assert "kept as a proposal" in tried["objects"][1]["message"]
         assert held() == before
+
+
+def test_a_heartbeat_comes_back_as_a_receipt(new_node: Any, wall: Wall, tmp_path: Path) -> None:
+    """From A's store through its policy to B's node, which signs that it has it; B knows it as a heartbeat, and uses it not."""
+    a, b = new_node("sqlite", "a"), as_b(new_node("sqlite", "b"), wall)
+    with channel_between(a, b, tmp_path) as channel:
+        ground = proving.ground(a)
+        proving.admit(a, "b", by="tester")
+        channel.a.apply("b", TESTS.format(name="b"))
+        proving.ground(b)
+        proving.admit(b, "a", by="tester")
+        syncing.add_source(
+            b, "tests", partner="a", url=channel.to_a.url, remote_collection=ground, collection="test",
+            secret=channel.secret(channel.a, "b"),
+            options={"insecure": True, "auth": "bearer", "server": "cert-exchange"},
+        )  # fmt: skip
+        beating.beat_now(a, "b")
+        for _ in range(2):  # the receipt of a run is handed over by the same run, or by the next
+            assert sync(b).ok
+        beating.look(a)
+        (state,) = [one.state for one in beating.pulses(a) if one.partner == "b"]
+        assert (state.seen_at, state.way) == (state.sent_at, "it signed a receipt")
+        (theirs_,) = [one for one in beating.pulses(b) if one.partner == "a"]
+        assert theirs_.beat_heard_at == theirs_.heard_at is not None
+        known = beating.beat_id(OUR_IDENTITY, B_IDENTITY)
+        (hit,) = holdings.search(b, text=known)
+        assert hit.test

@@ -85,7 +85,7 @@ def _try(name: str, *, read_only: bool, as_json: bool, home: Path | None) -> Non
     for one in done.left_behind:
         printing.verdict(f"left behind at its server: {one}, marked TEST")
     printing.verdict(
-        "nothing is wrong" if not done.wrong else f"{printing.count(done.wrong, 'step')} wrong"
+        f"{printing.count(done.wrong, 'step')} wrong" if done.wrong else "no step went wrong"
     )
     if done.wrong:
         raise typer.Exit(ExitCode.REFUSED)

@@ -23,10 +23,14 @@ Partner = Annotated[str, typer.Argument(metavar="PARTNER", help="Its name here."
 
 @app.command("list")
 def list_all(*, as_json: AsJson = False, home: Home = None) -> None:
-    """Show how each partner's heartbeat stands, and when anything came from it. Exit code 1 when there is an alarm."""
+    """Look which arrived, and show how each partner's heartbeat stands and when anything came from it.
+
+    Exit code 1 when there is an alarm.
+    """
     from cert_exchange.services import beating
 
     with opened(home) as node:
+        beating.look(node)
         found = beating.pulses(node)
         alarms = beating.alarms(node)
     if as_json:
@@ -127,10 +131,13 @@ def _state(one: Pulse) -> str:
 
 
 def _clock(skew: int | None) -> str:
-    """`2.5 s behind ours`."""
+    """`7 s behind ours`; a `Date` header has whole seconds."""
     if skew is None:
         return "unknown"
-    return f"{abs(skew) / 1_000_000:.1f} s {'behind' if skew > 0 else 'ahead of'} ours"
+    seconds = round(abs(skew) / 1_000_000)
+    return (
+        "agrees" if seconds <= 1 else f"{seconds:,} s {'behind' if skew > 0 else 'ahead of'} ours"
+    )
 
 
 def _document(one: Pulse, alarms: list[Alarm]) -> dict[str, Any]:

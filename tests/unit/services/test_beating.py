@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from tests.unit.services.test_recalling import fetch
 
 from cert_exchange.errors import ConfigurationInvalid, NotFound
 from cert_exchange.node import Node
-from cert_exchange.services import beating, freezing, partners
+from cert_exchange.services import beating, bundling, freezing, partners
 from cert_exchange.services.doctoring import examine
 from cert_exchange.services.introducing import proving
 from cert_exchange.store import facts, heartbeats
@@ -160,6 +161,10 @@ def test_a_beat_reaches_nobody_else_and_does_not_pile_up(scene: Scene) -> None:
         pulse(node).state.version
     ]  # who polls anew gets the last one alone
     assert beats(scene, "c") == []
+    file = io.BytesIO()
+    done = bundling.export(node, "b/test", file, own_use=True)
+    assert done.left_out == 1
+    assert b"heartbeat" not in file.getvalue()
     assert [one for name in "bc" for one in beats(scene, name, "indicators")] == []
 
 

@@ -1,0 +1,40 @@
+"""The commands of the self-test and of heartbeats, as a person types them."""
+
+from __future__ import annotations
+
+from tests.cli.conftest import Cli
+
+
+def test_a_partner_that_only_connects_to_us(cli: Cli) -> None:
+    """Nothing can be tried from here; what is to be done instead is said, and nothing counts as wrong."""
+    cli("init", "--title", "CERT A")
+    cli("partner", "add", "cert-b", "--title", "CERT B")
+    done = cli("doctor", "partner", "cert-b")
+    assert done.code == 0, done.err
+    (row,) = done.rows()
+    assert (row["step"], row["result"], row["ms"]) == ("channels", "not run", "")
+    assert "/exchange/v1/selftest" in row["what to do"]
+    found = cli("doctor", "partner", "cert-b", "--json").json()
+    assert (found["partner"], found["left_behind"]) == ("cert-b", [])
+    assert cli("doctor", "partner", "nobody").code == 3
+    assert cli("doctor", "cert-b", "cert-b").code == 2
+
+
+def test_heartbeats_are_listed_set_and_sent(cli: Cli) -> None:
+    """What a person sets is shown; an alarm ends the command with 1 and stands in `status` and `doctor`."""
+    cli("init", "--title", "CERT A")
+    cli("partner", "add", "cert-b", "--title", "CERT B")
+    (row,) = cli("heartbeat", "list").rows()
+    assert (row["partner"], row["sent"], row["state"]) == (
+        "cert-b",
+        "never",
+        "none was sent so far",
+    )
+    sent = cli("heartbeat", "now", "cert-b")
+    assert sent.code == 0, sent.err
+    assert "no way: neither a view of our TEST collection" in sent.err
+    assert cli("heartbeat", "set", "cert-b").code != 0
+    cli("heartbeat", "set", "cert-b", "--off", "--silent-hours", "6", "--test-collection", "tests")
+    (found,) = cli("heartbeat", "list", "--json").json()
+    assert (found["off"], found["silent_hours"], found["test_collection"]) == (True, 6.0, "tests")
+    assert found["alarms"] == []
