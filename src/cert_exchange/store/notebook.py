@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
+from cert_exchange.errors import StoreUnavailable
+
 _PART: Final = 400
 _CACHE_KIB: Final = 8_192
 
@@ -30,7 +32,7 @@ class Found:
 
 
 class Notebook:
-    """Use as a context manager; by one thread."""
+    """Use as a context manager, by one thread; leaving it raises StoreUnavailable where the disk had no room."""
 
     def __init__(self) -> None:
         self._paper = sqlite3.connect("", isolation_level=None)
@@ -55,6 +57,8 @@ class Notebook:
         trace: TracebackType | None,
     ) -> None:
         self._paper.close()
+        if isinstance(error, sqlite3.Error):  # no room, or no place for temporary files
+            raise StoreUnavailable(detail=f"the temporary file of a comparison: {error}") from None
 
     def show(self, entries: Iterable[tuple[str, str, bytes]]) -> list[tuple[str, str, bytes]]:
         """Note what the remote shows: (id, version, digest or nothing); returns what was not noted before."""

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
@@ -19,6 +19,8 @@ from cert_exchange.stix.markings import TLP_BY_ID
 from cert_exchange.stix.references import is_observable_id
 
 BUCKETS: Final = 256
+FEW: Final = 8
+"""Buckets that are read one by one: each costs a look at every id."""
 MODULUS: Final = 1 << 256
 DIGEST_BYTES: Final = 32
 _HEX: Final = re.compile(r"[0-9a-f]{2}")
@@ -53,6 +55,13 @@ def bucket_of(stix_id: str) -> int:
 def part_name(bucket: int) -> str:
     """How a bucket is named on the line."""
     return f"{bucket:02x}"
+
+
+def names_of(buckets: Sequence[int] | None) -> list[str | None]:
+    """By which parts these buckets are best read: each by its name where they are few, else all at once (None)."""
+    if buckets is None or len(buckets) > FEW:
+        return [None]
+    return [part_name(bucket) for bucket in buckets]
 
 
 @dataclass(slots=True)

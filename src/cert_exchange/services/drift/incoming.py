@@ -20,7 +20,7 @@ from cert_exchange.services.drift.bucketing import (
     Entry,
     bucket_of,
     entry,
-    part_name,
+    names_of,
 )
 from cert_exchange.services.drift.judging import Known, fate_of, state_of
 from cert_exchange.services.drift.kinds import FETCHED, Compared, Kind
@@ -151,12 +151,12 @@ def _look_back(
     counts: Counter[Kind],
 ) -> None:
     """What we hold from the partner here, against what was shown."""
-    names: list[str | None] = [None]
-    if parts is not None and len(parts) <= MANY:
-        names = [part_name(bucket) for bucket in parts]
     with node.database.reading() as tx:
-        for name in names:
+        for name in names_of(parts):
             held = _newest(rows.held_from(tx, partner, collection, upto=upto, part=name))
+            if parts is not None:
+                wanted = frozenset(parts)
+                held = (one for one in held if bucket_of(one.stix_id) in wanted)
             while some := list(islice(held, _PART)):
                 shown = book.shown([one.stix_id for one in some])
                 compared.here += len(some)

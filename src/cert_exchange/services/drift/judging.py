@@ -73,18 +73,24 @@ def fate_of(shown: Entry, known: Known) -> tuple[Kind | None, str]:
         shown.stix_id in known.barred and not mine
     ):
         return Kind.ERASED, "something of it was erased here"
-    if mine and key is not None:
-        newest = max(one.version_key for one in mine)
-        if key < newest:
-            return Kind.OLDER_THERE, f"we hold {max(mine, key=lambda one: one.version_key).version}"
+    standing = [one for one in mine if state_of(one, known.partner) is not Kind.NOT_SHOWN]
+    newest = max(standing, key=lambda one: one.version_key, default=None)
+    if newest is not None and key is not None and key < newest.version_key:
+        return Kind.OLDER_THERE, f"we hold {newest.version}"
     others = [one for one in every if one.origin != known.partner and not one.erased]
     if not mine and any(_alike(shown, one, key) for one in others):
         return Kind.ELSEWHERE, ""
+    own = [one for one in others if one.origin == OWN and not is_observable_id(one.stix_id)]
+    if own and not mine:
+        return (
+            Kind.ELSEWHERE,
+            f"it is ours: we hold {max(own, key=lambda one: one.version_key).version}",
+        )
     refused = known.refused.get(shown.stix_id)
     if refused is not None and _speaks_of(refused, shown, key):
         return Kind.REFUSED, f"quarantine {refused.number}, {refused.kind}: {refused.reason}"
-    if mine:
-        return Kind.NEWER_THERE, f"we hold {max(mine, key=lambda one: one.version_key).version}"
+    if newest is not None:
+        return Kind.NEWER_THERE, f"we hold {newest.version}"
     return (
         Kind.NEVER_SEEN,
         "" if key is not None or not shown.version else "its version is no instant",

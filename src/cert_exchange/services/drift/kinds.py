@@ -43,7 +43,7 @@ WORDS: Final[Mapping[Kind, str]] = {
     Kind.WITHDRAWN: "our desk took it out of use",
     Kind.PROPOSAL: "kept as a proposal, since its sender may not speak for its creator: `proposals list`",
     Kind.ERASED: "erased here, and kept out until the order is lifted: `erasures list`",
-    Kind.ELSEWHERE: "we hold the same version from ourselves or from another partner",
+    Kind.ELSEWHERE: "ours, or held from another partner",
     Kind.NEVER_SEEN: "it shows them, and they never came here: `--repair` fetches them",
     Kind.NEWER_THERE: "it shows a newer version than came here: `--repair` fetches it",
     Kind.OTHER_COLLECTION: "we hold it from there in another collection: `--repair` lets it into this one",

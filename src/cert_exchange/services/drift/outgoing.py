@@ -10,12 +10,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from cert_exchange.node import Node
 from cert_exchange.services.drift.answering import RECEIVED, entries_of
-from cert_exchange.services.drift.bucketing import BUCKETS, Buckets, Entry, entry, part_name
+from cert_exchange.services.drift.bucketing import (
+    BUCKETS,
+    Buckets,
+    Entry,
+    bucket_of,
+    entry,
+    names_of,
+)
 from cert_exchange.services.drift.kinds import Compared, Kind
 from cert_exchange.services.drift.walking import MANY, Walk
 from cert_exchange.stix.instants import InstantInvalid, order_key
@@ -26,6 +33,10 @@ from cert_exchange.store.drift import Line
 from cert_exchange.store.notebook import Found, Notebook
 
 _PART = 500
+OLDER = (
+    "its node does not tell what it holds from us there: it has no such collection for our credential, or runs an older"
+    " release; `ledger reconcile` asks it another way"
+)
 
 
 def compare_outgoing(
@@ -40,7 +51,9 @@ def compare_outgoing(
     counts: Counter[Kind] = Counter()
     whole = walk.connection.options.server == "cert-exchange"
     parts = _parts(node, walk, view, compared) if whole else None
-    whole = parts is not None
+    if whole and parts is None:
+        compared.trouble = OLDER
+        return
     pages = walk.manifest() if parts is None else walk.listed(RECEIVED, parts)
     for page in pages:
         fresh = [
@@ -101,21 +114,19 @@ def _judge(
         return
     ids = [one.stix_id for one in page]
     with node.database.reading() as tx:
-        standing = {
-            (one.stix_id, _key(one.version)): one for one in rows.in_force_of(tx, view, ids)
-        }
-        odd = [one for one in page if (one.stix_id, _key(one.version)) not in standing]
-        once = rows.released_once(
-            tx, view, [one.stix_id for one in odd], upto=walk.channel.position
-        )
-    sent = {(stix_id, _key(entry(stix_id, version).version)) for stix_id, version in once}
+        standing: dict[str, list[Line]] = {}
+        for each in rows.in_force_of(tx, view, ids):
+            standing.setdefault(each.stix_id, []).append(each)
+        odd = [one.stix_id for one in page if _line_of(one, standing) is None]
+        once = rows.released_once(tx, view, odd, upto=walk.channel.position)
+    sent = {(stix_id, _key(stix_id, version)) for stix_id, version in once}
     found = []
     for one in page:
-        line = standing.get((one.stix_id, _key(one.version)))
+        line = _line_of(one, standing)
         if line is not None and line.place <= walk.channel.position:
             compared.there += 1
             continue
-        if line is None and (one.stix_id, _key(one.version)) in sent:
+        if line is None and (one.stix_id, _key(*one.key)) in sent:
             kind = Kind.STILL_THERE
         elif line is not None or one.digest:
             kind = Kind.NOT_SENT
@@ -138,12 +149,12 @@ def _look_for_ours(
     *,
     whole: bool,
 ) -> None:
-    names: list[str | None] = [None]
-    if parts is not None and len(parts) <= MANY:
-        names = [part_name(bucket) for bucket in parts]
     with node.database.reading() as tx:
-        for name in names:
+        for name in names_of(parts):
             lines = _sent(tx, walk, view, whole=whole, part=name)
+            if parts is not None:
+                wanted = frozenset(parts)
+                lines = (one for one in lines if bucket_of(one.stix_id) in wanted)
             while some := list(islice(lines, _PART)):
                 compared.here += len(some)
                 shown = book.shown([one.stix_id for one in some])
@@ -151,10 +162,11 @@ def _look_for_ours(
                 found: list[Found] = []
                 for line in some:
                     there = {
-                        (_key(version), digest) for version, digest in shown.get(line.stix_id, ())
+                        (_key(line.stix_id, version), digest)
+                        for version, digest in shown.get(line.stix_id, ())
                     }
-                    mine = _key(entry(line.stix_id, line.version).version)
-                    alike = [digest for key, digest in there if key == mine]
+                    mine = _key(line.stix_id, line.version)
+                    alike = [digest for key, digest in there if key in (mine, "")]
                     other = alike and all(digest and digest != line.digest for digest in alike)
                     if not alike or (other and not mine):  # another copy of a cyber-observable
                         versions = ", ".join(version for version, _ in shown.get(line.stix_id, ()))
@@ -185,8 +197,19 @@ def _found(kind: Kind, line: Line, why: str) -> Found:
     return Found(kind.value, line.stix_id, line.version, why, line.place)
 
 
-def _key(version: str) -> str:
+def _line_of(shown: Entry, standing: Mapping[str, Sequence[Line]]) -> Line | None:
+    """The line in force that the remote shows; without a version the id alone tells."""
+    key = _key(*shown.key)
+    for line in standing.get(shown.stix_id, ()):
+        if not shown.version or _key(line.stix_id, line.version) == key:
+            return line
+    return None
+
+
+def _key(stix_id: str, version: str) -> str:
+    """What orders versions of an id; empty of a cyber-observable."""
+    text = entry(stix_id, version).version
     try:
-        return order_key(version)
+        return order_key(text)
     except InstantInvalid:
-        return version
+        return text

@@ -18,7 +18,8 @@ from cert_exchange.services.drift.outgoing import compare_outgoing
 from cert_exchange.services.drift.repairing import fetch_missing, send_missing
 from cert_exchange.services.drift.walking import Walk
 from cert_exchange.services.syncing.arranging import connect
-from cert_exchange.store import channels, outgoing
+from cert_exchange.services.syncing.running import refuse_closed
+from cert_exchange.store import channels, introductions, outgoing
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store.channels import Channel
@@ -108,6 +109,10 @@ def _compare(
     compared: Compared,
     went: Callable[[int], None],
 ) -> None:
+    for one in group:
+        with node.database.reading() as tx:
+            confined = introductions.is_confined(tx, one.partner, one.collection)
+        refuse_closed(one, confined=confined)
     walks = [Walk(node, one, connect(node, one)) for one in group]
     sign, note = "", ""
     if walks[0].connection.options.server == "cert-exchange":

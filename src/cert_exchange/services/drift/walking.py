@@ -31,7 +31,7 @@ from cert_exchange.stix.instants import InstantInvalid, parse_micros
 from cert_exchange.store.channels import Channel
 from cert_exchange.store.drift import MOST
 
-MANY: Final = 48
+MANY: Final = 16
 """Buckets that are asked for one by one; where more differ, all is listed."""
 _PAGES: Final = 10_000
 _PATIENCE: Final = 60.0
