@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     """Networks from which `Client-Cert` and `X-Forwarded-For` are believed."""
     heartbeat_minutes: int = Field(default=60, ge=0, le=1_440)
     """How often a TEST object goes to each partner, to see that it arrives; 0: never."""
+    owner_group: tuple[str, ...] = ()
+    """Partners that are other servers of our own organisation: what our identity made is taken from them too."""
     metrics_from: tuple[str, ...] = ()
     """Networks from which `/metrics` is answered; none: nowhere."""
     unlock_file: Path | None = None

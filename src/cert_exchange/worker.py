@@ -1,7 +1,8 @@
 """The worker: what has to happen without anybody asking, in a process of its own.
 
 1. Each step is alone: what one raises is logged, and the others run on.
-2. A channel that is silent holds its own thread only; a channel never runs twice at once (its lease).
+2. A channel that is silent holds its own thread only, and a partner has few of them; a channel never runs twice at once
+   (its lease).
 3. Nothing here has to end well: every step can be killed and is repeated. SIGTERM lets steps end at their next page.
 4. Several workers may run over one database.
 
@@ -74,6 +75,7 @@ class Worker:
         self._parent = parent
         self._owner = secrets.token_hex(8)
         self._running: dict[Key, threading.Thread] = {}
+        self._partner_of: dict[Key, int] = {}
         self._troubles: dict[str, str] = {}
         self._beside: dict[str, threading.Thread] = {}
 
@@ -155,7 +157,12 @@ class Worker:
         for channel in syncing.due_channels(self._node):
             if len(self._running) >= syncing.AT_ONCE:
                 return
-            if channel.key in self._running or self._stop.is_set():
+            busy = sum(1 for key in self._running if self._partner_of.get(key) == channel.partner)
+            if (
+                channel.key in self._running
+                or self._stop.is_set()
+                or busy >= syncing.OF_ONE_PARTNER
+            ):
                 continue
             # A daemon: a remote that does not answer may not keep the process from ending (rule 3).
             thread = threading.Thread(
@@ -165,6 +172,7 @@ class Worker:
                 daemon=True,
             )
             self._running[channel.key] = thread
+            self._partner_of[channel.key] = channel.partner
             thread.start()
 
     def _start_beside(self, name: str, work: Callable[[], object]) -> None:

@@ -29,10 +29,10 @@ from tests.taxii.conftest import Client, Served, served
 from cert_exchange.errors import PolicyInvalid
 from cert_exchange.node import Node
 from cert_exchange.services import (
+    bundling,
     collections,
     doctoring,
     holding,
-    holdings,
     ledger,
     partners,
     policies,
@@ -189,7 +189,7 @@ def test_a_partner_without_any_channel_is_named_and_a_file_holds_what_it_may_hav
     (step,) = told()
     assert "cert-exchange export" in step
     file = io.BytesIO()
-    holdings.export(scene.node, "b/indicators", file)
+    bundling.export(scene.node, "b/indicators", file)
     assert [one["id"] for one in json.loads(file.getvalue())["objects"]] == scene.ids("b")
     assert scene.names("b") == ["green"]
     partners.issue(scene.node, "b", lifetime=timedelta(days=1))

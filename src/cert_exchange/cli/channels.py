@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from cert_exchange.cli import printing
+from cert_exchange.cli.discovering import Discover, DnsServer, Search, Use, where
 from cert_exchange.cli.options import AsJson, Home, opened, operator, read_secret
 from cert_exchange.errors import InputRefused
 
@@ -19,9 +20,12 @@ target_app = typer.Typer(help="Remote collections that this node pushes to.", no
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A short name of your own for it.")]
 Partner = Annotated[str, typer.Option("--partner", help="The partner whose server it is.")]
 Url = Annotated[
-    str, typer.Option("--url", help="The remote API root, such as https://taxii.example/api/.")
+    str | None,
+    typer.Option("--url", help="The remote API root, such as https://taxii.example/api/."),
 ]
-Remote = Annotated[str, typer.Option("--remote-collection", help="Its id or alias over there.")]
+Remote = Annotated[
+    str | None, typer.Option("--remote-collection", help="Its id or alias over there.")
+]
 Auth = Annotated[
     str,
     typer.Option(
@@ -57,11 +61,14 @@ def source_add(
     name: Name,
     *,
     partner: Partner,
-    url: Url,
-    remote_collection: Remote,
     collection: Annotated[
         str, typer.Option("--collection", help="Our collection that what is pulled joins.")
     ],
+    url: Url = None,
+    remote_collection: Remote = None,
+    discover: Discover = None,
+    use: Use = None,
+    dns_server: DnsServer = None,
     auth: Auth = "bearer",
     user: User = None,
     secret_file: SecretFile = None,
@@ -74,14 +81,17 @@ def source_add(
     from cert_exchange.services import syncing
 
     given = _options(auth, user, ca_file, options)
-    secret = _secret(auth, secret_file, secret_env)
+    root, there, secret = where(
+        home, url, remote_collection, Search(discover, use, dns_server),
+        secret=lambda: _secret(auth, secret_file, secret_env), options=given,
+    )  # fmt: skip
     with opened(home) as node:
         syncing.add_source(
             node,
             name,
             partner=partner,
-            url=url,
-            remote_collection=remote_collection,
+            url=root,
+            remote_collection=there,
             collection=collection,
             secret=secret,
             options=given,
@@ -94,14 +104,17 @@ def target_add(
     name: Name,
     *,
     partner: Partner,
-    url: Url,
-    remote_collection: Remote,
     collection: Annotated[
         str,
         typer.Option(
             "--collection", help="Our collection: what this partner may see of it is pushed."
         ),
     ],
+    url: Url = None,
+    remote_collection: Remote = None,
+    discover: Discover = None,
+    use: Use = None,
+    dns_server: DnsServer = None,
     auth: Auth = "bearer",
     user: User = None,
     secret_file: SecretFile = None,
@@ -114,14 +127,17 @@ def target_add(
     from cert_exchange.services import syncing
 
     given = _options(auth, user, ca_file, options)
-    secret = _secret(auth, secret_file, secret_env)
+    root, there, secret = where(
+        home, url, remote_collection, Search(discover, use, dns_server),
+        secret=lambda: _secret(auth, secret_file, secret_env), options=given,
+    )  # fmt: skip
     with opened(home) as node:
         syncing.add_target(
             node,
             name,
             partner=partner,
-            url=url,
-            remote_collection=remote_collection,
+            url=root,
+            remote_collection=there,
             collection=collection,
             secret=secret,
             options=given,
@@ -133,12 +149,22 @@ def _listing(direction: str, *, as_json: bool, home: Path | None) -> None:
     from cert_exchange.services import holdings
 
     with opened(home) as node:
-        found = [row for row in holdings.status(node).channels if row.direction == direction]
+        status = holdings.status(node)
+    found = [row for row in status.channels if row.direction == direction]
     if as_json:
-        printing.document([asdict(row) | {"counters": json.loads(row.counters)} for row in found])
+        printing.document(
+            [
+                asdict(row)
+                | {
+                    "counters": json.loads(row.counters),
+                    "behind": asdict(status.lags[row.direction, row.name]),
+                }
+                for row in found
+            ]
+        )
         return
     printing.table(
-        ["name", "partner", "collection", "url", "state", "last success", "outcome"],
+        ["name", "partner", "collection", "url", "state", "last success", "waits", "outcome"],
         [
             (
                 row.name,
@@ -151,6 +177,7 @@ def _listing(direction: str, *, as_json: bool, home: Path | None) -> None:
                 if row.attempts
                 else "active",
                 printing.instant(row.last_success_at) or "never",
+                status.lags[row.direction, row.name].words,
                 row.last_outcome,
             )
             for row in found
@@ -168,48 +195,6 @@ def source_list(*, as_json: AsJson = False, home: Home = None) -> None:
 def target_list(*, as_json: AsJson = False, home: Home = None) -> None:
     """List what this node pushes, with how it fares."""
     _listing("push", as_json=as_json, home=home)
-
-
-@source_app.command("pause")
-@target_app.command("pause")
-def pause(name: Name, *, home: Home = None) -> None:
-    """Leave it out until it is resumed. Nothing is lost: it goes on where it stopped."""
-    from cert_exchange.services import syncing
-
-    with opened(home) as node:
-        syncing.pause(node, name)
-    printing.verdict(f"{name} is paused")
-
-
-@source_app.command("resume")
-@target_app.command("resume")
-def resume(name: Name, *, home: Home = None) -> None:
-    """Go on with it after a pause, or at once after failures."""
-    from cert_exchange.services import syncing
-
-    with opened(home) as node:
-        syncing.resume(node, name)
-    printing.verdict(f"{name} is active")
-
-
-@source_app.command("restart")
-def restart(
-    name: Name,
-    *,
-    since: Annotated[
-        str,
-        typer.Option(
-            "--since", help="The instant to pull from anew, such as 2026-01-31T00:00:00Z."
-        ),
-    ],
-    home: Home = None,
-) -> None:
-    """Pull it anew from an instant on. What is held already counts as duplicate."""
-    from cert_exchange.services import syncing
-
-    with opened(home) as node:
-        syncing.restart_at(node, name, since)
-    printing.verdict(f"{name} starts again at {since}")
 
 
 @source_app.command("secret")

@@ -137,26 +137,31 @@ def export(
     left out, for a cyber-observable cannot say so itself, and who blocks what stands in the file takes it for real.
 
     A file for partners goes out as their polls do: while what goes to one of the audience is frozen, or sending to it
-    suspended, nothing is written (exit code 1). What our own defenders load stays in the house: --own-use.
+    suspended, nothing is written (exit code 1). What our own defenders load stays in the house: --own-use. Then what our
+    desk does not detect by (`override`) is left out.
     """
-    from cert_exchange.services import holdings
+    from cert_exchange.services import bundling
 
     if str(file) != "-" and file.exists() and not force:
         raise InputRefused(f"{file} is there already; name a new file, or replace it with --force.")
     with opened(home) as node, printing.progress(f"exporting {view}") as progress:
         if str(file) == "-":
-            done = holdings.export(
+            done = bundling.export(
                 node, view, sys.stdout.buffer, tests=tests, own_use=own_use, progress=progress
             )
             sys.stdout.buffer.flush()
         else:
             with writing_to(file), whole(file) as out:
-                done = holdings.export(
+                done = bundling.export(
                     node, view, out, tests=tests, own_use=own_use, progress=progress
                 )
     printing.verdict(f"{printing.count(done.written, 'object')} written to {file}")
     if done.left_out:
         printing.verdict(f"{done.left_out:,} of an exercise left out; --tests writes them as well")
+    if done.not_detected:
+        printing.verdict(
+            f"{done.not_detected:,} left out that our desk does not detect by: cert-exchange override list"
+        )
     if done.frozen:
         printing.verdict(
             f"not to be passed on: what goes out to {', '.join(done.frozen)} is frozen"

@@ -57,6 +57,8 @@ def refusal(binding: Binding, asking: Asking) -> Deny | None:
     """The denial by terms, or None. The embargo is `holding`'s."""
     if binding.broken:
         return _deny(f"they cannot be read: {binding.broken}")
+    if binding.beside.kept_here:
+        return _deny(f"our desk's: not shared on: {binding.beside.kept_here}")
     if (said := _barred(binding.beside, asking)) is not None:
         return _deny(f"our desk's: {said}")
     marked = binding.marked

@@ -55,6 +55,9 @@ class SharingTerms:
     onward: Onward | None = None
     test: bool = False  # an exercise's: only rules that say `test: true` let it go
     tlp: Tlp | None = None  # our desk's stricter marking, beside the object
+    # Our desk's own use of it, each with its reason; "" where nothing was said. They stay at home: never in an object.
+    kept_here: str = ""  # not shared on with anybody
+    not_detected: str = ""  # left out of what we make for our own detection
 
     def __and__(self, other: SharingTerms) -> SharingTerms:
         """What binds when both do."""
@@ -66,6 +69,8 @@ class SharingTerms:
             onward=_stricter(self.onward, other.onward),
             test=self.test or other.test,
             tlp=_higher(self.tlp, other.tlp),
+            kept_here=self.kept_here or other.kept_here,
+            not_detected=self.not_detected or other.not_detected,
         )
 
     @property
@@ -83,6 +88,10 @@ class SharingTerms:
             found.append("TEST")
         if self.tlp is not None:
             found.append(f"marked TLP:{self.tlp.name.replace('_', '+')} here")
+        if self.kept_here:
+            found.append(f"not shared on: {self.kept_here}")
+        if self.not_detected:
+            found.append(f"not for detection: {self.not_detected}")
         return tuple(found)
 
 
@@ -137,7 +146,7 @@ def terms_of(content: Mapping[str, Any]) -> SharingTerms | None:
 
 
 def as_extension(terms: SharingTerms) -> dict[str, Any]:
-    """Terms as an object carries them; a local marking stays at home."""
+    """Terms as an object carries them; a local marking and what our desk does with it stay at home."""
     written: dict[str, Any] = {"extension_type": "property-extension"}
     if terms.only_to:
         written["only_to"] = sorted(frozenset.intersection(*terms.only_to))
@@ -164,9 +173,11 @@ def to_text(terms: SharingTerms) -> str:
         "onward": None if terms.onward is None else terms.onward.name.lower(),
         "test": terms.test,
         "tlp": None if terms.tlp is None else terms.tlp.name.lower(),
+        "kept_here": terms.kept_here,
+        "not_detected": terms.not_detected,
     }
-    kept = {key: value for key, value in written.items() if value not in (None, False, [])}
-    return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode("ascii", "strict")
+    kept = {key: value for key, value in written.items() if value not in (None, False, [], "")}
+    return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode("utf-8", "strict")
 
 
 def from_text(text: str) -> SharingTerms:
@@ -184,6 +195,8 @@ def from_text(text: str) -> SharingTerms:
         onward=None if onward is None else Onward[onward.upper()],
         test=bool(found.get("test", False)),
         tlp=None if tlp is None else Tlp[tlp.upper()],
+        kept_here=str(found.get("kept_here", "")),
+        not_detected=str(found.get("not_detected", "")),
     )
 
 

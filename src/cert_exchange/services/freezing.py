@@ -1,7 +1,7 @@
 """Freezing what goes out: to one audience, or to everyone.
 
 1. While a freeze stands, a partner's GET that would show objects answers 503, no target is pushed to and no file for the
-   partner is exported (`holdings.export`). It is read from the database with each request, so that it counts in every
+   partner is exported (`bundling.export`). It is read from the database with each request, so that it counts in every
    process as soon as this returns. A file for our own people is not outbound: who exports it has to say so.
 2. Receiving goes on: what partners POST and what we pull is taken as always, and policy goes on deciding. What becomes
    visible meanwhile is there when the freeze is lifted; no cursor moves, so nobody misses it.

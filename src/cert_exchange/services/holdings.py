@@ -1,4 +1,4 @@
-"""What a CERT's own people ask about what their node holds: search, show, received, status, export.
+"""What a CERT's own people ask about what their node holds: search, show, received, status.
 
 1. Each sentence is one read transaction: its answer is one state of the node.
 2. Nothing is changed and no policy is asked; why something is withheld is what `policies` answers.
@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from cert_exchange.errors import InputRefused, NotFound
+from cert_exchange.errors import NotFound
 from cert_exchange.services import derivatives, markings
 from cert_exchange.services.derivatives import Answer, Stand
 from cert_exchange.services.exercises import Mark, exercises
 from cert_exchange.services.hits import Hit, hit_of
-from cert_exchange.store import blocks, checkups, erasures, figures, freezes, held, objects
+from cert_exchange.services.lagging import Lag, every_lag
+from cert_exchange.store import blocks, checkups, erasures, figures, held, objects
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import holdings as rows
 from cert_exchange.store.figures import Channel, CollectionCount
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from cert_exchange.node import Node
-
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +99,8 @@ class Status:
     collections: tuple[CollectionCount, ...]
     views: tuple[ViewFigures, ...]
     channels: tuple[Channel, ...]
+    lags: Mapping[tuple[str, str], Lag]
+    """(direction, name) -> how far that source or target is behind"""
     proposals: int
     """versions of partners that wait for a person; they stand in no collection"""
     ledger_sealed: int
@@ -243,77 +244,11 @@ def status(node: Node) -> Status:
             collections=tuple(figures.count_collections(tx)),
             views=views,
             channels=tuple(figures.channels(tx)),
+            lags=every_lag(tx, now=node.now()),
             proposals=sum(checkups.proposals(tx).values()),
             ledger_sealed=sealed,
             ledger_open=unsealed,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """How many objects were written, how many of an exercise were left out, and to whom the file may not go."""
-
-    written: int
-    left_out: int
-    frozen: tuple[str, ...] = ()
-    """partners to whom nothing goes out now"""
-
-
-def export(
-    node: Node,
-    view: str,
-    out: IO[bytes],
-    *,
-    tests: bool = False,
-    own_use: bool = False,
-    progress: Progress | None = None,
-) -> Exported:
-    """Write what a default client of a view (AUDIENCE/COLLECTION) holds as one STIX bundle.
-
-    A file for partners goes out like a page: while one of them is frozen, InputRefused. With `own_use` it is for our own
-    people, does not go out, and no freeze stops it.
-
-    The objects are the stored bytes, as the view serves them. What is marked TEST is left out unless `tests` says
-    otherwise: who reads the file may block what stands there, and a cyber-observable cannot say TEST itself. Where the
-    view shows a real version or copy of it as well, that is written in its place. Raises NotFound for a view that does
-    not exist.
-    """
-    audience, _, collection = view.partition("/")
-    written = left_out = 0
-    with node.database.reading() as tx:
-        number = rows.find_view(tx, audience, collection)
-        if number is None:
-            known = ", ".join(f"{v.audience}/{v.collection}" for v in figures.count_views(tx))
-            raise NotFound(f"There is no view {view}; there are: {known or 'none yet'}.")
-        frozen = tuple(freezes.frozen_readers(tx, number))
-        if frozen and not own_use:
-            raise InputRefused(
-                f"What goes out to {', '.join(frozen)} is frozen, or sending to it suspended: a file for it is not"
-                " written (`cert-exchange frozen`). For our own people alone: --own-use."
-            )
-        drills = exercises(tx)
-        for found in rows.bodies_of_view(tx, number):
-            chunk = [one[2] for one in found if tests or not drills.include(*one)]
-            left_out += len(found) - len(chunk)
-            if len(chunk) < len(found):
-                drilled = [one[0] for one in found if drills.include(*one)]
-                chunk += drills.real_ones(rows.beside_the_last(tx, number, drilled))
-            if not chunk:
-                continue
-            opening = (
-                b",\n"
-                if written
-                else f'{{"id":"bundle--{uuid.uuid4()}","type":"bundle","objects":[\n'.encode()
-            )
-            out.write(opening + ",\n".join(chunk).encode())
-            written += len(chunk)
-            if progress is not None:
-                progress(written, None)
-    # STIX 2.1 knows no empty lists: a bundle of nothing has no `objects`.
-    out.write(
-        b"\n]}\n" if written else f'{{"id":"bundle--{uuid.uuid4()}","type":"bundle"}}\n'.encode()
-    )
-    return Exported(written, left_out, frozen)
 
 
 def _reader(node: Node, tx: Connection, view: figures.ViewCount, partner: int, name: str) -> Reader:

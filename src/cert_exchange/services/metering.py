@@ -16,7 +16,8 @@ from typing import Final, Literal
 
 from cert_exchange.errors import ConfigurationInvalid
 from cert_exchange.node import Node
-from cert_exchange.services import pki
+from cert_exchange.services import beating, pki
+from cert_exchange.services.lagging import MOST, lag_of
 from cert_exchange.store import (
     channels,
     checkups,
@@ -29,8 +30,6 @@ from cert_exchange.store import (
 from cert_exchange.store.database import Transaction
 
 MICROS: Final = 1_000_000
-MOST: Final = 10_000
-"""Where counting what somebody is behind ends: more is as bad."""
 _UNKNOWN: Final = 0
 
 
@@ -56,9 +55,12 @@ METRICS: Final = (
     Metric("cert_exchange_info", "gauge", "The release and the engine, as labels."),
     Metric("cert_exchange_clock_doubtful", "gauge", "1: releasing stopped, since the clock jumped."),
     Metric("cert_exchange_channel_paused", "gauge", "1: a person or a guard paused it."),
+    Metric("cert_exchange_source_shut", "gauge", "1: too much came, and its gate shut it until a person looked."),
     Metric("cert_exchange_channel_failures", "gauge", "Runs that failed one after the other."),
     Metric("cert_exchange_channel_lag_seconds", "gauge", "Since the last run that worked; since 1970 if none ever did."),
-    Metric("cert_exchange_channel_behind_objects", "gauge", f"Object versions that a target has not sent yet, up to {MOST}."),
+    Metric("cert_exchange_channel_behind_objects", "gauge", f"Object versions that a target has not sent, or that a source's server still had, up to {MOST}."),
+    Metric("cert_exchange_channel_behind_seconds", "gauge", "How long the oldest waits that a target has not sent; since when a source may miss something."),
+    Metric("cert_exchange_channel_interrupted_total", "counter", "Runs that began and never ended."),
     Metric("cert_exchange_channel_objects_total", "counter", "Objects by what became of them."),
     Metric("cert_exchange_reader_behind_objects", "gauge", f"Object versions that a partner has not fetched yet, up to {MOST}."),
     Metric("cert_exchange_quarantine_objects", "gauge", "What is kept of refused input, by sender and kind."),
@@ -69,6 +71,10 @@ METRICS: Final = (
     Metric("cert_exchange_ledger_unsealed_lines", "gauge", "Lines of the ledger that wait for their seal."),
     Metric("cert_exchange_freezes", "gauge", "Orders of our people by which nothing goes out to somebody."),
     Metric("cert_exchange_expires_timestamp_seconds", "gauge", "When a certificate, an authority or a revocation list ends."),
+    Metric("cert_exchange_heartbeat_unseen_seconds", "gauge", "Since our last heartbeat that is known to have arrived there."),
+    Metric("cert_exchange_partner_silent_seconds", "gauge", "Since anything came from a partner."),
+    Metric("cert_exchange_partner_clock_seconds", "gauge", "How far a partner's clock is behind ours, as measured last."),
+    Metric("cert_exchange_heartbeat_alarms", "gauge", "1: heartbeat list has this alarm about a partner, by its limits."),
     Metric("cert_exchange_http_requests_total", "counter", "Requests answered by this process, by route and status."),
     Metric("cert_exchange_http_request_seconds_total", "counter", "How long they took together."),
 )  # fmt: skip
@@ -92,6 +98,7 @@ def measure(node: Node) -> list[Sample]:
         _, unsealed = figures.ledger_state(tx)
     found.append(Sample("cert_exchange_ledger_unsealed_lines", unsealed))
     found += _ends(node)
+    found += _beats(node, now)
     return found
 
 
@@ -104,11 +111,18 @@ def _channels(tx: Transaction, now: int) -> Iterator[Sample]:
         )
         last = one.last_success_at or _UNKNOWN
         yield Sample("cert_exchange_channel_paused", float(one.paused), labels)
+        if one.direction == "pull":
+            shut = (one.counters.get("gate") or {}).get("shut")
+            yield Sample("cert_exchange_source_shut", float(shut is not None), labels)
         yield Sample("cert_exchange_channel_failures", one.attempts, labels)
         yield Sample("cert_exchange_channel_lag_seconds", max(now - last, 0) / MICROS, labels)
-        if one.direction == "push" and one.view is not None:
-            behind = figures.count_after(tx, one.view, position=one.position, most=MOST)
-            yield Sample("cert_exchange_channel_behind_objects", behind, labels)
+        lag = lag_of(tx, one, now=now)
+        if lag.objects is not None:
+            yield Sample("cert_exchange_channel_behind_objects", lag.objects, labels)
+        if lag.seconds is not None:
+            yield Sample("cert_exchange_channel_behind_seconds", lag.seconds, labels)
+        interrupted = int(one.counters.get(channels.INTERRUPTED) or 0)
+        yield Sample("cert_exchange_channel_interrupted_total", interrupted, labels)
         for result, number in sorted(one.counters.get("total", {}).items()):
             yield Sample(
                 "cert_exchange_channel_objects_total", number, (*labels, ("result", str(result)))
@@ -138,6 +152,29 @@ def _waiting(tx: Transaction) -> Iterator[Sample]:
     yield Sample("cert_exchange_intake_held", screening.count_held(tx))
     yield Sample("cert_exchange_open_receipts", deliveries.count_open(tx))
     yield Sample("cert_exchange_freezes", len(freezes.standing(tx)))
+
+
+def _beats(node: Node, now: int) -> Iterator[Sample]:
+    """How heartbeats stand; only of partners that have one, or of whom something came."""
+    for one in beating.pulses(node):
+        labels, state = (("partner", one.partner),), one.state
+        since = state.seen_at if state.seen_at is not None else state.troubled_at
+        if since is not None and not state.off and not one.stopped:
+            unseen = 0.0 if not state.trouble else max(now - since, 0) / MICROS
+            yield Sample("cert_exchange_heartbeat_unseen_seconds", unseen, labels)
+        if one.heard_at is not None:
+            silent = max(now - one.heard_at, 0) / MICROS
+            yield Sample("cert_exchange_partner_silent_seconds", silent, labels)
+        if state.skew is not None:
+            yield Sample("cert_exchange_partner_clock_seconds", state.skew / MICROS, labels)
+        if state.tls_ends_at is not None:
+            ends = (("what", "server's certificate"), *labels)
+            yield Sample(
+                "cert_exchange_expires_timestamp_seconds", state.tls_ends_at / MICROS, ends
+            )
+    for alarm in beating.alarms(node):
+        marks = (("partner", alarm.partner), ("alarm", alarm.kind), ("grade", alarm.grade))
+        yield Sample("cert_exchange_heartbeat_alarms", 1, marks)
 
 
 def _ends(node: Node) -> Iterator[Sample]:

@@ -55,6 +55,7 @@ __all__ = [
     "mark",
     "read_terms",
     "recipient",
+    "say",
     "sentences",
     "set_terms",
     "show_terms",
@@ -149,19 +150,24 @@ def set_terms(
 ) -> Changed:
     """Say anew where an object may go, in place of what our desk said before; None says nothing any more.
 
-    Our own stricter marking stays. Raises NotFound when we hold no such object, InputRefused for a marking definition.
+    Our own stricter marking and our overrides (`overriding`) stay. Raises NotFound when we hold no such object, InputRefused for a marking definition.
     """
 
     def change(before: SharingTerms) -> SharingTerms:
-        return replace(terms or NO_TERMS, tlp=before.tlp)
+        return replace(
+            terms or NO_TERMS,
+            tlp=before.tlp,
+            kept_here=before.kept_here,
+            not_detected=before.not_detected,
+        )
 
-    return _say(node, stix_id, change, by=by, reason=reason, alone=True)
+    return say(node, stix_id, change, by=by, reason=reason, alone=True)
 
 
 def mark(node: Node, stix_id: str, level: str, *, by: str, reason: str) -> Changed:
     """Mark an object stricter here, beside it; `none` takes our own marking away again. Raises as `set_terms` does."""
     tlp = None if level.strip().casefold() == "none" else _level(level)
-    return _say(
+    return say(
         node, stix_id, lambda before: replace(before, tlp=tlp), by=by, reason=reason, alone=False
     )
 
@@ -216,7 +222,7 @@ def list_terms(node: Node, *, limit: int = SHOWN) -> list[Beside]:
         return [_beside(row, names) for row in rows.listing(conn, limit=limit)]
 
 
-def _say(
+def say(
     node: Node,
     stix_id: str,
     change: Callable[[SharingTerms], SharingTerms],
@@ -225,7 +231,10 @@ def _say(
     reason: str,
     alone: bool,
 ) -> Changed:
-    """Write what the change makes of the terms for every copy; `alone`: in place of those for single copies too."""
+    """Write what the change makes of the terms for every copy; `alone`: in place of those for single copies too.
+
+    Raises NotFound when we hold no such object, InputRefused for a marking definition.
+    """
     if stix_id.startswith("marking-definition--"):
         raise InputRefused(
             "A marking definition means the same to everybody; mark the objects that bear it."

@@ -160,6 +160,17 @@ def waiting(
     return row[0], row[1]
 
 
+def between(tx: Transaction, view: int, *, after: int, to: int, partner: int, most: int) -> int:
+    """How many versions in force lie in (after, to], `most` at most."""
+    ours = select(live.c.position).where(
+        live.c.view == view,
+        live.c.position > after,
+        live.c.position <= to,
+        live.c.origin != partner,
+    )
+    return tx.execute(select(func.count()).select_from(ours.limit(most).subquery())).scalar_one()
+
+
 def held(tx: Transaction, *, partner: int, collection: int) -> int:
     """How many object versions wait for a person before the partner may see them in a collection."""
     return tx.execute(

@@ -20,7 +20,7 @@ from tests.unit.services.test_exercises import MARK, REAL, TAKES_PART
 
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import SharingTerms
-from cert_exchange.services import holdings, partners, publishing, terms
+from cert_exchange.services import bundling, holdings, partners, publishing, terms
 from cert_exchange.services.publishing import Outcome
 
 HOST = address("198.51.100.9")
@@ -239,7 +239,7 @@ class TestExport:
 
 def exported(scene: Scene, view: str, *, tests: bool = False) -> list[str]:
     file = io.BytesIO()
-    holdings.export(scene.node, view, file, tests=tests)
+    bundling.export(scene.node, view, file, tests=tests)
     return [
         one["id"]
         for one in json.loads(file.getvalue()).get("objects", [])

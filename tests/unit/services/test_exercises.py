@@ -21,8 +21,8 @@ from tests.scenes import (
 
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import EXTENSION, SharingTerms
-from cert_exchange.services import holdings, publishing, terms
-from cert_exchange.services.holdings import Exported
+from cert_exchange.services import bundling, holdings, publishing, terms
+from cert_exchange.services.bundling import Exported
 from cert_exchange.store.tables import terms as terms_table
 
 REAL = """\
@@ -60,7 +60,7 @@ def drill(scene: Scene, *objects: dict[str, Any]) -> None:
 
 def exported(scene: Scene, view: str, *, tests: bool = False) -> tuple[set[str], Exported]:
     file = io.BytesIO()
-    done = holdings.export(scene.node, view, file, tests=tests)
+    done = bundling.export(scene.node, view, file, tests=tests)
     found = json.loads(file.getvalue()).get("objects", [])
     assert len(found) == done.written
     return {one["id"] for one in found}, done

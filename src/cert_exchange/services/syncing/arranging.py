@@ -1,4 +1,4 @@
-"""Sources and targets are added, paused, begun anew and removed; a channel's row becomes a connection.
+"""Sources and targets are added and removed, and their secrets changed; a channel's row becomes a connection.
 
 1. A secret comes as a file and is copied to the node's secrets directory, readable by its owner only; the row holds
    the file's name.
@@ -184,41 +184,6 @@ def find(tx: Transaction, name: str) -> list[Channel]:
     return found
 
 
-def pause(node: Node, name: str) -> None:
-    """Stop the source or target of that name until `resume`. Raises NotFound."""
-
-    def work(tx: Transaction) -> None:
-        for channel in find(tx, name):
-            channels.set_paused(tx, channel, at=node.now())
-
-    node.database.transact(work)
-
-
-def resume(node: Node, name: str) -> None:
-    """Let a paused or failing channel run at once. Raises NotFound."""
-
-    def work(tx: Transaction) -> None:
-        for channel in find(tx, name):
-            channels.set_paused(tx, channel, at=None)
-
-    node.database.transact(work)
-
-
-def restart_at(node: Node, name: str, start: str = "") -> None:
-    """Forget how far a channel has come: a source begins at `start` (an instant; empty: all), a target at the first line.
-
-    What is held already comes as duplicates. Raises ConfigurationInvalid, NotFound.
-    """
-
-    def work(tx: Transaction) -> None:
-        for channel in find(tx, name):
-            options = decode_options(channel.options)
-            values = {**_as_given(options), "start": start}
-            channels.restart(tx, channel, options=make_options(values).encode())
-
-    node.database.transact(work)
-
-
 def change_secret(node: Node, name: str, text: str, *, by: str) -> tuple[Channel, ...]:
     """Log in with a new secret from the next request on; returns the channels that do, with their places as they were.
 
@@ -290,10 +255,6 @@ def remove(node: Node, direction: Direction, name: str, *, by: str) -> Channel:
     if decode_options(gone.options).secret_file == _secret_name(direction, name):
         node.secret_files.remove(_secret_name(direction, name))
     return gone
-
-
-def _as_given(options: Options) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in Options.__slots__}
 
 
 def connect(

@@ -121,6 +121,14 @@ def _beyond(date: str, after: str | None) -> bool:
         return True
 
 
+def instant(date: str, otherwise: int) -> int:
+    """A date of a manifest in micros; `otherwise` where it is none."""
+    try:
+        return parse_micros(date)
+    except ValueError:
+        return otherwise
+
+
 def entries_of(answer: Answer, stix_id: str) -> list[tuple[str, str]]:
     """The (date_added, version) of one id in a manifest's answer. Raises RemoteAnswerInvalid."""
     entries = answer.document().get("objects")

@@ -12,6 +12,8 @@ from __future__ import annotations
 import random
 import secrets
 import threading
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final, assert_never
@@ -28,13 +30,15 @@ from cert_exchange.services.syncing.pushing import push
 from cert_exchange.services.syncing.reporting import COUNTED, Ending, Progress, Run, RunReport
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import channels, introductions
-from cert_exchange.store.channels import Channel
+from cert_exchange.store.channels import Channel, Direction
 from cert_exchange.store.database import Transaction
 
 _log = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 8
 """How many channels run side by side; one that is silent holds one of them until its limits end it."""
+OF_ONE_PARTNER: Final = 2
+"""How many of them a worker runs of one partner: a silent one with ten sources delays nobody else."""
 FIRST_PAUSE: Final = 30.0
 LONGEST_PAUSE: Final = 3600.0
 _ALARMS: Final = frozenset({401, 403, 404})
@@ -78,19 +82,31 @@ def sync_once(
             if progress is not None:
                 progress(done, None)
 
+    done_by: dict[tuple[Direction, int], RunReport] = {}
+
+    def run(one: Channel) -> None:
+        done_by[one.key] = run_channel(node, one, owner=owner, stop=stop, progress=count)
+
     with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="sync") as pool:
-        return list(
-            pool.map(
-                lambda one: run_channel(node, one, owner=owner, stop=stop, progress=count), wanted
-            )
-        )
+        list(pool.map(run, in_turn(wanted)))
+    return [done_by[one.key] for one in wanted]
+
+
+def in_turn(found: Sequence[Channel]) -> list[Channel]:
+    """The channels partner by partner in turn, so that one with many does not stand before the others."""
+    before: Counter[int] = Counter()
+    ranked = []
+    for one in found:
+        ranked.append((before[one.partner], one))
+        before[one.partner] += 1
+    return [one for _, one in sorted(ranked, key=lambda pair: pair[0])]
 
 
 def due_channels(node: Node) -> list[Channel]:
-    """List the channels that are due now, not paused and not leased."""
+    """List the channels that are due now, not paused and not leased, partner by partner in turn."""
     now = node.now()
     with node.database.reading() as tx:
-        found = channels.channels(tx, due_at=now)
+        found = in_turn(channels.channels(tx, due_at=now))
     return [one for one in found if not channels.stands(one, now=now, until=_lease_of(node, one))]
 
 

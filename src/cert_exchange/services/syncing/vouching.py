@@ -308,7 +308,7 @@ class Vouching:
                 f"{plural(row.wrong, 'object')} of statement {row.seq} did not come as signed"
                 + (f": {ids}" if ids else "")
                 + (" ..." if len(wrong) > _NAMED else "")
-                + f"; once you know why, `source restart {self._run.channel.name} --since` asks for all of it again"
+                + f"; once you know why, `source reset {self._run.channel.name} --since` asks for all of it again"
             )
 
 
