@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,6 +39,8 @@ class Relay:
     answers: dict[str, Alter] = field(default_factory=dict)
     requests: dict[str, Alter] = field(default_factory=dict)
     lose: set[str] = field(default_factory=set)
+    now: Callable[[], int] | None = None
+    """Micros: what the Date header says, where the node's clock is moved (its HTTP server reads the machine's)."""
     port: int = 0
 
     def count(self, name: str) -> int:
@@ -69,9 +72,11 @@ class Relay:
             status, content = 502, b"{}"
         elif name in self.answers and status < 300:
             content = self.answers[name](content)
-        handler.send_response(status)
+        (handler.send_response if self.now is None else handler.send_response_only)(status)
         for key, value in response.getheaders():
-            if key.lower() not in ("content-length", "transfer-encoding", "connection"):
+            if key.lower() == "date" and self.now is not None:
+                handler.send_header(key, formatdate(self.now() / 1_000_000, usegmt=True))
+            elif key.lower() not in ("content-length", "transfer-encoding", "connection"):
                 handler.send_header(key, value)
         handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()

@@ -196,16 +196,25 @@ def _verified(node: Node, contents: Contents) -> tuple[PartnerRow, Carried]:
     if deliveries.needs_keys(node, partner.id, {"statement": contents.signed}) and contents.keys:
         keys = signing.follow(node, partner.id, contents.keys)
     carried = read_carried(verify(contents.signed, keys, node.now()))
+    _check_content(contents, carried)
+    _check_recipient(node, partner, carried)
+    return partner, carried
+
+
+def _check_content(contents: Contents, carried: Carried) -> None:
     if carried.content != contents.digest or carried.objects != contents.objects:
         raise SignatureBroken(
             "the file holds other things than were signed. Nothing was taken in: ask for it again."
         )
+
+
+def _check_recipient(node: Node, partner: PartnerRow, carried: Carried) -> None:
+    """A file that was made for another partner may be closed to our key by that one."""
     if node.identity not in carried.recipients:
         raise InputRefused(
             f"The file of {partner.name} is for somebody else, though closed to our key: {', '.join(carried.recipients)[:200]}."
             " Nothing was taken in: tell them."
         )
-    return partner, carried
 
 
 def _check_base(tx: Transaction, partner: PartnerRow, carried: Carried) -> None:
