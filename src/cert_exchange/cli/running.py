@@ -216,7 +216,7 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
                 c.direction,
                 c.partner,
                 c.collection,
-                "paused" if c.paused else printing.instant(c.last_success_at) or "never",
+                c.stopped or printing.instant(c.last_success_at) or "never",
                 found.lags[c.direction, c.name].words,
                 c.last_outcome,
             )
@@ -227,6 +227,11 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
     printing.result(
         f"ledger: {printing.count(found.ledger_sealed, 'line')} sealed, {found.ledger_open:,} waiting for their seal"
     )
+    for source in found.channels:
+        if source.shut is not None:
+            printing.verdict(
+                f"{source.name} is shut by its gate: {source.shut}; cert-exchange source gate {source.name}"
+            )
     if found.proposals:
         waits = "waits" if found.proposals == 1 else "wait"
         printing.verdict(

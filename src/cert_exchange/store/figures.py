@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
@@ -71,6 +72,17 @@ class Channel:
     last_success_at: int | None
     last_outcome: str | None
     counters: str  # JSON
+
+    @property
+    def shut(self) -> str | None:
+        """Of a source: why its gate is shut, in words; None: it is open."""
+        gate = json.loads(self.counters).get("gate") or {}
+        return str(gate["shut"]["words"]) if gate.get("shut") else None
+
+    @property
+    def stopped(self) -> str:
+        """`shut` by its gate, `paused` by a person or a guard, or nothing."""
+        return "shut" if self.shut is not None else "paused" if self.paused else ""
 
 
 def count_views(tx: Connection) -> list[ViewCount]:

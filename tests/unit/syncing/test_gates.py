@@ -18,7 +18,15 @@ from tests.unit.syncing.peers import as_b, channel_between
 from cert_exchange.errors import ConfigurationInvalid, NotFound
 from cert_exchange.messages.evidence import decode_line
 from cert_exchange.node import HOUR, Node
-from cert_exchange.services import holdings, ledger, quarantine, screening, undoing
+from cert_exchange.services import (
+    doctoring,
+    holdings,
+    ledger,
+    metering,
+    quarantine,
+    screening,
+    undoing,
+)
 from cert_exchange.services.gating import opening, previewing
 from cert_exchange.services.syncing.breaking import in_window
 from cert_exchange.store import objects
@@ -84,6 +92,15 @@ def test_too_much_shuts_it_and_nothing_is_lost(node: Node, neighbour):
     gate = opening.gate_of(node, "from-b")
     assert gate.shut is not None
     assert (gate.shut.what, gate.counted["objects"], gate.limits["objects"]) == ("objects", 3, 3)
+
+    assert [
+        (one.grade, one.step) for one in doctoring.examine(node) if one.about == "source from-b"
+    ] == [("wrong", "cert-exchange source gate from-b, sync preview from-b, and a call to b")]
+    assert [
+        one.value for one in metering.measure(node) if one.name == "cert_exchange_source_shut"
+    ] == [1.0]
+    (shown,) = holdings.status(node).channels
+    assert (shown.stopped, shown.shut) == ("shut", gate.shut.words)
 
     look = previewing.preview(node, "from-b")
     assert (look.fates["new"], look.whole) == (5, True)

@@ -239,7 +239,13 @@ def _channels(node: Node, *, partner: str | None = None) -> Iterator[Finding]:
             continue
         about = f"{'source' if channel.direction == 'pull' else 'target'} {channel.name}"
         last = format_micros(channel.last_success_at) if channel.last_success_at else "never"
-        if channel.paused:
+        if channel.shut is not None:
+            yield Finding(
+                "wrong", about,
+                f"shut by its gate: {channel.shut}; nothing of it is lost, it waits there",
+                f"cert-exchange source gate {channel.name}, sync preview {channel.name}, and a call to {channel.partner}",
+            )  # fmt: skip
+        elif channel.paused:
             yield Finding(
                 "note", about, f"is paused; last success {last}", "resume it when the cause is gone"
             )

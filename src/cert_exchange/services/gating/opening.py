@@ -17,7 +17,7 @@ from cert_exchange.errors import ConfigurationInvalid, NotFound
 from cert_exchange.messages.evidence import Fact, Line
 from cert_exchange.node import Node
 from cert_exchange.remote.connection import Options, decode_options, make_options
-from cert_exchange.services import ledger
+from cert_exchange.services import ledger, syncing
 from cert_exchange.services.syncing import breaking
 from cert_exchange.services.syncing.arranging import find
 from cert_exchange.services.syncing.breaking import GATE, Shut, in_window
@@ -119,10 +119,12 @@ def go_on(
                 "reason": reason,
             }
             ledger.record(tx, Line("gate.opened", node.now(), by, facts=facts))
-        channels.set_paused(tx, channel, at=None)
         return shut
 
-    return node.database.transact(work)
+    shut = node.database.transact(work)
+    # Commit. Killed here, the gate is open and the source paused: it is resumed once more.
+    syncing.resume(node, name, direction="pull", by=by)
+    return shut
 
 
 def _source(tx: Transaction, name: str) -> Channel:
