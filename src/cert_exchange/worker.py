@@ -26,7 +26,6 @@ import structlog
 from cert_exchange import errors, logs
 from cert_exchange.node import Node, open_node
 from cert_exchange.services import (
-    beating,
     consenting,
     deliveries,
     forgetting,
@@ -39,6 +38,7 @@ from cert_exchange.services import (
     retention,
     syncing,
 )
+from cert_exchange.services.beating import sending
 from cert_exchange.services.comparing import asking
 from cert_exchange.services.holding import release_due
 from cert_exchange.services.ledger import checkpointing
@@ -186,8 +186,8 @@ class Worker:
             thread.start()
 
     def _beat(self) -> None:
-        beating.beat_due(self._node, stop=self._stop.is_set)
-        beating.look(self._node)
+        sending.beat_due(self._node, stop=self._stop.is_set)
+        sending.look(self._node)
 
     def _sync(self, channel: Channel) -> None:
         syncing.run_channel(self._node, channel, owner=self._owner, stop=self._stop)

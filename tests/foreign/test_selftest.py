@@ -18,6 +18,7 @@ from tests.unit.syncing.peers import as_b, channel_between
 
 from cert_exchange.node import Node
 from cert_exchange.services import beating, holdings, selftest, syncing
+from cert_exchange.services.beating import sending
 from cert_exchange.services.introducing import proving
 from cert_exchange.store.tables import objects, submissions
 
@@ -129,10 +130,10 @@ def test_a_heartbeat_comes_back_as_a_receipt(new_node: Any, wall: Wall, tmp_path
             secret=channel.secret(channel.a, "b"),
             options={"insecure": True, "auth": "bearer", "server": "cert-exchange"},
         )  # fmt: skip
-        beating.beat_now(a, "b")
+        sending.beat_now(a, "b")
         for _ in range(2):  # the receipt of a run is handed over by the same run, or by the next
             assert sync(b).ok
-        beating.look(a)
+        sending.look(a)
         (state,) = [one.state for one in beating.pulses(a) if one.partner == "b"]
         assert (state.seen_at, state.way) == (state.sent_at, "it signed a receipt")
         (theirs_,) = [one for one in beating.pulses(b) if one.partner == "a"]

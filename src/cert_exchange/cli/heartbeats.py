@@ -28,9 +28,10 @@ def list_all(*, as_json: AsJson = False, home: Home = None) -> None:
     Exit code 1 when there is an alarm.
     """
     from cert_exchange.services import beating
+    from cert_exchange.services.beating import sending
 
     with opened(home) as node:
-        beating.look(node)
+        sending.look(node)
         found = beating.pulses(node)
         alarms = beating.alarms(node)
     if as_json:
@@ -97,10 +98,11 @@ def set_one(
 def now(partner: Partner, *, home: Home = None) -> None:
     """Send one at once and look whether it arrived. One that is polled arrives when the partner's node asks."""
     from cert_exchange.services import beating
+    from cert_exchange.services.beating import sending
 
     with opened(home) as node:
-        beating.beat_now(node, partner)
-        beating.look(node)
+        sending.beat_now(node, partner)
+        sending.look(node)
         one = next(found for found in beating.pulses(node) if found.partner == partner)
         alarms = beating.alarms(node, partner=partner)
     printing.facts(

@@ -17,6 +17,7 @@ from tests.unit.services.test_recalling import fetch
 from cert_exchange.errors import ConfigurationInvalid, NotFound
 from cert_exchange.node import Node
 from cert_exchange.services import beating, bundling, freezing, partners
+from cert_exchange.services.beating import sending
 from cert_exchange.services.doctoring import examine
 from cert_exchange.services.introducing import proving
 from cert_exchange.store import facts, heartbeats
@@ -72,30 +73,30 @@ def beats(scene: Scene, partner: str, collection: str = "test") -> list[str]:
 def test_a_beat_is_published_for_one_partner_and_its_fetch_is_seen(scene: Scene) -> None:
     """It stands in the TEST collection for B alone, and counts as arrived when B's client had the page with it."""
     node = scene.node
-    state = beating.beat_now(node, "b")
+    state = sending.beat_now(node, "b")
     assert state.position is not None
-    assert beating.look(node) == 0
+    assert sending.look(node) == 0
     assert pulse(node).state.seen_at is None
     assert beats(scene, "b") == [state.version]
     fetch(scene, "b", "test")
-    assert beating.look(node) == 1
+    assert sending.look(node) == 1
     now = pulse(node).state
     assert (now.seen_at, now.way, now.trouble) == (now.sent_at, "its node fetched it", "")
     assert beats(scene, "b", "indicators") == []
-    assert beating.beat_now(node, "c").trouble.startswith("no way")
+    assert sending.beat_now(node, "c").trouble.startswith("no way")
 
 
 def test_beats_come_each_hour_and_the_alarm_after_three_of_them(scene: Scene, wall: Wall) -> None:
     """A worker beats once an hour, whoever else does; nobody fetches, so an alarm comes and is told to the log once."""
     node = scene.node
-    assert beating.beat_due(node) == len(beating.pulses(node))
-    assert beating.beat_due(node) == 0
+    assert sending.beat_due(node) == len(beating.pulses(node))
+    assert sending.beat_due(node) == 0
     first = pulse(node).state.version
     with structlog.testing.capture_logs() as logs:
         for _ in range(4):
             wall.forward(HOUR)
-            beating.beat_due(node)
-            beating.look(node)
+            sending.beat_due(node)
+            sending.look(node)
     assert pulse(node).state.version > first
     (alarm,) = beating.alarms(node)
     assert (alarm.partner, alarm.kind, alarm.grade) == ("b", "unseen", "wrong")
@@ -106,7 +107,7 @@ def test_beats_come_each_hour_and_the_alarm_after_three_of_them(scene: Scene, wa
         assert any("our heartbeat is not known to have arrived" in one.finding for one in found)
     fetch(scene, "b", "test")
     with structlog.testing.capture_logs() as logs:
-        assert beating.look(node) == 1
+        assert sending.look(node) == 1
     assert [one["alarms"] for one in logs if one["event"] == "heartbeat alarms"] == [[]]
     assert kinds(node) == []
 
@@ -114,21 +115,21 @@ def test_beats_come_each_hour_and_the_alarm_after_three_of_them(scene: Scene, wa
 def test_nothing_beats_at_whom_our_people_stopped(scene: Scene, wall: Wall) -> None:
     """Frozen, suspended or switched off: no object, no alarm; afterwards it goes on."""
     node = scene.node
-    beating.beat_now(node, "b")
+    sending.beat_now(node, "b")
     made = count(node, objects)
     freezing.freeze(node, "b", by="tester", reason="trial")
-    assert beating.beat_now(node, "b").trouble == "what goes out to it is stopped"
+    assert sending.beat_now(node, "b").trouble == "what goes out to it is stopped"
     wall.forward(10 * HOUR)
     assert kinds(node) == []
     freezing.unfreeze(node, "b", by="tester", reason="trial")
     partners.suspend(node, "b", by="tester")
-    beating.beat_now(node, "b")
+    sending.beat_now(node, "b")
     partners.resume(node, "b", by="tester")
     beating.arrange(node, "b", off=True)
-    beating.beat_now(node, "b")
+    sending.beat_now(node, "b")
     assert count(node, objects) == made
     beating.arrange(node, "b", off=False)
-    beating.beat_now(node, "b")
+    sending.beat_now(node, "b")
     assert count(node, objects) == made + 1
 
 
@@ -138,11 +139,11 @@ def test_what_no_rule_shows_is_published_once_and_waits(scene: Scene) -> None:
     scene.apply("b", BLIND.format(name="b"))
     made = count(node, objects)
     for _ in range(3):
-        said = beating.beat_now(node, "b").trouble
+        said = sending.beat_now(node, "b").trouble
         assert said == "our policy shows it nothing that is marked TEST"
     assert count(node, objects) == made + 1
     scene.apply("b", TESTS.format(name="b"))
-    assert beating.beat_now(node, "b").position is not None
+    assert sending.beat_now(node, "b").position is not None
 
 
 def test_a_beat_reaches_nobody_else_and_does_not_pile_up(scene: Scene) -> None:
@@ -151,10 +152,10 @@ def test_a_beat_reaches_nobody_else_and_does_not_pile_up(scene: Scene) -> None:
     proving.admit(node, "c", by="tester")
     scene.apply("c", TESTS.format(name="c"))
     scene.publish(indicator("real"))
-    beating.beat_now(node, "b")
+    sending.beat_now(node, "b")
     facts_before, lines = count(node, node_facts), count(node, ledger_lines)
     for _ in range(5):
-        beating.beat_now(node, "b")
+        sending.beat_now(node, "b")
     assert count(node, node_facts) == facts_before
     assert count(node, ledger_lines) == lines + 5
     assert beats(scene, "b") == [

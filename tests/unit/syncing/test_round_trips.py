@@ -16,6 +16,7 @@ from tests.unit.syncing.conftest import add_source, add_target, sync
 
 from cert_exchange.node import Node
 from cert_exchange.services import beating, selftest, syncing
+from cert_exchange.services.beating import sending
 from cert_exchange.services.selftest import CAUSES
 from cert_exchange.store.tables import objects
 
@@ -123,9 +124,7 @@ def test_each_cause_has_its_own_sentence(node: Node, neighbour: Any) -> None:
     )
 
 
-def test_what_else_keeps_objects_from_arriving(
-    node: Node, neighbour: Any, wall: Wall
-) -> None:
+def test_what_else_keeps_objects_from_arriving(node: Node, neighbour: Any, wall: Wall) -> None:
     """No right, another collection, nothing there, no worker, our own pause, a server that is gone."""
     held = Stock(theirs("i"))
     peer = neighbour(held)
@@ -205,11 +204,11 @@ def test_a_stock_server_keeps_nothing_of_a_beat(node: Node, neighbour: Any) -> N
     """Written, read back, deleted; neither side has more afterwards."""
     there = Stock()
     add_source(node, neighbour(there))
-    assert beating.beat_now(node, "b").trouble.startswith("no way")
+    assert sending.beat_now(node, "b").trouble.startswith("no way")
     beating.arrange(node, "b", test_collection=COLLECTION)
     made = versions(node)
     for _ in range(2):
-        state = beating.beat_now(node, "b")
+        state = sending.beat_now(node, "b")
         assert (state.trouble, state.way) == ("", "written and read back"), state
     assert there.rows == []
     assert len(there.posts) == 2
@@ -227,7 +226,7 @@ def test_a_server_that_deletes_nothing_gets_one_version_a_day(
     add_source(node, neighbour(there))
     beating.arrange(node, "b", test_collection=COLLECTION)
     for _ in range(6):
-        state = beating.beat_now(node, "b")
+        state = sending.beat_now(node, "b")
         assert state.way == "written and read back", state
         wall.forward(timedelta(minutes=1))
     assert state.leaves
@@ -244,11 +243,11 @@ def test_a_server_that_is_gone_is_an_alarm_and_so_is_its_clock(
     beating.arrange(node, "b", test_collection=COLLECTION)
     there.before = lambda _asked: Reply(401)
     for _ in range(5):
-        assert "401" in beating.beat_now(node, "b").trouble
+        assert "401" in sending.beat_now(node, "b").trouble
         wall.forward(timedelta(hours=1))
     assert kinds(node) == ["unseen"]
     there.before = lambda _asked: None
-    beating.beat_now(node, "b")
+    sending.beat_now(node, "b")
     (alarm,) = beating.alarms(node)
     assert (alarm.kind, alarm.grade) == ("skew", "wrong")
     assert "behind ours" in alarm.finding

@@ -16,7 +16,6 @@ from typing import Final, Literal
 from cert_exchange.node import Node
 from cert_exchange.policy.wording import lasting
 from cert_exchange.services.beating.beats import beat_id
-from cert_exchange.services.selftest.knocking import about_skew
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import freezes, heartbeats
 from cert_exchange.store import partners as partner_rows
@@ -27,6 +26,9 @@ MISSED: Final = 3
 """Beats that may be missing, where nobody said after how many hours an alarm comes."""
 SKEW_HOLDS: Final = 26 * HOUR
 """How long a measured clock is believed."""
+SKEW_NOTE: Final = 60
+SKEW_WRONG: Final = 3600
+"""Seconds between two clocks. Beyond the second our own releasing stops (DECISIONS 9)."""
 ENDS_SOON: Final = 14 * 24 * HOUR
 
 Kind = Literal["unseen", "silent", "skew", "certificate"]
@@ -126,10 +128,9 @@ def _of(one: Pulse, now: int, *, beats: bool) -> Iterator[Alarm]:
             f"cert-exchange doctor partner {name}; heartbeat set {name} --silent-hours N where that is usual",
         )  # fmt: skip
     if state.skew is not None and state.skew_at is not None and now - state.skew_at < SKEW_HOLDS:
-        found = about_skew(state.skew)
-        if found.result in ("note", "wrong"):
-            grade: Literal["note", "wrong"] = "wrong" if found.result == "wrong" else "note"
-            yield Alarm(name, number, "skew", grade, found.said, found.todo)
+        grade, said, todo = judged_skew(state.skew)
+        if grade != "ok":
+            yield Alarm(name, number, "skew", grade, said, todo)
     if state.tls_ends_at is not None and state.tls_ends_at - now < ENDS_SOON:
         left = state.tls_ends_at - now
         said = (
@@ -138,3 +139,17 @@ def _of(one: Pulse, now: int, *, beats: bool) -> Iterator[Alarm]:
         yield Alarm(
             name, number, "certificate", "wrong" if left <= 0 else "note", said, "tell its people: call the number on its contact card",
         )  # fmt: skip
+
+
+def judged_skew(skew: int) -> tuple[Literal["ok", "note", "wrong"], str, str]:
+    """What it means that a clock is so many microseconds behind ours, and what is to be done."""
+    seconds = round(abs(skew) / 1_000_000)
+    if seconds <= 1:
+        return "ok", "both clocks agree", ""
+    said = f"its clock is {seconds:,} s {'behind' if skew > 0 else 'ahead of'} ours"
+    if seconds >= SKEW_WRONG:
+        step = "compare both clocks with a third now: ours stops releasing where most disagree"
+        return "wrong", said, step
+    if seconds > SKEW_NOTE:
+        return "note", said, "both sides look at their time service"
+    return "ok", said, ""

@@ -13,10 +13,11 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from cert_exchange.policy.sharing_terms import EXTENSION, SharingTerms, as_extension
-from cert_exchange.services.selftest.specimen import CREATED, GREEN
 from cert_exchange.stix.instants import format_micros
 
 _NAMES: Final = UUID("0d1c6e52-8f0b-4b57-9a1e-4a6d3f3d9c21")
+CREATED: Final = "2026-01-01T00:00:00.000001Z"
+GREEN: Final = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
 DAY: Final = 86_400_000_000
 VALID: Final = DAY
 

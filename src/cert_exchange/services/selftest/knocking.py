@@ -15,11 +15,9 @@ from cert_exchange.node import Node
 from cert_exchange.policy.wording import lasting
 from cert_exchange.remote import probing
 from cert_exchange.remote.connection import Answer, Connection, cleaned
+from cert_exchange.services.beating.alarming import judged_skew
 from cert_exchange.services.selftest.steps import Found, Walk
 
-SKEW_NOTE: Final = 60
-SKEW_WRONG: Final = 3600
-"""Seconds between two clocks. Beyond the second our own releasing stops (DECISIONS 9)."""
 _DAY: Final = 86_400_000_000
 _ENDS_SOON: Final = 21 * _DAY
 STEPS: Final = ("DNS", "TCP", "TLS", "HTTP", "clock", "TAXII")
@@ -93,21 +91,8 @@ def about_skew(skew: int | None) -> Found:
     """What two clocks that differ by so much mean."""
     if skew is None:
         return Found("it says no Date: nobody knows its clock", "note", "ask its people for it")
-    seconds = round(abs(skew) / 1_000_000)
-    said = (
-        "both clocks agree"
-        if seconds <= 1
-        else f"its clock is {seconds:,} s {'behind' if skew > 0 else 'ahead of'} ours"
-    )
-    if seconds >= SKEW_WRONG:
-        return Found(
-            said,
-            "wrong",
-            "compare both clocks with a third now: ours stops releasing where most disagree",
-        )
-    if seconds > SKEW_NOTE:
-        return Found(said, "note", "both sides look at their time service")
-    return Found(said)
+    grade, said, todo = judged_skew(skew)
+    return Found(said, grade, todo)
 
 
 def _taxii(connection: Connection, root: Answer) -> Found:

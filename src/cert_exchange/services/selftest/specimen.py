@@ -14,13 +14,12 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from cert_exchange.policy.sharing_terms import EXTENSION, SharingTerms, as_extension
+from cert_exchange.services.beating.beats import CREATED, GREEN
 from cert_exchange.services.selftest.steps import Found
 from cert_exchange.stix.instants import InstantInvalid, format_micros, parse_micros
 
 HOUR: Final = 3_600_000_000
-GREEN: Final = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
 CLEAR: Final = "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487"
-CREATED: Final = "2026-01-01T00:00:00.000001Z"
 LETTERS: Final = "Żółć Łódź — Проверка — 検証 — בדיקה — e\u0301 — \U0001f512"
 _NAMES: Final = UUID("6f0a1f0e-3a64-4c7b-9f38-2b1f5e0d7c55")
 
