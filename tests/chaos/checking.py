@@ -333,8 +333,11 @@ def stored_canaries(side: Side) -> set[bytes]:
 
 
 def faults_of_ours(log: Path) -> list[str]:
-    """What a node's processes logged and must never: a fault that is nobody's but ours."""
-    return re.findall(r"^.*a fault of ours.*$", log.read_text(errors="replace"), re.MULTILINE)[:5]
+    """What a node's processes logged and must never, a fault that is nobody's but ours, and where it was."""
+    text = log.read_text(errors="replace")
+    if "a fault of ours" not in text:
+        return []
+    return re.findall(r'^.*(?:a fault of ours|"where":).*$', text, re.MULTILINE)[:6]
 
 
 def _text(content: Any) -> str:

@@ -31,12 +31,15 @@ READ = (
     "truncated",
     "answer lost",
     "sent twice",
+    "reordered",
     "replayed",
     "garbled",
     "gateway",
     "expired",
 )
 KINDS = BLIND + READ
+_OVERTAKEN_SECONDS = 2.5
+"""So long a request is held back for another to go first; longer than a client waits for its answer."""
 _PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
@@ -75,6 +78,10 @@ class Link:
         self._asking = papers.asking()
         self._answers: dict[tuple[str, bytes], bytes] = {}
         self._lock = threading.Lock()
+        self._passed = 0
+        """requests that the server has answered"""
+        self.held = 0
+        """requests that wait for a later one to go first"""
         self._ended = False
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = int(self._listening.getsockname()[1])
@@ -211,6 +218,8 @@ class Link:
             self._count(kind)
             time.sleep(dice.uniform(0.1, 1.5))
             kind = ""
+        if kind == "reordered" and self._overtaken():
+            self._count(kind)
         answer = self._ask(request)
         if kind == "sent twice":
             self._count(kind)
@@ -238,7 +247,22 @@ class Link:
     def _ask(self, request: bytes) -> bytes:
         with self._server() as plain, self._asking.wrap_socket(plain) as server:
             server.sendall(request)
-            return _all(lambda: server.recv(65_536))
+            answer = _all(lambda: server.recv(65_536))
+        with self._lock:
+            self._passed += 1
+        return answer
+
+    def _overtaken(self) -> bool:
+        """Wait until a request that came later, perhaps the same once more, has been answered before this one is asked."""
+        with self._lock:
+            before = self._passed
+            self.held += 1
+        until = time.monotonic() + _OVERTAKEN_SECONDS
+        while self._passed == before and time.monotonic() < until:
+            time.sleep(0.02)
+        with self._lock:
+            self.held -= 1
+        return self._passed > before
 
     def _see(self, text: bytes, side: set[bytes]) -> None:
         found = set(CANARY.findall(text))

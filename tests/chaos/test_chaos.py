@@ -5,12 +5,18 @@ SQLite and PostgreSQL side by side in one of the seeds: the statements themselve
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from http.client import HTTPSConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from tests.chaos.checking import Findings, pushed_twice
+from tests.chaos.link import Link
 from tests.chaos.running import Grounds, Plan, Result, run, summed
 
 CALM = Plan(
@@ -65,6 +71,48 @@ def test_what_is_stored_again_is_found(grounds: Grounds) -> None:
 def test_two_workers_in_one_channel_are_found(grounds: Grounds) -> None:
     plan = replace(CALM, seed=6, without="lease", weather=("delayed",), second_worker=True)
     assert found_by(grounds, plan, "repeated")
+
+
+def test_a_request_that_is_held_back_arrives_after_a_later_one(grounds: Grounds) -> None:
+    order: list[str] = []
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            order.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    papers = grounds.papers
+    server.socket = papers.serving(papers.server).wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    link = Link(papers, 1)
+    link.upstream, link.kinds, link.storm = server.server_port, ("reordered",), 1.0
+
+    def ask(path: str) -> None:
+        with contextlib.closing(
+            HTTPSConnection("localhost", link.port, context=grounds.asking(), timeout=5)
+        ) as connection:
+            connection.request("GET", path)
+            assert connection.getresponse().status == 204
+
+    first = threading.Thread(target=ask, args=("/first",))
+    try:
+        first.start()
+        while not link.held:
+            time.sleep(0.01)
+        link.storm = 0.0
+        ask("/second")
+        first.join(5)
+    finally:
+        link.close()
+        server.shutdown()
+        server.server_close()
+    assert order == ["/second", "/first"]
+    assert link.hits == Counter({"reordered": 1})
 
 
 def test_pushes_that_overlap_are_told_from_those_that_follow() -> None:
