@@ -57,6 +57,7 @@ partners = Table(
     Column("receiving_suspended_at", BigInteger),  # nothing is taken from it
     # test: it sees the TEST collection only, whatever files and policies say; live: what they say
     Column("stage", Exact, nullable=False, server_default="live"),
+    Column("gate", Text),  # JSON of services.gating.standing; NULL: no limit, and nothing waits
 )
 
 partner_identities = Table(
