@@ -96,7 +96,9 @@ def source_add(
             secret=secret,
             options=given,
         )
-    printing.verdict(f"{name} added; next: `cert-exchange sync now {name}`")
+    printing.verdict(
+        f"{name} added; next: `cert-exchange sync preview {name}` shows what would come, `sync now {name}` takes it in"
+    )
 
 
 @target_app.command("add")

@@ -66,7 +66,8 @@ def source_resume(
     take_in: Annotated[
         bool,
         typer.Option(
-            "--take-in", help="What waits there comes in once without a limit, until all of it came."
+            "--take-in",
+            help="What waits there comes in once without a limit, until all of it came.",
         ),
     ] = False,
     reason: ReasonToAct = None,

@@ -82,7 +82,7 @@ def test_too_much_shuts_it_and_nothing_is_lost(node: Node, neighbour):
     shut = sync(node)
     assert not shut.ok
     assert "Shut by its gate" in shut.outcome
-    assert "5 objects came in within 24 hours, more than 3" in shut.outcome
+    assert "5 new objects within 24 hours, more than 3" in shut.outcome
     assert received(scene) == ["first", "i0", "i1"]
     assert row(node)["paused_at"] is not None
     assert row(node)["cursor"] == "2026-05-01T00:01:01.000000Z"

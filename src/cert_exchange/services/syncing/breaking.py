@@ -23,8 +23,10 @@ from cert_exchange.node import HOUR
 from cert_exchange.remote.connection import Options
 from cert_exchange.services import ledger
 from cert_exchange.services.publishing import Outcome
+from cert_exchange.services.syncing import remaining
 from cert_exchange.services.syncing.reporting import Ending, Run
 from cert_exchange.stix.instants import format_micros
+from cert_exchange.store import channels
 from cert_exchange.store.database import Transaction
 
 _log = structlog.get_logger(__name__)
@@ -35,10 +37,10 @@ COUNTED: Final = ("objects", "revocations", "proposals", "rejects")
 """`revocations`: objects that counted and were taken out of use, by a revoked version or by a notice."""
 FIRST: Final = 20
 _WORDS: Final = {
-    "objects": "objects came in",
-    "revocations": "objects that counted here were to be taken out of use",
-    "proposals": "proposals came",
-    "rejects": "objects were refused or could not be read",
+    "objects": "new objects",
+    "revocations": "objects taken out of use that count here",
+    "proposals": "proposals",
+    "rejects": "objects refused or not to be read",
 }
 
 
@@ -131,7 +133,10 @@ def drained(run: Run) -> None:
 def shut(run: Run, much: TooMuchError) -> Ending:
     """Shut the source: the run ends, and the next begins where this one stood once a person opened it."""
     before = run.channel.counters.get(GATE) or {}
-    run.memory[GATE] = {**before, "shut": dict(much.shut)}
+    run.memory |= {
+        GATE: {**before, "shut": dict(much.shut)},
+        channels.THERE: remaining.unknown(run.node.now()),
+    }
     found = Shut.of(run.memory[GATE])
     assert found is not None
     facts: dict[str, Fact] = {
