@@ -130,8 +130,8 @@ class Pager:
             self._after = None
         elif overlap and self.cursor is not None:
             self._after = instants.format_micros(self._last - overlap)
-        else:
-            self._after = start
+        else:  # a person's `start` may lack the fraction that some servers insist on; a cursor goes back as it came
+            self._after = self.cursor or instants.format_micros(self._last)
         self._asked = None if self._after is None else instants.parse_micros(self._after)
         self._seen_pages.clear()
         self._seen_tokens.clear()

@@ -539,3 +539,111 @@ def test_nothing_in_a_status_can_raise(document):
     status = read_status(document)
     assert status.id is None
     assert status.failure >= len(status.failures)
+
+
+def due(node: Node) -> list[str]:
+    return [one.name for one in syncing.due_channels(node)]
+
+
+def test_what_is_new_does_not_wait_for_the_next_run(node: Node, neighbour, wall):
+    """A publication and a withdrawal make a target due, a moment after its last run; what is not its partner's does not."""
+    scene = Scene.set_up(node)
+    scene.publish(indicator("a"))
+    add_target(node, neighbour(Collection()), every_seconds=3600)
+    assert sync(node).ok
+    assert due(node) == []
+    wall.forward(timedelta(seconds=10))
+    scene.publish(indicator("elsewhere"), to="reports")
+    scene.publish(indicator("red", tlp="red"))
+    scene.post("b", indicator("theirs", creator=B_IDENTITY))
+    assert due(node) == []
+    scene.publish(indicator("b"))
+    assert due(node) == ["to-b"]
+    assert sync(node).counts["sent"] == 1
+    assert due(node) == []
+    releasing.withdraw(node, indicator("b")["id"], by="x", reason="x")
+    assert due(node) == []  # hardly a moment ago it ran
+    wall.forward(timedelta(seconds=3))
+    assert due(node) == ["to-b"]
+    syncing.pause(node, "to-b")
+    assert due(node) == []
+
+
+def test_what_is_new_does_not_hurry_a_target_that_failed(sqlite_node: Node, neighbour, wall):
+    """Its server asked for an hour: a publication each second brings it no request before."""
+    scene = Scene.set_up(sqlite_node)
+    remote = Collection()
+    remote.before = lambda _: Reply(503, headers={"Retry-After": "3600"})
+    add_target(sqlite_node, neighbour(remote))
+    assert not sync(sqlite_node).ok
+    scene.publish(indicator("a"))
+    wall.forward(timedelta(seconds=30))
+    assert due(sqlite_node) == []
+    wall.forward(timedelta(seconds=3600))
+    assert due(sqlite_node) == ["to-b"]
+
+
+def test_a_freeze_does_not_make_a_target_run_for_ever(sqlite_node: Node, neighbour, wall):
+    """It looked once, and could send nothing."""
+    scene = Scene.set_up(sqlite_node)
+    add_target(sqlite_node, neighbour(Collection()), every_seconds=3600)
+    assert sync(sqlite_node).ok
+    freezing.freeze(sqlite_node, "b", by="x", reason="x")
+    scene.publish(indicator("a"))
+    wall.forward(timedelta(seconds=10))
+    assert due(sqlite_node) == ["to-b"]
+    assert sync(sqlite_node).counts["sent"] == 0
+    wall.forward(timedelta(seconds=10))
+    assert due(sqlite_node) == []
+
+
+def breaking_at(remote: Collection, *ids: str) -> None:
+    """The server answers 500 to every envelope in which one of these is, as OpenTAXII does to a cyber-observable."""
+
+    def before(asked: Asked) -> Reply | None:
+        posted = json.loads(asked.body)["objects"] if asked.method == "POST" else []
+        broken = any(one["id"] in ids for one in posted)
+        return Reply(500, b"<h1>Internal Server Error</h1>", media="text/html") if broken else None
+
+    remote.before = before
+
+
+@pytest.mark.case("S12")
+@pytest.mark.parametrize("bad", [["i0"], ["i4"], ["i8"], ["i3", "i4", "i5"]])
+def test_a_server_that_breaks_at_one_object_is_given_the_others(
+    sqlite_node: Node, neighbour, bad: list[str]
+):
+    """Two failed runs might be the server's; with the third it is the object's, which is put aside with its words."""
+    scene = Scene.set_up(sqlite_node)
+    scene.publish(*(indicator(f"i{n}", tlp=None) for n in range(9)))
+    remote = Collection()
+    breaking_at(remote, *(indicator(name)["id"] for name in bad))
+    add_target(sqlite_node, neighbour(remote))
+    for _ in range(2):
+        assert not sync(sqlite_node).ok
+        assert quarantined(sqlite_node) == []
+    report = sync(sqlite_node)
+    assert report.ok, report.outcome
+    assert [one[1] for one in quarantined(sqlite_node)] == [indicator(name)["id"] for name in bad]
+    assert all("500" in one[2] for one in quarantined(sqlite_node))
+    assert sorted(names(remote)) == sorted({f"i{n}" for n in range(9)} - set(bad))
+    assert sync(sqlite_node).outcome == "Nothing new to push."
+
+
+def test_a_server_that_breaks_at_everything_costs_no_object(sqlite_node: Node, neighbour):
+    """However often it is asked: nothing is put aside, and when it is well again everything goes."""
+    scene = Scene.set_up(sqlite_node)
+    scene.publish(*(indicator(f"i{n}") for n in range(30)))
+    remote = Collection()
+    remote.before = lambda asked: Reply(500) if asked.method == "POST" else None
+    peer = neighbour(remote)
+    add_target(sqlite_node, peer)
+    for _ in range(5):
+        assert not sync(sqlite_node).ok
+    assert quarantined(sqlite_node) == []
+    asked = len(peer.requests)
+    assert not sync(sqlite_node).ok
+    assert len(peer.requests) - asked < 40
+    remote.before = lambda _: None
+    assert sync(sqlite_node).ok
+    assert len(names(remote)) == 30

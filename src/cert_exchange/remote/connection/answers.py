@@ -92,7 +92,11 @@ def said(body: bytes) -> str | None:
     if not isinstance(value, dict):
         return None
     words = [
-        value[key] for key in ("title", "name", "description") if isinstance(value.get(key), str)
+        said if isinstance(said, str) else orjson.dumps(said).decode()
+        for said in (value.get(key) for key in ("title", "name", "description"))
+        if isinstance(
+            said, str | dict
+        )  # OpenTAXII says in an object which parameter it does not take
     ]
     return cleaned(": ".join(words), 200) or None
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -27,10 +27,12 @@ from cert_exchange.stix.references import is_observable_id
 from cert_exchange.store import objects
 from cert_exchange.store.channels import Channel
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.outgoing import Batch
 from cert_exchange.store.tables import OWN
 
 _STATUS_KEPT: Final = 24 * 3600 * 1_000_000  # taxii21 57: a server may forget it afterwards
 _CHECKED_FAILURES: Final = 100
+_BROKE: Final = 500
 
 
 def await_status(run: Run, connection: Connection, status: PushStatus) -> PushStatus:
@@ -48,6 +50,27 @@ def await_status(run: Run, connection: Connection, status: PushStatus) -> PushSt
             status.id, answered.complete, answered.success, answered.failures, answered.failure
         )
     return status
+
+
+def envelope_of(batch: Batch) -> bytes:
+    """What is posted of a batch: the stored bytes."""
+    return b'{"objects":[' + ",".join(one.body for one in batch.ready).encode() + b"]}"
+
+
+def takes_any(connection: Connection, url: str, others: Iterable[Batch]) -> bool:
+    """Whether a server that broke at one object takes another: then it was the object, else it is the server.
+
+    What it takes is sent once more in its turn, and is a duplicate there.
+    """
+    for batch in others:
+        try:
+            connection.fetch("POST", url, body=envelope_of(batch))
+        except errors.RemoteRefused as refusal:
+            if refusal.remote_status != _BROKE:
+                raise
+        else:
+            return True
+    return False
 
 
 def settle(run: Run, connection: Connection) -> bool:
@@ -161,3 +184,24 @@ def quarantine(
             raw=body if body is not None and len(body) <= run.node.limits.object_bytes else None,
             at=run.node.now(),
         )
+
+
+def sentence(run: Run) -> str:
+    """What a run did, for its report."""
+    counts = run.counts
+    if not any(counts[name] for name in ("sent", "recalled", "noticed", "not_recalled")):
+        return "Nothing new to push."
+    parts = [f"{plural(counts['sent'], 'object')} pushed"]
+    parts += [
+        f"{counts[name]} {word}"
+        for name, word in (
+            ("confirmed", "confirmed"),
+            ("refused", "refused there"),
+            ("unconfirmed", "not confirmed"),
+            ("recalled", "taken back"),
+            ("noticed", "withdrawn, with a notice to the partner"),
+            ("not_recalled", "cannot be recalled"),
+        )
+        if counts[name]
+    ]
+    return ", ".join(parts) + "."

@@ -11,12 +11,14 @@ it is complete, or keep it as pending  (5) in one transaction: cursor, quarantin
 6. While what goes out to the partner is frozen, no batch is begun; what was withdrawn is taken back all the same. A batch
    that was read already is looked at once more before it leaves: it is read again when a freeze began meanwhile, or when
    anything of it was taken back.
+7. A server that breaks (500) at one object is no reason to stop: from the third failure on the object is looked for, and
+   counts as refused once the server took another one; where it takes none, it is the server.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -26,7 +28,15 @@ from cert_exchange.remote.connection import Connection
 from cert_exchange.services import ledger
 from cert_exchange.services.syncing.arranging import connect
 from cert_exchange.services.syncing.attesting import attest
-from cert_exchange.services.syncing.confirming import await_status, quarantine, settle, weigh
+from cert_exchange.services.syncing.confirming import (
+    await_status,
+    envelope_of,
+    quarantine,
+    sentence,
+    settle,
+    takes_any,
+    weigh,
+)
 from cert_exchange.services.syncing.notifying import CANNOT, TOLD, not_taken, told_by_notice
 from cert_exchange.services.syncing.reporting import Ending, Run, plural
 from cert_exchange.services.syncing.statuses import (
@@ -44,7 +54,12 @@ _DEFAULT_CONTENT_LENGTH: Final = 10 * 1024 * 1024
 _WRAPPING: Final = len('{"objects":[]}')
 _REFUSED_IN_A_ROW: Final = 20
 _WHOLE_REFUSED: Final = frozenset({400, 413, 422})
+_BROKE: Final = 500
+_PATIENCE: Final = 2
+"""Runs that failed before a server's 500 is laid at an object's door."""
 _CANNOT_RECALL: Final = frozenset({400, 403, 405, 406, 501})
+LOOKED_AT: Final = "looked_at"
+"""In the counters: the view and its head as the last run found them."""
 _ASKED_BACK: Final = "asked_back_to"
 """In the counters: the head up to which withdrawals were taken back during a freeze, without moving the cursor."""
 
@@ -59,9 +74,11 @@ def push(run: Run) -> Ending:
     connection = connect(run.node, run.channel, run=run.id, tell=run.heard)
     if run.channel.pending is not None and not settle(run, connection):
         return Ending("The remote is still working on what was pushed; its status is asked again.")
-    view = _find_view(run)
-    if view is None:
+    found = _find_view(run)
+    run.memory[LOOKED_AT] = found
+    if found is None:
         return Ending("No policy gives this partner a view of the collection: nothing is pushed.")
+    view = found[0]
     if run.channel.view != view:
         # A new audience has a log of its own; what is sent again is a duplicate there.
         _commit(run, {}, view=view, position=0)
@@ -74,7 +91,7 @@ def push(run: Run) -> Ending:
             return Ending(pusher.take_back_alone())
         if run.channel.pending is not None:
             return Ending(
-                _sentence(run) + " The remote has not finished; its status is asked again.",
+                sentence(run) + " The remote has not finished; its status is asked again.",
                 again=False,
             )
     attest(run, connection)
@@ -82,13 +99,24 @@ def push(run: Run) -> Ending:
         run.counts["held"] = outgoing.held(
             tx, partner=run.channel.partner, collection=run.channel.collection
         )
-    return Ending(_sentence(run), again=not drained, drained=drained)
+    return Ending(sentence(run), again=not drained, drained=drained)
 
 
-def _find_view(run: Run) -> int | None:
+def _find_view(run: Run) -> tuple[int, int] | None:
     with run.node.database.reading() as tx:
-        found = outgoing.view_of(tx, partner=run.channel.partner, collection=run.channel.collection)
-    return None if found is None else found[0]
+        return outgoing.view_of(tx, partner=run.channel.partner, collection=run.channel.collection)
+
+
+def has_news(tx: Transaction, target: Channel) -> bool:
+    """Whether there is more to send, or to take back, than when the target's last run began."""
+    found = outgoing.view_of(tx, partner=target.partner, collection=target.collection)
+    looked = target.counters.get(LOOKED_AT)
+    if found is None or looked is None:
+        return found is not None
+    view, head = looked
+    if view != found[0]:
+        return True
+    return head < found[1] and outgoing.has_news(tx, view, after=head, partner=target.partner)
 
 
 def _commit(run: Run, more: dict[str, int], **to: object) -> None:
@@ -119,6 +147,9 @@ class _Pusher:
         self._content_length = content_length
         self._room = run.options.batch_objects
         self._refused_in_a_row = 0
+        self._works = False
+        """the server took something in this run"""
+        self._laid = _WHOLE_REFUSED | ({_BROKE} if run.channel.attempts >= _PATIENCE else set())
         self.frozen = False
         self._url = (
             f"{connection.root}collections/{quote(run.channel.remote_collection, safe='')}/objects/"
@@ -172,7 +203,18 @@ class _Pusher:
             run.refuse(one.stix_id, one.version, CANNOT)
         return f"{FROZEN} {plural(done, 'object')} taken back meanwhile." if done else FROZEN
 
-    def _read(self) -> Batch | None:
+    def _others(self, batch: Batch) -> Iterator[Batch]:
+        """What comes after a batch, one by one; each may be sent."""
+        found: Batch | None = batch
+        for _ in range(_REFUSED_IN_A_ROW):
+            found = self._read(after=found.to, room=1) if found is not None else None
+            if found is None or not found.ready:
+                return
+            self._run.node.marks.advance(self._run.channel.partner, self._view, found.to)
+            if self._still_holds(found):
+                yield found
+
+    def _read(self, *, after: int | None = None, room: int = 0) -> Batch | None:
         run = self._run
         with run.node.database.reading() as tx:
             found = outgoing.view_of(
@@ -186,10 +228,10 @@ class _Pusher:
             return outgoing.batch_after(
                 tx,
                 self._view,
-                after=run.channel.position,
+                after=run.channel.position if after is None else after,
                 head=found[1],
                 partner=run.channel.partner,
-                limit=self._room,
+                limit=room or self._room,
                 room_bytes=self._content_length - _WRAPPING,
             )
 
@@ -201,7 +243,7 @@ class _Pusher:
 
     def _send(self, batch: Batch) -> PushStatus | None:
         """POST a batch. None: it must be smaller. What no size helps is a failure of its object."""
-        body = b'{"objects":[' + ",".join(one.body for one in batch.ready).encode() + b"]}"
+        body = envelope_of(batch)
         if len(body) > self._content_length:
             (only,) = batch.ready
             reason = f"{len(body)} bytes are more than the remote's max_content_length of {self._content_length}"
@@ -209,16 +251,20 @@ class _Pusher:
         try:
             answer = self._connection.fetch("POST", self._url, body=body)
         except errors.RemoteRefused as refusal:
-            if refusal.remote_status not in _WHOLE_REFUSED:
+            if refusal.remote_status not in self._laid:
                 raise
             if len(batch.ready) > 1:
                 self._room = len(batch.ready) // 2
                 return None
+            if refusal.remote_status == _BROKE and not self._works:
+                self._works = takes_any(self._connection, self._url, self._others(batch))
+                if not self._works:
+                    raise
             self._refused_in_a_row += 1
             if self._refused_in_a_row >= _REFUSED_IN_A_ROW:
                 raise  # not the objects: something is wrong between us
             return _refused(batch.ready[0], refusal.public)
-        self._refused_in_a_row = 0
+        self._refused_in_a_row, self._works = 0, True
         self._room = min(self._room * 2, self._run.options.batch_objects)
         try:
             status = read_status(answer.document())
@@ -299,23 +345,3 @@ class _Pusher:
 
 def _refused(one: Ready, reason: str) -> PushStatus:
     return PushStatus(None, True, 0, (Failure(one.stix_id, one.version, reason),), 1)  # noqa: FBT003 - fields of a value
-
-
-def _sentence(run: Run) -> str:
-    counts = run.counts
-    if not any(counts[name] for name in ("sent", "recalled", "noticed", "not_recalled")):
-        return "Nothing new to push."
-    parts = [f"{plural(counts['sent'], 'object')} pushed"]
-    parts += [
-        f"{counts[name]} {word}"
-        for name, word in (
-            ("confirmed", "confirmed"),
-            ("refused", "refused there"),
-            ("unconfirmed", "not confirmed"),
-            ("recalled", "taken back"),
-            ("noticed", "withdrawn, with a notice to the partner"),
-            ("not_recalled", "cannot be recalled"),
-        )
-        if counts[name]
-    ]
-    return ", ".join(parts) + "."
