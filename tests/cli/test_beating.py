@@ -11,7 +11,8 @@ def test_a_partner_that_only_connects_to_us(cli: Cli) -> None:
     cli("partner", "add", "cert-b", "--title", "CERT B")
     done = cli("doctor", "partner", "cert-b")
     assert done.code == 0, done.err
-    (row,) = done.rows()
+    row, beats = done.rows()
+    assert "ours was sent last never" in beats["said"]
     assert (row["step"], row["result"], row["ms"]) == ("channels", "not run", "")
     assert "/exchange/v1/selftest" in row["what to do"]
     found = cli("doctor", "partner", "cert-b", "--json").json()

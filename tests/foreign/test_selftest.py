@@ -53,6 +53,9 @@ def test_medallion(sqlite_node: Node, medallion: Any, tmp_path: Path) -> None:
     assert all(one.ms is not None for one in done.steps)
     assert peer.objects() == before
     assert done.left_behind == ()
+    state = sending.beat_now(node, "b")
+    assert (state.way, state.trouble) == ("written and read back", "")
+    assert peer.objects() == before
     written = [
         one for one in selftest.try_partner(node, "b", write=False).steps if one.step in LOOKS
     ]

@@ -123,11 +123,29 @@ def has_receipt(tx: Transaction, partner: int, view: int, position: int) -> bool
     )  # fmt: skip
 
 
-def newest_from(tx: Transaction, partner: int, *, only: Collection[str] = ()) -> int | None:
-    """When the newest thing was stored that came from a partner, or the newest of these ids."""
-    wanted = select(objects.c.stored_at).where(objects.c.origin == partner)
-    if only:
-        wanted = wanted.join(identifiers, identifiers.c.num == objects.c.ident).where(
-            identifiers.c.stix_id.in_(sorted(only))
+def newest_from(tx: Transaction, partner: int) -> int | None:
+    """When the newest thing was stored that came from a partner."""
+    return tx.execute(
+        select(objects.c.stored_at)
+        .where(objects.c.origin == partner)
+        .order_by(objects.c.id.desc())
+        .limit(1)
+    ).scalar()
+
+
+def newest_beat(tx: Transaction, partner: int, ids: Collection[str]) -> int | None:
+    """When the newest version of one of these ids was stored that came from a partner."""
+    found = [
+        tx.execute(
+            select(objects.c.stored_at)
+            .where(objects.c.ident == number, objects.c.origin == partner)
+            .order_by(objects.c.version_key.desc())
+            .limit(1)
+        ).scalar()
+        for number in tx.execute(
+            select(identifiers.c.num).where(identifiers.c.stix_id.in_(sorted(ids)))
         )
-    return tx.execute(wanted.order_by(objects.c.id.desc()).limit(1)).scalar()
+        .scalars()
+        .all()
+    ]
+    return max((one for one in found if one is not None), default=None)

@@ -181,6 +181,9 @@ def test_a_partner_that_beats_is_missed_when_it_is_silent(scene: Scene, wall: Wa
     assert kinds(node) == []
     wall.forward(2 * HOUR)
     assert kinds(node) == ["silent"]
+    freezing.freeze(node, "b", by="tester", reason="what goes out is another matter")
+    assert kinds(node) == ["silent"]
+    freezing.unfreeze(node, "b", by="tester", reason="trial")
     scene.post("b", indicator("real one", by=B_IDENTITY))
     assert kinds(node) == []
     beating.arrange(node, "c", silent_hours=2)

@@ -12,11 +12,13 @@ from sqlalchemy import func, select
 from tests.conftest import Wall
 from tests.neighbour import COLLECTION, MEDIA, Asked, Collection, Reply
 from tests.scenes import B_IDENTITY, Scene, indicator
+from tests.unit.services.test_beating import TESTS
 from tests.unit.syncing.conftest import add_source, add_target, sync
 
 from cert_exchange.node import Node
 from cert_exchange.services import beating, selftest, syncing
 from cert_exchange.services.beating import sending
+from cert_exchange.services.introducing import proving
 from cert_exchange.services.selftest import CAUSES
 from cert_exchange.store.tables import objects
 
@@ -251,3 +253,19 @@ def test_a_server_that_is_gone_is_an_alarm_and_so_is_its_clock(
     (alarm,) = beating.alarms(node)
     assert (alarm.kind, alarm.grade) == ("skew", "wrong")
     assert "behind ours" in alarm.finding
+
+
+def test_a_target_of_another_make_is_tried_and_not_filled(node: Node, neighbour: Any) -> None:
+    """Our TEST collection is pushed there and shows tests: still nothing of an hour's beat stays on either side."""
+    there = Stock()
+    ground = proving.ground(node)
+    proving.admit(node, "b", by="tester")
+    Scene(node).apply("b", TESTS.format(name="b"))
+    syncing.add_target(
+        node, "tests", partner="b", url=neighbour(there).url, remote_collection=COLLECTION,
+        collection=ground, options={"insecure": True},
+    )  # fmt: skip
+    made = versions(node)
+    assert sending.beat_now(node, "b").way == "written and read back"
+    assert there.rows == []
+    assert versions(node) == made

@@ -3,7 +3,7 @@
 1. Four alarms: ours is not seen there; nothing comes from it; its clock is not ours; its server's certificate ends.
 2. `Nothing comes` is asked of who sent heartbeats before, and of whom a person said after how many hours: a partner that
    is silent for days by nature raises none.
-3. A partner whom our people stopped raises none: who stopped it knows.
+3. What our people stopped raises none: who stopped it knows.
 4. Read from rows alone, so that `status`, `doctor` and a scrape cost no request.
 """
 
@@ -54,6 +54,9 @@ class Pulse:
     number: int
     state: Heartbeat
     stopped: bool
+    """our people stopped what goes out to it"""
+    deaf: bool
+    """our people stopped what comes in from it"""
     heard_at: int | None
     """when anything came from it"""
     beat_heard_at: int | None
@@ -80,11 +83,10 @@ def pulses(node: Node) -> list[Pulse]:
                     row.name,
                     row.id,
                     state,
-                    row.suspended_at is not None
-                    or row.receiving_suspended_at is not None
-                    or freezes.frozen(tx, row.id),
+                    row.suspended_at is not None or freezes.frozen(tx, row.id),
+                    row.suspended_at is not None or row.receiving_suspended_at is not None,
                     heartbeats.newest_from(tx, row.id),
-                    heartbeats.newest_from(tx, row.id, only=theirs) if theirs else None,
+                    heartbeats.newest_beat(tx, row.id, theirs),
                     row.added_at,
                     usual if hours is None else round(hours * HOUR),
                 )
@@ -98,7 +100,7 @@ def alarms(node: Node, *, partner: str | None = None) -> list[Alarm]:
     return [
         alarm
         for one in pulses(node)
-        if partner in (None, one.partner) and not one.stopped
+        if partner in (None, one.partner)
         for alarm in _of(one, now, beats=bool(node.settings.heartbeat_minutes))
     ]
 
@@ -107,7 +109,8 @@ def _of(one: Pulse, now: int, *, beats: bool) -> Iterator[Alarm]:
     state = one.state
     name, number = one.partner, one.number
     since = state.seen_at if state.seen_at is not None else state.troubled_at
-    if beats and not state.off and state.trouble and since is not None and now - since > one.limit:
+    watched = beats and not state.off and not one.stopped
+    if watched and state.trouble and since is not None and now - since > one.limit:
         known = "never" if state.seen_at is None else f"last at {format_micros(state.seen_at)}"
         yield Alarm(
             name, number, "unseen", "wrong",
@@ -116,7 +119,7 @@ def _of(one: Pulse, now: int, *, beats: bool) -> Iterator[Alarm]:
         )  # fmt: skip
     expected = state.silent_hours is not None or one.beat_heard_at is not None
     heard = one.heard_at if one.heard_at is not None else one.added_at
-    if expected and now - heard > one.limit:
+    if expected and not one.deaf and now - heard > one.limit:
         what = (
             "nothing ever came from it"
             if one.heard_at is None

@@ -1,9 +1,10 @@
 """One beat: a TEST object goes to a partner by the way that real ones go, and it is seen whether it arrived.
 
 1. Where our policy shows the partner what is marked TEST, the beat is published like any object, for that partner alone:
-   it is polled, or pushed, and its arrival is known by a receipt, by the mark of what was fetched, or by what stands there.
-2. Where nothing is shown but a collection for tests is known at its server, the object is written there, read back and
-   taken away again: nothing of it stays on either side. A server that deletes nothing gets one version a day.
+   it is polled, or pushed, and its arrival is known by a receipt, by the mark of what was fetched, or by what a
+   cert-exchange confirmed.
+2. Where a collection for tests is known at a server of another make, the object is written there, read back and taken
+   away again: nothing of it stays on either side. A server that deletes nothing gets one version a day.
 3. Where neither is, there is no heartbeat, and it is said.
 4. None for a partner that is suspended or frozen: an order to stop stops this too.
 5. A worker takes each beat upon itself before it begins (`claim`); killed in between, that beat is left out.
@@ -15,7 +16,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote
 
 import structlog
 
@@ -64,6 +64,8 @@ class _Ways:
     ground: tuple[int, str] | None
     """our TEST collection: its number and UUID"""
     view: int | None
+    foreign: Channel | None
+    """the target of another make that our TEST collection is pushed to"""
     agreed: str
     receiver: str
 
@@ -93,11 +95,15 @@ def beat_now(node: Node, name: str) -> Heartbeat:
         return _put(node, ways, trouble="" if ways.state.off else STOPPED, troubled_at=None)
     found: dict[str, Any] = {}
     connection = _open(node, ways, found)
-    if ways.view is not None and ways.ground is not None:
+    ground = ways.state.test_collection or ways.agreed
+    if ways.foreign is not None:
+        ground = ways.foreign.remote_collection
+    elif ways.view is not None and ways.ground is not None:
         found |= _publish(node, ways, now)
-    elif connection is not None and (ground := ways.state.test_collection or ways.agreed):
+        ground = ""
+    if ground and connection is not None:
         found |= _round_trip(node, ways, connection, ground, now, found.get("skew"))
-    elif "trouble" not in found:
+    elif "trouble" not in found and "version" not in found:
         found |= {"trouble": NO_WAY, "troubled_at": None, "way": ""}
     if found.get("trouble") and "troubled_at" not in found:
         found["troubled_at"] = ways.state.troubled_at or now
@@ -145,15 +151,25 @@ def _ways(node: Node, name: str) -> _Ways:
             else outgoing.view_of(tx, partner=partner.id, collection=declared.id)
         )
         speaks_for = partner_rows.authority(tx, partner.id).speaks_for
+        mine = tuple(
+            one for one in channels.channels(tx) if one.partner == partner.id and not one.paused
+        )
+        foreign = (
+            one
+            for one in mine
+            if one.direction == "push"
+            and declared is not None
+            and one.collection == declared.id
+            and decode_options(one.options).server == "foreign"
+        )
         return _Ways(
             partner,
             heartbeats.state_of(tx, partner.id),
             partner.suspended_at is not None or freezes.frozen(tx, partner.id),
-            tuple(
-                one for one in channels.channels(tx) if one.partner == partner.id and not one.paused
-            ),
+            mine,
             None if declared is None else (declared.id, declared.uuid),
             None if view is None else view[0],
+            next(foreign, None),
             agreed_ground(tx, name, node.now()),
             receiver_of(name, speaks_for),
         )
@@ -161,10 +177,11 @@ def _ways(node: Node, name: str) -> _Ways:
 
 def _open(node: Node, ways: _Ways, found: dict[str, Any]) -> Connection | None:
     """Reach its server, and measure its clock and its certificate on the way."""
-    if not ways.channels:
+    channel = ways.foreign or next(iter(ways.channels), None)
+    if channel is None:
         return None
     try:
-        connection = connect(node, ways.channels[0])
+        connection = connect(node, channel)
         answer = connection.fetch("GET", connection.root)
         skew = skew_of(node, answer.headers.get("Date", ""))
         if skew is not None:
@@ -256,30 +273,8 @@ def _arrival(
         reached = marks.get((partner, state.view), 0)
         return "its node fetched it" if reached >= state.position else ""
     target = pushes[0]
-    if target.position < state.position or target.pending is not None:
-        return ""
-    if decode_options(target.options).server == "cert-exchange":
-        return "its server confirmed it"
-    return "it stands in its collection" if _stands_there(node, target, state) else ""
-
-
-def _stands_there(node: Node, target: Channel, state: Heartbeat) -> bool:
-    """Whether a foreign server shows the version that was pushed."""
-    with node.database.reading() as tx:
-        speaks_for = partner_rows.authority(tx, target.partner).speaks_for
-    stix_id = beat_id(node.identity, receiver_of(target.partner_name, speaks_for))
-    try:
-        connection = connect(node, target)
-        place = f"{connection.root}collections/{quote(target.remote_collection, safe='')}/objects/"
-        found = connection.fetch(
-            "GET", f"{place}{stix_id}/", params={"match[version]": "last"}
-        ).document()
-    except errors.CertExchangeError:
-        return False
-    given = found.get("objects")
-    return isinstance(given, list) and any(
-        isinstance(one, dict) and one.get("modified") == state.version for one in given
-    )
+    arrived = target.position >= state.position and target.pending is None
+    return "its server confirmed it" if arrived else ""
 
 
 def _claim(node: Node, partner: int, after: int) -> bool:

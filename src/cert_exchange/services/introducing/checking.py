@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import json
 import secrets
 from collections.abc import Callable, Iterator
@@ -27,12 +26,14 @@ from cert_exchange.policy.sharing_terms import EXTENSION, SharingTerms, as_exten
 from cert_exchange.remote import peering
 from cert_exchange.remote.connection import Connection
 from cert_exchange.services import publishing, recalling, signing, syncing
+from cert_exchange.services.beating.alarming import judged_skew
 from cert_exchange.services.introducing import answering, proving
 from cert_exchange.services.introducing.cards import fetch_card, our_card
 from cert_exchange.services.introducing.connecting import believe_again, source_name
 from cert_exchange.services.introducing.inviting import our_offer
 from cert_exchange.services.ledger import record
 from cert_exchange.services.recalling import Has
+from cert_exchange.services.selftest.knocking import skew_of
 from cert_exchange.services.syncing.arranging import connect
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import channels, partner_keys
@@ -41,7 +42,6 @@ from cert_exchange.store import partners as partner_rows
 from cert_exchange.store.channels import Channel
 from cert_exchange.store.database import Transaction
 
-SKEW_SECONDS: Final = 60
 _GREEN: Final = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
 _NAMES: Final = UUID("c0a9a6e0-6d1f-4f0e-9a51-5f0e6a0b7b11")
 _HOUR: Final = 3_600_000_000
@@ -130,12 +130,11 @@ class _Look:
 
     def _clock(self, date: str) -> Checked:
         question = "their clock and ours agree"
-        try:
-            theirs = email.utils.parsedate_to_datetime(date).timestamp()
-        except (ValueError, TypeError):
+        skew = skew_of(self._node, date)
+        if skew is None:
             return Checked(question, right=False, said="their server says no Date")
-        skew = round(self._node.now() / 1_000_000 - theirs)
-        return Checked(question, right=abs(skew) <= SKEW_SECONDS, said=f"{skew} s apart")
+        grade, said, _ = judged_skew(skew)
+        return Checked(question, right=grade == "ok", said=said)
 
     def _keys(self, connection: Connection) -> tuple[bool | None, str]:
         document = peering.ask(connection, "keys")

@@ -21,10 +21,12 @@ from cert_exchange.messages.introductions import read_offer
 from cert_exchange.node import Node
 from cert_exchange.remote.connection import Connection, Options, decode_options
 from cert_exchange.services import ledger
+from cert_exchange.services.beating.alarming import alarms, pulses
 from cert_exchange.services.selftest import handing_over, knocking, reading, standing
 from cert_exchange.services.selftest.causes import verdict
 from cert_exchange.services.selftest.steps import Step, Walk
 from cert_exchange.services.syncing.arranging import connect
+from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import channels, heartbeats, introductions
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store.channels import Channel
@@ -70,6 +72,7 @@ def try_partner(
         left += [one for one in [behind] if one]
     if not every:
         steps.append(_no_channel(name))
+    steps.append(_heartbeat(node, name))
     done = SelfTest(name, tuple(steps), verdict(steps), tuple(left))
     facts: dict[str, Fact] = {"partner": name, "wrong": done.wrong}
     if done.wrong:
@@ -162,3 +165,22 @@ def _no_channel(name: str) -> Step:
         "we have no source and no target of it: it connects to us, and nothing can be tried from here", None,
         "let it ask GET /exchange/v1/selftest with its credential (docs/self-test.md)",
     )  # fmt: skip
+
+
+def _heartbeat(node: Node, name: str) -> Step:
+    """What is known of the hourly TEST object, which shows the whole way in time."""
+    (one,) = [found for found in pulses(node) if found.partner == name]
+    sent, seen, heard = (
+        "never" if at is None else format_micros(at)
+        for at in (one.state.sent_at, one.state.seen_at, one.heard_at)
+    )
+    said = (
+        f"ours was sent last {sent}, and seen there last {seen}; anything came from it last {heard}"
+    )
+    if one.state.trouble:
+        said += f"; {one.state.trouble}"
+    wrong = alarms(node, partner=name)
+    if any(found.grade == "wrong" for found in wrong):
+        said = "; ".join(found.finding for found in wrong)
+        return Step(f"partner {name}", "heartbeat", "wrong", said, 0.0, wrong[0].step)
+    return Step(f"partner {name}", "heartbeat", "ok", said, 0.0)
