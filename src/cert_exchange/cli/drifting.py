@@ -99,6 +99,8 @@ def _say(one: Compared) -> None:
     if one.repaired is not None:
         told = ", ".join(f"{number:,} {word}" for word, number in one.repaired.items() if number)
         printing.verdict(f"{name}: repaired: {told or 'nothing was missing'}")
+    if one.unrepaired:
+        printing.verdict(f"{name}: NOT REPAIRED to the end: {one.unrepaired}")
     if one.trouble:
         printing.verdict(f"{name}: NOT COMPARED: {one.trouble}")
     elif one.whole:

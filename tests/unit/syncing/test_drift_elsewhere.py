@@ -186,7 +186,7 @@ def test_nothing_is_sent_again_while_the_partner_is_frozen_or_suspended(
     server.held.rows.clear()
     freezing.freeze_everyone(sqlite_node, by="desk", reason="test")
     found = one(sqlite_node, repair=True)
-    assert "frozen" in found.trouble
+    assert "frozen" in found.unrepaired
     assert found.counts[Kind.MISSING_THERE] >= 1
     assert server.held.rows == []
     partners.suspend(sqlite_node, "b", by="desk")
@@ -272,3 +272,21 @@ def test_a_notebook_keeps_what_memory_would_not() -> None:
         assert book.counts() == {"odd": 999}
     with pytest.raises(StoreUnavailable), Notebook():
         raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_a_repair_stops_at_the_gate_of_its_source(sqlite_node: Node, neighbour: Peers) -> None:
+    """As a pull does: what would pass the limit stays there, the source is shut, and another repair fetches nothing."""
+    Scene.set_up(sqlite_node)
+    server = Stock(Collection(rows(theirs("i0"))))
+    add_source(sqlite_node, neighbour(server), most_objects=3)
+    sync(sqlite_node)
+    server.held.rows += [("2026-04-01T00:00:00.000000Z", theirs(f"late {n}")) for n in range(5)]
+    found = one(sqlite_node, repair=True)
+    assert "Shut by its gate" in found.unrepaired
+    assert found.repaired is not None
+    assert found.repaired["new"] == 0
+    assert row(sqlite_node)["paused_at"] is not None
+    asked = server.asked.count("match")
+    assert "Shut by its gate" in one(sqlite_node, repair=True).unrepaired
+    assert server.asked.count("match") == asked + 1
+    assert one(sqlite_node).counts == {Kind.NEVER_SEEN: 5}

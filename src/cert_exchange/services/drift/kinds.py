@@ -96,6 +96,8 @@ class Compared:
     """whether the trouble may pass, so that trying again may help"""
     repaired: dict[str, int] | None = None
     """of a repair, what became of what was fetched or sent, each by its own number"""
+    unrepaired: str = ""
+    """why the repair was not done to its end"""
     seconds: float = 0.0
 
     @property

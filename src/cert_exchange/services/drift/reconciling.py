@@ -167,16 +167,16 @@ def _repair(
     by: str,
     went: Callable[[int], None],
 ) -> None:
-    if compared.direction == "push":
-        missing = compared.counts.get(Kind.MISSING_THERE, 0)
-        compared.repaired = (
-            send_missing(node, group[0], book, by=by, progress=went) if missing else {}
-        )
-        return
     compared.repaired = {}
-    if not any(compared.counts.get(kind) for kind in FETCHED):
-        return
-    for place, one in enumerate(group):
-        done = fetch_missing(node, one, book, place, progress=went)
-        for name, number in done.items():
+    done = []
+    if compared.direction == "push" and compared.counts.get(Kind.MISSING_THERE):
+        done.append(send_missing(node, group[0], book, by=by, progress=went))
+    elif compared.direction == "pull" and any(compared.counts.get(kind) for kind in FETCHED):
+        done += [
+            fetch_missing(node, one, book, place, progress=went) for place, one in enumerate(group)
+        ]
+    for one in done:
+        for name, number in one.counts.items():
             compared.repaired[name] = compared.repaired.get(name, 0) + number
+        if one.trouble:
+            compared.unrepaired, compared.failed = one.trouble, one.failed

@@ -12,8 +12,9 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 from urllib.parse import quote
@@ -27,6 +28,7 @@ from cert_exchange.services import ledger
 from cert_exchange.services.drift.kinds import FETCHED, Kind
 from cert_exchange.services.drift.walking import patiently
 from cert_exchange.services.syncing.arranging import connect
+from cert_exchange.services.syncing.breaking import GATE, Shut, sentence
 from cert_exchange.services.syncing.confirming import await_status, quarantine, weigh
 from cert_exchange.services.syncing.pulling import store_apart
 from cert_exchange.services.syncing.reporting import FATES, Run, plural
@@ -40,6 +42,21 @@ from cert_exchange.store.database import Transaction
 from cert_exchange.store.notebook import Found, Notebook
 from cert_exchange.store.outgoing import Batch, Ready
 
+
+class GateShut(Exception):
+    """The source's gate shut, or stood shut, while its missing objects came. Never leaves this module."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What became of what was fetched or sent, each by its own number, and why it was not done to its end."""
+
+    counts: Mapping[str, int]
+    trouble: str = ""
+    failed: bool = False
+    """whether the trouble may pass"""
+
+
 GONE: Final = "gone"
 """The remote showed it, and does not give it any more."""
 _IDS: Final = 100
@@ -50,21 +67,24 @@ _TOO_MUCH: Final = frozenset({400, 413, 422})
 
 def fetch_missing(
     node: Node, channel: Channel, book: Notebook, place: int, *, progress: Callable[[int], None]
-) -> dict[str, int]:
-    """Fetch what the source of this place shows and we do not hold; what became of it, each by its own number.
-
-    Raises ConfigurationInvalid, errors.Remote*, StoreError.
-    """
+) -> Repaired:
+    """Fetch what the source of this place shows and we do not hold. Raises ConfigurationInvalid, StoreError."""
+    gone, trouble, failed = 0, "", False
     with _leased(node, channel, "fetched anew") as run:
-        connection = connect(node, run.channel, run=run.id, tell=run.heard)
-        vouching = Vouching(run, connection)
-        gone = 0
-        for kind in FETCHED:
-            found = (one for one in book.found(kind.value) if one.place == place)
-            while some := list(islice(found, _IDS)):
-                gone += _fetch(run, connection, vouching, [one.stix_id for one in some])
-                progress(len(some))
-        return {name: run.counts[name] for name in FATES} | {GONE: gone}
+        try:
+            connection = connect(node, run.channel, run=run.id, tell=run.heard)
+            vouching = Vouching(run, connection)
+            for kind in FETCHED:
+                found = (one for one in book.found(kind.value) if one.place == place)
+                while some := list(islice(found, _IDS)):
+                    gone += _fetch(run, connection, vouching, [one.stix_id for one in some])
+                    progress(len(some))
+        except GateShut as shut:
+            trouble = str(shut)
+        except errors.RemoteError as error:
+            trouble, failed = error.public, True
+    counts = {name: run.counts[name] for name in FATES} | {GONE: gone}
+    return Repaired(counts, trouble, failed)
 
 
 def _fetch(run: Run, connection: Connection, vouching: Vouching, ids: Sequence[str]) -> int:
@@ -96,26 +116,30 @@ def _take(
     answer = patiently(lambda: connection.fetch("GET", url, params=params))
     envelope = read_envelope(answer.body)
     if envelope.count:
-        store_apart(run, answer.body, envelope, vouching)
+        ending = store_apart(run, answer.body, envelope, vouching)
+        if ending is not None:
+            raise GateShut(ending.outcome)
     return {stix_id for stix_id, _ in envelope.marks}
 
 
 def send_missing(
     node: Node, channel: Channel, book: Notebook, *, by: str, progress: Callable[[int], None]
-) -> dict[str, int]:
-    """Send again what a target misses; what its server said of it, each by its own number.
-
-    Raises ConfigurationInvalid, errors.Remote*, StoreError.
-    """
+) -> Repaired:
+    """Send again what a target misses. Raises ConfigurationInvalid, StoreError."""
+    gone, trouble, failed = 0, "", False
     with _leased(node, channel, "sent again") as run:
-        connection = connect(node, run.channel, run=run.id, tell=run.heard)
-        gone = 0
-        found = book.found(Kind.MISSING_THERE.value)
-        while some := list(islice(found, _IDS)):
-            gone += _send(run, connection, some, by=by)
-            progress(len(some))
-        names = ("sent", "confirmed", "refused", "unconfirmed")
-        return {name: run.counts[name] for name in names} | {GONE: gone}
+        try:
+            connection = connect(node, run.channel, run=run.id, tell=run.heard)
+            found = book.found(Kind.MISSING_THERE.value)
+            while some := list(islice(found, _IDS)):
+                gone += _send(run, connection, some, by=by)
+                progress(len(some))
+        except errors.ConfigurationInvalid as error:
+            trouble = error.public
+        except errors.RemoteError as error:
+            trouble, failed = error.public, True
+    names = ("sent", "confirmed", "refused", "unconfirmed")
+    return Repaired({name: run.counts[name] for name in names} | {GONE: gone}, trouble, failed)
 
 
 def _send(run: Run, connection: Connection, some: Sequence[Found], *, by: str) -> int:
@@ -233,14 +257,19 @@ def _leased(node: Node, channel: Channel, done: str) -> Iterator[Run]:
 
 
 def _give_back(run: Run, done: str) -> None:
+    """End the lease; where the gate shut meanwhile, the source is paused as after a pull."""
     count = run.counts["received"] + run.counts["sent"]
+    outcome = f"{plural(count, 'object')} {done} by `sync reconcile`."
+    shut = Shut.of(run.memory.get(GATE) or {})
+    if shut is not None:
+        outcome = sentence(run.channel.name, shut)
 
     def work(tx: Transaction) -> None:
         seen = channels.reload(tx, run.channel)
         channels.finish(
-            tx, seen, owner=run.owner, outcome=f"{plural(count, 'object')} {done} by `sync reconcile`.",
-            attempts=seen.attempts, next_attempt_at=seen.next_attempt_at,
-            counters=run.counters(seen.counters, {}),
+            tx, seen, owner=run.owner, outcome=outcome, attempts=seen.attempts,
+            next_attempt_at=seen.next_attempt_at, counters=run.counters(seen.counters, {}),
+            pause_at=None if shut is None else run.node.now(),
         )  # fmt: skip
 
     run.node.database.transact(work)

@@ -172,12 +172,22 @@ def _store_part(
     run.progress(len(batch.items), None)
 
 
-def store_apart(run: Run, body: bytes, envelope: Envelope, vouching: Vouching) -> None:
-    """Judge and store what was asked for by id, as a page is; the place of the source stays where it is."""
+def store_apart(run: Run, body: bytes, envelope: Envelope, vouching: Vouching) -> Ending | None:
+    """Judge and store what was asked for by id, as a page is; the place of the source stays where it is.
+
+    Returns how the run ends where the source's gate shuts with it, or stood shut already.
+    """
+    standing = breaking.standing(run)
+    if standing is not None:
+        return standing
     run.memory.setdefault("prints", run.channel.counters.get("prints"))
     page = Page(1, body, envelope, run.channel.cursor, None, len(body))
-    for batch in parts_of(page, limits_of(run)):
-        _store_part(run, batch, vouching, {}, {})
+    try:
+        for batch in parts_of(page, limits_of(run)):
+            _store_part(run, batch, vouching, {}, {})
+    except breaking.TooMuchError as much:
+        return breaking.shut(run, much)
+    return None
 
 
 def fate_of(one: Examined, outcome: Outcome) -> str:
