@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from cert_exchange.errors import EnvelopeInvalid
+from cert_exchange.errors import BodyTooLarge, EnvelopeInvalid
 from cert_exchange.node import Node
 from cert_exchange.services.partners import Caller
 from cert_exchange.services.polling import list_collections
@@ -26,6 +26,8 @@ from cert_exchange.store import pki as certificates
 
 MOST: Final = 100
 """Objects in one try."""
+BYTES: Final = 64 * 1024
+"""of one try: more would be validated beside those who poll"""
 _COUNTED: Final = 1_000
 
 
@@ -77,7 +79,10 @@ def try_objects(node: Node, caller: Caller, asked: Mapping[str, Any]) -> Mapping
     found = asked.get("objects")
     if not isinstance(found, list) or len(found) > MOST:
         raise EnvelopeInvalid(f'Send {{"objects": [...]}} with 1 to {MOST} STIX objects.')
-    batch = examine(orjson.dumps({"objects": found}), limits=replace(node.limits, objects=MOST))
+    body = orjson.dumps({"objects": found})
+    if len(body) > BYTES:
+        raise BodyTooLarge(f"These objects have {len(body)} bytes; at most {BYTES} are tried here.")
+    batch = examine(body, limits=replace(node.limits, objects=MOST))
     with node.database.reading() as tx:
         speaks_for = partners.authority(tx, caller.partner).speaks_for
     return {"kept": 0, "objects": [_said(one, speaks_for) for one in batch.items]}
