@@ -83,17 +83,16 @@ def canonical(content: Mapping[str, Any]) -> bytes:
 
 def _is_plain(value: Any) -> bool:
     """Whether orjson with sorted keys writes a value as RFC 8785 does."""
-    kind = type(value)
-    if kind is str:
-        return value.isprintable() and value.isascii()
-    if kind is int:
+    if value is None or isinstance(value, bool):
+        return True
+    if isinstance(value, str):
+        return value.isascii() and value.isprintable()
+    if isinstance(value, int):
         return -_SAFE_INTEGER <= value <= _SAFE_INTEGER
-    if kind is dict:
-        keys = all(type(key) is str and _is_plain(key) for key in value)
+    if isinstance(value, dict):
+        keys = all(isinstance(key, str) and _is_plain(key) for key in value)
         return keys and all(map(_is_plain, value.values()))
-    if kind is list:
-        return all(map(_is_plain, value))
-    return value is None or kind is bool
+    return isinstance(value, list) and all(map(_is_plain, value))
 
 
 def sign(payload: bytes, key: SigningKey) -> str:

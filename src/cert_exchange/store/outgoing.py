@@ -95,6 +95,28 @@ def view_of(tx: Transaction, *, partner: int, collection: int) -> tuple[int, int
     return (found[0][0], found[0][1]) if found else None
 
 
+_NEWS: Final = Kept(
+    select(
+        exists().where(
+            live.c.view == bindparam("view"),
+            live.c.position > bindparam("after"),
+            live.c.origin != bindparam("partner"),
+        )
+        | exists().where(
+            release_log.c.view == bindparam("view"),
+            release_log.c.position > bindparam("after"),
+            release_log.c.kind == LineKind.WITHDRAWAL.value,
+        )
+    )
+)
+
+
+def has_news(tx: Transaction, view: int, *, after: int, partner: int) -> bool:
+    """Whether something behind a position came into force for a partner, or was taken back."""
+    [(found,)] = _NEWS.rows(tx, {"view": view, "after": after, "partner": partner})
+    return bool(found)
+
+
 def batch_after(
     tx: Transaction,
     view: int,

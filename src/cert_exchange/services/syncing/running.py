@@ -4,7 +4,8 @@
 2. A failure of one channel is its own: the others run on (W07).
 3. Back-off doubles from half a minute to an hour, with jitter, and stands in the row; Retry-After is obeyed.
 4. A run that began and never ended, since its process was killed or lost its lease, is noted by the next one (W12).
-5. 401, 403 and a collection's 404 are no passing trouble: an alarm, and an hour until the next try.
+5. A target runs as soon as there is something to send or to take back, however long its pause; one that failed waits.
+6. 401, 403 and a collection's 404 are no passing trouble: an alarm, and an hour until the next try.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from cert_exchange.remote.connection import Options, decode_options
 from cert_exchange.services.syncing.arranging import find
 from cert_exchange.services.syncing.meeting import meet
 from cert_exchange.services.syncing.pulling import pull
-from cert_exchange.services.syncing.pushing import push
+from cert_exchange.services.syncing.pushing import has_news, push
 from cert_exchange.services.syncing.reporting import COUNTED, Ending, Progress, Run, RunReport
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import channels, introductions
@@ -39,6 +40,8 @@ AT_ONCE: Final = 8
 """How many channels run side by side; one that is silent holds one of them until its limits end it."""
 OF_ONE_PARTNER: Final = 2
 """How many of them a worker runs of one partner: a silent one with ten sources delays nobody else."""
+AT_MOST_EVERY: Final = 2_000_000
+"""Micros between two runs of a target for what is new."""
 FIRST_PAUSE: Final = 30.0
 LONGEST_PAUSE: Final = 3600.0
 _ALARMS: Final = frozenset({401, 403, 404})
@@ -106,8 +109,26 @@ def due_channels(node: Node) -> list[Channel]:
     """List the channels that are due now, not paused and not leased, partner by partner in turn."""
     now = node.now()
     with node.database.reading() as tx:
-        found = in_turn(channels.channels(tx, due_at=now))
+        due = channels.channels(tx, due_at=now)
+        timely = {one.key for one in due}
+        early = [
+            one
+            for one in channels.channels(tx)
+            if one.key not in timely and _may_run_early(one, now) and has_news(tx, one)
+        ]
+    found = in_turn([*due, *early])
     return [one for one in found if not channels.stands(one, now=now, until=_lease_of(node, one))]
+
+
+def _may_run_early(one: Channel, now: int) -> bool:
+    """Whether a target whose pause is not over may run for what is new."""
+    return (
+        one.direction == "push"
+        and not (one.paused or one.suspended)
+        and one.attempts == 0
+        and one.pending is None
+        and int(one.counters.get(channels.PLANNED, 0)) + AT_MOST_EVERY <= now
+    )
 
 
 def _lease_of(node: Node, channel: Channel) -> int:
