@@ -23,7 +23,7 @@ import orjson
 
 from cert_exchange import errors
 from cert_exchange.remote.connection import Answer, AnswerTooLarge, Connection
-from cert_exchange.remote.envelope import Envelope, read_envelope
+from cert_exchange.remote.envelope import Envelope, read_envelope, with_spec_version
 from cert_exchange.stix import instants
 
 LIMIT_CEILING: Final = 10_000
@@ -53,6 +53,9 @@ class Note(StrEnum):
     PAGES_HALVED = "its pages were too large; smaller ones were asked for"
     FALLING_DATES = "its dates fell; they are no cursor"
     TYPE_FORGIVEN = "its Content-Type is wrong and was forgiven by accept_types"
+    SPEC_VERSION_MENDED = (
+        "it writes an object's type as its spec_version: read as 2.1 by mend_spec_version"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +177,12 @@ class Pager:
         return answer
 
     def _read(self, number: int, answer: Answer) -> Page:
-        envelope = read_envelope(answer.body)
+        body = answer.body
+        if self.connection.options.mend_spec_version:
+            body = with_spec_version(body)
+            if body is not answer.body:
+                self.notes.add(Note.SPEC_VERSION_MENDED)
+        envelope = read_envelope(body)
         first = _instant(answer.headers.get("X-TAXII-Date-Added-First"))
         text = answer.headers.get("X-TAXII-Date-Added-Last")
         last = _instant(text)
@@ -192,7 +200,7 @@ class Pager:
                 self.notes.add(Note.FALLING_DATES)
         return Page(
             number,
-            answer.body,
+            body,
             envelope,
             self.cursor,
             _http_instant(answer.headers.get("Date")),

@@ -381,3 +381,21 @@ def test_neighbour_can_tell(neighbour: Any) -> None:
     assert ids(pager(peer, cursor=T1, server="cert-exchange")) == []
     peer.behaviour = Collection([(T1, things(1)[0])], inclusive=True)
     assert ids(pager(peer, cursor=T1, server="cert-exchange")) == ["x--1"]
+
+
+@pytest.mark.case("T06")
+@pytest.mark.parametrize("mend", [False, True])
+def test_a_type_in_the_place_of_spec_version_is_mended_where_that_is_asked_for(neighbour, mend):
+    """As OpenTAXII up to 0.9.3 writes it; in texts, and where another version stands, nothing is touched."""
+    text = 'says "spec_version": "indicator"'
+    objects = [
+        {"type": "indicator", "spec_version": "indicator", "id": "a", "name": text},
+        {"type": "tool", "spec_version": "2.0", "id": "b", "x_spec": {"spec_version": "none"}},
+    ]
+    peer = neighbour(scripted(page(objects)))
+    walk = pager(peer, mend_spec_version=mend)
+    (got,) = list(walk)
+    if mend:
+        objects[0]["spec_version"] = "2.1"
+    assert json.loads(got.body)["objects"] == objects
+    assert (Note.SPEC_VERSION_MENDED in walk.notes) is mend

@@ -40,6 +40,7 @@ class Options:
     insecure: bool = False  # plain HTTP, to loopback only
     server: Server = "foreign"  # cert-exchange: one instant per object, so no overlap is needed
     accept_types: tuple[str, ...] = ()  # wrong Content-Types that this remote is forgiven
+    mend_spec_version: bool = False  # OpenTAXII up to 0.9.3 writes the object's type there
     connect_seconds: float = 10.0
     read_seconds: float = 30.0
     answer_seconds: float = 120.0  # one whole answer
