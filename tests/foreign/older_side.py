@@ -76,7 +76,7 @@ class Side:
             self.node, "from-a", partner="a", url=url, remote_collection="indicators",
             collection="indicators", secret=file,
             options={
-                "insecure": True, "auth": "bearer", "server": "cert-exchange", "read_seconds": 5.0
+                "insecure": True, "auth": "bearer", "server": "cert-exchange", "read_seconds": 60.0
             },
         )  # fmt: skip
 

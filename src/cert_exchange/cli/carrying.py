@@ -47,6 +47,12 @@ def out(
         int,
         typer.Option("--most", min=1, max=_MOST, help="About so many objects; more in the next."),
     ] = _MOST,
+    anyway: Annotated[
+        bool,
+        typer.Option(
+            "--anyway", help="Also with nothing to carry: a partner that was restored asks for it."
+        ),
+    ] = False,
     form: Annotated[
         int,
         typer.Option("--format", min=1, help="The format, for a partner with an older version."),
@@ -65,7 +71,7 @@ def out(
         raise typer.BadParameter("--whole holds all that --from would")
     with opened(home) as node:
         path = file or Path(f"carried-to-{to}-{carrying.next_number(node, to)}.cxc")
-        wanted = carrying.Wanted(tuple(collection or ()), again_from, whole, most, form)
+        wanted = carrying.Wanted(tuple(collection or ()), again_from, whole, most, anyway, form)
         made = carrying.take_out(node, to, path, wanted, by=operator())
     if as_json:
         printing.document(None if made is None else _made(made))
@@ -110,13 +116,16 @@ def bring_in(
     if as_json:
         printing.document(_brought(brought))
     else:
+        held = brought.looked.contents.collections
         printing.table(
             ["source", "run", "objects", "outcome"],
             [
                 (run.name, run.id, _fates(run.fates), "" if run.ok else run.outcome)
                 for run in brought.runs
             ],
-            empty="no collection of it is taken by a source of ours",
+            empty="no collection of it is taken by a source of ours"
+            if held
+            else "it holds no objects",
         )
         refused = [
             (run.name, one.stix_id, one.version, one.reason)
@@ -240,8 +249,7 @@ def _made(made: Made) -> dict[str, Any]:
         "receipts": made.receipts,
         "bytes": made.size,
         "collections": {
-            name: f"{printing.instant(after)} to {printing.instant(upto)}"
-            for name, after, upto in made.spans
+            name: f"{_from(after)} to {printing.instant(upto)}" for name, after, upto in made.spans
         },
         "more": made.left,
     }
@@ -276,6 +284,7 @@ def _looked(looked: Looked) -> dict[str, Any]:
         "number": carried.number,
         "builds_on": carried.base,
         "made": printing.instant(carried.at),
+        "made_with": str(looked.contents.head.get("made_with", "an older version"))[:40],
         "state": looked.standing.value
         + (f" at {printing.instant(looked.taken_at)}" if looked.taken_at is not None else ""),
         "objects": carried.objects,
@@ -288,13 +297,17 @@ def _looked(looked: Looked) -> dict[str, Any]:
                 "title": one.title,
                 "objects": one.objects,
                 "statements": len(one.statements),
-                "after": printing.instant(one.after),
+                "after": _from(one.after),
                 "upto": printing.instant(one.upto),
                 "source": sources.get(one.uuid, ""),
             }
             for one in looked.contents.collections.values()
         ],
     }
+
+
+def _from(after: int) -> str:
+    return printing.instant(after) if after else "the beginning"
 
 
 def _fates(fates: dict[str, int]) -> str:

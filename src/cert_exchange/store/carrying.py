@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import carried_files, partners
@@ -124,14 +124,15 @@ def note_answered(tx: Transaction, partner: int, upto: int, *, at: int) -> list[
     return fresh
 
 
-def count_unanswered(tx: Transaction, before: int) -> dict[int, int]:
-    """Partner -> how many of our files, made before an instant, it did not say it has."""
-    rows = tx.execute(
-        select(_C.partner, func.count())
-        .where(_C.ours == 1, _C.answered_at.is_(None), _C.at < before)
-        .group_by(_C.partner)
+def drop_unheard(tx: Transaction, partner: int, number: int) -> bool:
+    """Drop our files from a number on; False where the partner said that it has one of them, and then none goes."""
+    ours = [one for one in _read(tx, partner, ours=True) if one.number >= number]
+    if any(one.answered_at is not None for one in ours):
+        return False
+    tx.execute(
+        delete(carried_files).where(_C.partner == partner, _C.ours == 1, _C.number >= number)
     )
-    return {row[0]: row[1] for row in rows}
+    return True
 
 
 def _read(tx: Transaction, partner: int, *, ours: bool, limit: int | None = None) -> list[FileRow]:

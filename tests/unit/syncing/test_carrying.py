@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete, select
+from tests.attack.world import Side, World, Worlds
 from tests.conftest import OUR_IDENTITY, Wall
 from tests.scenes import B_IDENTITY, Scene, address, indicator, uid
-from tests.unit.syncing.peers import Channel, as_b, channel_between
+from tests.unit.syncing.peers import Channel, as_b, channel_between, public_key
 
 from cert_exchange.errors import (
     CertExchangeError,
@@ -27,9 +28,10 @@ from cert_exchange.messages.deliveries import Ended, Way, read_receipt
 from cert_exchange.messages.evidence import decode_line
 from cert_exchange.messages.keys import SigningKey
 from cert_exchange.messages.signatures import verify
-from cert_exchange.node import Node
+from cert_exchange.node import Node, open_node
 from cert_exchange.services import (
     carrying,
+    deliveries,
     disclosing,
     freezing,
     holdings,
@@ -37,7 +39,9 @@ from cert_exchange.services import (
     noticing,
     partners,
     recalling,
+    safekeeping,
     signing,
+    syncing,
 )
 from cert_exchange.services.carrying import (
     Brought,
@@ -403,3 +407,80 @@ def test_a_run_that_is_killed_is_begun_again(
 
 def _killed(*_: Any, **__: Any) -> None:
     raise KeyboardInterrupt
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with Worlds() as worlds, worlds.world() as made_:
+        a, b = made_.a.node, made_.b.node
+        signing.pin(a, "b", public_key(b), by="x")
+        signing.pin(b, "a", public_key(a), by="x")
+        syncing.add_source(
+            b, "from-a", partner="a", url="http://127.0.0.1:9/api/", remote_collection="indicators",
+            collection="indicators", options={"insecure": True},
+        )  # fmt: skip
+        yield made_
+
+
+def again(world: World, side: Side) -> Scene:
+    """A node as `restore` makes it out of `backup`, looked at by a person."""
+    home = world.folder / "again"
+    safekeeping.restore(world.folder / "backup", home, clock=world.wall.clock())
+    node = open_node(home, clock=world.wall.clock())
+    world.ends(node.close)
+    freezing.unfreeze(node, by="desk", reason="looked")
+    return Scene(node)
+
+
+def test_a_sender_that_was_restored_goes_on_after_what_its_partner_has(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes none before B's file says where it is; a number that was used before is refused, with what to do."""
+    a, b = world.a.scene, world.b.scene
+    a.publish(indicator("one"))
+    bring(b, made(a, "b", tmp_path).path)
+    safekeeping.backup(a.node, world.folder / "backup")
+    a.publish(indicator("two"))
+    bring(b, made(a, "b", tmp_path).path)
+    back = again(world, world.a)
+    back.publish(indicator("three"))
+    folder = tmp_path / "again"
+    folder.mkdir()
+    with pytest.raises(ConfigurationInvalid, match=r"We were restored.*--anyway"):
+        made(back, "b", folder)
+    with monkeypatch.context() as patch:  # as a copy would
+        patch.setattr(taking_out, "_check_heard", lambda *_: None)
+        patch.setattr(deliveries, "tell_next", lambda *_: None)
+        twin = made(back, "b", folder, anyway=True)
+    with pytest.raises(SignatureBroken, match=r"two files with number 2.*`carry out"):
+        bring(b, twin.path)
+    told = bring(back, made(b, "a", tmp_path, anyway=True).path)
+    assert any("files of ours up to 2, which a restore lost" in note for note in told.notes)
+    file = made(back, "b", folder)
+    assert (file.number, file.base) == (3, 2)
+    brought = bring(b, file.path)
+    assert brought.ok, brought.runs
+    assert [run.counts["unsigned"] for run in brought.runs] == [0]
+    assert not [
+        note for run in brought.runs for note in run.notes if "says that its store" not in note
+    ]
+    assert received(b, "a") == ["one", "three", "two"]
+
+
+def test_a_receiver_that_was_restored_asks_for_what_it_lost(world: World, tmp_path: Path) -> None:
+    a, b = world.a.scene, world.b.scene
+    a.publish(indicator("one"))
+    bring(b, made(a, "b", tmp_path).path)
+    safekeeping.backup(b.node, world.folder / "backup")
+    a.publish(indicator("two"))
+    bring(b, made(a, "b", tmp_path).path)
+    a.publish(indicator("three"))
+    third = made(a, "b", tmp_path)
+    back = again(world, world.b)
+    with pytest.raises(ConfigurationInvalid, match=r"file 2 did not come.*--from 2"):
+        bring(back, third.path)
+    assert bring(back, made(a, "b", tmp_path, again_from=2).path).ok
+    assert received(back, "a") == ["one", "three", "two"]
+    whole = made(a, "b", tmp_path, whole=True)
+    assert (whole.base, bring(back, whole.path).ok) == (0, True)
+    assert received(back, "a") == ["one", "three", "two"]

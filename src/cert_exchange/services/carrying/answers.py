@@ -43,16 +43,8 @@ def hear_answer(
     def work(tx: Transaction) -> tuple[tuple[int, ...], list[str]]:
         statements.lock(tx, partner.id)
         ours = files.numbered(tx, partner.id, number, ours=True)
-        last = files.last(tx, partner.id, ours=True)
-        if ours is None and (last is None or last.number < number):
-            return _go_on_after(tx, partner, number, digest, now=now)
         if ours is None or ours.digest != digest:
-            log.error("a partner has a carried file that we never made", partner=partner.name)
-            said = (
-                f"it has a file {number} of ours that is not the one that we made: does a copy of this node run, or was it"
-                " put back? Nothing of ours counts as arrived"
-            )
-            return (), [said]
+            return _go_on_after(tx, partner, number, digest, now=now)
         fresh = files.note_answered(tx, partner.id, number, at=now)
         if fresh:
             for row in fresh:
@@ -71,11 +63,16 @@ def hear_answer(
 def _go_on_after(
     tx: Transaction, partner: PartnerRow, number: int, digest: bytes, *, now: int
 ) -> tuple[tuple[int, ...], list[str]]:
-    if epochs.current(tx) == epochs.FIRST:
+    """Rule 2. What we made since the restore under such a number the partner never takes: it is carried anew."""
+    restored = epochs.current(tx) > epochs.FIRST
+    if not restored or not files.drop_unheard(tx, partner.id, number):
         log.error("a partner has a carried file that we never made", partner=partner.name)
-        return (), [
-            f"it has a file {number} of ours, which we never made, and we were not restored: does a copy of this node run?"
-        ]
+        said = (
+            f"it has a file {number} of ours, which is none that we made"
+            + ("" if restored else ", and we were not restored")
+            + ": does a copy of this node run, or was it put back? Nothing of ours counts as arrived"
+        )
+        return (), [said]
     files.add(
         tx,
         FileRow(
@@ -85,6 +82,7 @@ def _go_on_after(
     )  # fmt: skip
     facts: dict[str, str | int | list[str]] = {"partner": partner.name, "file": number}
     ledger.record(tx, Line("carried.found", now, partner.name, facts=facts))
-    return (), [
+    said = (
         f"it has files of ours up to {number}, which a restore lost: our next one is {number + 1}"
-    ]
+    )
+    return (), [said]

@@ -241,7 +241,7 @@ def _check_base(tx: Transaction, partner: PartnerRow, carried: Carried) -> None:
 def _two(name: str, number: int) -> str:
     return (
         f"{name} made two files with number {number}: its node was put back, or a copy of it runs. Nothing was taken in."
-        f" Call its people. If it was restored, `carry out` a file for it first: that says how far we are."
+        f" Call its people. If it was restored, `carry out --anyway` a file for it first: that says how far we are."
     )
 
 
@@ -301,10 +301,11 @@ def _heard(looked: Looked, contents: Contents) -> Mapping[str, Any]:
 
     What cannot be read says nothing.
     """
-    asks = looked.carried.number if contents.objects or contents.receipts else looked.asked
+    brings = contents.objects or contents.receipts
+    asks = max(looked.asked, looked.carried.number if brings else 0)
     try:
-        has = pairs_of(contents.answer.get("has", {}))
+        has = pairs_of((contents.stand or contents.answer).get("has", {}))
     except (ValueError, AttributeError):
         has = {}
     said = {stream: [seq, digest.hex()] for stream, (seq, digest) in has.items()}
-    return {"asks": asks, "has": said}
+    return {"asks": asks, "has": said, "receipts": len(contents.receipts)}

@@ -46,7 +46,7 @@ def listing(node: Node, *, partner: str | None = None) -> tuple[Listed, ...]:
     return tuple(
         Listed(
             name, row.ours, row.number, row.base, row.at, row.objects, row.bytes,
-            len(row.receipts), row.digest.hex(), row.answered_at, lost=row.ours and not row.text,
+            len(row.receipts) or int(row.heard.get("receipts", 0)), row.digest.hex(), row.answered_at, lost=row.ours and not row.text,
         )
         for name, row in rows
     )  # fmt: skip

@@ -76,6 +76,8 @@ class Contents:
     """SHA-256 of all before the signature"""
     head: Mapping[str, Any] = field(default_factory=dict)
     keys: Mapping[str, Any] = field(default_factory=dict)
+    stand: Mapping[str, Any] = field(default_factory=dict)
+    """how far the sender has our statements; the first versions said it in `answer`"""
     answer: Mapping[str, Any] = field(default_factory=dict)
     receipts: list[str] = field(default_factory=list)
     collections: dict[str, Collection] = field(default_factory=dict)
@@ -211,6 +213,8 @@ def _take(contents: Contents, record: Mapping[str, Any], body: bytes | None) -> 
             contents.head = record
         case "keys":
             contents.keys = {"signed": record["signed"]}
+        case "stand":
+            contents.stand = record
         case "answer":
             contents.answer = record
         case "receipt":

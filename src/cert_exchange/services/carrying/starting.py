@@ -37,6 +37,8 @@ class Wanted:
     again_from: int | None = None
     whole: bool = False
     most: int = MOST_OBJECTS
+    anyway: bool = False
+    """also where there is nothing to carry: it says how far we are"""
     form: int = FORMAT
 
 

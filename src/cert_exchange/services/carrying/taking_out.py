@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,7 @@ from cert_exchange.store.deliveries import StatementRow
 from cert_exchange.store.marks import Mark
 
 PAGE: Final = 1_000
+_SECOND: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ def take_out(node: Node, partner: str, path: Path, wanted: Wanted, *, by: str) -
         base, previous = _base(tx, to.caller.partner, before, wanted)
         waiting = statements.not_handed_over(tx, to.caller.partner, Way.SERVED)
         theirs = files.last(tx, to.caller.partner, ours=False)
+    _check_heard(node, to, theirs)
     number = 1 if before is None else before.number + 1
     notes: list[str] = []
     if waiting and not _knows_of_restore(node, to.caller.partner):
@@ -86,7 +89,7 @@ def take_out(node: Node, partner: str, path: Path, wanted: Wanted, *, by: str) -
             "our receipts stay here: the partner was not told yet, over the link, that we were restored"
         )
     parts, left = parts_for(node, to.caller, wanted)
-    if not parts and not waiting and not _owes_answer(before, theirs):
+    if not (parts or waiting or wanted.anyway or _owes_answer(before, theirs)):
         return None
     with drafting(path, to.key, form=wanted.form) as draft:
         _disclose(node, to, number, parts, by=by)
@@ -161,6 +164,22 @@ def _base(
     return (0, NOTHING_BEFORE) if older is None else (older.number, older.digest)
 
 
+def _check_heard(node: Node, to: _Recipient, theirs: FileRow | None) -> None:
+    """After a restore the partner may have statements and files of ours that we do not know: new ones would contradict them.
+
+    Raises ConfigurationInvalid until its node was met over the link since, or a file of it was brought in.
+    """
+    with node.database.reading() as tx:
+        restored_at = epochs.current(tx) * _SECOND
+    if _knows_of_restore(node, to.caller.partner) or (theirs and theirs.at >= restored_at):
+        return
+    name = to.caller.name
+    raise ConfigurationInvalid(
+        f"We were restored, and {name} may have what we signed and lost. Ask it for `carry out --anyway`, and bring that file"
+        " in first: it says how far we came."
+    )
+
+
 def _knows_of_restore(node: Node, partner: int) -> bool:
     known, epoch, _ = restoring.lost_with(node, partner)
     return epoch == epochs.FIRST or known.told >= epoch
@@ -198,12 +217,20 @@ def _write(
 ) -> tuple[str, int]:
     """Step (5); the signed text, and how many objects went in."""
     records = draft.records
-    records.put("head", number=numbers[0], base=numbers[1], at=node.now(), of=node.identity)
+    records.put(
+        "head",
+        number=numbers[0],
+        base=numbers[1],
+        at=node.now(),
+        of=node.identity,
+        made_with=version("cert-exchange"),
+    )
     records.put("keys", signed=signing.our_list(node)["signed"])
+    with node.database.reading() as tx:
+        ends = branches.ends(tx, to.caller.partner, Way.SERVED)
+    has = {stream: [seq, digest.hex()] for stream, (seq, digest) in ends.items()}
+    records.put("stand", has=has)
     if theirs is not None:
-        with node.database.reading() as tx:
-            ends = branches.ends(tx, to.caller.partner, Way.SERVED)
-        has = {stream: [seq, digest.hex()] for stream, (seq, digest) in ends.items()}
         records.put("answer", number=theirs.number, digest=theirs.digest.hex(), has=has)
     for row in waiting:
         records.put("receipt", receipt=row.receipt)
