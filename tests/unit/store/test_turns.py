@@ -103,6 +103,21 @@ def test_waiting_is_bounded_and_starts_again(tmp_path: Path) -> None:
     turns.close()
 
 
+def test_a_turn_that_comes_too_late_is_passed_on(tmp_path: Path) -> None:
+    """Who waited in vain may not write again for hours: meanwhile the others do."""
+    process = holder(tmp_path / "turn", 60)
+    gave_up, other = (Turns(tmp_path / "turn", seconds=seconds) for seconds in (0.05, 10))
+    with pytest.raises(StoreUnavailable), gave_up.one():
+        pass
+    process.kill()
+    process.wait()
+    for turns in (other, gave_up, other):
+        with turns.one():
+            pass
+    gave_up.close()
+    other.close()
+
+
 def test_a_forked_child_neither_has_nor_frees_its_parents_turn(tmp_path: Path) -> None:
     """The child waits like everybody else."""
     turns = Turns(tmp_path / "turn", seconds=0.2)
