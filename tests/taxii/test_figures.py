@@ -9,15 +9,20 @@ from dataclasses import replace
 import pytest
 from tests.conftest import Wall
 from tests.neighbour import Collection, Neighbour
-from tests.scenes import B_IDENTITY, Scene, indicator
+from tests.scenes import ALLOW_ALL, B_IDENTITY, THIRD_IDENTITY, Scene, indicator
 from tests.taxii.conftest import Client, Served, served, serving
 from tests.unit.syncing.conftest import add_source, add_target, sync
+from tests.unit.test_monitoring import expressions, named_in
 
 from cert_exchange.http.scraping import written
 from cert_exchange.node import Node
-from cert_exchange.services import freezing
+from cert_exchange.services import freezing, pki
 from cert_exchange.services.metering import METRICS, Sample, measure
+from cert_exchange.store import heartbeats
 
+DAY = 86_400 * 1_000_000
+RARE = {"cert_exchange_partner_shut"}
+"""What is measured only of partners whose posts have limits of their own."""
 KIND = {one.name: one.kind for one in METRICS}
 _SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\]|\\.)*",?)+)\})? (-?[0-9.e+-]+)')
 
@@ -119,6 +124,34 @@ def test_the_figures_say_how_the_node_is(node: Node) -> None:
     assert found["cert_exchange_clock_doubtful",] == 0
     assert found["cert_exchange_ledger_unsealed_lines",] > 0
     assert {key[0] for key in found} <= KIND.keys()
+
+
+def test_each_metric_that_dashboard_and_alarms_name_is_in_a_real_scrape(
+    open_server: Served, sqlite_node: Node
+) -> None:
+    """A node on which everything has happened once: no panel and no alarm looks at what is never there."""
+    scene = Scene(sqlite_node)
+    held = "  - {name: look, match: {origin: own, labels: [ask]}, hold: approval, reason: look}\n"
+    scene.apply("b", ALLOW_ALL.format(partner="b").replace("rules:\n", "rules:\n" + held))
+    scene.publish(indicator("waits", labels=["ask"]))
+    scene.post("b", indicator("strange", by=THIRD_IDENTITY))
+    scene.post("b", indicator("bad", by=B_IDENTITY) | {"pattern": 7})
+    pki.init(sqlite_node)
+    now = sqlite_node.now()
+    troubled = {"trouble": "it does not arrive", "troubled_at": now - DAY, "skew": 1_000_000}
+    sqlite_node.database.transact(lambda tx: heartbeats.put(tx, scene.partner("b"), **troubled))
+    with Neighbour(
+        Collection([("2026-06-01T00:00:00.000000Z", indicator("good", by=B_IDENTITY))])
+    ) as peer:
+        add_source(sqlite_node, peer)
+        sync(sqlite_node, "from-b")
+    client = open_server.stranger()
+    client.get("/taxii2/")
+    names = {key[0] for key in scraped(client.get("/metrics").raw.decode())}
+    named = {one for text in expressions() for one in named_in(text)}
+    assert len(named) >= len(METRICS) - 1
+    assert named - names <= RARE
+    assert names - KIND.keys() == set()
 
 
 def test_a_label_cannot_break_its_line() -> None:

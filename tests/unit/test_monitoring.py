@@ -22,19 +22,21 @@ def rules() -> list[dict[str, Any]]:
     return [rule for group in read["groups"] for rule in group["rules"]]
 
 
+def expressions() -> list[str]:
+    """What alarms and panels ask of the figures."""
+    panels = json.loads((FOLDER / "dashboard.json").read_text())["panels"]
+    return [rule["expr"] for rule in rules()] + [
+        target["expr"] for panel in panels for target in panel["targets"]
+    ]
+
+
 def named_in(text: str) -> set[str]:
     return set(re.findall(r"\bcert_exchange_[a-z_]+", text))
 
 
 def test_every_metric_that_they_name_exists() -> None:
     """In expressions of alarms and of panels; and every metric but one is looked at by one of both."""
-    panels = json.loads((FOLDER / "dashboard.json").read_text())["panels"]
-    looked_at = {
-        name
-        for text in [rule["expr"] for rule in rules()]
-        + [target["expr"] for panel in panels for target in panel["targets"]]
-        for name in named_in(text)
-    }
+    looked_at = {name for text in expressions() for name in named_in(text)}
     assert looked_at == NAMES
     assert not named_in("cert_exchange_nonsense") <= NAMES
 

@@ -34,7 +34,6 @@ def register(source: typer.Typer, target: typer.Typer) -> None:
     source.command("resume")(source_resume)
     target.command("resume")(target_resume)
     source.command("reset")(source_reset)
-    source.command("restart", hidden=True)(source_reset)
     target.command("resend")(target_resend)
 
 

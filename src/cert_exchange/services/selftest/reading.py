@@ -147,7 +147,7 @@ def _question(
     if instant is not None and instant > node.now() + _DAY:
         return Found(
             f"we ask for what is {asked}, which lies in the future", "wrong",
-            f"cert-exchange source restart {channel.name}", "question",
+            f"cert-exchange source reset {channel.name}", "question",
         )  # fmt: skip
     if not options.match or not first.count:
         return Found(f"we ask for what is {asked}, without a filter")
