@@ -112,6 +112,18 @@ def test_beats_come_each_hour_and_the_alarm_after_three_of_them(scene: Scene, wa
     assert kinds(node) == []
 
 
+def test_a_beat_that_arrived_is_noted_before_the_next(scene: Scene, wall: Wall) -> None:
+    """Nobody looked between two beats: the first still counts as seen."""
+    node = scene.node
+    sending.beat_due(node)
+    first = pulse(node).state.sent_at
+    fetch(scene, "b", "test")
+    wall.forward(HOUR)
+    sending.beat_due(node)
+    now = pulse(node).state
+    assert (now.seen_at, now.sent_at != first) == (first, True)
+
+
 def test_nothing_beats_at_whom_our_people_stopped(scene: Scene, wall: Wall) -> None:
     """Frozen, suspended or switched off: no object, no alarm; afterwards it goes on."""
     node = scene.node

@@ -75,6 +75,7 @@ def beat_due(node: Node, *, stop: Callable[[], bool] = lambda: False) -> int:
     minutes = node.settings.heartbeat_minutes
     if not minutes or node.clock.doubt is not None:
         return 0
+    look(node)  # a beat that arrived is noted before the next takes its place
     with node.database.reading() as tx:
         found = partner_rows.every_partner(tx)
     sent = 0
