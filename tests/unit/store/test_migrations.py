@@ -15,7 +15,7 @@ from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from cert_exchange.errors import ConfigurationInvalid
-from cert_exchange.store import migrations
+from cert_exchange.store import carrying, migrations
 from cert_exchange.store.database import Database
 from cert_exchange.store.tables import marks_metadata, metadata
 
@@ -185,4 +185,34 @@ def test_partners_from_before_are_in_no_known_country(tmp_path: Path) -> None:
         assert tx.execute(text("SELECT name, country FROM partners")).all() == [("b", None)]
         assert tx.execute(text("SELECT count(*) FROM terms")).scalar() == 0
         assert tx.execute(text("SELECT count(*) FROM consents")).scalar() == 0
+    database.dispose()
+
+
+def test_a_node_from_before_carried_nothing(tmp_path: Path) -> None:
+    """What the seventeenth revision knew is there after the eighteenth, which adds an empty table."""
+    from alembic import command
+
+    path = tmp_path / "old.db"
+    database = Database.open(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+
+    def to_seventeenth(tx: Connection) -> None:
+        config.attributes["connection"] = tx
+        command.upgrade(config, "0017")
+
+    database.transact(to_seventeenth)
+    database.transact(
+        lambda tx: tx.execute(
+            text(
+                "INSERT INTO partners (id, name, title, relays_any, empty_objects_list, requests_per_minute, added_at)"
+                " VALUES (1, 'b', 'CERT B', 0, 0, 60, 5)"
+            )
+        )
+    )
+    assert database.migrate()[0] == "0018"
+    with database.reading() as tx:
+        assert tx.execute(text("SELECT name FROM partners")).all() == [("b",)]
+        assert carrying.listing(tx) == []
+        assert carrying.last(tx, 1, ours=True) is None
     database.dispose()

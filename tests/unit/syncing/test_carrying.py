@@ -52,6 +52,7 @@ from cert_exchange.services.carrying import (
     taking_out,
 )
 from cert_exchange.services.carrying.writing import Records
+from cert_exchange.services.deliveries import stating
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store import partner_keys
 from cert_exchange.store.tables import (
@@ -228,6 +229,32 @@ def test_link_and_file_in_any_order_lose_and_double_nothing(quick: Channel, tmp_
         [f"{name} {n}" for name in ("link", "one", "two") for n in range(3)] + ["after"]
     )
     assert not open_statements(quick.a)
+
+
+def test_what_is_much_goes_in_several(
+    quick: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files end where statements end, pages never reach beyond, and a source with a filter takes what it asks for."""
+    monkeypatch.setattr(stating, "MOST", 3)
+    monkeypatch.setattr(taking_out, "PAGE", 2)
+    quick.a.publish(*(indicator(f"n{n}") for n in range(8)), address("198.51.100.9"))
+    sizes, left = [], True
+    while left:
+        file = made(quick.a, "b", tmp_path, most=5)
+        brought = bring(quick.b, file.path)
+        assert [run.counts["unsigned"] for run in brought.runs] == [0]
+        assert brought.ok
+        sizes.append(file.objects)
+        left = file.left
+    assert sizes[0] == 6
+    assert len(received(quick.b, "a")) == 8
+    assert bring(quick.a, made(quick.b, "a", tmp_path).path).receipts == -(-sum(sizes) // 3)
+    assert not open_statements(quick.a)
+    assert quick.pull().counts["received"] == 0
+    quick.source("only-addresses", match={"type": "ipv4-addr"})
+    brought = bring(quick.b, made(quick.a, "b", tmp_path, whole=True).path)
+    filtered = next(run for run in brought.runs if run.name == "only-addresses")
+    assert (filtered.ok, filtered.counts["received"]) == (True, 1)
 
 
 def test_what_was_taken_back_is_told_also_by_file(quick: Channel, tmp_path: Path) -> None:

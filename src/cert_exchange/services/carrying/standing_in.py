@@ -70,13 +70,14 @@ class CarriedConnection(Connection):
 
     def _objects(self, params: Mapping[str, str]) -> Answer:
         after = parse_micros(params["added_after"]) if params.get("added_after") else 0
-        while self._next is not None and self._next.last <= after:
+        while True:
+            page = self._next
+            if page is None:
+                return _answer({})
             self._next = next(self._pages, None)
-        page = self._next
-        if page is None:
-            return _answer({})
-        self._next = next(self._pages, None)
-        objects = self._chosen(page.body)
+            objects = self._chosen(page.body) if page.last > after else b""
+            if objects:
+                break
         more = b"true" if self._next is not None else b"false"
         headers = {"X-TAXII-Date-Added-Last": format_micros(page.last)}
         if page.first > after:  # else a part of this page came over the link before

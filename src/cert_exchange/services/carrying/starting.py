@@ -88,21 +88,29 @@ def parts_for(node: Node, caller: Caller, wanted: Wanted) -> tuple[list[Part], b
         after, has = _start(node, caller.partner, grant, wanted)
         after, has = _lost(node, caller.partner, grant) or (after, has)
         told: list[Told] = []
+        span = deliveries.Span(
+            caller.partner, grant.collection, grant.uuid, Way.SERVED, grant.uuid, after
+        )
         while room > 0:
-            span = deliveries.Span(
-                caller.partner, grant.collection, grant.uuid, Way.SERVED, grant.uuid, after
-            )
             one = deliveries.tell_next(node, span, has)
             if one is None:
                 break
             told.append(one)
             has = one.row.seq, one.row.digest
             room -= len(one.row.leaves) // DIGEST_BYTES
-        left = left or room <= 0
+        left = left or (room <= 0 and _is_more(node, span, has))
         if told:
             begins = [one.row.after for one in told if one.row.view == grant.view]
             parts.append(Part(grant, grant.view, min([after, *begins]), tuple(told)))
     return parts, left
+
+
+def _is_more(node: Node, span: deliveries.Span, has: tuple[int, bytes] | None) -> bool:
+    """Whether anything follows after a statement of ours."""
+    with node.database.reading() as tx:
+        last = statements.last(tx, span.place)
+    made = last is not None and last.seq > (0 if has is None else has[0])
+    return made or deliveries.owes(node, span)
 
 
 def _start(
