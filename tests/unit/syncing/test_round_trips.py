@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -269,3 +270,30 @@ def test_a_target_of_another_make_is_tried_and_not_filled(node: Node, neighbour:
     assert sending.beat_now(node, "b").way == "written and read back"
     assert there.rows == []
     assert versions(node) == made
+
+
+def test_a_silent_server_delays_nobody(node: Node, neighbour: Any) -> None:
+    """B's server takes the connection and says nothing; C's beat comes back meanwhile."""
+    there, silent = Stock(), Stock()
+    came = threading.Event()
+
+    def quiet(_asked: Asked) -> Reply:
+        assert came.wait(20), "C waited for B"
+        return Reply(503)
+
+    def heard(asked: Asked) -> None:
+        if asked.method == "DELETE":
+            came.set()
+
+    silent.before, there.before = quiet, heard
+    add_source(node, neighbour(silent), read_seconds=30.0)
+    syncing.add_source(
+        node, "from-c", partner="c", url=neighbour(there).url, remote_collection=COLLECTION,
+        collection="indicators", options={"insecure": True},
+    )  # fmt: skip
+    for name in "bc":
+        beating.arrange(node, name, test_collection=COLLECTION)
+    sending.beat_due(node)
+    state = {one.partner: one.state for one in beating.pulses(node)}
+    assert state["c"].way == "written and read back"
+    assert "503" in state["b"].trouble
