@@ -22,7 +22,7 @@ from tests.scenes import (
     uid,
 )
 from tests.unit.services.test_quarantine import agree
-from tests.unit.syncing.conftest import add_source, add_target, sync
+from tests.unit.syncing.conftest import add_source, sync
 
 from cert_exchange.node import Node
 from cert_exchange.services import partners, quarantine, syncing
