@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import Wall
-from tests.foreign.test_carried_scene import Everything
+from tests.foreign.test_carried_scene import Everything, drifted
 from tests.scenes import Scene, indicator
 from tests.taxii.conftest import serving
 from tests.unit.syncing.peers import Relay, relaying
@@ -163,6 +163,7 @@ def _play(a: Scene, older: Older, link: Relay, wall: Wall, tmp_path: Path) -> No
     assert account["agreed"] > len(published)
     found = reconciling.reconcile(a.node, "b")
     assert (found.differences, found.odd) == ((), ())
+    assert drifted(a, "b") == {}
     older.verify()
     ledger.note_fetches(a.node)
     ledger.seal(a.node)

@@ -20,7 +20,7 @@ from tests.unit.syncing.peers import Channel, as_b, channel_between
 
 from cert_exchange.messages.deliveries import Way
 from cert_exchange.node import Node
-from cert_exchange.services import carrying, ledger, reconciling
+from cert_exchange.services import carrying, drift, ledger, reconciling
 from cert_exchange.services.carrying import Made, Wanted
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store.tables import identifiers, objects
@@ -107,6 +107,7 @@ def test_72_hours_without_a_link(channel: Channel, wall: Wall, slow: Wall, tmp_p
     channel.to_a.lose = channel.to_b.lose = set()
     report = channel.pull()
     assert (report.ok, report.counts["received"]) == (True, 0), report
+    assert drifted(b, "a") == {}
     late = indicator("after")
     a.publish(late)
     assert channel.pull().counts["accepted"] == 1
@@ -118,9 +119,19 @@ def test_72_hours_without_a_link(channel: Channel, wall: Wall, slow: Wall, tmp_p
         account = reconciling.reconcile(one.node, other)
         assert account.differences == ()
         assert account.odd == ()
+        assert drifted(one, other) == {}
         ledger.note_fetches(one.node)
         ledger.seal(one.node)
         ledger.verify(one.node)
+
+
+def drifted(scene: Scene, partner: str) -> dict[str, int]:
+    """What `sync reconcile` says of a partner: nothing, where both show the same."""
+    account = drift.reconcile(scene.node, partner)
+    assert account.whole, account
+    return {
+        str(kind): count for part in account.parts for kind, count in part.counts.items() if count
+    }
 
 
 def open_at(scene: Scene) -> list[int]:
