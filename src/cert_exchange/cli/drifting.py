@@ -98,7 +98,8 @@ def _say(one: Compared) -> None:
         printing.verdict(f"note: {note}")
     if one.repaired is not None:
         told = ", ".join(f"{number:,} {word}" for word, number in one.repaired.items() if number)
-        printing.verdict(f"{name}: repaired: {told or 'nothing was missing'}")
+        if told or not one.unrepaired:
+            printing.verdict(f"{name}: repaired: {told or 'nothing was missing'}")
     if one.unrepaired:
         printing.verdict(f"{name}: NOT REPAIRED to the end: {one.unrepaired}")
     if one.trouble:
