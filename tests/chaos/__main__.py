@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
+from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from multiprocessing.util import Finalize
 
+import structlog
 from tests.chaos.running import Grounds, Plan, Result, run, summed
 
 
 @cache
 def _grounds() -> Grounds:
+    # What the harness's own nodes say, as people's commands would; the processes write into files.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     made = Grounds()
     Finalize(None, made.close, exitpriority=1)  # unlike atexit, it runs in the pool's processes too
     return made
@@ -20,6 +25,18 @@ def _grounds() -> Grounds:
 
 def _one(plan: Plan) -> Result:
     return run(_grounds(), plan)
+
+
+def _made(plans: Sequence[Plan], jobs: int) -> Generator[Result]:
+    """The runs, so many at a time; their processes have ended when this has, so that the last line is the last."""
+    if jobs == 1:
+        yield from map(_one, plans)
+        return
+    pool = ProcessPoolExecutor(jobs)
+    try:
+        yield from pool.map(_one, plans)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def main() -> int:
@@ -40,15 +57,14 @@ def main() -> int:
         for seed in range(given.seed, given.seed + given.runs)
     ]
     results = []
+    made = _made(plans, given.jobs)
     try:
-        made = (
-            ProcessPoolExecutor(given.jobs).map(_one, plans) if given.jobs > 1 else map(_one, plans)
-        )
         for one in made:
             results.append(one)
             _tell(one)
     except KeyboardInterrupt:
         print("interrupted")
+    made.close()
     for line in summed(results):
         print(line, flush=True)
     return int(not all(one.clean for one in results))
