@@ -53,8 +53,8 @@ from cert_exchange.services.carrying import (
 )
 from cert_exchange.services.carrying.writing import Records
 from cert_exchange.services.deliveries import stating
+from cert_exchange.store import channels, partner_keys
 from cert_exchange.store import deliveries as rows
-from cert_exchange.store import partner_keys
 from cert_exchange.store.tables import (
     carried_files,
     identifiers,
@@ -255,6 +255,25 @@ def test_what_is_much_goes_in_several(
     brought = bring(quick.b, made(quick.a, "b", tmp_path, whole=True).path)
     filtered = next(run for run in brought.runs if run.name == "only-addresses")
     assert (filtered.ok, filtered.counts["received"]) == (True, 1)
+
+
+def test_what_shuts_a_source_shuts_it_by_file_as_well(quick: Channel, tmp_path: Path) -> None:
+    """Too much at once: the source is shut, the file stays to be brought in again, and then comes in once."""
+    syncing.remove(quick.b.node, "pull", "from-a", by="desk")
+    quick.source("small", most_objects=1)
+    quick.a.publish(*(indicator(f"n{n}") for n in range(30)))
+    file = made(quick.a, "b", tmp_path).path
+    (run,) = bring(quick.b, file).runs
+    assert not run.ok
+    assert not carrying.listing(quick.b.node)
+    with quick.b.node.database.reading() as tx:
+        (small,) = [one for one in channels.channels(tx) if one.name == "small"]
+    assert small.paused
+    assert received(quick.b, "a") == []
+    syncing.remove(quick.b.node, "pull", "small", by="desk")
+    quick.source()
+    assert bring(quick.b, file).ok
+    assert len(received(quick.b, "a")) == 30
 
 
 def test_what_was_taken_back_is_told_also_by_file(quick: Channel, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 1. It is the run of a pull: lease, pages, statements, receipts, cursor, quarantine. So what came by file is not new when the
    link is there again, and what came over the link is not new by file.
 2. It says nothing of the link: attempts, the next try and the last success of the source stay as they are.
+3. What shuts a source over the link shuts it here: the rest of the file comes in when a person has let it go on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from cert_exchange import errors
 from cert_exchange.node import Node
 from cert_exchange.remote.connection import Connection
 from cert_exchange.services.syncing.pulling import pull
-from cert_exchange.services.syncing.reporting import COUNTED, Progress, Run, RunReport
+from cert_exchange.services.syncing.reporting import COUNTED, Ending, Progress, Run, RunReport
 from cert_exchange.services.syncing.running import refuse_closed
 from cert_exchange.store import channels, introductions
 from cert_exchange.store.channels import Channel
@@ -41,19 +42,19 @@ def run_by_file(
         )
     ):
         return _report(run, _BUSY, ok=False)
-    ok = False
+    ending = Ending("")
     try:
         with node.database.reading() as tx:
             run.channel = channels.reload(tx, source)
             confined = introductions.is_confined(tx, run.channel.partner, run.channel.collection)
         refuse_closed(run.channel, confined=confined)
         ending = pull(run, connection)
-        outcome, ok = ending.outcome, ending.drained
     except errors.CursorMoved:
         return _report(run, _BUSY, ok=False)
     except (errors.RemoteError, errors.ConfigurationInvalid, errors.InputRefused) as error:
-        outcome = error.public
-    _finish(run, outcome)
+        ending = Ending(error.public)
+    ok = ending.drained and not ending.pause
+    _finish(run, ending)
     log.info(
         "channel ran by file",
         run=run.id,
@@ -62,10 +63,10 @@ def run_by_file(
         notes=run.notes,
         ok=ok,
     )
-    return _report(run, outcome, ok=ok)
+    return _report(run, ending.outcome, ok=ok)
 
 
-def _finish(run: Run, outcome: str) -> None:
+def _finish(run: Run, ending: Ending) -> None:
     def work(tx: Transaction) -> None:
         row = channels.reload(tx, run.channel)
         for name in _OF_THE_LINK:
@@ -74,10 +75,12 @@ def _finish(run: Run, outcome: str) -> None:
             tx,
             run.channel,
             owner=run.owner,
-            outcome=f"By file: {outcome}",
+            outcome=f"By file: {ending.outcome}",
             counters=run.counters(row.counters, {}),
             attempts=row.attempts,
             next_attempt_at=row.next_attempt_at,
+            drop_token=ending.drained,
+            pause_at=run.node.now() if ending.pause else None,
         )
 
     run.node.database.transact(work)
