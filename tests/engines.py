@@ -166,7 +166,8 @@ def postgresql() -> Iterator[URL]:
 def make_database(server: URL, template: str | None = None, name: str = "") -> URL:
     """A fresh database, empty or a copy of a template."""
     name = name or f"test_{uuid.uuid4().hex}"
-    copy = f' TEMPLATE "{template}"' if template else ""
+    # Files are copied as they are: the other way, page by page through the log, takes twice the processor's time.
+    copy = f' TEMPLATE "{template}" STRATEGY file_copy' if template else ""
     with _connect(server) as connection:
         connection.execute(f'CREATE DATABASE "{name}"{copy}')
     return server.set(database=name)

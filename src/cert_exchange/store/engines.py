@@ -3,6 +3,7 @@
 1. SQLite: WAL with synchronous=FULL; one connection that writes, from BEGIN IMMEDIATE on; readers are query_only.
 2. PostgreSQL: synchronous_commit=on; every wait has its limit; readers see one snapshot (REPEATABLE READ, READ ONLY).
 3. No statement's parameters are ever in an error of SQLAlchemy's: they quote content.
+4. A statement is compiled once in a process for each kind of engine, whichever of its engines runs it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import Compiled
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.util import LRUCache
 
 from cert_exchange.store.statements import Pipeline
 
@@ -26,6 +29,26 @@ MMAP_BYTES: Final = 0x7FFF0000
 """The most that SQLite maps. File-backed pages that the system may drop at any time; no memory of ours."""
 CHECKPOINT_PAGES: Final = 4_000
 WAL_BYTES: Final = 64 * 1024 * 1024
+
+
+class _Compiled(LRUCache[Any, Compiled]):
+    """What statements were compiled to. SQLAlchemy's keys begin with the engine's own dialect: here those of one kind are one."""
+
+    __slots__ = ()
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get(_of_a_kind(key), default)
+
+    def __setitem__(self, key: Any, value: Compiled) -> None:
+        super().__setitem__(_of_a_kind(key), value)
+
+
+def _of_a_kind(key: Any) -> Any:
+    dialect, *rest = key
+    return dialect.name, dialect.server_version_info, *rest
+
+
+_compiled: Final = _Compiled(1_000)
 
 
 def on_sqlite(url: URL) -> tuple[Engine, Engine]:
@@ -56,6 +79,7 @@ def on_sqlite(url: URL) -> tuple[Engine, Engine]:
         def begun(connection: Connection) -> None:
             connection.exec_driver_sql(begin)
 
+        engine.update_execution_options(compiled_cache=_compiled)
         event.listen(engine, "connect", connected)
         event.listen(engine, "begin", begun)
         return engine
@@ -97,6 +121,7 @@ def on_postgresql(url: URL) -> tuple[Engine, Engine]:
             " -c random_page_cost=1.1 -c jit=off",
         },
     )
+    engine.update_execution_options(compiled_cache=_compiled)
     event.listen(engine, "connect", _steady)
     event.listen(engine, "before_cursor_execute", _end_pipeline)
     readers = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

@@ -98,8 +98,8 @@ def look_together(
             progress(min(done + others.versions, total), total)
 
     large = total >= WORTH_COLLECTING
-    ask = partial(_elsewhere, node.settings.home, texts, now, large)
-    with _collected_by_parts(large) as part_done:
+    ask = partial(_elsewhere, node.settings.home, texts, now, large=large)
+    with _collected_by_parts(large=large) as part_done:
         with _others(0 if alone else processes - 1, ask) as others:
             others.keep_busy(todo)
             while todo:
@@ -111,7 +111,7 @@ def look_together(
 
 
 @contextmanager
-def _collected_by_parts(large: bool) -> Iterator[Callable[[], None]]:  # noqa: FBT001
+def _collected_by_parts(*, large: bool) -> Iterator[Callable[[], None]]:
     """Let Python look for cycles when some parts are done, which is told by calling what this gives, and not by itself.
 
     By itself it would look through the whole program again and again, which takes a fifth of the time, or leave what many
@@ -204,7 +204,7 @@ def _taken(asked: Future[Seen], catalogue: Catalogue, onlookers: Sequence[Onlook
     return True
 
 
-def _elsewhere(home: Path, texts: Texts, now: int, large: bool, span: Span) -> Seen:  # noqa: FBT001
+def _elsewhere(home: Path, texts: Texts, now: int, span: Span, *, large: bool) -> Seen:
     """What another process does: the same on a span, with a node of its own."""
     versions = 0
 
@@ -225,7 +225,7 @@ def _elsewhere(home: Path, texts: Texts, now: int, large: bool, span: Span) -> S
                 present, parse_policy(text, file=f"{name}.yaml", companions=companions)
             )
         ]
-        with _collected_by_parts(large) as part_done:
+        with _collected_by_parts(large=large) as part_done:
             look_through(
                 node.database, present.partners, catalogue, onlookers, span,
                 identity=node.identity, now=now, moved=moved,
