@@ -146,7 +146,7 @@ def _tell(brought: Brought) -> None:
     for one in looked.left_out:
         printing.verdict(
             f"left out: {printing.count(one.objects, 'object')} of {one.title or one.uuid}; to take them, `source add` one"
-            f" with --remote-collection {one.uuid} (and `pause` it), then bring in a file of `carry out --whole`"
+            f" with --remote-collection {one.uuid} (and `source pause` it), then bring this in again, or one of `carry out --whole`"
         )
     for run in brought.runs:
         for note in run.notes:
