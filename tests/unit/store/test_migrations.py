@@ -216,3 +216,33 @@ def test_a_node_from_before_carried_nothing(tmp_path: Path) -> None:
         assert carrying.listing(tx) == []
         assert carrying.last(tx, 1, ours=True) is None
     database.dispose()
+
+
+def test_derivatives_from_before_say_nothing_that_is_known_again(tmp_path: Path) -> None:
+    """What was made before its essence was kept has none, and stays what it was; so does what is in the quarantine."""
+    from alembic import command
+
+    path = tmp_path / "old.db"
+    database = Database.open(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+
+    def to_nineteenth(tx: Connection) -> None:
+        config.attributes["connection"] = tx
+        command.upgrade(config, "0019")
+
+    database.transact(to_nineteenth)
+    database.dispose()
+    with sqlite3.connect(path) as plain:  # without foreign keys: only these two tables matter here
+        plain.executescript("""
+            INSERT INTO derivatives (object, source, audience, original, trimmed, content, withheld, made_at)
+                VALUES (7, 5, 1, 3, x'00', x'01', '["custom"]', 9);
+            INSERT INTO quarantine (id, origin, kind, stix_id, reason, at) VALUES (4, 2, 'rejected', 'tool--1', 'r', 9);
+        """)
+    plain.close()
+    assert database.migrate()[0] == "0020"
+    with database.reading() as tx:
+        kept = tx.execute(text("SELECT object, content, essence FROM derivatives")).all()
+        assert kept == [(7, b"\x01", None)]
+        assert tx.execute(text("SELECT id, stix_id FROM quarantine")).all() == [(4, "tool--1")]
+    database.dispose()
