@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,17 +15,30 @@ from cert_exchange.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
     from cert_exchange.services.gating.opening import Gate
+    from cert_exchange.services.gating.partnering import PartnerGate
     from cert_exchange.services.gating.previewing import Preview
 
+_WHY: Final = "Say why with --reason: it stands in the ledger."
 Source = Annotated[
     str, typer.Argument(metavar="SOURCE", help="A source, as `source list` names it.")
 ]
 
 
-def register(sync_app: typer.Typer, source_app: typer.Typer) -> None:
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="NAME=VALUE: most_objects, most_revocations, most_proposals, most_rejects, window_hours, approval;"
+        " may be repeated.",
+    ),
+]
+
+
+def register(sync_app: typer.Typer, source_app: typer.Typer, partner_app: typer.Typer) -> None:
     """Add the commands where a person looks for them."""
     sync_app.command("preview")(preview)
     source_app.command("gate")(gate)
+    partner_app.command("gate")(partner_gate)
 
 
 def preview(
@@ -114,14 +127,7 @@ def _document(seen: Preview) -> dict[str, Any]:
 def gate(
     source: Source,
     *,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="NAME=VALUE: most_objects, most_revocations, most_proposals, most_rejects, window_hours, approval;"
-            " may be repeated.",
-        ),
-    ] = None,
+    settings: Settings = None,
     reason: ReasonToAct = None,
     as_json: AsJson = False,
     home: Home = None,
@@ -134,7 +140,7 @@ def gate(
 
     values = dict(_setting(one) for one in settings or ())
     if values and reason is None:
-        raise ConfigurationInvalid("Say why with --reason: it stands in the ledger.")
+        raise ConfigurationInvalid(_WHY)
     with opened(home) as node:
         if values:
             opening.set_gate(node, source, values, by=operator(), reason=reason or "")
@@ -184,7 +190,80 @@ def _facts(found: Gate) -> dict[str, object]:
     return shown
 
 
-def _shut_document(found: Gate) -> dict[str, Any] | None:
+def _shut_document(found: Gate | PartnerGate) -> dict[str, Any] | None:
     if found.shut is None:
         return None
     return asdict(found.shut) | {"at": printing.instant(found.shut.at)}
+
+
+def partner_gate(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The partner's name.")],
+    *,
+    settings: Settings = None,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Take in again what it posts, after its gate was shut.")
+    ] = False,
+    take_in: Annotated[
+        bool,
+        typer.Option(
+            "--take-in", help="Open it, and count nothing of what it posts for one window."
+        ),
+    ] = False,
+    reason: ReasonToAct = None,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Show the gate of what a partner posts; with --set, --open or --take-in, change it.
+
+    Without limits nothing is counted. With `approval=true` all that the partner brings, by whichever way, is kept and not
+    used until a person lets it in (`intake list`). NAME=null takes a setting away. Exit code 1 while it is shut.
+    """
+    from cert_exchange.services.gating import partnering
+
+    values = dict(_setting(one) for one in settings or ())
+    if (values or open_ or take_in) and reason is None:
+        raise ConfigurationInvalid(_WHY)
+    with opened(home) as node:
+        if values:
+            partnering.set_gate(node, name, values, by=operator(), reason=reason or "")
+        if open_ or take_in:
+            partnering.go_on(node, name, take_in=take_in, by=operator(), reason=reason or "")
+        found = partnering.gate_of(node, name)
+    if as_json:
+        printing.document(
+            asdict(found)
+            | {
+                "shut": _shut_document(found),
+                "free_until": printing.instant(found.free_until) or None,
+            }
+        )
+    else:
+        printing.facts(_partner_facts(found))
+    if found.shut is not None:
+        printing.verdict(
+            f"nothing that {name} posts is taken in: {found.shut.words}. Nothing is lost: its node is told to send it again"
+            f" later; `partner gate {name} --take-in` lets it in, `--open` goes on under the limits as they are set"
+        )
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _partner_facts(found: PartnerGate) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "partner": found.partner,
+        "state": "shut" if found.shut is not None else "open",
+    }
+    if found.shut is not None:
+        shown["shut since"] = printing.instant(found.shut.at)
+        shown["because"] = found.shut.words
+    for name, number in found.counted.items():
+        limited = name in found.limits
+        shown[f"{name} posted"] = (
+            f"{number:,} of {found.limits[name]:,} within {found.window_hours} hours"
+            if limited
+            else "no limit"
+        )
+    if found.free_until is not None:
+        shown["let in"] = f"nothing is counted until {printing.instant(found.free_until)}"
+    shown["approval"] = "all that comes waits for a person" if found.approval else "not asked for"
+    shown["waiting for approval"] = printing.count(found.waiting, "version")
+    return shown

@@ -24,6 +24,7 @@ from cert_exchange.store import (
     deliveries,
     figures,
     freezes,
+    partners,
     quarantine,
     screening,
 )
@@ -56,6 +57,7 @@ METRICS: Final = (
     Metric("cert_exchange_clock_doubtful", "gauge", "1: releasing stopped, since the clock jumped."),
     Metric("cert_exchange_channel_paused", "gauge", "1: a person or a guard paused it."),
     Metric("cert_exchange_source_shut", "gauge", "1: too much came, and its gate shut it until a person looked."),
+    Metric("cert_exchange_partner_shut", "gauge", "1: it posted too much, and nothing is taken from it until a person looked."),
     Metric("cert_exchange_channel_failures", "gauge", "Runs that failed one after the other."),
     Metric("cert_exchange_channel_lag_seconds", "gauge", "Since the last run that worked; since 1970 if none ever did."),
     Metric("cert_exchange_channel_behind_objects", "gauge", f"Object versions that a target has not sent, or that a source's server still had, up to {MOST}."),
@@ -149,6 +151,8 @@ def _waiting(tx: Transaction) -> Iterator[Sample]:
         yield Sample("cert_exchange_proposals_waiting", number, (("partner", partner),))
     for audience, number in figures.count_holds(tx).items():
         yield Sample("cert_exchange_holds", number, (("audience", audience),))
+    for partner, gate in partners.gates(tx).items():
+        yield Sample("cert_exchange_partner_shut", float("shut" in gate), (("partner", partner),))
     yield Sample("cert_exchange_intake_held", screening.count_held(tx))
     yield Sample("cert_exchange_open_receipts", deliveries.count_open(tx))
     yield Sample("cert_exchange_freezes", len(freezes.standing(tx)))

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,6 +47,8 @@ class Authority:
     relays_any: bool
     receiving_suspended: bool = False
     """nothing is taken from it"""
+    gate: str | None = None
+    """JSON; None: it has none"""
 
 
 _COLUMNS = (
@@ -64,9 +67,12 @@ _COLUMNS = (
 )
 
 _RELAYS_ANY: Final = Kept(
-    select(partners.c.name, partners.c.relays_any, partners.c.receiving_suspended_at).where(
-        partners.c.id == bindparam("number")
-    )
+    select(
+        partners.c.name,
+        partners.c.relays_any,
+        partners.c.receiving_suspended_at,
+        partners.c.gate,
+    ).where(partners.c.id == bindparam("number"))
 )
 _IDENTITIES_OF: Final = Kept(
     select(partner_identities.c.stix_id, partner_identities.c.relayed).where(
@@ -173,7 +179,7 @@ def set_country(tx: Transaction, partner: int, country: str | None) -> None:
 def authority(tx: Transaction, partner: int) -> Authority:
     """What the partner of this id may bring; it exists."""
     asked = (statement.ask(tx, {"number": partner}) for statement in (_RELAYS_ANY, _IDENTITIES_OF))
-    [(name, relays_any, suspended_at)], rows = (one() for one in list(asked))
+    [(name, relays_any, suspended_at, gate)], rows = (one() for one in list(asked))
     return Authority(
         partner,
         name,
@@ -181,7 +187,27 @@ def authority(tx: Transaction, partner: int) -> Authority:
         frozenset(row[0] for row in rows if row[1]),
         bool(relays_any),
         suspended_at is not None,
+        gate,
     )
+
+
+def lock_gate(tx: Transaction, partner: int) -> dict[str, Any]:
+    """The gate of a partner; nobody else changes its row until the end."""
+    wanted = select(partners.c.gate).where(partners.c.id == partner)
+    text = tx.execute(wanted.with_for_update(key_share=True)).scalar_one()
+    return {} if text is None else dict(json.loads(text))
+
+
+def write_gate(tx: Transaction, partner: int, gate: Mapping[str, Any] | None) -> None:
+    """Write a partner's gate; None: it has none any more."""
+    text = None if gate is None else json.dumps(gate)
+    tx.execute(update(partners).where(partners.c.id == partner).values(gate=text))
+
+
+def gates(tx: Transaction) -> dict[str, dict[str, Any]]:
+    """Partner -> its gate, of those that have one."""
+    rows = tx.execute(select(partners.c.name, partners.c.gate).where(partners.c.gate.is_not(None)))
+    return {row[0]: json.loads(row[1]) for row in rows}
 
 
 def ask_spoken(tx: Transaction) -> Asked:

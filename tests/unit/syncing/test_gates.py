@@ -18,6 +18,7 @@ from tests.unit.syncing.peers import as_b, channel_between
 from cert_exchange.errors import ConfigurationInvalid, NotFound
 from cert_exchange.messages.evidence import decode_line
 from cert_exchange.node import HOUR, Node
+from cert_exchange.policy.volumes import in_window
 from cert_exchange.services import (
     doctoring,
     holdings,
@@ -28,7 +29,6 @@ from cert_exchange.services import (
     undoing,
 )
 from cert_exchange.services.gating import opening, previewing
-from cert_exchange.services.syncing.breaking import in_window
 from cert_exchange.store import objects
 from cert_exchange.store.tables import ledger_lines, sources
 

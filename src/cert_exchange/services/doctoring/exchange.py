@@ -24,6 +24,7 @@ from cert_exchange.services import (
 from cert_exchange.services.doctoring import certificates, introductions
 from cert_exchange.services.doctoring.findings import Finding
 from cert_exchange.services.doctoring.logging_in import logging_in
+from cert_exchange.services.gating import partnering
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import checkups, figures, freezes
 from cert_exchange.store import policies as policy_rows
@@ -83,6 +84,13 @@ def _about_partners(node: Node, listed: list[Listed]) -> Iterator[Finding]:
         yield _note(
             partner, "what goes out to it is frozen", "cert-exchange frozen says since when and why"
         )
+    for partner, shut in partnering.shut_partners(node).items():
+        if partner in names:
+            yield Finding(
+                "wrong", f"partner {partner}",
+                f"nothing that it posts is taken in: {shut.words}; nothing is lost, its node sends it again later",
+                f"cert-exchange partner gate {partner}, and a call to its people",
+            )  # fmt: skip
     yield from certificates.about_partners(node)
     yield from introductions.about_partners(node)
     governed = {partner for partner, _ in shared}

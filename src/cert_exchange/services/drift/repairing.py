@@ -22,13 +22,14 @@ from urllib.parse import quote
 from cert_exchange import errors
 from cert_exchange.messages.evidence import Line
 from cert_exchange.node import Node
+from cert_exchange.policy.volumes import Shut
 from cert_exchange.remote.connection import Connection, decode_options
 from cert_exchange.remote.envelope import read_envelope
 from cert_exchange.services import ledger
 from cert_exchange.services.drift.kinds import FETCHED, Kind
 from cert_exchange.services.drift.walking import patiently
 from cert_exchange.services.syncing.arranging import connect
-from cert_exchange.services.syncing.breaking import GATE, Shut, sentence
+from cert_exchange.services.syncing.breaking import GATE, sentence
 from cert_exchange.services.syncing.confirming import await_status, quarantine, weigh
 from cert_exchange.services.syncing.pulling import store_apart
 from cert_exchange.services.syncing.reporting import FATES, Run, plural

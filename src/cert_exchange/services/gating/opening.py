@@ -16,17 +16,18 @@ from typing import Any, Final
 from cert_exchange.errors import ConfigurationInvalid, NotFound
 from cert_exchange.messages.evidence import Fact, Line
 from cert_exchange.node import Node
+from cert_exchange.policy.volumes import COUNTED, Shut, in_window
 from cert_exchange.remote.connection import Options, decode_options, make_options
 from cert_exchange.services import ledger, syncing
 from cert_exchange.services.syncing import breaking
 from cert_exchange.services.syncing.arranging import find
-from cert_exchange.services.syncing.breaking import GATE, Shut, in_window
+from cert_exchange.services.syncing.breaking import GATE
 from cert_exchange.store import channels, screening
 from cert_exchange.store.channels import Channel
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.screening import State
 
-SETTINGS: Final = (*(f"most_{name}" for name in breaking.COUNTED), "window_hours", "approval")
+SETTINGS: Final = (*(f"most_{name}" for name in COUNTED), "window_hours", "approval")
 """The options of a source that are its gate's."""
 
 
@@ -43,7 +44,7 @@ class Gate:
     once: bool
     """a person let what waits in, without a limit, until it is drained"""
     counted: Mapping[str, int]
-    """what came within the window, for each of `breaking.COUNTED`"""
+    """what came within the window, for each of `volumes.COUNTED`"""
     limits: Mapping[str, int]
     window_hours: int
     approval: bool

@@ -247,7 +247,7 @@ def _hand_over(
         for place in places:
             told, releasing = take_in_watched(
                 tx, node, examine(body, limits=node.limits), origin=one.row.partner,
-                collection=place, now=now, facts={"proposal": each.number},
+                collection=place, now=now, facts={"proposal": each.number}, answered=True,
             )  # fmt: skip
             outcomes += told
             audiences |= {

@@ -1,5 +1,6 @@
 """Objects come in: from our desk (`publish`), from a partner (`receive`), or in a caller's transaction (`take_in`)."""
 
+from cert_exchange.services.publishing.limiting import counted
 from cert_exchange.services.publishing.receiving import (
     Submission,
     forget_submissions,
@@ -26,6 +27,7 @@ __all__ = [
     "Sighted",
     "Submission",
     "carry_terms",
+    "counted",
     "forget_submissions",
     "preview_publish",
     "publish",

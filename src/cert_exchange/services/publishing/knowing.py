@@ -117,7 +117,9 @@ def sender_of(
     if row.receiving_suspended:
         raise ReceivingSuspended(detail=f"receiving from partner {row.name} is suspended")
     ours = row.name in owner_group
-    return Sender(origin, row.name, row.speaks_for, row.relays, row.relays_any, ours)
+    return Sender(
+        origin, row.name, row.speaks_for, row.relays, row.relays_any, row.gate, ours
+    )  # fmt: skip
 
 
 @dataclass(slots=True)

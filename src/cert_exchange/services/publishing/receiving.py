@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 from cert_exchange.errors import NotFound
 from cert_exchange.node import Node
 from cert_exchange.services.partners import Caller
+from cert_exchange.services.publishing.limiting import PostedTooMuch, shut
 from cert_exchange.services.publishing.taking_in import Outcome, take_in
 from cert_exchange.stix.envelopes import examine
 from cert_exchange.stix.instants import format_micros
@@ -39,7 +40,8 @@ class Submission:
 def receive(node: Node, body: bytes, *, partner: int, collection: int) -> Submission:
     """Take in a partner's envelope or bundle.
 
-    Raises NotJson (400), EnvelopeInvalid (422), StoreError and ClockDoubtful (503); rights were checked by the face.
+    Raises NotJson (400), EnvelopeInvalid (422), ReceivingSuspended (503, also where its gate is shut), StoreError and
+    ClockDoubtful (503); rights were checked by the face.
     """
     batch = examine(body, limits=node.limits)
     submission_id = str(uuid4())
@@ -48,7 +50,7 @@ def receive(node: Node, body: bytes, *, partner: int, collection: int) -> Submis
         now = node.clock.releasing_now()
         outcomes = take_in(
             tx, node, batch, origin=partner, collection=collection, now=now,
-            facts={"submission": submission_id},
+            facts={"submission": submission_id}, posted=True,
         )  # fmt: skip
         status = status_resource(submission_id, outcomes, now=now)
         submissions.keep(
@@ -56,7 +58,11 @@ def receive(node: Node, body: bytes, *, partner: int, collection: int) -> Submis
         )
         return Submission(submission_id, status.encode("utf-8"), outcomes)
 
-    return node.database.transact(work)
+    try:
+        return node.database.transact(work)
+    except PostedTooMuch as much:
+        shut(node, much)
+        raise
 
 
 def submission(node: Node, caller: Caller, submission_id: str) -> bytes:

@@ -140,6 +140,8 @@ class Sender:
     speaks_for: frozenset[str]
     relays: frozenset[str]
     relays_any: bool
+    gate: str | None = None
+    """JSON of its gate (`limiting`); None: no limit, and nothing waits"""
     ours: bool = False
     """whether it is another server of our own organisation (`owner_group`), which may bring what we made"""
 

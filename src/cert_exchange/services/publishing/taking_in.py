@@ -17,6 +17,7 @@ from cert_exchange.node import Node
 from cert_exchange.policy.agreements import breaches
 from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import ledger
+from cert_exchange.services.publishing import limiting
 from cert_exchange.services.publishing.admitting import (
     Known,
     Ruling,
@@ -64,15 +65,16 @@ def take_in(
     by: str = "",
     facts: Mapping[str, str | int | list[str]] | None = None,
     approval: Approval | None = None,
+    posted: bool = False,
 ) -> tuple[Outcome, ...]:
     """Store a batch and release it, inside the caller's transaction; an outcome per object, in order.
 
     `origin` is OWN or the partner's id, `collection` collections.id, `now` micros from `clock.releasing_now()`; with
-    `approval` it waits for a person.
+    `approval` it waits for a person; what is `posted` counts for its sender's gate.
     """
     outcomes, _ = take_in_watched(
         tx, node, batch, origin=origin, collection=collection, now=now, by=by, facts=facts,
-        approval=approval,
+        approval=approval, posted=posted,
     )  # fmt: skip
     return outcomes
 
@@ -90,11 +92,15 @@ def take_in_watched(
     keep_verdicts: bool = False,
     terms: SharingTerms | None = None,
     approval: Approval | None = None,
+    posted: bool = False,
+    answered: bool = False,
 ) -> tuple[tuple[Outcome, ...], Releasing]:
-    """As `take_in`, with the releases it caused; `terms` are given with what our desk publishes."""
+    """As `take_in`, with the releases it caused; `terms` come with what our desk publishes, `answered` waits for nobody."""
     items = [one for one in batch.items if one.item is not None]
     line_id, asked = ask(tx, items)
     sender = sender_of(tx, origin, by, owner_group=node.settings.owner_group)
+    if posted:
+        limiting.refuse_shut(sender)
     sharing = asked.sharing()
     releasing = Releasing(
         tx, now, line_id, keep_verdicts, keep_lines=origin == OWN, locked=sharing,
@@ -102,7 +108,7 @@ def take_in_watched(
     )  # fmt: skip
     intake = read(tx, node, releasing, sender, items, collection, now, asked)
     intake.screen = screen_for(tx, sharing, collection)
-    intake.approval = approval
+    intake.approval = None if answered else approval or limiting.approval_of(sender)
     if origin == OWN and collection is not None:
         intake.marks = marks_met(intake, releasing, items, terms)
     salts = os.urandom(16 * len(items))
@@ -134,6 +140,8 @@ def take_in_watched(
         changed |= lay_beside(intake, releasing, items, terms)
         facts = {**(facts or {}), "terms": list(terms.said)}
     releasing.reconsider(changed, arrived={origin: intake.sent} if origin != OWN else None)
+    if posted:
+        limiting.count(tx, sender, outcomes, now=now)
     if intake.news or changed or releasing.commitments or terms is not None:
         ledger.record(
             tx,
@@ -320,17 +328,10 @@ def _note(
         places[intake.collection] = placed[0]
     known.append(
         Known(
-            number,
-            version,
-            key,
-            intake.sender.origin,
-            item.sameness,
-            accepted,
-            owner_of(item),
-            places,
+            number, version, key, intake.sender.origin, item.sameness, accepted, owner_of(item), places,
             revoked=item.revoked,
         )
-    )
+    )  # fmt: skip
     intake.known[ident] = known
 
 

@@ -12,17 +12,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
 
 from cert_exchange.messages.evidence import Fact, Line
-from cert_exchange.node import HOUR
+from cert_exchange.policy.volumes import COUNTED, Shut, added, in_window, passed
 from cert_exchange.remote.connection import Options
 from cert_exchange.services import ledger
-from cert_exchange.services.publishing import Outcome
+from cert_exchange.services.publishing import Outcome, counted
 from cert_exchange.services.syncing import remaining
 from cert_exchange.services.syncing.reporting import Ending, Run
 from cert_exchange.stix.instants import format_micros
@@ -32,43 +31,17 @@ from cert_exchange.store.database import Transaction
 _log = structlog.get_logger(__name__)
 
 GATE: Final = "gate"
-"""In a source's counters: {hours: {hour: [for each of COUNTED]}, full: start | absent, once: bool, shut: {...} | absent}."""
-COUNTED: Final = ("objects", "revocations", "proposals", "rejects")
-"""`revocations`: objects that counted and were taken out of use, by a revoked version or by a notice."""
+"""In a source's counters: the document of `policy.volumes`, with `full` (the start from which all came once) and `once`
+(a person let in what waits)."""
 FIRST: Final = 20
-_WORDS: Final = {
-    "objects": "new objects",
-    "revocations": "objects taken out of use that count here",
-    "proposals": "proposals",
-    "rejects": "objects refused or not to be read",
-}
 
 
 class TooMuchError(Exception):
     """A limit was passed: what passed it is rolled back. Never leaves `syncing`."""
 
-    def __init__(self, shut: Mapping[str, Any]) -> None:
+    def __init__(self, shut: Shut) -> None:
         super().__init__()
         self.shut = shut
-
-
-@dataclass(frozen=True, slots=True)
-class Shut:
-    """Why and since when a source is shut. Instants in micros."""
-
-    at: int
-    what: str
-    """one of COUNTED"""
-    number: int
-    most: int
-    hours: int
-    words: str
-
-    @classmethod
-    def of(cls, gate: Mapping[str, Any]) -> Shut | None:
-        """What stands in the counters; None: it is open."""
-        found = gate.get("shut")
-        return cls(**found) if isinstance(found, dict) else None
 
 
 def is_first(gate: Mapping[str, Any], options: Options) -> bool:
@@ -84,42 +57,26 @@ def allowed(gate: Mapping[str, Any], options: Options) -> dict[str, int]:
     return found
 
 
-def in_window(gate: Mapping[str, Any], *, now: int, window_hours: int) -> dict[str, int]:
-    """How much of each of COUNTED came in the last whole hours."""
-    hours = _kept(gate, now, window_hours)
-    return {name: sum(row[place] for row in hours.values()) for place, name in enumerate(COUNTED)}
-
-
 def count(run: Run, outcomes: Sequence[Outcome]) -> None:
     """Count what a transaction of the run takes in; goes to the row with it. Raises TooMuchError past a limit."""
     gate = run.channel.counters.get(GATE) or {}
     now, options = run.node.now(), run.options
-    hours = _kept(gate, now, options.window_hours)
-    more = dict(zip(COUNTED, _counted(outcomes), strict=True))
-    this = hours.setdefault(str(now // HOUR), [0] * len(COUNTED))
-    for place, name in enumerate(COUNTED):
-        this[place] += more[name]
-    state = {**gate, "hours": hours}
+    more = counted(outcomes)
+    state = added(gate, more, now=now, window_hours=options.window_hours)
     run.memory[GATE] = state
     if gate.get("once"):
         return
+    limits = allowed(gate, options)
     sums = in_window(state, now=now, window_hours=options.window_hours)
-    few = 2 * sums["rejects"] <= sums["objects"] + sums["rejects"]
-    for name, most in allowed(gate, options).items():
-        if not more[name] or sums[name] <= most:
-            continue
-        if name == "rejects" and few and is_first(gate, options):
-            continue
-        shut = {
-            "at": now, "what": name, "number": sums[name], "most": most,
-            "hours": options.window_hours,
-            "words": f"{sums[name]:,} {_WORDS[name]} within {options.window_hours} hours, more than {most:,}",
-        }  # fmt: skip
-        if run.judged is not None:
-            run.note(f"here its gate would shut: {shut['words']}")
-            run.memory[GATE] = {**state, "once": True}
-            return
-        raise TooMuchError(shut)
+    if is_first(gate, options) and sums["rejects"] <= sums["objects"]:
+        del limits["rejects"]
+    found = passed(state, more, limits, now=now, window_hours=options.window_hours)
+    if found is None:
+        return
+    if run.judged is None:
+        raise TooMuchError(found)
+    run.note(f"here its gate would shut: {found.words}")
+    run.memory[GATE] = {**state, "once": True}
 
 
 def drained(run: Run) -> None:
@@ -132,13 +89,11 @@ def drained(run: Run) -> None:
 
 def shut(run: Run, much: TooMuchError) -> Ending:
     """Shut the source: the run ends, and the next begins where this one stood once a person opened it."""
-    before = run.channel.counters.get(GATE) or {}
+    before, found = run.channel.counters.get(GATE) or {}, much.shut
     run.memory |= {
-        GATE: {**before, "shut": dict(much.shut)},
+        GATE: {**before, "shut": found.document()},
         channels.THERE: remaining.unknown(run.node.now()),
     }
-    found = Shut.of(run.memory[GATE])
-    assert found is not None
     facts: dict[str, Fact] = {
         "source": run.channel.name,
         "partner": run.channel.partner_name,
@@ -172,28 +127,3 @@ def sentence(name: str, found: Shut) -> str:
         f"Shut by its gate at {format_micros(found.at)}: {found.words}. What passed the limit was not taken in and waits"
         f" there; look at it with `sync preview {name}` and `source gate {name}`, then `source resume {name}`."
     )
-
-
-def _kept(gate: Mapping[str, Any], now: int, window_hours: int) -> dict[str, list[int]]:
-    """The hours that still count; none of the future, in which only a clock that was set back can lie."""
-    this = now // HOUR
-    hours = gate.get("hours") or {}
-    return {
-        hour: list(row) for hour, row in hours.items() if this - window_hours < int(hour) <= this
-    }
-
-
-def _counted(outcomes: Iterable[Outcome]) -> tuple[int, int, int, int]:
-    objects = ends = proposals = rejects = 0
-    for one in outcomes:
-        ends += one.ends
-        match one.result:
-            case "accepted":
-                objects += 1
-            case "proposal" if one.kept:
-                proposals += 1
-            case "rejected" | "conflict":
-                rejects += 1
-            case _:
-                pass
-    return objects, ends, proposals, rejects
