@@ -445,6 +445,37 @@ def test_what_is_redacted_already_is_shown_whole_or_not_at_all(scene: Scene) -> 
     checked(scene)
 
 
+@pytest.mark.parametrize("version", ["4", "5"])
+def test_a_derivative_that_comes_back_without_its_mark_is_not_derived_anew(
+    scene: Scene, version: str
+) -> None:
+    """Of the form of a derivative's id, and saying what b was shown before: an echo. Any other id is an object of its own."""
+    text = redacting(recipe="{remove: [description], source: true}")
+    scene.apply("b", text.replace("origin: own", "origin: any"))
+    scene.publish(secret())
+    shown = one_of(scene, "indicator")
+    stix_id = shown["id"]
+    if version == "4":
+        stix_id = f"indicator--{stix_id[11:25]}4{stix_id[26:]}"
+    back = {key: value for key, value in shown.items() if key != "extensions"}
+    back |= {"id": stix_id[:-4] + "0000", "created_by_ref": C_IDENTITY, "description": "again"}
+    assert scene.post("c", back)[0].result == "accepted"
+    (first, *more) = of_type(scene, "indicator")
+    assert first == shown
+    assert len(more) == (version == "4")
+    scene.publish(
+        secret(version=1)
+    )  # its own next version says the same once more, and is no echo of itself
+    assert len(of_type(scene, "indicator")) == 1 + (version == "4")
+    assert one_of_name(scene, shown["id"])["modified"] > shown["modified"]
+    checked(scene)
+
+
+def one_of_name(scene: Scene, stix_id: str) -> dict[str, Any]:
+    [found] = [one for one in of_type(scene, "indicator") if one["id"] == stix_id]
+    return found
+
+
 def test_another_partners_object_is_redacted_before_it_goes_on(scene: Scene) -> None:
     text = redacting(recipe="{remove: [description], source: true}")
     scene.apply("b", text.replace("origin: own", "origin: any"))
