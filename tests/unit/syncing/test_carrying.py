@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,7 +27,7 @@ from cert_exchange.errors import (
 from cert_exchange.messages.carried import Carried, write_carried
 from cert_exchange.messages.deliveries import Ended, Way, read_receipt
 from cert_exchange.messages.evidence import decode_line
-from cert_exchange.messages.keys import SigningKey
+from cert_exchange.messages.keys import SigningKey, VerifyingKey
 from cert_exchange.messages.signatures import verify
 from cert_exchange.node import Node, open_node
 from cert_exchange.services import (
@@ -51,7 +52,7 @@ from cert_exchange.services.carrying import (
     reading,
     taking_out,
 )
-from cert_exchange.services.carrying.writing import Records
+from cert_exchange.services.carrying.writing import Records, drafting
 from cert_exchange.services.deliveries import stating
 from cert_exchange.store import channels, partner_keys
 from cert_exchange.store import deliveries as rows
@@ -400,12 +401,79 @@ def test_limits_are_looked_at_before_anything_is_taken_in(
         ("LINE_BYTES", "more than 2 bytes in a line"),
         ("MOST_LINES", "more than 2 lines"),
         ("MOST_OBJECTS", "more than 2 objects"),
+        ("KEPT_BYTES", "more than 2 bytes of statements"),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(reading, name, 2)
             with pytest.raises(InputRefused, match=words):
                 bring(quick.b, file)
     assert received(quick.b, "a") == []
+
+
+HOSTILE: list[list[Any]] = [
+    [5], ["x"], [{"record": 5}], [{"record": "head", "lines": -1}], [{"record": "head", "lines": 9}],
+    [{"record": "page", "collection": "none", "first": 1, "last": 2, "count": 1, "lines": 1}, {}],
+    [{"record": "page", "collection": ["x"], "first": 1, "last": 2, "count": 1, "lines": 1}, {}],
+    [{"record": "collection", "collection": "u", "after": 2, "upto": 1}],
+    [{"record": "collection", "collection": "u", "alias": 5, "after": 0, "upto": 1}],
+    [{"record": "collection", "collection": "u", "after": -1, "upto": 2**60}],
+    [{"record": "statement", "collection": "u", "seq": 1, "lines": 1}, {"entries": []}],
+    [{"record": "receipt"}], [{"record": "receipt", "receipt": 5}], [{"record": "keys"}],
+]  # fmt: skip
+UUID = uid("collection indicators")
+HARMLESS: list[list[Any]] = [
+    [{"record": "answer", "number": 1, "digest": 5}], [{"record": "answer"}],
+    [{"record": "stand", "has": [1]}], [{"record": "stand", "has": {"u": "x"}}],
+    [{"record": "keys", "signed": {"a": 1}}], [{"record": "head", "made_with": {"x": "\x1b[2J"}}],
+    [{"record": "receipt", "receipt": "é.é.é"}],
+    *(
+        [
+            {"record": "collection", "collection": UUID, "alias": "indicators", "after": 0, "upto": 9},
+            {"record": "page", "collection": UUID, "first": first, "last": last, "count": 3, "lines": 1},
+            body,
+        ]
+        for first, last, body in ((5, 9, "no json ]}"), (9, 5, {}), (1, 2**53 - 1, {"a": 1}), (1, 9, []))
+    ),
+    [
+        {"record": "collection", "collection": UUID, "alias": "indicators", "after": 0, "upto": 9},
+        {"record": "statement", "collection": UUID, "seq": 1, "lines": 1},
+        {"statement": "x", "entries": [[1], None]},
+        {"record": "page", "collection": UUID, "first": 1, "last": 9, "count": 1, "lines": 1},
+        indicator("x"),
+    ],
+]  # fmt: skip
+
+
+def test_whatever_a_partner_signs_ends_in_a_sentence(world: World, tmp_path: Path) -> None:
+    """Hostile records of a partner with a right key: refused whole, or taken for what they are; nothing falls over."""
+    for number, records in enumerate([*HOSTILE, *HARMLESS], 1):
+        file = hostile(world, records, tmp_path / f"{number}.cxc", number)
+        if records in HOSTILE:
+            with pytest.raises(
+                InputRefused, match=r"is not what `carry out` writes|cut off or altered"
+            ):
+                bring(world.b.scene, file)
+        else:
+            brought = bring(world.b.scene, file)
+            assert (brought.ok, total(brought)) in ((True, 0), (False, 0)), records
+    assert received(world.b.scene, "a") == []
+
+
+def hostile(world: World, records: list[Any], path: Path, number: int) -> Path:
+    a, b = world.a.node, world.b.node
+    key = b.secrets.signing_keys[0]
+    with drafting(path, VerifyingKey(key.kid, key.public), form=1) as draft:
+        for one in records:
+            draft.records._line((one if isinstance(one, str) else json.dumps(one)).encode())
+        objects = sum(one.get("count", 0) for one in records if isinstance(one, dict))
+        carried = Carried(
+            OUR_IDENTITY, (B_IDENTITY,), number, 0, bytes(32), a.now(), objects,
+            draft.records.digest.digest(),
+        )  # fmt: skip
+        draft.records.end(write_carried(carried, a.secrets.signing_keys[0]))
+        draft.close()
+        draft.keep()
+    return path
 
 
 def test_records_and_names_of_a_later_version_are_passed_over(

@@ -26,6 +26,8 @@ from cert_exchange.vault.sealing import PIECE, UnsealingReader
 MOST_BYTES: Final = 1024 * 1024 * 1024
 """of a file"""
 LINE_BYTES: Final = 64 * 1024 * 1024
+KEPT_BYTES: Final = 128 * 1024 * 1024
+"""of all but the pages, which are held at once; a statement has some 250 for each object"""
 MOST_LINES: Final = 200_000
 MOST_OBJECTS: Final = 200_000
 MOST_COLLECTIONS: Final = 200
@@ -83,6 +85,8 @@ class Contents:
     collections: dict[str, Collection] = field(default_factory=dict)
     unknown: int = 0
     size: int = 0
+    kept: int = 0
+    """bytes of records that are held"""
 
     @property
     def objects(self) -> int:
@@ -119,12 +123,9 @@ def pages_of(contents: Contents, keys: tuple[SigningKey, ...], collection: str) 
     with contents.path.open("rb") as source:
         try:
             stream, _ = _open(source, keys)
-            for line, body in _records(stream, digest):
-                if line["record"] == "end":
-                    break
-                if line["record"] == "page" and line.get("collection") == collection:
-                    assert body is not None
-                    yield _page(line, body)
+            for record, body, _ in _records(stream, digest):
+                if record["record"] == "page" and record.get("collection") == collection:
+                    yield _page(record, body or b"")
         except (ConfigurationInvalid, KeyError, TypeError, ValueError):
             raise InputRefused(DAMAGED) from None
     if digest.digest() != contents.digest:
@@ -168,15 +169,15 @@ def _lines(stream: UnsealingReader) -> Iterator[bytes]:
 
 def _records(
     stream: UnsealingReader, digest: Any
-) -> Iterator[tuple[Mapping[str, Any], bytes | None]]:
-    """Each record with the line that follows it, if one does. Raises ValueError, ConfigurationInvalid, InputRefused."""
+) -> Iterator[tuple[Mapping[str, Any], bytes | None, int]]:
+    """Each record with the line that follows it, if one does, and the bytes of both. Raises ValueError, ConfigurationInvalid, InputRefused."""
     lines = _lines(stream)
     for line in lines:
         record = orjson.loads(line)
         if not isinstance(record, dict) or not isinstance(record.get("record"), str):
             raise TypeError(line)
         if record["record"] == "end":
-            yield record, None
+            yield record, None, len(line)
             if next(lines, None) is not None:
                 raise ValueError("something follows the end")
             return
@@ -188,14 +189,17 @@ def _records(
                 raise ValueError("a record's line is missing")
             digest.update(following + b"\n")
             body = following if place == 0 else body
-        yield record, body
+        yield record, body, len(line) + len(body or b"")
     raise ConfigurationInvalid("the end is missing")
 
 
 def _gather(contents: Contents, stream: UnsealingReader) -> None:
     digest = sha256()
     try:
-        for record, body in _records(stream, digest):
+        for record, body, size in _records(stream, digest):
+            if record["record"] != "page":
+                contents.kept += size
+                _check(contents.kept, KEPT_BYTES, "bytes of statements and receipts")
             _take(contents, record, body)
     except (KeyError, TypeError, ValueError) as error:
         raise InputRefused(
