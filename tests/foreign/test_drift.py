@@ -13,12 +13,13 @@ from sqlalchemy import delete, select
 from tests.attack.world import Side, World, Worlds
 from tests.foreign.conftest import COLLECTION, PASSWORD, USER
 from tests.foreign.test_compared_ledgers import connect
-from tests.foreign.test_sender_restored import pushes, restored
+from tests.foreign.test_sender_restored import pushes, restored, statements
 from tests.scenes import B_IDENTITY, Scene, address, envelope, indicator, malware, relationship
+from tests.taxii.conftest import Client
 from tests.unit.syncing.conftest import sync
 
 from cert_exchange.node import Node
-from cert_exchange.services import drift, freezing, releasing, safekeeping, syncing
+from cert_exchange.services import drift, freezing, partners, releasing, safekeeping, syncing
 from cert_exchange.services.drift import Compared, Kind
 from cert_exchange.store.tables import identifiers, objects, sources, targets
 from cert_exchange.store.tables.schema import metadata
@@ -155,6 +156,13 @@ def test_why_something_is_not_in_use_here_is_said(world: World) -> None:
     assert mended.repaired["updated"] == 1
     (again,) = drift.reconcile(b.node, "a").parts
     assert set(again.counts) == {Kind.WITHDRAWN, Kind.NOT_SHOWN}
+    # What was fetched ahead of the cursor is covered by the statement that comes with the next pull.
+    report = b.syncs("from-a")
+    assert report.ok, report.outcome
+    assert not [note for note in report.notes if "did not come as signed" in note]
+    assert [one.wrong for one in statements(b.node, ours=False)] == [0] * len(
+        statements(b.node, ours=False)
+    )
 
 
 def test_a_restored_node_is_noticed(on_files: World) -> None:
@@ -235,6 +243,43 @@ def test_nothing_is_compared_that_could_not_be_polled(on_files: World) -> None:
     freezing.freeze_everyone(a.node, by="desk", reason="test")
     for of in ("shown", "received"):
         assert client.get(f"{asked}&of={of}").status == 503
+
+
+def test_a_credential_that_may_only_write_compares_nothing(on_files: World) -> None:
+    """Not what is shown, nor what was handed in there: the secret of a sensor reads nothing back (403); elsewhere it is 404."""
+    limits = partners.Limits(scope={"indicators": partners.Reach(may_read=False, may_write=True)})
+    issued = partners.issue(on_files.a.node, "b", lifetime=None, limits=limits)
+    client = Client(on_files.a.port, f"Bearer {issued.token}")
+    for of in ("shown", "received"):
+        for more in ("", "&part=all"):
+            path = f"/exchange/v1/compared?of={of}{more}&collection="
+            assert client.get(f"{path}indicators").status == 403
+            assert client.get(f"{path}reports").status == client.get(f"{path}none").status == 404
+
+
+def test_a_derivative_is_compared_as_what_is_shown(on_files: World) -> None:
+    """Two nodes agree on what one of them redacts for the other; the original is told in no entry."""
+    a, b = on_files.a, on_files.b
+    a.scene.apply("b", REDACTS)
+    a.scene.publish(indicator("with a note", description="our source in the ministry"))
+    assert b.syncs("from-a").ok
+    (pulled,) = drift.reconcile(b.node, "a", channel="from-a").parts
+    assert pulled.how == "digests, 0 of 256 buckets differ"
+    assert pulled.whole
+    assert pulled.agreed == 4  # with A's identity
+    listed = a.client("b").get("/exchange/v1/compared?collection=indicators&of=shown&part=all")
+    assert indicator("with a note")["id"].encode() not in listed.raw
+
+
+REDACTS = """\
+partners: [b]
+collections: [indicators, reports]
+ceiling: {tlp: amber, unmarked: green}
+rules:
+  - name: no notes
+    match: {origin: own}
+    redact: {remove: [description]}
+"""
 
 
 def test_what_is_compared_counts_as_fetched(on_files: World) -> None:
