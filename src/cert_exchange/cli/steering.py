@@ -212,7 +212,7 @@ def _facts(found: Stand) -> dict[str, object]:
         "last success": printing.instant(channel.last_success_at) or "never",
         "next try": printing.instant(channel.next_attempt_at or None) or "at once",
         "outcome": channel.last_outcome,
-        "last run": ", ".join(f"{number:,} {name}" for name, number in counted.items()),
+        "last run": ", ".join(f"{name} {number:,}" for name, number in counted.items()),
     }
     if found.interrupted:
         shown["interrupted runs"] = (

@@ -19,6 +19,7 @@ from cert_exchange.remote.connection import Options, decode_options
 from cert_exchange.services import terms
 from cert_exchange.services.syncing import remaining
 from cert_exchange.services.syncing.arranging import connect
+from cert_exchange.services.syncing.breaking import GATE
 from cert_exchange.stix.instants import format_micros, order_key
 from cert_exchange.store import channels, erasures, objects, quarantine, screening
 from cert_exchange.store import holdings as rows
@@ -161,7 +162,10 @@ def _of_source(
 ) -> Iterator[Step]:
     where = f"source {source.name}"
     options = decode_options(source.options)
-    if source.paused:
+    shut = (source.counters.get(GATE) or {}).get("shut")
+    if shut:
+        yield Step(None, where, "", "not asked for", "gate", f"the source is shut: {shut['words']}")
+    elif source.paused:
         yield Step(
             None, where, "", "not asked for", "paused", "the source is paused: nothing is pulled"
         )
@@ -249,6 +253,11 @@ def _key(version: str) -> str:
         return version
 
 
+_SAID = {
+    "waits there": "waits there",
+    "passed over": "was passed over",
+    "there, filtered": "is there, and the source asks for others only",
+}
 _ORDER = (
     "refused",
     "refused at the way in",
@@ -272,7 +281,7 @@ def _verdict(
     if waiting and not any(one.decision in _ORDER for one in decided):
         first = waiting[0]
         return (
-            f"version {first.version} is {first.decision}: {first.reason}",
+            f"version {first.version} {_SAID[first.decision]}: {first.reason}",
             f"cert-exchange sync now {first.where.partition(' ')[2]}",
         )
     if decided:

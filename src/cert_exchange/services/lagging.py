@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,7 +52,7 @@ class Lag:
 def lag_of(tx: Transaction, channel: Channel, *, now: int) -> Lag:
     """How far a channel is behind at `now` (micros)."""
     if channel.direction == "pull":
-        return _of_source(channel.counters, now)
+        return _of_source(channel, now)
     found = outgoing.view_of(tx, partner=channel.partner, collection=channel.collection)
     if found is None:
         return Lag(0, 0.0)  # no view: nothing is to be sent
@@ -68,12 +67,13 @@ def every_lag(tx: Transaction, *, now: int) -> dict[tuple[str, str], Lag]:
     return {(one.direction, one.name): lag_of(tx, one, now=now) for one in channels.channels(tx)}
 
 
-def _of_source(counters: Mapping[str, Any], now: int) -> Lag:
+def _of_source(channel: Channel, now: int) -> Lag:
+    counters = channel.counters
     complete = counters.get(channels.COMPLETE)
     seconds = None if complete is None else max(now - int(complete), 0) / MICROS
     there = counters.get(channels.THERE)
-    if not isinstance(there, dict):
-        return Lag(None, seconds)
+    if not isinstance(there, dict) or channel.attempts or channel.paused:
+        return Lag(None, seconds)  # what it showed before says nothing of now
     oldest = _micros(there.get("oldest"))
     if oldest is not None:
         # What waits there is older than our last look at everything, or as old.

@@ -165,6 +165,9 @@ def test_a_source_says_what_its_server_still_had(node: Node, neighbour: Any, wal
     assert drained.lag.seconds is not None
     assert 3 * 3600 <= drained.lag.seconds < 3 * 3600 + 60
     remote.before = lambda _: Reply(503)
+    sync(node)
+    failing = syncing.stand(node, "pull", "from-b").lag
+    assert (failing.objects, failing.words) == (None, "not known since 3 h")
     assert syncing.stand(node, "pull", "from-b", ask=True).lag.objects is None
 
 

@@ -17,6 +17,7 @@ from cert_exchange.remote.connection import decode_options
 from cert_exchange.services.lagging import Lag, lag_of
 from cert_exchange.services.syncing import remaining
 from cert_exchange.services.syncing.arranging import connect, find
+from cert_exchange.services.syncing.breaking import GATE
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import channels
 from cert_exchange.store.channels import Channel, Direction
@@ -105,6 +106,9 @@ def _asked(node: Node, channel: Channel, now: int) -> Lag:
 def _state(channel: Channel, now: int) -> tuple[str, str]:
     name = channel.name
     word = "source" if channel.direction == "pull" else "target"
+    shut = (channel.counters.get(GATE) or {}).get("shut")
+    if shut:
+        return f"shut by its gate: {shut['words']}", f"cert-exchange source gate {name}"
     if channel.paused:
         return "paused", f"when the cause is gone: cert-exchange {word} resume {name}"
     if channel.suspended:
