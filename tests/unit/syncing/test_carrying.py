@@ -519,6 +519,26 @@ def test_a_run_that_is_killed_is_begun_again(
     assert not open_statements(quick.a)
 
 
+def test_a_name_that_is_taken_at_the_last_moment_loses_no_file(
+    quick: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number is given: it stays beside the other, which is not overwritten, and is said by its name."""
+    quick.a.publish(indicator("x"))
+    real, taken = taking_out._commit, tmp_path / "to-b-1.cxc"
+
+    def commit(*given: Any, **more: Any) -> None:
+        real(*given, **more)
+        taken.write_text("somebody else's")
+
+    monkeypatch.setattr(taking_out, "_commit", commit)
+    with pytest.raises(ConfigurationInvalid, match=r"take \.to-b-1\.cxc\.\w+\.part"):
+        made(quick.a, "b", tmp_path)
+    assert taken.read_text() == "somebody else's"
+    (part,) = tmp_path.glob(".*.part")
+    assert stat.S_IMODE(part.stat().st_mode) == 0o600
+    assert total(bring(quick.b, part)) == 2
+
+
 def _killed(*_: Any, **__: Any) -> None:
     raise KeyboardInterrupt
 

@@ -102,6 +102,7 @@ def take_out(node: Node, partner: str, path: Path, wanted: Wanted, *, by: str) -
             heard={} if theirs is None else {"number": theirs.number}, answered_at=None,
         )  # fmt: skip
         _commit(node, to, row, by=by)
+        draft.counts = True
         draft.keep()
     return Made(
         path, number, base, objects, draft.size, len(waiting),

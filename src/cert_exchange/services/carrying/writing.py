@@ -67,6 +67,8 @@ class Draft:
     path: Path
     size: int = 0
     """bytes of the file, once it is `closed`"""
+    counts: bool = False
+    """whether its number is given: from then on the file stays, under whatever name"""
     _part: Path = field(default=Path())
     _target: BinaryIO | None = None
 
@@ -114,17 +116,16 @@ def drafting(path: Path, reader: VerifyingKey, *, form: int) -> Iterator[Draft]:
         number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise _unwritable(path, error) from error
-    kept = False
+    draft: Draft | None = None
     try:
         with os.fdopen(number, "wb") as target:
             target.write(head)
-            draft = Draft(Records(SealingWriter(target, key)), path, 0, part, target)
+            draft = Draft(Records(SealingWriter(target, key)), path, _part=part, _target=target)
             yield draft
-        kept = not part.exists() or draft.size > 0
     except OSError as error:
         raise _unwritable(path, error) from error
     finally:
-        if not kept:
+        if draft is None or not draft.counts:
             part.unlink(missing_ok=True)
 
 
