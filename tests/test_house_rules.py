@@ -64,6 +64,7 @@ SMALL = {
     "cli/proving.py": "one command",
     "services/releasing/dating.py": "one sentence of the worker",
     "services/releasing/drafting.py": "one value, and how it is written",
+    "services/releasing/repeating.py": "one sentence: notices before what they name",
     "services/releasing/ending.py": "the end of what deriving makes",
     "services/releasing/governing.py": "what newer versions say of older ones, which judging, deriving and arranging share",
     "services/releasing/issuing.py": "one step between settling and writing",

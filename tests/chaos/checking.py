@@ -148,7 +148,9 @@ def apart(giver: Side, taker: Side) -> list[str]:
             there = mine.get((line.stix_id, line.version))
             where = f"{line.stix_id} {line.version} of {giver.name}.{collection}"
             if there is None:
-                found.append(f"{where} is not at {taker.name}")
+                place = giver.other, collection, line.stix_id, line.version
+                if not (giver.rewound and place in giver.taken_back):
+                    found.append(f"{where} is not at {taker.name}")
             elif there.content != line.content:
                 found.append(f"{where} has other content at {taker.name}")
             elif collection not in there.used and not giver.rewound:

@@ -19,7 +19,7 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -138,6 +138,9 @@ class Side:
     kept_back: set[bytes] = field(default_factory=set)
     """canaries of what was ever published here"""
     rewound: bool = False
+    taken_back: set[tuple[str, str, str, str]] = field(default_factory=set)
+    """(partner, collection, id, version) of what was taken back since the backup: a restored node shows it once more, where
+    who polled meanwhile has passed it by, and knows nothing of that"""
     tokens: dict[str, str] = field(default_factory=dict)
     pids: dict[str, int] = field(default_factory=dict)
     _database: str | None = None
@@ -283,6 +286,10 @@ class Side:
 
     def _see(self) -> None:
         self.world.settle()
+        if self._saved is not None and not self.rewound:
+            for place, saved in self._saved[1].seen.items():
+                standing = _named(self.world.seen[place].live)
+                self.taken_back |= {(*place, *one) for one in _named(saved.live) - standing}
         for (audience, _), seen in self.world.seen.items():
             if audience == self.other:
                 for one in seen.live:
@@ -400,6 +407,7 @@ class Side:
         except CertExchangeError:
             return False
         self._saved = folder, copy.deepcopy(self.world)
+        self.taken_back.clear()
         return True
 
     def restore(self) -> bool:
@@ -446,6 +454,10 @@ class Side:
 
 def canaries(content: Any) -> set[bytes]:
     return set(CANARY.findall(json.dumps(content, default=dict).encode()))
+
+
+def _named(copies: Iterable[Copy]) -> set[tuple[str, str]]:
+    return {(one.id, str(one.content.get("modified", ""))) for one in copies}
 
 
 def alive(pid: int) -> bool:

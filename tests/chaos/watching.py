@@ -80,7 +80,15 @@ class Watcher:
             f"{where} lacks {one['id']} {one.get('modified', '')}"
             for one in side.scene.sees(PARTNER, self.collection)
             if self.holds.get(one["id"]) != json.dumps(one, sort_keys=True)
+            and not (side.rewound and self._passed(one))
         ]
+
+    def _passed(self, shown: dict[str, Any]) -> bool:
+        """Whether it was taken back between backup and restore, or changed: then the client may have gone on beyond it."""
+        version = str(shown.get("modified", ""))
+        newer = json.loads(self.holds.get(shown["id"], "{}")).get("modified", "") > version
+        place = PARTNER, self.collection, shown["id"], version
+        return newer or place in self.side.taken_back
 
     def _lines(self) -> dict[tuple[str, str], int]:
         with self.side.node.database.reading() as tx:
