@@ -15,7 +15,7 @@ from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from cert_exchange.errors import ConfigurationInvalid
-from cert_exchange.store import carrying, migrations
+from cert_exchange.store import carrying, migrations, partners
 from cert_exchange.store.database import Database
 from cert_exchange.store.tables import marks_metadata, metadata
 
@@ -245,4 +245,32 @@ def test_derivatives_from_before_say_nothing_that_is_known_again(tmp_path: Path)
         kept = tx.execute(text("SELECT object, content, essence FROM derivatives")).all()
         assert kept == [(7, b"\x01", None)]
         assert tx.execute(text("SELECT id, stix_id FROM quarantine")).all() == [(4, "tool--1")]
+    database.dispose()
+
+
+def test_partners_from_before_have_no_gate(tmp_path: Path) -> None:
+    """Who was a partner before gates were kept is not limited, and what it brings waits for nobody."""
+    from alembic import command
+
+    path = tmp_path / "old.db"
+    database = Database.open(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+
+    def to_twentieth(tx: Connection) -> None:
+        config.attributes["connection"] = tx
+        command.upgrade(config, "0020")
+
+    database.transact(to_twentieth)
+    database.dispose()
+    with sqlite3.connect(path) as plain:
+        plain.execute(
+            "INSERT INTO partners (id, name, title, relays_any, empty_objects_list, requests_per_minute, added_at)"
+            " VALUES (1, 'b', 'CERT B', 0, 0, 60, 5)"
+        )
+    plain.close()
+    assert database.migrate()[0] == "0021"
+    with database.reading() as tx:
+        assert partners.gates(tx) == {}
+        assert partners.authority(tx, 1).gate is None
     database.dispose()
