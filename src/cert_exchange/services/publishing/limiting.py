@@ -31,11 +31,11 @@ WINDOW_HOURS: Final = 24
 """Where the gate of a partner says nothing else."""
 
 
-class PostedTooMuch(ReceivingSuspended):
-    """A POST passed a limit of its sender's gate; nothing of it was taken in."""
+class PostedTooMuchError(Exception):
+    """A POST passed a limit of its sender's gate; nothing of it is taken in. Never leaves `publishing`."""
 
     def __init__(self, sender: Sender, shut: Shut) -> None:
-        super().__init__(detail=f"partner {sender.name}: {shut.words}")
+        super().__init__()
         self.sender = sender
         self.shut = shut
 
@@ -78,7 +78,7 @@ def refuse_shut(sender: Sender) -> None:
 
 
 def count(tx: Transaction, sender: Sender, outcomes: Iterable[Outcome], *, now: int) -> None:
-    """Count what a POST brought, where its sender has limits. Raises PostedTooMuch past one of them."""
+    """Count what a POST brought, where its sender has limits. Raises PostedTooMuchError past one of them."""
     if sender.gate is None:
         return
     gate = rows.lock_gate(tx, sender.origin)
@@ -89,11 +89,11 @@ def count(tx: Transaction, sender: Sender, outcomes: Iterable[Outcome], *, now: 
     state = added(gate, more, now=now, window_hours=hours)
     found = passed(state, more, limits, now=now, window_hours=hours)
     if found is not None:
-        raise PostedTooMuch(sender, found)
+        raise PostedTooMuchError(sender, found)
     rows.write_gate(tx, sender.origin, state)
 
 
-def shut(node: Node, much: PostedTooMuch) -> None:
+def shut(node: Node, much: PostedTooMuchError) -> None:
     """Shut the gate of a partner that posted too much."""
     sender, found = much.sender, much.shut
     facts: dict[str, Fact] = {

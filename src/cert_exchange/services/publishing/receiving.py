@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from cert_exchange.errors import NotFound
+from cert_exchange.errors import NotFound, ReceivingSuspended
 from cert_exchange.node import Node
 from cert_exchange.services.partners import Caller
-from cert_exchange.services.publishing.limiting import PostedTooMuch, shut
+from cert_exchange.services.publishing.limiting import PostedTooMuchError, shut
 from cert_exchange.services.publishing.taking_in import Outcome, take_in
 from cert_exchange.stix.envelopes import examine
 from cert_exchange.stix.instants import format_micros
@@ -60,9 +60,9 @@ def receive(node: Node, body: bytes, *, partner: int, collection: int) -> Submis
 
     try:
         return node.database.transact(work)
-    except PostedTooMuch as much:
+    except PostedTooMuchError as much:
         shut(node, much)
-        raise
+        raise ReceivingSuspended(detail=f"partner {much.sender.name}: {much.shut.words}") from None
 
 
 def submission(node: Node, caller: Caller, submission_id: str) -> bytes:
