@@ -53,11 +53,11 @@ def lag_of(tx: Transaction, channel: Channel, *, now: int) -> Lag:
     """How far a channel is behind at `now` (micros)."""
     if channel.direction == "pull":
         return _of_source(channel, now)
-    found = outgoing.view_of(tx, partner=channel.partner, collection=channel.collection)
-    if found is None:
-        return Lag(0, 0.0)  # no view: nothing is to be sent
-    after = channel.position if channel.view == found[0] else 0
-    number, oldest = outgoing.waiting(tx, found[0], after=after, partner=channel.partner, most=MOST)
+    view = outgoing.view_kept(tx, partner=channel.partner, collection=channel.collection)
+    if view is None:
+        return Lag(0, 0.0)  # nothing is to be sent
+    after = channel.position if channel.view == view else 0
+    number, oldest = outgoing.waiting(tx, view, after=after, partner=channel.partner, most=MOST)
     age = 0.0 if oldest is None else max(now - oldest, 0) / MICROS
     return Lag(number, age, at_least=number >= MOST)
 

@@ -167,6 +167,19 @@ def all_in_force(tx: Transaction, batch: Batch) -> bool:
     return count == len(positions)
 
 
+def view_kept(tx: Transaction, *, partner: int, collection: int) -> int | None:
+    """The partner's view of a collection, also while it is suspended: what waits for it waits there."""
+    return tx.execute(
+        select(views.c.id)
+        .join(audience_members, audience_members.c.audience == views.c.audience)
+        .where(
+            audience_members.c.partner == partner,
+            audience_members.c.until.is_(None),
+            views.c.collection == collection,
+        )
+    ).scalar_one_or_none()
+
+
 def waiting(
     tx: Transaction, view: int, *, after: int, partner: int, most: int
 ) -> tuple[int, int | None]:

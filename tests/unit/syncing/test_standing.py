@@ -13,7 +13,7 @@ from tests.unit.syncing.conftest import add_source, add_target, sync
 
 from cert_exchange.errors import NotFound
 from cert_exchange.node import Node
-from cert_exchange.services import holdings, syncing
+from cert_exchange.services import holdings, partners, syncing
 from cert_exchange.services.metering import measure
 
 SECRET = b"correct-horse-battery-staple"
@@ -140,6 +140,9 @@ def test_a_target_says_what_waits_and_since_when(node: Node, neighbour: Any, wal
     assert 600 <= lag.seconds < 660
     assert lag.words == f"{waiting} objects, 10 min"
     assert holdings.status(node).lags["push", "to-b"].objects == waiting
+    partners.suspend(node, "b")
+    assert syncing.stand(node, "push", "to-b").lag.objects == waiting  # it waits all the same
+    partners.resume(node, "b")
     samples = {(one.name, one.labels[0]): one.value for one in measure(node) if one.labels}
     assert samples["cert_exchange_channel_behind_objects", ("channel", "to-b")] == waiting
     assert samples["cert_exchange_channel_behind_seconds", ("channel", "to-b")] >= 600
