@@ -58,6 +58,7 @@ from cert_exchange.services import (
 )
 from cert_exchange.services.timekeeping import accept_clock
 from cert_exchange.stix.markings import TLP_DEFINITIONS
+from cert_exchange.store import policies as policy_rows
 
 IDENTITIES = {"a": OWN_IDENTITY, "b": B_IDENTITY}
 COLLECTIONS = ("indicators", "reports")
@@ -395,9 +396,21 @@ class Side:
         try:
             policies.apply(self.node, wanted.text(partner), file=f"{partner}.yaml", author="desk")
         except CertExchangeError:
-            return
+            # It may be in force all the same, and what it gains follows: a person looks.
+            if not self._is_in_force(partner, wanted.text(partner)):
+                return
         self.world.terms[partner] = wanted
         self._see()
+
+    def _is_in_force(self, policy: str, wanted: str) -> bool:
+        while True:
+            try:
+                with self.node.database.reading() as tx:
+                    found = policy_rows.active(tx, policy)
+            except CertExchangeError:
+                time.sleep(0.1)
+            else:
+                return found is not None and found.text == wanted
 
     # -- backup and restore ----------------------------------------------------------------------------------------
 
