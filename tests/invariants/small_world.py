@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 from tests.invariants.expectation import CARRIED, OBSERVABLE, OWN, Copy, Terms, World
 from tests.scenes import (
@@ -341,3 +342,11 @@ class SmallWorld:
 def _only(chosen: list[dict[str, Any]], to: str) -> str:
     """Identities and statements stand in one collection only: in the others they are carried, and no more."""
     return "indicators" if any(one["id"].startswith(CARRIED) for one in chosen) else to
+
+
+def some(seeds: range, *, always: int) -> list[Any]:
+    """These seeds: the first ones in `make test`, the rest in `make soak`, for each takes many seconds."""
+    return [
+        seed if number < always else pytest.param(seed, marks=pytest.mark.soak)
+        for number, seed in enumerate(seeds)
+    ]

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import initialize, run_state_machine_as_test
 from tests.invariants.expectation import Terms
 from tests.invariants.foretelling import assert_shown_as_foretold, changes, foretold, stands
-from tests.invariants.small_world import PARTNERS, SmallWorld
+from tests.invariants.small_world import PARTNERS, SmallWorld, some
 from tests.invariants.test_3_views_match_decisions import TERMS, Views, Walk
 
 from cert_exchange.errors import NotFound
@@ -137,14 +137,6 @@ def test_a_preview_is_what_apply_does(home_with_partners: Path) -> None:
             phases=[Phase.explicit, Phase.generate],  # a failure tells its steps; shrinking takes minutes
         ),
     )  # fmt: skip
-
-
-def some(seeds: range, *, always: int) -> list[Any]:
-    """These seeds: the first ones in `make test`, the rest in `make soak`, for each takes many seconds."""
-    return [
-        seed if number < always else pytest.param(seed, marks=pytest.mark.soak)
-        for number, seed in enumerate(seeds)
-    ]
 
 
 @pytest.mark.parametrize("seed", some(range(100, 110), always=3))
