@@ -34,7 +34,7 @@ SEED ?= 1
 # `make attack`: which engine the two nodes run on, and which attempts.
 ENGINE ?= sqlite
 
-.PHONY: help setup demo run check test soak attack chaos bench bench-quick bench-policy bench-channel lock
+.PHONY: help setup demo run check test soak attack chaos bench bench-quick bench-policy bench-channel bench-sync lock
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ bench-policy: $(READY) ## deciding, previewing and changing policies; OBJECTS=10
 
 bench-channel: $(READY) ## polls with client certificates against polls with TLS alone
 	@$(CLEAN_ENV) $(PY) -m benchmarks.channel
+
+bench-sync: $(READY) ## two nodes: the first full sync, and how late a publication arrives
+	@$(CLEAN_ENV) OBJECTS=$(or $(OBJECTS),100000) $(PY) -m benchmarks.exchanging
 
 lock: $(READY) ## resolve pyproject.toml anew into requirements.lock
 	@$(VENV)/bin/uv export --quiet --no-header --no-emit-project --format requirements-txt --output-file requirements.lock >/dev/null

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, func, select, update
 
 from cert_exchange.messages.deliveries import NOTHING_BEFORE, Way
 from cert_exchange.messages.signatures import said_in
@@ -21,7 +21,7 @@ from cert_exchange.store.database import Transaction
 from cert_exchange.store.deliveries import Stream
 from cert_exchange.store.facts import fact, facts_like, put_fact
 from cert_exchange.store.partner_heads import STATEMENTS, add_break
-from cert_exchange.store.tables import ledger_breaks, partners
+from cert_exchange.store.tables import delivery_statements, ledger_breaks, partners
 
 _FACT: Final = "statements"
 
@@ -85,7 +85,7 @@ def ends(tx: Transaction, partner: int, way: Way) -> dict[str, tuple[int, bytes]
     found: dict[str, tuple[int, bytes]] = {
         name: (branch.seq, branch.digest) for name, branch in begun.items() if branch.seq
     }
-    for stored, end in rows.ends(tx, partner, ours=False, way=way).items():
+    for stored, end in _ends(tx, partner, way).items():
         name, number = rows.named(stored)
         if number == begun.get(name, Branch()).number:
             found[name] = end
@@ -151,3 +151,17 @@ def _read(kept: str) -> Branch:
     return Branch(
         int(number), int(seq), bytes.fromhex(digest), bytes.fromhex(first) if first else None
     )
+
+
+def _ends(tx: Transaction, partner: int, way: Way) -> dict[str, tuple[int, bytes]]:
+    """Stream of a partner's, by its name in the table -> number and digest of its last statement."""
+    c = delivery_statements.c
+    mine = and_(c.partner == partner, c.ours == 0, c.way == way.value)
+    newest = select(c.stream, func.max(c.seq).label("seq")).where(mine).group_by(c.stream)
+    by = newest.subquery()
+    found = tx.execute(
+        select(c.stream, c.seq, c.digest)
+        .join(by, and_(by.c.stream == c.stream, by.c.seq == c.seq))
+        .where(mine)
+    )
+    return {row[0]: (row[1], bytes(row[2])) for row in found}

@@ -144,19 +144,6 @@ def by_digest(
     return found[0] if found else None
 
 
-def ends(tx: Transaction, partner: int, *, ours: bool, way: Way) -> dict[str, tuple[int, bytes]]:
-    """Stream, by its name in the table -> number and digest of its last statement."""
-    mine = and_(_C.partner == partner, _C.ours == int(ours), _C.way == way.value)
-    newest = select(_C.stream, func.max(_C.seq).label("seq")).where(mine).group_by(_C.stream)
-    by = newest.subquery()
-    rows = tx.execute(
-        select(_C.stream, _C.seq, _C.digest)
-        .join(by, and_(by.c.stream == _C.stream, by.c.seq == _C.seq))
-        .where(mine)
-    )
-    return {row[0]: (row[1], bytes(row[2])) for row in rows}
-
-
 def without_receipt(
     tx: Transaction, partner: int, *, ours: bool, way: Way, stream: str | None = None
 ) -> list[StatementRow]:
