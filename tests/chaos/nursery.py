@@ -250,6 +250,7 @@ def _prepare(given: dict[str, Any], role: str) -> None:
     node.Clock.__init__.__defaults__ = (controls.wall,)
     patches: list[tuple[Any, str, Any]] = [
         (worker, "TICK_SECONDS", 0.2), (serving, "_FIRST_PAUSE", 0.2), (serving, "_LONGEST_PAUSE", 0.5),
+        (serving, "WITH_CLERK", False),  # a process that is not forked here has the real clock
         (running, "FIRST_PAUSE", 0.2), (running, "LONGEST_PAUSE", 1.0), (meeting, "EVERY", 1_000_000),
         (channels, "APART", 1_000_000), (running, "_jitter", _Soon()),
     ]  # fmt: skip

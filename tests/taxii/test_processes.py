@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.scenes import B_IDENTITY, Scene, envelope, indicator
 from tests.taxii.conftest import Client, Served, objects_path, started
 
-from cert_exchange.errors import CertExchangeError, NotJson, StoreUnavailable
+from cert_exchange.errors import (
+    CertExchangeError,
+    NotFound,
+    NotJson,
+    SharingFrozen,
+    StoreUnavailable,
+)
 from cert_exchange.node import Node
-from cert_exchange.taxii import receiver as receiving
+from cert_exchange.peering.clerk import Clerk
+from cert_exchange.services.deliveries import answer_statement
+from cert_exchange.taxii import side_process
 from cert_exchange.taxii.receiver import SMALL, Receiver
 
 
@@ -90,7 +100,7 @@ def test_a_receiver_that_dies_is_replaced(
     made, scene, runner = receiver
     where = {"partner": scene.partner("b"), "collection": scene.collection("indicators")}
     runner.run(made.receive(large("one"), **where))
-    child = made._child
+    child = made.side._child
     assert child is not None
     os.kill(child.pid, signal.SIGSTOP)
 
@@ -110,19 +120,53 @@ def test_an_idle_receiver_ends_and_starts_again(
     receiver: tuple[Receiver, Scene, asyncio.Runner], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes no memory while nobody sends large bodies."""
-    monkeypatch.setattr(receiving, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(side_process, "IDLE_SECONDS", 0.05)
     made, scene, runner = receiver
     where = {"partner": scene.partner("b"), "collection": scene.collection("indicators")}
 
     async def rest() -> int | None:
         await made.receive(large("one"), **where)
-        child = made._child
+        child = made.side._child
         assert child is not None
         async with asyncio.timeout(20):
             return await child.wait()
 
     assert runner.run(rest()) == 0
     assert b'"success_count":1' in runner.run(made.receive(large("two"), **where))
+
+
+def test_the_clerk_answers_as_the_server_would(server: Served) -> None:
+    """A statement made by it stands in the store; an error is of the class, and says what it said there."""
+    scene, asked = server.scene, {"collection": "indicators"}
+    scene.publish(indicator("x"))
+    caller = scene.caller("b")
+    with asyncio.Runner() as runner:
+        clerk = Clerk(server.node)
+        try:
+            said = json.loads(runner.run(clerk.answer("statements", caller, asked)))
+            again = answer_statement(server.node, caller, {**asked, "again": 1})
+            assert said == json.loads(json.dumps(dict(again)))
+            with pytest.raises(NotFound) as missing:
+                runner.run(clerk.answer("statements", caller, {"collection": "elsewhere"}))
+            assert (missing.value.status, missing.value.public) == (404, NotFound.public)
+            with pytest.raises(SharingFrozen) as frozen:
+                runner.run(clerk.answer("statements", replace(caller, frozen=True), asked))
+            assert frozen.value.retry_after == SharingFrozen.retry_after
+            child = clerk.side._child
+            assert child is not None
+            os.kill(child.pid, signal.SIGSTOP)
+
+            async def killed() -> None:
+                asking = asyncio.ensure_future(clerk.answer("statements", caller, asked))
+                await asyncio.sleep(0.2)
+                os.kill(child.pid, signal.SIGKILL)
+                await asking
+
+            with pytest.raises(StoreUnavailable):
+                runner.run(killed())
+            assert runner.run(clerk.answer("statements", caller, asked))
+        finally:
+            runner.run(clerk.stop())
 
 
 def test_polls_are_answered_while_a_large_body_is_taken_in(server: Served) -> None:

@@ -36,6 +36,7 @@ from cert_exchange.http.answers import (
 from cert_exchange.http.scraping import Scraping
 from cert_exchange.http.visitors import Visitors
 from cert_exchange.node import Node
+from cert_exchange.peering.clerk import Clerk
 from cert_exchange.peering.routes import Peering
 from cert_exchange.services import polling
 from cert_exchange.services.pki import load_trust
@@ -62,12 +63,16 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 class Application:
     """One node's HTTP application."""
 
-    def __init__(self, node: Node | None, access_log: AccessLog | None = None) -> None:
+    def __init__(
+        self, node: Node | None, access_log: AccessLog | None = None, *, with_clerk: bool = False
+    ) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="http")
         self._access_log = access_log
         self._node: Node | None = None
         self._taxii: Taxii | None = None
         self._peering: Peering | None = None
+        self._with_clerk = with_clerk
+        self._clerk: Clerk | None = None
         self._scraping: Scraping | None = None
         self._under_way: dict[int | None, int] = {}
         self.visitors = Visitors()
@@ -78,14 +83,17 @@ class Application:
         """Serve this node from now on."""
         self._node, self._taxii = node, Taxii(node, self._threads)
         self.visitors = Visitors(node.settings.trusted_proxies, load_trust(node))
-        self._peering = Peering(node, self._threads, self._taxii)
+        self._clerk = Clerk(node) if self._with_clerk else None
+        self._peering = Peering(node, self._threads, self._taxii, self._clerk)
         if node.settings.metrics_from:
             self._scraping = Scraping(node, self._threads, node.settings.metrics_from)
 
     async def stop(self) -> None:
-        """End child and threads, after their work."""
+        """End children and threads, after their work."""
         if self._taxii is not None:
             await self._taxii.receiver.stop()
+        if self._clerk is not None:
+            await self._clerk.stop()
         self._threads.shutdown(wait=True)
         if self._access_log is not None:
             self._access_log.close()

@@ -40,6 +40,8 @@ KEEP_ALIVE_SECONDS: Final = 65
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
 _CALM_SECONDS: Final = 60.0
+WITH_CLERK: Final = True
+"""Whether what is signed is answered by a process of its own."""
 
 
 def serve(home: Path, *, with_worker: bool = True, clock_ok: bool = False) -> None:
@@ -55,7 +57,7 @@ def serve(home: Path, *, with_worker: bool = True, clock_ok: bool = False) -> No
     except StoreUnavailable as error:
         log.warning("database not there yet", detail=error.detail)
         node = None
-    application = Application(node, AccessLog(sys.stderr))
+    application = Application(node, AccessLog(sys.stderr), with_clerk=WITH_CLERK)
     server = _Server(application, settings, with_worker=with_worker, clock_ok=clock_ok)
     if node is not None and clock_ok:
         accept_clock(node, by="--clock-ok")

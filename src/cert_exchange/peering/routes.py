@@ -2,7 +2,8 @@
 
 1. Every request goes the way of TAXII (`taxii.routes`): credential and share, path, method, body, the sentence. Who asks
    is recognised by the same statement; a 401 or 404 is the same answer as there.
-2. A sentence is given who asks, and a question that is JSON and bounded; it answers a JSON object. It runs in a thread.
+2. A sentence is given who asks, and a question that is JSON and bounded; it answers a JSON object. It runs in a thread, or
+   where much is signed and committed in a process of its own (`clerk`).
 3. Stock TAXII clients never come here: whatever stands here, the other side must do without.
 """
 
@@ -14,7 +15,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
 
 import orjson
@@ -71,6 +72,8 @@ class Route:
 
     name: str
     sentences: Mapping[str, Sentence]
+    signed: bool = False
+    """whether what a POST answers is signed and committed, so that a process of its own does it"""
 
 
 def _routes() -> Mapping[str, Route]:
@@ -121,6 +124,7 @@ def _routes() -> Mapping[str, Route]:
         Route(
             "statements",
             {"POST": lambda node, caller, asked: answer_statement(node, caller, asked.body)},
+            signed=True,
         ),
         Route(
             "delivered",
@@ -129,10 +133,12 @@ def _routes() -> Mapping[str, Route]:
         Route(
             "deliveries",
             {"POST": lambda node, caller, asked: answer_delivery(node, caller, asked.body)},
+            signed=True,
         ),
         Route(
             "receipts",
             {"POST": lambda node, caller, asked: answer_receipt(node, caller, asked.body)},
+            signed=True,
         ),
     )
     return MappingProxyType({route.name: route for route in listed})
@@ -141,12 +147,23 @@ def _routes() -> Mapping[str, Route]:
 ROUTES: Final = _routes()
 
 
+class Clerk(Protocol):
+    """Who answers, in a process of its own, what is signed (`peering.clerk`)."""
+
+    async def answer(self, route: str, caller: Caller, body: Mapping[str, Any]) -> bytes:
+        """The JSON that answers a POST."""
+        ...
+
+
 class Peering:
     """Answers what comes under /exchange/v1/."""
 
-    def __init__(self, node: Node, threads: Executor, taxii: Taxii) -> None:
+    def __init__(
+        self, node: Node, threads: Executor, taxii: Taxii, clerk: Clerk | None = None
+    ) -> None:
         self._node = node
         self._threads = threads
+        self._clerk = clerk
         self._taxii = taxii
         self._rooms: dict[int, asyncio.Semaphore] = {}
 
@@ -169,11 +186,14 @@ class Peering:
         except NotAuthenticated:
             await loop.run_in_executor(self._threads, self._taxii.note_failure, request)
             raise
-        sentence = _find(request, noted)
+        route, sentence = _find(request, noted)
         if request.method == "POST":
             async with self._rooms.setdefault(caller.partner, asyncio.Semaphore(BODIES_AT_ONCE)):
                 limit = min(BODY_BYTES, self._node.settings.max_content_length)
                 asked = Asked(body=_read(request, await read_body(request, limit)))
+                if self._clerk is not None and route.signed:
+                    said = await self._clerk.answer(route.name, caller, asked.body)
+                    return Answer(200, said, media=JSON)
                 work = partial(self._say, sentence, caller, asked)
                 return await loop.run_in_executor(self._threads, work)
         asked = Asked(query=_parameters(request.query))
@@ -186,7 +206,7 @@ class Peering:
         return Answer(200, orjson.dumps(dict(said)), media=JSON)
 
 
-def _find(request: Request, noted: Noted) -> Sentence:
+def _find(request: Request, noted: Noted) -> tuple[Route, Sentence]:
     if len(request.segments) != 3 or request.segments[1] != VERSION:
         raise NotFound(detail="no such path")
     route = ROUTES.get(request.segments[2])
@@ -197,7 +217,7 @@ def _find(request: Request, noted: Noted) -> Sentence:
     if method not in route.sentences:
         allowed = [*route.sentences, *(["HEAD"] if "GET" in route.sentences else [])]
         raise MethodRefused(tuple(allowed), detail=request.method)
-    return route.sentences[method]
+    return route, route.sentences[method]
 
 
 def _parameters(query: bytes) -> Mapping[str, str]:
