@@ -7,7 +7,7 @@
    looked up of them with each request.
 2. Rounds alternate, and a round of the one is compared with the next of the other: a machine that gets slower
    meanwhile makes neither look better. The figure is the median of those ratios.
-3. `signed` runs as `mtls` does, and is given a new statement for every 5,000 objects and takes a new receipt for each, as
+3. `signed` runs as `mtls` does, and is given a new statement for every 10,000 objects and takes a new receipt for each, as
    a node's run has it; only pages count. Between rounds the server's statements are taken out of its store, so that it
    has signed none of them before.
 4. Handshakes are counted apart: a client that connects anew for each poll pays for both signatures.
@@ -255,7 +255,7 @@ def main() -> None:
         for name in ("mtls", "signed")
     )
     print(
-        f"a new statement of up to 5,000 objects: {fresh['statement'] * 1000:.0f} ms;"
+        f"a new statement of up to 10,000 objects: {fresh['statement'] * 1000:.0f} ms;"
         f" its receipt: {fresh['receipt'] * 1000:.0f} ms"
     )
     print(f"handshakes: {shakes['tls']:,.0f}/s with TLS, {shakes['mtls']:,.0f}/s with certificates")

@@ -237,7 +237,7 @@ def load(target: Target) -> dict[str, float]:
 
 
 def alone(target: Target) -> dict[str, float]:
-    """Seconds that a new statement of up to 5,000 objects takes, and its receipt, while nobody else asks for anything."""
+    """Seconds that a new statement of up to 10,000 objects takes, and its receipt, while nobody else asks for anything."""
     from cert_exchange.messages.deliveries import MOST
 
     statements, receipts = [], []

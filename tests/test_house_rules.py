@@ -39,6 +39,8 @@ SMALL = {
     "store/tables/carrying.py": "one table",
     "services/doctoring/signed.py": "one look, as `forgotten`",
     "services/doctoring/findings.py": "one value that two rooms make",
+    "peering/clerk.py": "one thing that a process beside a server does",
+    "taxii/receiver.py": "one thing that a process beside a server does",
     "peering/resources.py": "one line for each resource",
     "messages/key_lists.py": "one document, written and read",
     "remote/peering.py": "two verbs",

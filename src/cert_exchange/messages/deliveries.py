@@ -27,8 +27,10 @@ STATEMENT: Final = "cert-exchange statement 1"
 RECEIPT: Final = "cert-exchange receipt 1"
 NOTHING_BEFORE: Final = bytes(DIGEST_BYTES)
 """In place of the digest before the first statement or receipt of a stream."""
-MOST: Final = 5_000
-"""Objects that one statement covers."""
+MOST: Final = 10_000
+"""Objects that one statement of ours covers: with ids and versions its commitments are some two megabytes."""
+MOST_TAKEN: Final = 20_000
+"""Objects of a partner's statement: its node may be a newer one."""
 LONGEST_TEXT: Final = 300
 """Characters of any text in a statement or receipt, all of them printable."""
 REASON_LENGTH: Final = 200

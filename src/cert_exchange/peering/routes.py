@@ -48,7 +48,7 @@ from cert_exchange.taxii.wire import Answer, Noted, Request
 FIRST: Final = "exchange"
 VERSION: Final = "v1"
 JSON: Final = b"application/json"
-BODY_BYTES: Final = 4 * 1024 * 1024
+BODY_BYTES: Final = 8 * 1024 * 1024
 """of a question, after decompression"""
 BODIES_AT_ONCE: Final = 2
 """of one partner"""

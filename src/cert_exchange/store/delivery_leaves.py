@@ -2,7 +2,7 @@
 
 1. A row follows from its line of the release log and can be made again; it goes when that line's salt is erased.
 2. Only lines in force count; what was withdrawn is in no statement (invariant 1).
-3. The database puts a span's rows together: 5,000 rows handed to Python one by one would keep every other request waiting.
+3. The database puts a span's rows together: 10,000 rows handed to Python one by one would keep every other request waiting.
 """
 
 from __future__ import annotations

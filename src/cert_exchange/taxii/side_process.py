@@ -34,6 +34,8 @@ ANSWER_SECONDS: Final = 300
 IDLE_SECONDS: Final = 600
 READ_AHEAD: Final = 1024 * 1024
 """Bytes of an answer that are read at once."""
+_COLLECT_EACH: Final = 50
+"""Small messages after which what they left is collected."""
 _LARGE: Final = 64 * 1024
 """Bytes of a message that leaves memory behind worth giving back."""
 _ASK: Final = struct.Struct(">Q")
@@ -155,6 +157,7 @@ def _tell(error: CertExchangeError) -> bytes:
 
 def serve(node: Node, source: BinaryIO, answers: BinaryIO, say: Say) -> None:
     """Be the child: do one thing after the other until `source` ends."""
+    done = 0
     while len(head := source.read(_ASK.size)) == _ASK.size:
         (length,) = _ASK.unpack(head)
         message = source.read(length)
@@ -174,8 +177,8 @@ def serve(node: Node, source: BinaryIO, answers: BinaryIO, say: Say) -> None:
         del message, answer
         if length > _LARGE:
             _give_memory_back()
-        elif not gc.isenabled():
-            gc.collect(1)
+        elif (done := done + 1) % _COLLECT_EACH == 0:
+            gc.collect()
 
 
 def _give_memory_back() -> None:
@@ -193,7 +196,7 @@ def run(home: Path, say: Say) -> None:
     node = open_node(home)
     logs.configure(node.now)
     # Nothing is collected in the middle of a body (a tenth of its time went there): what the process began with is set
-    # aside, and each message's rest is collected after its answer.
+    # aside, and the rest is collected between messages.
     gc.collect()
     gc.freeze()
     gc.disable()

@@ -19,7 +19,7 @@ import orjson
 
 from cert_exchange.errors import ConfigurationInvalid, InputRefused, NotFound, SignatureBroken
 from cert_exchange.messages.carried import LONGEST_HEAD, opening_key, read_head, span_of
-from cert_exchange.messages.deliveries import MOST, number_of
+from cert_exchange.messages.deliveries import MOST_TAKEN, number_of
 from cert_exchange.messages.keys import SigningKey
 from cert_exchange.vault.sealing import PIECE, UnsealingReader
 
@@ -241,7 +241,7 @@ def _take(contents: Contents, record: Mapping[str, Any], body: bytes | None) -> 
             one.statements.append({**told, "statement": _text(told["statement"])})
             one.seqs.append(number_of(record["seq"], least=1))
             gap = one.seqs[-2:-1] not in ([], [one.seqs[-1] - 1])
-            if gap or not isinstance(told["entries"], list) or len(told["entries"]) > MOST:
+            if gap or not isinstance(told["entries"], list) or len(told["entries"]) > MOST_TAKEN:
                 raise ValueError(record)
         case "page":
             page = _page(record, body or b"")

@@ -18,7 +18,7 @@ from typing import Any, Final
 from cert_exchange.errors import SignatureBroken
 from cert_exchange.messages.deliveries import (
     LONGEST_TEXT,
-    MOST,
+    MOST_TAKEN,
     Statement,
     Way,
     delivery_commitment,
@@ -134,7 +134,7 @@ def _take(node: Node, expected: Expected, text: str, document: Mapping[str, Any]
     statement = read_statement(verify(text, keys, now))
     if statement.sender not in who.speaks_for or node.identity not in statement.recipients:
         raise SignatureBroken("the statement is not from this partner to us.")
-    if statement.way is not expected.way or statement.count > MOST:
+    if statement.way is not expected.way or statement.count > MOST_TAKEN:
         raise SignatureBroken("the statement is of another kind of delivery.")
     named = "entries" in document
     leaves, entries = _named(document) if named else _nameless(document)
