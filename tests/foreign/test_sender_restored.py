@@ -35,7 +35,7 @@ from cert_exchange.services.ledger import checkpointing
 from cert_exchange.services.syncing import meeting
 from cert_exchange.store import delivered, epochs
 from cert_exchange.store import deliveries as rows
-from cert_exchange.store.deliveries import StatementRow
+from cert_exchange.store.statement_rows import StatementRow
 from cert_exchange.store.tables import ledger_lines, quarantine, sources, targets
 
 

@@ -30,7 +30,7 @@ from cert_exchange.services.deliveries.showing import LATE
 from cert_exchange.store import acknowledged as rows
 from cert_exchange.store import deliveries, partner_keys
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.deliveries import StatementRow, Stream
+from cert_exchange.store.statement_rows import StatementRow, Stream
 
 OPEN: Final = "open"
 """The statement that covers it has no receipt yet, and was made within the last day."""

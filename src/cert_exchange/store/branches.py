@@ -18,9 +18,9 @@ from cert_exchange.messages.deliveries import NOTHING_BEFORE, Way
 from cert_exchange.messages.signatures import said_in
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.deliveries import Stream
 from cert_exchange.store.facts import fact, facts_like, put_fact
 from cert_exchange.store.partner_heads import STATEMENTS, add_break
+from cert_exchange.store.statement_rows import Stream, named
 from cert_exchange.store.tables import delivery_statements, ledger_breaks, partners
 
 _FACT: Final = "statements"
@@ -86,7 +86,7 @@ def ends(tx: Transaction, partner: int, way: Way) -> dict[str, tuple[int, bytes]
         name: (branch.seq, branch.digest) for name, branch in begun.items() if branch.seq
     }
     for stored, end in _ends(tx, partner, way).items():
-        name, number = rows.named(stored)
+        name, number = named(stored)
         if number == begun.get(name, Branch()).number:
             found[name] = end
     return found

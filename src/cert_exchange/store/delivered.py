@@ -15,7 +15,7 @@ from sqlalchemy import Integer, and_, bindparam, func, select, update
 from cert_exchange.store import deliveries as statement_rows
 from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.deliveries import StatementRow
+from cert_exchange.store.statement_rows import StatementRow
 from cert_exchange.store.statements import Kept, parts
 from cert_exchange.store.tables import (
     delivered,

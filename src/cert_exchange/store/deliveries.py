@@ -8,92 +8,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, insert, select, update
 
 from cert_exchange.messages.deliveries import Way
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.statement_rows import (
+    HEAD,
+    WHOLE,
+    StatementHead,
+    StatementRow,
+    Stream,
+    head_of,
+    whole_of,
+)
 from cert_exchange.store.statements import Kept, parts
-from cert_exchange.store.tables import delivery_blocks, delivery_statements, partners
+from cert_exchange.store.tables import delivery_statements, partners
 
 _C: Final = delivery_statements.c
-_BRANCH: Final = "\x1f"
-"""Between the name of a stream and the number of a branch: no statement can spell it."""
-_LEAVES: Final = func.coalesce(
-    select(delivery_blocks.c.leaves).where(delivery_blocks.c.id == _C.block).scalar_subquery(),
-    _C.leaves,
-)
-"""Commitments stand with the statement, or in a block that was put together ahead (`delivery_blocks`)."""
-_COLUMNS: Final = (
-    _C.id, _C.partner, _C.way, _C.ours, _C.stream, _C.seq, _C.view, _C.collection, _C.after,
-    _C.upto, _C.digest, _C.text, _LEAVES, _C.at, _C.receipt, _C.receipt_at, _C.handed_over_at,
-    _C.wrong, _C.block,
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class StatementRow:
-    """A statement as it is kept. Positions and instants are micros."""
-
-    id: int
-    partner: int
-    way: Way
-    ours: bool
-    stream: str
-    seq: int
-    view: int | None
-    collection: int
-    after: int
-    upto: int
-    digest: bytes
-    text: str
-    leaves: bytes
-    at: int
-    receipt: str | None
-    receipt_at: int | None
-    handed_over_at: int | None
-    wrong: int
-    branch: int
-    block: int | None = None
-    """of ours: where its commitments stand, if not with it"""
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """What is numbered and chained together. `ours`: we sign it. `branch`: 0 until its history forked."""
-
-    partner: int
-    ours: bool
-    way: Way
-    name: str
-    branch: int = 0
-
-    @property
-    def stored(self) -> str:
-        """The name in the table."""
-        return f"{self.name}{_BRANCH}{self.branch}" if self.branch else self.name
-
-
-def named(stored: str) -> tuple[str, int]:
-    """The name of a stream and its branch, from the name in the table."""
-    name, _, branch = stored.partition(_BRANCH)
-    return name, int(branch or 0)
-
-
 _LOCK: Final = Kept(
     select(partners.c.id).where(partners.c.id == bindparam("partner")).with_for_update()
 )
-_IN_STREAM: Final = select(*_COLUMNS).where(
+_IN_STREAM: Final = (
     _C.partner == bindparam("partner"),
     _C.ours == bindparam("ours"),
     _C.way == bindparam("way"),
     _C.stream == bindparam("stream"),
 )
-_LAST: Final = Kept(_IN_STREAM.order_by(_C.seq.desc()).limit(1))
-_NUMBERED: Final = Kept(_IN_STREAM.where(_C.seq == bindparam("seq")))
+_ONE: Final = _C.seq == bindparam("seq")
+_LAST: Final = Kept(select(*HEAD).where(*_IN_STREAM).order_by(_C.seq.desc()).limit(1))
+_HEAD_NUMBERED: Final = Kept(select(*HEAD).where(*_IN_STREAM, _ONE))
+_NUMBERED: Final = Kept(select(*WHOLE).where(*_IN_STREAM, _ONE))
 
 _ADD: Final = Kept(
     insert(delivery_statements)
@@ -126,14 +73,22 @@ def lock(tx: Transaction, partner: int) -> None:
     _LOCK.rows(tx, {"partner": partner})
 
 
-def last(tx: Transaction, stream: Stream) -> StatementRow | None:
+def last(tx: Transaction, stream: Stream) -> StatementHead | None:
     """The last statement of a stream."""
-    return _first(_LAST.rows(tx, _named(stream)))
+    found = _LAST.rows(tx, _named(stream))
+    return head_of(found[0]) if found else None
 
 
 def numbered(tx: Transaction, stream: Stream, seq: int) -> StatementRow | None:
     """A statement of a stream by its number."""
-    return _first(_NUMBERED.rows(tx, {**_named(stream), "seq": seq}))
+    found = _NUMBERED.rows(tx, {**_named(stream), "seq": seq})
+    return whole_of(found[0]) if found else None
+
+
+def head_numbered(tx: Transaction, stream: Stream, seq: int) -> StatementHead | None:
+    """A statement of a stream by its number, without its commitments."""
+    found = _HEAD_NUMBERED.rows(tx, {**_named(stream), "seq": seq})
+    return head_of(found[0]) if found else None
 
 
 def by_digest(
@@ -173,9 +128,10 @@ def not_handed_over(tx: Transaction, partner: int, way: Way) -> list[StatementRo
     )
 
 
-def before(tx: Transaction, row: StatementRow) -> StatementRow | None:
+def before(tx: Transaction, row: StatementHead) -> StatementHead | None:
     """The statement before this one in its stream."""
-    return numbered(tx, Stream(row.partner, row.ours, row.way, row.stream, row.branch), row.seq - 1)
+    here = Stream(row.partner, row.ours, row.way, row.stream, row.branch)
+    return head_numbered(tx, here, row.seq - 1)
 
 
 def listing(
@@ -320,8 +276,8 @@ def _read(
     tx: Transaction, wanted: ColumnElement[bool], *, newest: bool = False, limit: int | None = None
 ) -> list[StatementRow]:
     order: tuple[Any, ...] = (_C.id.desc(),) if newest else (_C.stream, _C.seq)
-    rows = tx.execute(select(*_COLUMNS).where(wanted).order_by(*order).limit(limit))
-    return [_row(row) for row in rows]
+    rows = tx.execute(select(*WHOLE).where(wanted).order_by(*order).limit(limit))
+    return [whole_of(row) for row in rows]
 
 
 def _named(stream: Stream) -> dict[str, Any]:
@@ -331,16 +287,3 @@ def _named(stream: Stream) -> dict[str, Any]:
         "way": stream.way.value,
         "stream": stream.stored,
     }
-
-
-def _first(found: Sequence[Any]) -> StatementRow | None:
-    return _row(found[0]) if found else None
-
-
-def _row(row: Any) -> StatementRow:
-    stream, branch = named(row[4])
-    return StatementRow(
-        row[0], row[1], Way(row[2]), bool(row[3]), stream, row[5], row[6], row[7], row[8], row[9],
-        bytes(row[10]), row[11], bytes(row[12]), row[13], row[14], row[15], row[16], row[17],
-        branch, row[18],
-    )  # fmt: skip

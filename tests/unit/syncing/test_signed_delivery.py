@@ -50,7 +50,7 @@ from cert_exchange.services.syncing.vouching import UNSIGNED
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store import partner_keys
-from cert_exchange.store.deliveries import StatementRow
+from cert_exchange.store.statement_rows import StatementRow
 from cert_exchange.store.tables import (
     delivered,
     delivery_leaves,

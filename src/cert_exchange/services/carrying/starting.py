@@ -24,7 +24,7 @@ from cert_exchange.store import carrying as files
 from cert_exchange.store import deliveries as statements
 from cert_exchange.store.carrying import Span
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.deliveries import StatementRow, Stream
+from cert_exchange.store.statement_rows import StatementHead, Stream
 
 MOST_OBJECTS: Final = 100_000
 
@@ -165,7 +165,7 @@ def _named(tx: Transaction, stream: Stream, seq: int) -> tuple[int, bytes] | Non
     return None if row is None else (row.seq, row.digest)
 
 
-def _receipted(tx: Transaction, stream: Stream) -> StatementRow | None:
+def _receipted(tx: Transaction, stream: Stream) -> StatementHead | None:
     """The last statement of ours up to which the partner signed receipts: what it has for certain."""
     last = statements.last(tx, stream)
     open_ = statements.without_receipt(

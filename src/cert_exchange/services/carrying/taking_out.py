@@ -36,8 +36,8 @@ from cert_exchange.store import deliveries as statements
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store.carrying import FileRow
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.deliveries import StatementRow
 from cert_exchange.store.marks import Mark
+from cert_exchange.store.statement_rows import StatementRow
 
 PAGE: Final = 1_000
 _SECOND: Final = 1_000_000

@@ -37,8 +37,8 @@ from cert_exchange.services.deliveries.stating import (
 from cert_exchange.services.partners import Caller
 from cert_exchange.store import branches, rights
 from cert_exchange.store import deliveries as rows
-from cert_exchange.store.deliveries import StatementRow
 from cert_exchange.store.rights import Grant
+from cert_exchange.store.statement_rows import StatementRow
 
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 

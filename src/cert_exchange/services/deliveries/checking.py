@@ -40,7 +40,7 @@ from cert_exchange.store import branches, delivered, objects, partner_keys, part
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store.branches import Branch
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.deliveries import StatementRow, Stream
+from cert_exchange.store.statement_rows import StatementHead, StatementRow, Stream
 
 QUARANTINED: Final = "statement"
 """The kind under which a broken statement or receipt stands in the quarantine."""
@@ -87,7 +87,7 @@ class _Forked:
     """A statement that does not go on from what we hold, and what that is."""
 
     reason: str
-    held: StatementRow | None
+    held: StatementHead | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ def _two(known: StatementRow) -> _Forked:
 
 
 def _check_next(
-    last: StatementRow | None, branch: Branch, statement: Statement, digest: bytes
+    last: StatementHead | None, branch: Branch, statement: Statement, digest: bytes
 ) -> _Forked | None:
     """Check (3): none left out, none put in between."""
     seq, previous = (branch.seq, branch.digest) if last is None else (last.seq, last.digest)
@@ -216,7 +216,7 @@ def is_ours(node: Node, text: str, row: StatementRow) -> bool:
     except SignatureBroken:
         return False
     place = (said.way, said.stream, said.seq, said.count)
-    fits = place == (row.way, row.stream, row.seq, len(row.leaves) // DIGEST_BYTES)
+    fits = place == (row.way, row.stream, row.seq, row.objects)
     return fits and said.statement == row.digest and said.receiver == node.identity
 
 

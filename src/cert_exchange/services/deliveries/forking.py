@@ -26,7 +26,7 @@ from cert_exchange.store import branches, partners
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store.branches import Branch, Fork
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.deliveries import StatementRow, Stream
+from cert_exchange.store.statement_rows import StatementHead, Stream
 
 __all__ = ["Fork", "Settled", "forks", "keep_fork", "lacking", "settle_forks"]
 
@@ -44,7 +44,7 @@ class Settled:
     """statements of before that wait for no receipt any more"""
 
 
-def keep_fork(node: Node, stream: Stream, held: StatementRow | None, told: str) -> None:
+def keep_fork(node: Node, stream: Stream, held: StatementHead | None, told: str) -> None:
     """Keep that a stream forked, with the statement that we held and what came instead; once while it is open."""
     now = node.now()
     here = Stream(stream.partner, ours=False, way=stream.way, name=stream.name)

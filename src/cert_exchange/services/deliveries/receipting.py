@@ -22,7 +22,7 @@ from cert_exchange.messages.deliveries import (
     read_receipt,
     text_digest,
 )
-from cert_exchange.messages.evidence import DIGEST_BYTES, Line
+from cert_exchange.messages.evidence import Line
 from cert_exchange.messages.signatures import key_named_in, verify
 from cert_exchange.node import Node
 from cert_exchange.services import signing
@@ -32,7 +32,7 @@ from cert_exchange.services.ledger import record
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store import epochs, partner_epochs, partner_keys, partners
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.deliveries import StatementRow, Stream
+from cert_exchange.store.statement_rows import StatementHead, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _take(node: Node, partner: int, text: str, document: Mapping[str, Any]) -> R
             return None
         if row is None:
             raise SignatureBroken("the receipt names a statement that we never made.")
-        if (row.way, row.stream, row.seq, len(row.leaves) // DIGEST_BYTES) != (
+        if (row.way, row.stream, row.seq, row.objects) != (
             receipt.way, receipt.stream, receipt.seq, receipt.count
         ):  # fmt: skip
             raise SignatureBroken("the receipt is not that of the statement which it names.")
@@ -119,10 +119,10 @@ def _take(node: Node, partner: int, text: str, document: Mapping[str, Any]) -> R
     return Receipted(receipt, node.database.transact(work))
 
 
-def _named(tx: Transaction, partner: int, receipt: Receipt) -> StatementRow | None:
+def _named(tx: Transaction, partner: int, receipt: Receipt) -> StatementHead | None:
     """The statement of the digest that a receipt names: where it says that it stands, else wherever it does."""
     place = Stream(partner, ours=True, way=receipt.way, name=receipt.stream)
-    row = rows.numbered(tx, place, receipt.seq)
+    row = rows.head_numbered(tx, place, receipt.seq)
     if row is not None and row.digest == receipt.statement:
         return row
     return rows.by_digest(tx, partner, receipt.statement)

@@ -36,7 +36,7 @@ from cert_exchange.store import delivered, partners
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store.checkpoints import signed_head
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.deliveries import StatementRow
+from cert_exchange.store.statement_rows import StatementHead, StatementRow
 
 OTHER_CONTENT: Final = "It is not what the partner signed: its statement has other content."
 """Why an object stands in the quarantine that does not fit its commitment."""
@@ -139,7 +139,7 @@ def _write(
     record(tx, Line("receipt", now, "node", facts=facts))
 
 
-def _before(tx: Transaction, row: StatementRow, digest: bytes) -> StatementRow | None:
+def _before(tx: Transaction, row: StatementRow, digest: bytes) -> StatementHead | None:
     """The statement that this one names: the one before it, or, where a branch begins with it, one of another branch."""
     before = rows.before(tx, row)
     if (before is not None and before.digest == digest) or digest == NOTHING_BEFORE:

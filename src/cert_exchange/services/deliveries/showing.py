@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cert_exchange.errors import NotFound
-from cert_exchange.messages.deliveries import Ended, Way, split
+from cert_exchange.messages.deliveries import Ended, Way
 from cert_exchange.messages.signatures import key_named_in, said_in
 from cert_exchange.node import Node
 from cert_exchange.services.deliveries.checking import QUARANTINED
 from cert_exchange.store import channels, delivered, partner_keys, partners
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.deliveries import StatementRow
+from cert_exchange.store.statement_rows import StatementRow
 
 LATE: Final = 24 * 3_600 * 1_000_000
 """Micros after which what is open asks for a person."""
@@ -203,7 +203,7 @@ def _shown(row: StatementRow, partner: str) -> Shown:
     for many, how in said.get("outcomes", ()):
         outcomes[Ended(how).value] += many
     return Shown(
-        row.id, partner, row.ours, row.way, row.stream, row.seq, len(split(row.leaves)),
+        row.id, partner, row.ours, row.way, row.stream, row.seq, row.objects,
         row.after, row.upto, row.at, key_named_in(row.text), row.receipt_at,
         None if row.receipt is None else key_named_in(row.receipt), dict(outcomes), row.wrong,
         row.handed_over_at is None,

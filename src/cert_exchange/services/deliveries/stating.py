@@ -44,9 +44,9 @@ from cert_exchange.store import delivered, delivery_blocks, delivery_leaves, epo
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store.checkpoints import signed_head
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.deliveries import StatementRow, Stream
 from cert_exchange.store.delivery_leaves import Joined
 from cert_exchange.store.outgoing import view_of
+from cert_exchange.store.statement_rows import StatementHead, StatementRow, Stream
 
 log = structlog.get_logger(__name__)
 
@@ -114,7 +114,7 @@ def went_back(node: Node, span: Span, has: tuple[int, bytes]) -> dict[str, Any] 
     return {"lacks": has[0], "last": None if last is None else [last.seq, last.digest.hex()]}
 
 
-def _explained(tx: Transaction, last: StatementRow | None) -> bool:
+def _explained(tx: Transaction, last: StatementHead | None) -> bool:
     """Whether a restore explains that we lack statements after the last one: we made none since."""
     if epochs.current(tx) == epochs.FIRST:
         return False
@@ -191,7 +191,7 @@ def _plan(node: Node, span: Span, has: tuple[int, bytes] | None) -> _Plan | Stat
         return _Plan(number, after, upto)
 
 
-def _begin(last: StatementRow | None, view: int, span: Span) -> int:
+def _begin(last: StatementHead | None, view: int, span: Span) -> int:
     """Where the next statement begins: after the last one, and with a new log (another audience) at its beginning."""
     if last is None:
         return span.after
@@ -205,8 +205,8 @@ def _write(
     last = rows.last(tx, span.place)
     if last is not None and (has is None or last.seq > has[0]):
         # Somebody asked at the same time: the same answer for both.
-        salts, _ = _salts(tx, last)
-        return Told(last, salts=salts)
+        same = rows.numbered(tx, span.place, last.seq)
+        return None if same is None else Told(same, salts=_salts(tx, same)[0])
     block = delivery_blocks.whole(
         tx, plan.view, after=plan.after, upto=plan.upto, partner=span.partner
     )

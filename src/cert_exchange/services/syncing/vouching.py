@@ -34,7 +34,7 @@ from cert_exchange.stix.objects import StixObject
 from cert_exchange.store import branches, channels, delivered, epochs, partner_epochs, partner_keys
 from cert_exchange.store import deliveries as rows
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.deliveries import StatementRow
+from cert_exchange.store.statement_rows import StatementRow
 
 _NAMED: Final = 5
 """How many objects a note names; the quarantine and the receipt name all."""
