@@ -15,7 +15,7 @@ from tests.unit.syncing.conftest import add_source, add_target, row, sync, targe
 
 from cert_exchange.errors import NotFound, StoreUnavailable
 from cert_exchange.node import Node
-from cert_exchange.services import drift, partners, releasing
+from cert_exchange.services import drift, partners, releasing, syncing
 from cert_exchange.services.drift import Compared, Kind
 from cert_exchange.services.drift.bucketing import Buckets, Entry, bucket_of
 from cert_exchange.store.notebook import Found, Notebook
@@ -59,6 +59,9 @@ class Stock:
             self.asked.append(parts[-1])
             found = [one for _, one in rows if one["id"] == parts[-1]]
             return page(found) if found else Reply(404)
+        kinds = asked.query.get("match[type]")
+        if kinds is not None:
+            rows = [each for each in rows if each[1]["id"].partition("--")[0] in kinds.split(",")]
         other = Collection(rows, with_next=self.held.with_next)
         path = asked.path.replace("/manifest/", "/objects/")
         return other(Asked("GET", path, asked.query, asked.headers, b""))
@@ -237,6 +240,80 @@ def test_two_sources_of_one_collection_are_compared_together(
     assert (found.repaired["new"], found.repaired["gone"]) == (1, 0)
     assert first.asked.count("match") == 0
     assert one(sqlite_node).whole
+
+
+def test_what_a_source_does_not_ask_for_is_not_called_gone(
+    sqlite_node: Node, neighbour: Peers
+) -> None:
+    """Nobody looked before `start` or outside `match`: both are said, with how many we hold there; they are no drift."""
+    Scene.set_up(sqlite_node)
+    server = Stock(Collection(rows(theirs("a"), theirs("b"), address("192.0.2.1"), theirs("c"))))
+    peer = neighbour(server)
+    add_source(sqlite_node, peer)
+    sync(sqlite_node)
+    syncing.reset(sqlite_node, "from-b", DATES[2], by="desk")
+    found = one(sqlite_node)
+    assert found.whole
+    assert (found.there, found.here, found.agreed, found.drifted) == (1, 4, 1, 0)
+    (note,) = found.notes
+    assert f"from-b has start {DATES[2]}" in note
+    assert "among it 3 that we hold from there and that were not shown" in note
+    assert sync(sqlite_node).ok
+    last = (
+        server.held.rows.pop()
+    )  # nobody asks for it any more, and none of this is a sign of its age
+    assert one(sqlite_node).whole
+    server.held.rows.append(last)
+    syncing.remove(sqlite_node, "pull", "from-b", by="desk")
+
+    add_source(sqlite_node, peer, match={"type": "malware,ipv4-addr"})
+    sync(sqlite_node)
+    found = one(sqlite_node)
+    assert found.whole
+    assert (found.there, found.here, found.agreed, found.drifted) == (1, 4, 1, 0)
+    (note,) = found.notes
+    assert "from-b has match type=malware,ipv4-addr" in note
+    assert "among it 3 " in note
+    del server.held.rows[1:3]  # an indicator, and the address
+    found = one(sqlite_node)
+    assert named(found, Kind.NOT_SHOWN) == [address("192.0.2.1")["id"]]
+    assert found.drifted == 1
+    assert found.went_back == []
+
+
+def test_older_versions_that_a_source_asks_for_are_no_drift(
+    sqlite_node: Node, neighbour: Peers
+) -> None:
+    """With match[version], an older version than ours is what the source's own filter shows."""
+    Scene.set_up(sqlite_node)
+    server = Stock(Collection(rows(theirs("a", version=1))))
+    peer = neighbour(server)
+    add_source(sqlite_node, peer)
+    sync(sqlite_node)
+    syncing.remove(sqlite_node, "pull", "from-b", by="desk")
+    server.held.rows[:] = rows(theirs("a"))
+    for version, drifted in (("first", 0), ("last", 1)):
+        add_source(sqlite_node, peer, match={"version": version})
+        assert one(sqlite_node).drifted == drifted
+        syncing.remove(sqlite_node, "pull", "from-b", by="desk")
+
+
+def test_a_target_is_compared_with_all_that_its_server_shows(
+    sqlite_node: Node, neighbour: Peers
+) -> None:
+    """What it was sent does not depend on `start` or `match`, which are a source's: nothing of it is called missing."""
+    scene = Scene.set_up(sqlite_node)
+    scene.publish(indicator("one"), address("198.51.100.7"))
+    add_target(
+        sqlite_node,
+        neighbour(Stock(Collection())),
+        start="2026-12-01T00:00:00Z",
+        match={"type": "malware"},
+    )
+    assert sync(sqlite_node).ok
+    found = one(sqlite_node)
+    assert found.whole
+    assert found.there == found.agreed >= 2
 
 
 def test_digests_find_the_part_that_differs() -> None:

@@ -3,7 +3,8 @@
 1. All sources of a partner that pull into the collection are taken together: what one of them shows is not missing.
 2. Between two nodes of ours digests come first, and only buckets that differ are listed; else the manifest is walked.
 3. What is held here and not shown there is looked for only where every source was read to its end.
-4. What came or went while we compared is looked at once more before it counts.
+4. What is held, and lies outside the `start` or `match` of a source, may be there or not: it is no drift, and that is said.
+5. What came or went while we compared is looked at once more before it counts.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def compare_incoming(
     if parts is None:
         compared.how = f"manifest, {sum(one.requests for one in walks):,} pages"
     if all(one.whole for one in walks):
-        _look_back(node, partner, collection, upto, parts, book, compared, counts)
+        _look_back(node, walks, upto, parts, book, compared, counts)
     compared.counts = {kind: counts[kind] for kind in Kind if counts[kind]}
     _look_again(node, partner, collection, book, compared)
 
@@ -132,6 +133,11 @@ def _judge(
     found = []
     for one in entries:
         kind, why = fate_of(one, known)
+        if (
+            kind is Kind.OLDER_THERE
+            and walk.connection.options.match.get("version", "last") != "last"
+        ):
+            kind = None  # an older version is what was asked for
         if kind is None:
             compared.agreed += 1
         else:
@@ -142,15 +148,16 @@ def _judge(
 
 def _look_back(
     node: Node,
-    partner: int,
-    collection: int,
+    walks: Sequence[Walk],
     upto: int,
     parts: list[int] | None,
     book: Notebook,
     compared: Compared,
     counts: Counter[Kind],
 ) -> None:
-    """What we hold from the partner here, against what was shown."""
+    """What we hold from the partner here, against what was shown (rule 4)."""
+    partner, collection = walks[0].channel.partner, walks[0].channel.collection
+    outside = 0
     with node.database.reading() as tx:
         for name in names_of(parts):
             held = _newest(rows.held_from(tx, partner, collection, upto=upto, part=name))
@@ -160,14 +167,25 @@ def _look_back(
             while some := list(islice(held, _PART)):
                 shown = book.shown([one.stix_id for one in some])
                 compared.here += len(some)
-                missing = [one for one in some if one.stix_id not in shown]
+                missing = [
+                    one
+                    for one in some
+                    if one.stix_id not in shown and state_of(one, partner) is None
+                ]
                 found = [
                     Found(Kind.NOT_SHOWN.value, one.stix_id, _version(one))
                     for one in missing
-                    if state_of(one, partner) is None
+                    if all(walk.would_show(one.stix_id) for walk in walks)
                 ]
+                outside += len(missing) - len(found)
                 counts[Kind.NOT_SHOWN] += len(found)
                 book.find(found)
+    limits = [f"{walk.channel.name} has {walk.limits}" for walk in walks if walk.limits]
+    if limits:
+        compared.notes.append(
+            f"{'; '.join(limits)}: what lies outside was not compared, among it {outside:,} that we hold from there and"
+            " that were not shown"
+        )
 
 
 def _version(held: Held) -> str:
@@ -177,7 +195,7 @@ def _version(held: Held) -> str:
 def _look_again(
     node: Node, partner: int, collection: int, book: Notebook, compared: Compared
 ) -> None:
-    """Of what was not here: what came while we compared is no difference any more (rule 4)."""
+    """Of what was not here: what came while we compared is no difference any more (rule 5)."""
     for kind in FETCHED:
         found = book.found(kind.value)
         while some := list(islice(found, _PART)):

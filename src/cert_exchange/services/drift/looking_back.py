@@ -2,7 +2,7 @@
 
 1. A node of ours says so itself: its epoch differs from the one that we know, or from the first.
 2. Of any other server what it shows tells: its newest object is older than the last that it gave us, or ids stand in older
-   versions than it gave us before.
+   versions than it gave us before. Of a source with `start` or `match` the versions alone tell.
 3. Each sign is a sentence with its figures. What it means a person finds out; we never go back with it.
 """
 
@@ -60,7 +60,7 @@ def shown(walks: Sequence[Walk], compared: Compared) -> list[str]:
     missing = compared.counts.get(Kind.NOT_SHOWN, 0)
     for walk in walks:
         cursor = _micros(walk.channel.cursor)
-        if cursor is None or not walk.whole or walk.requests == 0:
+        if cursor is None or not walk.whole or walk.requests == 0 or walk.limits:
             continue
         if walk.newest is not None and walk.newest < cursor and missing:
             signs.append(

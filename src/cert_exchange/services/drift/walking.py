@@ -2,13 +2,14 @@
 
 1. Nothing of a remote is believed but what it shows: ids and versions, and from a node of ours the digests of the bytes.
 2. A walk that was cut off says so: what it did not reach is not missing.
+3. Nor is what a source's `start` and `match` leave out. What a target sent does not depend on them: its walk asks for all.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -52,6 +53,21 @@ class Walk:
     notes: list[str] = field(default_factory=list)
     requests: int = 0
 
+    @property
+    def limits(self) -> str:
+        """By which of its options a source is shown a part alone, in words; empty: it is shown all."""
+        options = self.connection.options
+        said = [f"start {options.start}"] if options.start else []
+        return ", ".join(said + [f"match {name}={one}" for name, one in options.match.items()])
+
+    def would_show(self, stix_id: str) -> bool:
+        """Whether an id lies surely within what is asked for: when the remote got it nobody here knows."""
+        options = self.connection.options
+        if options.start or set(options.match) - {"type"}:
+            return False
+        wanted = options.match.get("type")
+        return wanted is None or stix_id.partition("--")[0] in wanted.split(",")
+
     def buckets(self, of: str) -> Buckets | None:
         """Ask a node of ours for its digests; None where the remote has none such."""
         document = self._compared(of)
@@ -86,7 +102,9 @@ class Walk:
         return patiently(lambda: peering.ask(self.connection, RESOURCE, asked))
 
     def manifest(self) -> Iterator[list[Entry]]:
-        """What its manifest shows without filter but the channel's own, page by page."""
+        """What its manifest shows without filter but the source's own, page by page."""
+        if self.channel.direction == "push":
+            self.connection.options = replace(self.connection.options, start="", match={})
         walk = Pager(
             self.connection,
             self.channel.remote_collection,
