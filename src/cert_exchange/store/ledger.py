@@ -12,7 +12,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, insert, select, update
 
 from cert_exchange.errors import CursorMoved
 from cert_exchange.messages.evidence import GENESIS, chain_hash
@@ -120,9 +120,11 @@ def every_line(tx: Transaction) -> Generator[LedgerRow, None, None]:
             yield _line(row)
 
 
-def lines_saying(tx: Transaction, kind: str) -> list[tuple[int, str]]:
-    """(id, body) of the lines whose text names this kind, by id; the caller reads whether it is theirs."""
+def lines_saying(tx: Transaction, kind: str, about: str = "") -> list[tuple[int, str]]:
+    """(id, body) of the lines whose text names this kind, and `about`, by id; the caller reads whether it is theirs."""
     named = ledger_lines.c.body.contains(f'"kind":"{kind}"', autoescape=True)
+    if about:
+        named = and_(named, ledger_lines.c.body.contains(about, autoescape=True))
     rows = tx.execute(
         select(ledger_lines.c.id, ledger_lines.c.body).where(named).order_by(ledger_lines.c.id)
     )

@@ -150,6 +150,19 @@ def set_aside(tx: Transaction, found: Sequence[Sent], *, at: int, by: str) -> No
         )
 
 
+def orders_of(tx: Transaction, numbers: Collection[int]) -> dict[int, tuple[int, str]]:
+    """Of those of these versions that were undone: when (micros), and by whom."""
+    found: dict[int, tuple[int, str]] = {}
+    for part in parts(sorted(numbers)):
+        rows = tx.execute(
+            select(
+                undone_objects.c.object, undone_objects.c.undone_at, undone_objects.c.undone_by
+            ).where(undone_objects.c.object.in_(part))
+        )
+        found.update({row[0]: (row[1], row[2]) for row in rows})
+    return found
+
+
 def put_back_ousted(tx: Transaction, undone: Collection[int]) -> int:
     """What others had brought and these versions drove out by their arrival stands again; in how many places.
 

@@ -6,12 +6,23 @@ from typing import Any
 
 import pytest
 from tests.neighbour import Asked, Collection, Reply, page
-from tests.scenes import B_IDENTITY, THIRD_IDENTITY, Scene, indicator
+from tests.scenes import B_IDENTITY, THIRD_IDENTITY, Scene, address, indicator
 from tests.unit.syncing.conftest import add_source, neighbour, sync
 
-from cert_exchange.errors import NotFound
+from cert_exchange.errors import InputRefused, NotFound
 from cert_exchange.node import Node
-from cert_exchange.services import arriving, overriding, releasing, syncing
+from cert_exchange.services import (
+    arriving,
+    overriding,
+    proposals,
+    quarantine,
+    releasing,
+    syncing,
+    undoing,
+)
+from cert_exchange.services.gating import opening
+from cert_exchange.store import proposals as stored
+from cert_exchange.store import quarantine as rows
 
 __all__ = ["neighbour"]
 
@@ -28,7 +39,7 @@ class Shelf(Collection):
         if special is None and asked.path.endswith("/manifest/") and "match[id]" in asked.query:
             return page(
                 [
-                    {"id": one["id"], "date_added": date, "version": one["modified"]}
+                    {"id": one["id"], "date_added": date, "version": one.get("modified", date)}
                     for date, one in self.rows
                     if one["id"] == asked.query["match[id]"]
                 ],
@@ -81,7 +92,7 @@ def test_what_never_came_has_its_answer_too(sqlite_node: Node, neighbour: Any) -
     Scene.set_up(sqlite_node)
     stix_id = theirs("late")["id"]
     nothing = arriving.explain(sqlite_node, "b", stix_id)
-    assert "no source pulls from it" in nothing.verdict
+    assert "no source pulls from b" in nothing.verdict
     assert "doctor b" in nothing.step
     shelf = Shelf(dated(theirs("first"), minute=5))
     add_source(sqlite_node, neighbour(shelf), server="cert-exchange")
@@ -127,3 +138,108 @@ def test_what_our_desk_did_is_told_as_well(sqlite_node: Node) -> None:
         arriving.explain(sqlite_node, "zz", one["id"])
     with pytest.raises(NotFound, match="no partner own"):
         arriving.explain(sqlite_node, "own", one["id"])
+
+
+def test_a_cyber_observable_that_is_here_is_here(sqlite_node: Node, neighbour: Any) -> None:
+    """Its version is each server's own instant: theirs differs from ours, and it is the same."""
+    Scene.set_up(sqlite_node)
+    seen = address("192.0.2.7")
+    shelf = Shelf(dated(seen))
+    add_source(sqlite_node, neighbour(shelf), server="cert-exchange")
+    sync(sqlite_node)
+    shelf.rows = dated(seen | {"modified": "2026-06-01T00:00:00.000Z"})
+    found = arriving.explain(sqlite_node, "b", seen["id"])
+    assert decisions(found) == [("taken in", ""), ("there, and here", "")]
+    assert found.verdict.endswith(": taken in")
+    shelf.rows = dated(seen | {"modified": "2026-06-01T00:50:00.000Z"}, minute=50)
+    later = arriving.explain(sqlite_node, "b", seen["id"])
+    assert "has not reached" in later.steps[-1].reason
+
+
+def test_what_waits_behind_a_closed_source_does_not_come_with_the_next_run(
+    sqlite_node: Node, neighbour: Any
+) -> None:
+    """Shut by its gate, paused, or its partner suspended: said, with what opens it; one passed over is asked for again."""
+    Scene.set_up(sqlite_node)
+    shelf = Shelf(dated(theirs("first"), minute=5))
+    add_source(sqlite_node, neighbour(shelf), server="cert-exchange")
+    sync(sqlite_node)
+    opening.set_gate(sqlite_node, "from-b", {"most_objects": 2}, by="anna", reason="small")
+    shelf.rows += dated(*(theirs(f"late {number}") for number in range(3)), minute=9)
+    stix_id = theirs("late 1")["id"]
+    assert not sync(sqlite_node).ok
+    shut = arriving.explain(sqlite_node, "b", stix_id)
+    assert ("waits there, not asked for", "gate") in decisions(shut)
+    assert "the source is shut: " in shut.verdict
+    assert "next run" not in shut.verdict
+    assert shut.step == "cert-exchange source gate from-b"
+    offline = arriving.explain(sqlite_node, "b", stix_id, ask=False)
+    assert offline.step == "cert-exchange source gate from-b"
+    opening.go_on(sqlite_node, "from-b", take_in=False, by="anna")
+    syncing.pause(sqlite_node, "from-b")
+    paused = arriving.explain(sqlite_node, "b", stix_id)
+    assert "the source is paused" in paused.verdict
+    assert "next run" not in paused.verdict
+    assert paused.step == "cert-exchange source resume from-b"
+    syncing.resume(sqlite_node, "from-b")
+    waits = arriving.explain(sqlite_node, "b", stix_id)
+    assert "comes with the next run" in waits.verdict
+    shelf.rows[2] = (dated(theirs("x"), minute=1)[0][0], shelf.rows[2][1])
+    passed = arriving.explain(sqlite_node, "b", stix_id)
+    assert passed.step.startswith("cert-exchange source reset from-b --since 2026-06-01T00:01")
+
+
+def test_what_our_desk_made_of_a_refusal_is_told(node: Node) -> None:
+    """Adopted or discarded, its row of the quarantine is gone; that it came, and what was done, is not."""
+    scene = Scene.set_up(node)
+    scene.post("b", theirs("one"), theirs("two"))
+    scene.post("b", theirs("one", description="x"), theirs("two", description="x"))
+    scene.post("b", theirs("alone") | {"pattern": 7})
+    with node.database.reading() as tx:
+        numbers = {one.stix_id: one.number for one in rows.listed(tx, rows.Wanted())}
+    gone = [numbers[theirs(name)["id"]] for name in ("two", "alone")]
+    quarantine.discard(node, gone, by="anna", reason="noise")
+    made = quarantine.adopt(
+        node, numbers[theirs("one")["id"]], collection="indicators", by="anna", reason="good"
+    )
+    for name in ("two", "alone"):
+        discarded = arriving.explain(node, "b", theirs(name)["id"])
+        assert ("discarded", "quarantine") in decisions(discarded)
+        assert "b sent it, and it was kept in the quarantine: discarded at" in discarded.verdict
+        assert "by anna: noise" in discarded.verdict
+    adopted = arriving.explain(node, "b", theirs("one")["id"])
+    assert f"adopted as our own {made.stix_id}" in adopted.verdict
+    assert adopted.step == f"cert-exchange show {made.stix_id}"
+    assert arriving.explain(node, "c", theirs("alone")["id"]).steps == ()
+
+
+def test_what_was_undone_is_no_matter_of_ownership(node: Node) -> None:
+    """Its sender spoke for its creator: our undo set it aside, by whom and when; a proposal that was declined says so."""
+    scene = Scene.set_up(node)
+    since = node.now()
+    scene.post("b", theirs("own"), theirs("strange", by=THIRD_IDENTITY))
+    with node.database.reading() as tx:
+        (strange,) = stored.listed(tx, limit=10)
+    proposals.decline(node, strange.number, by="anna", reason="not yours")
+    declined = arriving.explain(node, "b", theirs("strange")["id"])
+    assert "kept as a proposal: declined at" in declined.verdict
+    assert "by anna: not yours" in declined.verdict
+    undoing.undo(node, "b", since, by="berta", reason="its key was stolen")
+    found = arriving.explain(node, "b", theirs("own")["id"])
+    assert decisions(found) == [("came", ""), ("set aside", "undo")]
+    assert "b sent it: set aside at" in found.verdict
+    assert "by berta" in found.verdict
+    assert found.step == "cert-exchange proposals list --from b --ended"
+
+
+def test_what_is_no_id_is_refused_and_nobody_is_asked(sqlite_node: Node, neighbour: Any) -> None:
+    """Only what was refused under such a name is told of."""
+    scene = Scene.set_up(sqlite_node)
+    shelf = Shelf(dated(theirs("first")))
+    peer = neighbour(shelf)
+    add_source(sqlite_node, peer, server="cert-exchange")
+    with pytest.raises(InputRefused, match="'nonsense' is no STIX id"):
+        arriving.explain(sqlite_node, "b", "nonsense")
+    scene.post("b", {"type": "indicator", "id": "nonsense"})
+    assert "refused by rejected" in arriving.explain(sqlite_node, "b", "nonsense").verdict
+    assert peer.requests == []
