@@ -51,6 +51,9 @@ def _both_ways(world: World, folder: Path) -> None:
     assert "4 new, 1 unchanged" in taken.out
     assert "file 1 of a (taken in before): 4 of 5 objects new here, 0 receipts" in taken.err
     assert "our receipts go back with the link, or now with `carry out --to a`" in taken.err
+    twice = world.run("carry", "in", str(file), side=world.b)
+    assert "5 unchanged" in twice.out
+    assert "Nothing new. 5 objects of the file were here already." in " ".join(twice.out.split())
 
     assert world.run("carry", "out", "--to", "a", "--file", str(back), side=world.b).code == 0
     answered = world.run("carry", "in", str(back))

@@ -13,6 +13,7 @@ from cert_exchange.cli.options import AsJson, Home, opened, operator
 
 if TYPE_CHECKING:
     from cert_exchange.services.carrying import Brought, Looked, Made
+    from cert_exchange.services.syncing import RunReport
 
 app = typer.Typer(
     help="The channel by hand, where the link is out: signed, encrypted, numbered files.",
@@ -120,7 +121,7 @@ def bring_in(
         printing.table(
             ["source", "run", "objects", "outcome"],
             [
-                (run.name, run.id, _fates(run.fates), "" if run.ok else run.outcome)
+                (run.name, run.id, _fates(run.fates), "" if run.ok and _news(run) else run.outcome)
                 for run in brought.runs
             ],
             empty="no collection of it is taken by a source of ours"
@@ -315,4 +316,8 @@ def _fates(fates: dict[str, int]) -> str:
 
 
 def _total(brought: Brought) -> int:
-    return sum(run.fates["new"] + run.fates["updated"] for run in brought.runs)
+    return sum(map(_news, brought.runs))
+
+
+def _news(run: RunReport) -> int:
+    return run.fates["new"] + run.fates["updated"]

@@ -91,10 +91,12 @@ class _Known:
     """files that the partner said it has"""
     rebuilt_at: int | None = None
 
-    def file_of(self, view: int, position: int) -> _ByFile | None:
-        """The first file that holds a position."""
-        listed = self.by_file.get(view, ())
-        return next((one for one in listed if one.after < position <= one.to), None)
+    def file_of(self, line: Disclosed) -> _ByFile | None:
+        """The first file that holds a line and arrived, else the first that holds it, else that goes past its place."""
+        past = [one for one in self.by_file.get(line.view, ()) if one.after < line.since <= one.to]
+        held = [one for one in past if line.until is None or one.at <= line.until]
+        arrived = [one for one in held if one.number in self.arrived]
+        return next(iter(arrived or held or past), None)
 
     restored: dict[int, int] = field(default_factory=dict)
     """view -> the last position from before a restore"""
@@ -191,7 +193,7 @@ def _has(line: Disclosed, known: _Known, noted_at: int | None) -> Has:
 def _told(line: Disclosed, known: _Known, numbers: Mapping[int, int]) -> Disclosure:
     fetches = known.fetches.get(line.view)
     noted_at = None if fetches is None else fetches.noted(line.since)
-    file = known.file_of(line.view, line.since) if noted_at is None else None
+    file = known.file_of(line) if noted_at is None else None
     has = _has(line, known, noted_at if file is None else file.at)
     if file is not None and has is Has.FETCHED and file.number not in known.arrived:
         has = Has.MAYBE  # nobody knows yet whether the file arrived

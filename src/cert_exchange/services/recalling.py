@@ -179,8 +179,8 @@ class _Evidence:
     """(partner, view) -> position"""
     noted: dict[_Place, int] = field(default_factory=dict)
     """when the ledger first knew that a mark had passed this line"""
-    by_file: dict[_Place, int] = field(default_factory=dict)
-    """the number of the file that it went into first, carried by hand"""
+    by_file: dict[_Place, list[tuple[int, int]]] = field(default_factory=dict)
+    """the files that go past it, carried by hand, the oldest first: number, and when it was made"""
     arrived: set[tuple[str, int]] = field(default_factory=set)
     """(partner, file) that the partner said it has"""
     cleared: dict[_Place, int] = field(default_factory=dict)
@@ -248,9 +248,10 @@ def _read_ledger(
                 case "carried.out":
                     for fact in _listed(entry, "carried"):
                         name, view, after, to = fact.rsplit("/", 3)
-                        for place in places - evidence.by_file.keys():
+                        number = int(str(entry.facts["file"]))
+                        for place in places:
                             if place[:2] == (name, int(view)) and int(after) < place[2] <= int(to):
-                                evidence.by_file[place] = int(str(entry.facts["file"]))
+                                evidence.by_file.setdefault(place, []).append((number, entry.at))
                 case "carried.answered":
                     who = str(entry.facts["partner"])
                     evidence.arrived |= {(who, int(one)) for one in _listed(entry, "files")}
@@ -310,14 +311,25 @@ def _judged(reader: Reader, line: Disclosed, evidence: _Evidence) -> tuple[Has, 
         return Has.NOT_FETCHED, "it had not asked when the object was recalled"
     if rebuilt_at is not None and (noted_at is None or noted_at >= rebuilt_at):
         return Has.MAYBE, "the marks were lost, so that everything released counts as fetched"
-    number = evidence.by_file.get(place)
-    if noted_at is None and number is not None:
-        if (reader.name, number) in evidence.arrived:
-            return Has.FETCHED, f"it went into file {number}, carried by hand, which it says it has"
+    # What was made after it was taken back goes past its place, and does not hold it.
+    held = [
+        number
+        for number, at in evidence.by_file.get(place, ())
+        if line.until is None or at <= line.until
+    ]
+    if noted_at is None and held:
+        for number in held:
+            if (reader.name, number) in evidence.arrived:
+                return (
+                    Has.FETCHED,
+                    f"it went into file {number}, carried by hand, which it says it has",
+                )
         return (
             Has.MAYBE,
-            f"it went into file {number}, carried by hand; whether that arrived is not known",
+            f"it went into file {held[0]}, carried by hand; whether that arrived is not known",
         )
+    if noted_at is None and place in evidence.by_file:
+        return Has.MAYBE, "only files carried by hand after it was taken back go past its place"
     if line.until is None or (noted_at is not None and noted_at <= line.until):
         return Has.FETCHED, "it asked for the page with this object"
     return Has.MAYBE, "it asked, before or after the object was taken back"

@@ -109,19 +109,33 @@ def listing(tx: Transaction, *, partner: int | None = None) -> list[tuple[str, F
     return [(row[0], _row(row[1:])) for row in tx.execute(wanted)]
 
 
-def note_answered(tx: Transaction, partner: int, upto: int, *, at: int) -> list[FileRow]:
-    """Note that the partner has our files up to a number; those of which it was not known before."""
-    fresh = [
-        one
-        for one in _read(tx, partner, ours=True)
-        if one.number <= upto and one.answered_at is None
-    ]
-    tx.execute(
-        update(carried_files)
-        .where(_C.partner == partner, _C.ours == 1, _C.number <= upto, _C.answered_at.is_(None))
-        .values(answered_at=at)
-    )
+def note_answered(tx: Transaction, partner: int, number: int, *, at: int) -> list[FileRow]:
+    """Note that this file of ours is the last that the partner has; those of which it was not known before that it has them."""
+    ours = _read(tx, partner, ours=True)
+    sure = _sure(ours, number)
+    fresh = [one for one in ours if one.number in sure and one.answered_at is None]
+    for one in fresh:
+        tx.execute(
+            update(carried_files)
+            .where(_C.partner == partner, _C.ours == 1, _C.number == one.number)
+            .values(answered_at=at)
+        )
     return fresh
+
+
+def _sure(ours: Sequence[FileRow], number: int) -> frozenset[int]:
+    """What who has this file, and none with a greater number, has for certain.
+
+    It took it in while its last one was the file's base, or any between the two: what all of those would bring counts.
+    """
+    sure: dict[int, frozenset[int]] = {}
+    for one in sorted(ours, key=lambda row: row.number):
+        if one.number > number:
+            break
+        before = [sure.get(n, frozenset()) for n in range(one.base, one.number) if one.base]
+        sure[one.number] = frozenset.intersection(*before) if before else frozenset()
+        sure[one.number] |= {one.number}
+    return sure.get(number, frozenset())
 
 
 def drop_unheard(tx: Transaction, partner: int, number: int) -> bool:

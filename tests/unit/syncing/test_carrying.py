@@ -40,6 +40,7 @@ from cert_exchange.services import (
     noticing,
     partners,
     recalling,
+    releasing,
     safekeeping,
     signing,
     syncing,
@@ -202,6 +203,108 @@ def test_what_went_by_file_counts_as_that_and_not_as_fetched(
     assert told() == ("fetched", 1)
     (listed,) = [one for one in carrying.listing(quick.a.node, partner="b") if one.ours]
     assert (listed.number, listed.answered_at is not None) == (1, True)
+
+
+def arrived(scene: Scene) -> dict[int, bool]:
+    """Which of our files for B are known to have arrived."""
+    listed = carrying.listing(scene.node, partner="b")
+    return {one.number: one.answered_at is not None for one in listed if one.ours}
+
+
+def test_a_file_that_another_passes_over_does_not_count_as_arrived(
+    quick: Channel, tmp_path: Path
+) -> None:
+    """File 2 is lost, what it held is withdrawn, file 3 is whole: B has 1, 3 and what builds on 3, and never had X."""
+    a, b, x, y = quick.a, quick.b, indicator("x"), indicator("y")
+    a.publish(indicator("one"))
+    first = made(a, "b", tmp_path)
+    bring(b, first.path)
+    a.publish(x, y)
+    made(a, "b", tmp_path)  # nobody brings it in
+    releasing.withdraw(a.node, x["id"], by="desk", reason="a mistake")
+    whole = made(a, "b", tmp_path, whole=True)
+    assert (whole.number, whole.base) == (3, 0)
+    bring(b, whole.path)
+    assert bring(a, made(b, "a", tmp_path).path).answered == (3,)
+    assert arrived(a) == {1: False, 2: False, 3: True}
+    assert has_it(a, x["id"]) == (
+        "maybe",
+        "it went into file 2, carried by hand; whether that arrived is not known",
+    )
+    assert has_it(a, y["id"])[1] == "it went into file 3, carried by hand, which it says it has"
+    listed = {one.stix_id: one for one in disclosing.disclosed(a.node, "b", on=a.node.now())}
+    assert [(str(listed[one["id"]].has), listed[one["id"]].file) for one in (x, y)] == [
+        ("maybe", 2), ("fetched", 3)
+    ]  # fmt: skip
+    a.publish(indicator("four"))
+    bring(b, made(a, "b", tmp_path).path)
+    a.publish(indicator("five"))
+    bring(b, made(a, "b", tmp_path).path)
+    assert bring(a, made(b, "a", tmp_path).path).answered == (4, 5)
+    # On file 2, which B never had, it takes file 6 all the same: a greater number was there.
+    sixth = made(a, "b", tmp_path, again_from=3)
+    assert (sixth.number, sixth.base) == (6, 2)
+    bring(b, sixth.path)
+    assert bring(a, made(b, "a", tmp_path).path).answered == (6,)
+    assert arrived(a)[2] is False
+
+
+def test_what_a_file_builds_on_arrived_with_it(quick: Channel, tmp_path: Path) -> None:
+    """Files 1 and 2 came, 3 builds on 1: whichever of them was the last before it, file 1 is there; 2 may not be."""
+    for name in ("one", "two"):
+        quick.a.publish(indicator(name))
+        file = made(quick.a, "b", tmp_path)
+        if file.number == 1:
+            bring(quick.b, file.path)
+    third = made(quick.a, "b", tmp_path, again_from=2)
+    assert (third.number, third.base) == (3, 1)
+    bring(quick.b, third.path)
+    assert bring(quick.a, made(quick.b, "a", tmp_path).path).answered == (1, 3)
+    assert arrived(quick.a) == {1: True, 2: False, 3: True}
+
+
+def test_what_the_link_brought_is_unchanged_by_file_and_the_links_word_stays(
+    quick: Channel, tmp_path: Path
+) -> None:
+    """All of a file adds up; it is no quiet run, and what the last run over the link said is still said."""
+
+    def source() -> channels.Channel:
+        with quick.b.node.database.reading() as tx:
+            (found,) = [one for one in channels.channels(tx) if one.name == "from-a"]
+        return found
+
+    quick.a.publish(*(indicator(f"n{n}") for n in range(4)))
+    assert quick.pull().ok
+    assert quick.pull().ok
+    before = source()
+    for _ in range(3):
+        file = made(quick.a, "b", tmp_path, whole=True)
+        (run,) = bring(quick.b, file.path).runs
+        assert run.ok
+        assert run.fates["unchanged"] == run.counts["received"] == file.objects == 6
+        assert run.outcome == "Nothing new. 6 objects of the file were here already."
+    after = source()
+    assert (before.last_outcome or "").startswith("Nothing new; asked for")
+    assert after.last_outcome == before.last_outcome
+    assert after.counters["quiet_runs"] == before.counters["quiet_runs"] == 1
+    quick.a.publish(indicator("more"))
+    file = made(quick.a, "b", tmp_path, whole=True)
+    (run,) = bring(quick.b, file.path).runs
+    assert (run.fates["new"], sum(run.fates.values())) == (1, file.objects)
+
+
+def test_what_was_taken_back_before_a_file_does_not_count_as_in_it(
+    quick: Channel, tmp_path: Path
+) -> None:
+    """The file goes past its place in the log, and B has that file; nobody says that B has the object."""
+    x = indicator("x")
+    quick.a.publish(x)
+    releasing.withdraw(quick.a.node, x["id"], by="desk", reason="a mistake")
+    quick.a.publish(indicator("y"))
+    bring(quick.b, made(quick.a, "b", tmp_path).path)
+    assert bring(quick.a, made(quick.b, "a", tmp_path).path).answered == (1,)
+    assert has_it(quick.a, x["id"])[0] == "maybe"
+    assert has_it(quick.a, x["id"])[1].startswith("only files carried by hand after it was taken")
 
 
 def test_link_and_file_in_any_order_lose_and_double_nothing(quick: Channel, tmp_path: Path) -> None:

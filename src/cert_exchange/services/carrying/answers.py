@@ -1,7 +1,7 @@
 """What a partner's file says of ours: which one it took in last.
 
-1. It counts only where number and digest are those of a file of ours: with it the files up to there, and the receipts in
-   them, count as handed over.
+1. It counts only where number and digest are those of a file of ours: with it the files that it builds on, and the receipts
+   in them, count as handed over. One that it passes over (`--whole`, `--from`) may never have arrived.
 2. Where our store was restored the partner may have files that we do not know: our numbers go on after the one that it
    names. Without a restore that is a forked past, and a person is told.
 """

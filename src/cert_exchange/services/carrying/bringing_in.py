@@ -167,7 +167,9 @@ def _run(
         decode_options(channel.options), one, contents.keys,
         lambda: pages_of(contents, keys, one.uuid),
     )  # fmt: skip
-    return run_by_file(node, channel, connection, progress=progress)
+    return run_by_file(
+        node, channel, connection, passed=lambda: connection.passed, progress=progress
+    )
 
 
 def _verified(node: Node, contents: Contents) -> tuple[PartnerRow, Carried]:

@@ -42,6 +42,8 @@ class CarriedConnection(Connection):
         self.tolerated = set()
         self._collection = collection
         self._keys = keys
+        self.passed = 0
+        """objects at places that the source is past already: they came by the link, or by this file before"""
         self._pages = pages()
         self._next: Page | None = next(self._pages, None)
 
@@ -75,7 +77,11 @@ class CarriedConnection(Connection):
             if page is None:
                 return _answer({})
             self._next = next(self._pages, None)
-            objects = self._chosen(page.body) if page.last > after else b""
+            objects = b""
+            if page.last > after:
+                objects = self._chosen(page.body)
+            else:
+                self.passed += self._many(page)
             if objects:
                 break
         more = b"true" if self._next is not None else b"false"
@@ -87,11 +93,18 @@ class CarriedConnection(Connection):
 
     def _chosen(self, objects: bytes) -> bytes:
         """What the source's filters let through: over the link the server would have left out the rest."""
-        wanted = self.options.match
-        if not wanted:
-            return objects
+        return b",".join(self._pieces(objects)) if self.options.match else objects
+
+    def _many(self, page: Page) -> int:
+        """How many of a page the source took in before, which asks for nothing from before its `start`."""
+        start = self.options.start
+        if start and page.last <= parse_micros(start):
+            return 0
+        return len(self._pieces(page.body)) if self.options.match else page.count
+
+    def _pieces(self, objects: bytes) -> list[bytes]:
         _, pieces = cut(b'{"objects":[' + objects + b"]}")
-        return b",".join(piece for piece in pieces if _fits(piece, wanted))
+        return [piece for piece in pieces if _fits(piece, self.options.match)]
 
     def _statement(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
         """The statement after the one that we have, or one again."""

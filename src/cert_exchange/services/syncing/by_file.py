@@ -2,7 +2,8 @@
 
 1. It is the run of a pull: lease, pages, statements, receipts, cursor, quarantine. So what came by file is not new when the
    link is there again, and what came over the link is not new by file.
-2. It says nothing of the link: attempts, the next try and the last success of the source stay as they are.
+2. It says nothing of the link: attempts, the next try, the last success, the last outcome and the count of quiet runs of the
+   source stay as they are. Where no run over the link said anything yet, and where the file shut the source, it is said.
 3. What shuts a source over the link shuts it here: the rest of the file comes in when a person has let it go on.
 """
 
@@ -10,6 +11,8 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -18,7 +21,14 @@ from cert_exchange import errors
 from cert_exchange.node import Node
 from cert_exchange.remote.connection import Connection
 from cert_exchange.services.syncing.pulling import pull
-from cert_exchange.services.syncing.reporting import COUNTED, Ending, Progress, Run, RunReport
+from cert_exchange.services.syncing.reporting import (
+    COUNTED,
+    Ending,
+    Progress,
+    Run,
+    RunReport,
+    plural,
+)
 from cert_exchange.services.syncing.running import refuse_closed
 from cert_exchange.store import channels, introductions
 from cert_exchange.store.channels import Channel
@@ -28,14 +38,26 @@ log = structlog.get_logger(__name__)
 
 _OF_THE_LINK: Final = (channels.COMPLETE, channels.THERE, "quiet_runs", "seen_there", "limit")
 """In the counters: what a run over the link remembers of its server."""
+_BY_FILE: Final = "By file: "
 _BUSY: Final = "Another worker runs this source now; bring the file in again in a minute."
 
 
 def run_by_file(
-    node: Node, source: Channel, connection: Connection, *, progress: Progress
+    node: Node,
+    source: Channel,
+    connection: Connection,
+    *,
+    passed: Callable[[], int],
+    progress: Progress,
 ) -> RunReport:
-    """Run a source over `connection` under a lease. What goes wrong is in the report; raises StoreError only."""
-    run = Run(node, source, connection.options, secrets.token_hex(8), threading.Event(), progress)
+    """Run a source over `connection` under a lease. What goes wrong is in the report; raises StoreError only.
+
+    `passed` says afterwards how many objects of the file lie before the place of the source.
+    """
+    run = Run(
+        node, source, connection.options, secrets.token_hex(8), threading.Event(), progress,
+        by_file=True,
+    )  # fmt: skip
     if not node.database.transact(
         lambda tx: channels.take_lease(
             tx, source, owner=run.owner, now=node.now(), until=run.lease_until()
@@ -48,7 +70,7 @@ def run_by_file(
             run.channel = channels.reload(tx, source)
             confined = introductions.is_confined(tx, run.channel.partner, run.channel.collection)
         refuse_closed(run.channel, confined=confined)
-        ending = pull(run, connection)
+        ending = _with_passed(run, pull(run, connection), passed())
     except errors.CursorMoved:
         return _report(run, _BUSY, ok=False)
     except (errors.RemoteError, errors.ConfigurationInvalid, errors.InputRefused) as error:
@@ -66,16 +88,31 @@ def run_by_file(
     return _report(run, ending.outcome, ok=ok)
 
 
+def _with_passed(run: Run, ending: Ending, passed: int) -> Ending:
+    """Count what lies before the place of the source: it came before, and no page of it was given."""
+    if not passed:
+        return ending
+    run.counts.update({"received": passed, "unchanged": passed})
+    run.progress(passed, None)
+    here = (
+        f"{plural(passed, 'object')} of the file {'was' if passed == 1 else 'were'} here already."
+    )
+    return replace(ending, outcome=f"{ending.outcome} {here}")
+
+
 def _finish(run: Run, ending: Ending) -> None:
     def work(tx: Transaction) -> None:
         row = channels.reload(tx, run.channel)
+        said = row.last_outcome
+        if ending.pause or not said or said.startswith(_BY_FILE):
+            said = _BY_FILE + ending.outcome
         for name in _OF_THE_LINK:
             run.memory.pop(name, None)
         channels.finish(
             tx,
             run.channel,
             owner=run.owner,
-            outcome=f"By file: {ending.outcome}",
+            outcome=said,
             counters=run.counters(row.counters, {}),
             attempts=row.attempts,
             next_attempt_at=row.next_attempt_at,

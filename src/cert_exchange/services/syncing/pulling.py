@@ -253,6 +253,8 @@ def _cursor_from_manifest(run: Run, connection: Connection, seen: Iterable[str])
 def _sentence(run: Run, pager: Pager) -> str:
     counts = run.counts
     end = pager.end.value if pager.end is not None else ""
+    if not counts["received"] and run.by_file:
+        return "Nothing new."
     if not counts["received"]:
         quiet = int(run.channel.counters.get("quiet_runs", 0)) + 1
         run.memory["quiet_runs"] = quiet

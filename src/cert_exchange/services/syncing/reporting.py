@@ -109,6 +109,8 @@ class Run:
     memory: dict[str, Any] = field(default_factory=dict)
     """What the next run must know; goes to the row with the next commit."""
     id: str = field(default_factory=lambda: secrets.token_hex(8))
+    by_file: bool = False
+    """Over a file that somebody carried: what it says is not said of the remote."""
     judged: list[tuple[Examined, Outcome]] | None = None
     """Of a preview, whose transactions are rolled back: what became of each object. Then nothing is handed over."""
 
