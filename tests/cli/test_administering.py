@@ -140,14 +140,38 @@ def test_suspended_partners_are_shown_and_resumed(cli: Cli, node_with_b: Path) -
     assert (ran.code, "partner list" in ran.err, "secret" in ran.err) == (3, True, False)
 
 
-def test_who_speaks_and_relays_is_replaced_as_a_whole(cli: Cli, node_with_b: Path) -> None:
-    """What `amend` does not name is taken away."""
+def test_amend_changes_what_is_given_and_leaves_the_rest(cli: Cli, node_with_b: Path) -> None:
+    """An option that is left out takes nothing away; taking all away has words of its own."""
     third = "identity--c0000000-0000-4000-8000-00000000000c"
-    assert (
-        cli("partner", "amend", "cert-b", "--speaks-for", B_IDENTITY, "--relays", third).code == 0
-    )
-    row = cli("partner", "list", "--json").json()[0]
-    assert (row["speaks_for"], row["relays"]) == ([B_IDENTITY], [third])
+
+    def amend(*options: str) -> tuple[list[str], object]:
+        ran = cli("partner", "amend", "cert-b", *options)
+        assert ran.code == 0, ran.err
+        speaks, relays = ran.rows()
+        assert (speaks["what"], relays["what"]) == ("speaks for", "relays")
+        said = [speaks["before"], speaks["now"], relays["before"], relays["now"]]
+        (row,) = cli("partner", "list", "--json").json()
+        assert speaks["now"] == ", ".join(row["speaks_for"])
+        return said, row["relays"]
+
+    first, relayed = amend("--speaks-for", B_IDENTITY)
+    assert (first[1:], relayed) == ([B_IDENTITY, "", ""], [])
+    assert amend("--relays", third) == ([B_IDENTITY, B_IDENTITY, "", third], [third])
+    other = B_IDENTITY[:-1] + "d"
+    assert amend("--speaks-for", other) == ([B_IDENTITY, other, third, third], [third])
+    assert amend("--relays-any") == ([other, other, third, "any"], "any")
+    assert amend("--speaks-for", B_IDENTITY) == ([other, B_IDENTITY, "any", "any"], "any")
+    assert amend("--relays", third) == ([B_IDENTITY, B_IDENTITY, "any", third], [third])
+    assert amend("--no-relays") == ([B_IDENTITY, B_IDENTITY, third, ""], [])
+    assert cli("partner", "amend", "cert-b", "--relays", B_IDENTITY).code == 1  # it speaks for it
+    for wrong in (
+        (),
+        ("--no-relays", "--relays", third),
+        ("--no-speaks-for", "--speaks-for", third),
+    ):
+        ran = cli("partner", "amend", "cert-b", *wrong)
+        assert (ran.code, "--no-" in ran.err) == (2, True)
+    assert amend("--no-speaks-for") == ([B_IDENTITY, "", "", ""], [])
 
 
 def test_every_mistake_of_a_policy_is_named_with_its_line(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.cli.conftest import Cli
 
 
@@ -15,6 +17,8 @@ def test_a_partner_that_only_connects_to_us(cli: Cli) -> None:
     assert "ours was sent last never" in beats["said"]
     assert (row["step"], row["result"], row["ms"]) == ("channels", "not run", "")
     assert "/exchange/v1/selftest" in row["what to do"]
+    assert done.err.startswith("Nothing could be tried from here.")
+    assert "keeps objects from arriving" not in done.err
     found = cli("doctor", "partner", "cert-b", "--json").json()
     assert (found["partner"], found["left_behind"]) == ("cert-b", [])
     assert cli("doctor", "partner", "nobody").code == 3
@@ -35,7 +39,25 @@ def test_heartbeats_are_listed_set_and_sent(cli: Cli) -> None:
     assert sent.code == 0, sent.err
     assert "no way: neither a view of our TEST collection" in sent.err
     assert cli("heartbeat", "set", "cert-b").code != 0
-    cli("heartbeat", "set", "cert-b", "--off", "--silent-hours", "6", "--test-collection", "tests")
+    for collection, why in (("", "neither a view"), ("tests", "no source or target of it")):
+        done = cli("heartbeat", "set", "cert-b", "--test-collection", collection)
+        assert (done.code, done.err.startswith("set; none can be sent now: no way: ")) == (0, True)
+        assert why in done.err
+    done = cli(
+        "heartbeat", "set", "cert-b", "--off", "--silent-hours", "6", "--test-collection", "tests"
+    )
+    assert done.err == "set; none can be sent now: it is off\n"
     (found,) = cli("heartbeat", "list", "--json").json()
     assert (found["off"], found["silent_hours"], found["test_collection"]) == (True, 6.0, "tests")
     assert found["alarms"] == []
+
+
+def test_a_heartbeat_is_promised_where_a_server_is_known(cli: Cli, node_with_b: Path) -> None:
+    """A collection for tests and a source at its server: one can be sent."""
+    added = cli(
+        "source", "add", "from-b", "--partner", "cert-b", "--url", "https://b.example/root/",
+        "--remote-collection", "x", "--collection", "indicators", "--auth", "none",
+    )  # fmt: skip
+    assert added.code == 0, added.err
+    done = cli("heartbeat", "set", "cert-b", "--test-collection", "tests")
+    assert "heartbeat now cert-b` sends one at once" in done.err

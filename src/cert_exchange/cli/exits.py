@@ -71,8 +71,9 @@ NEXT_STEPS: Final[tuple[tuple[type[errors.CertExchangeError], str], ...]] = (
         errors.RemoteTlsFailed,
         "Check the CA file of that source or target with the partner, by another channel.",
     ),
-    (errors.RemoteUnreachable, "Check address and port; the worker goes on trying by itself."),
-    (errors.RemoteTimeout, "The worker goes on trying by itself."),
+    # No worker goes on with what a person asked: what its channels meet is in their reports, and comes not this way.
+    (errors.RemoteUnreachable, "Check address and port, then run the command again."),
+    (errors.RemoteTimeout, "Check that it is up and reached, then run the command again."),
     (
         errors.NotAuthenticated,
         "Ask the partner for a new credential and set it in its secret file.",

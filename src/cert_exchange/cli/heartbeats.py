@@ -81,6 +81,7 @@ def set_one(
 ) -> None:
     """Change what is given, and leave the rest."""
     from cert_exchange.services import beating
+    from cert_exchange.services.beating import sending
 
     with opened(home) as node:
         beating.arrange(
@@ -91,7 +92,12 @@ def set_one(
             test_collection=test_collection,
             by=operator(),
         )
-    printing.verdict(f"set; `cert-exchange heartbeat now {partner}` sends one at once")
+        why = sending.hindrance(node, partner)
+    printing.verdict(
+        f"set; none can be sent now: {why}"
+        if why
+        else f"set; `cert-exchange heartbeat now {partner}` sends one at once"
+    )
 
 
 @app.command("now")

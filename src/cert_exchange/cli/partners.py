@@ -12,7 +12,7 @@ from cert_exchange.cli import credentials, printing, suspension
 from cert_exchange.cli.options import AsJson, Home, opened, operator
 
 if TYPE_CHECKING:
-    from cert_exchange.services.partners import Listed
+    from cert_exchange.services.partners import Authority, Listed
 
 app = typer.Typer(
     help="Other CERTs: identities, credentials, suspension.",
@@ -110,27 +110,53 @@ def amend(
     name: Name,
     *,
     speaks_for: SpeaksFor = None,
+    no_speaks_for: Annotated[
+        bool, typer.Option("--no-speaks-for", help="It speaks for nobody any more.")
+    ] = False,
     relays: Relays = None,
     relays_any: RelaysAny = False,
+    no_relays: Annotated[
+        bool, typer.Option("--no-relays", help="It may pass on nobody's objects any more.")
+    ] = False,
     home: Home = None,
 ) -> None:
-    """Replace whom a partner speaks for and may relay.
+    """Change whom a partner speaks for, or whom it may relay; what is not given stays as it is.
 
-    What is not named is taken away.
+    What is given replaces what was: name each identity that is to stand. --relays takes the place of --relays-any.
     """
     from cert_exchange.services import locating, partners
 
+    if no_speaks_for and speaks_for:
+        raise typer.BadParameter("--no-speaks-for and --speaks-for exclude each other.")
+    if no_relays and (relays or relays_any):
+        raise typer.BadParameter("--no-relays excludes --relays and --relays-any.")
+    about_relays = bool(relays) or relays_any or no_relays
+    if not (speaks_for or no_speaks_for or about_relays):
+        raise typer.BadParameter(
+            "say what to change; to take away all, say --no-speaks-for or --no-relays."
+        )
     with opened(home) as node:
-        partners.amend(
+        before, after = partners.amend(
             node,
             name,
-            speaks_for=tuple(speaks_for or ()),
-            relays=tuple(relays or ()),
-            relays_any=relays_any,
+            speaks_for=tuple(speaks_for or ()) if speaks_for or no_speaks_for else None,
+            relays=tuple(relays or ()) if about_relays else None,
+            relays_any=relays_any if about_relays else None,
             by=operator(),
         )
         locating.name_anew(node, name, by=operator())
+    printing.table(
+        ["what", "before", "now"],
+        [
+            ("speaks for", *(", ".join(sorted(one.speaks_for)) for one in (before, after))),
+            ("relays", *(_relayed(one) for one in (before, after))),
+        ],
+    )
     printing.verdict(f"{name} amended")
+
+
+def _relayed(authority: Authority) -> str:
+    return "any" if authority.relays_any else ", ".join(sorted(authority.relays))
 
 
 @app.command("list")

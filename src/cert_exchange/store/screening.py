@@ -262,6 +262,17 @@ def count_held(conn: Transaction) -> int:
     )
 
 
+def count_states(conn: Transaction, origin: int) -> dict[State, int]:
+    """Of what was held of one partner's: how many versions are in each state; those of none are left out."""
+    found = conn.execute(
+        select(kept_out.c.state, func.count())
+        .join(objects, objects.c.id == kept_out.c.object)
+        .where(objects.c.origin == origin, objects.c.status == ObjectStatus.ACCEPTED.value)
+        .group_by(kept_out.c.state)
+    )
+    return {State(state): number for state, number in found}
+
+
 def _mark(tx: Transaction, numbers: Sequence[int], *, kept: bool) -> None:
     for part in parts(numbers):
         tx.execute(update(objects).where(objects.c.id.in_(part)).values(kept_out=kept))

@@ -54,6 +54,9 @@ NOT_SHOWN: Final = "our policy shows it nothing that is marked TEST"
 NO_WAY: Final = (
     "no way: neither a view of our TEST collection, nor a collection for tests at its server"
 )
+NO_SERVER: Final = (
+    "no way: no source or target of it is in use here, so no server is known to write to"
+)
 STOPPED: Final = "what goes out to it is stopped"
 
 
@@ -136,6 +139,18 @@ def beat_now(node: Node, name: str) -> Heartbeat:
     if found.get("trouble") and "troubled_at" not in found:
         found["troubled_at"] = ways.state.troubled_at or now
     return _put(node, ways, **found)
+
+
+def hindrance(node: Node, name: str) -> str:
+    """Why no beat can be sent to a partner as things stand here; empty where one is tried. Raises NotFound."""
+    ways = _ways(node, name)
+    if ways.state.off or ways.stopped:
+        return "it is off" if ways.state.off else STOPPED
+    if ways.foreign is not None or (ways.view is not None and ways.ground is not None):
+        return ""
+    if not (ways.state.test_collection or ways.agreed):
+        return NO_WAY
+    return "" if ways.channels else NO_SERVER
 
 
 def look(node: Node) -> int:

@@ -35,8 +35,10 @@ from cert_exchange.services.partners.suspending import (
 )
 from cert_exchange.services.partners.using import Uses
 from cert_exchange.store.credential_lives import Life, Reach
+from cert_exchange.store.partners import Authority
 
 __all__ = [
+    "Authority",
     "Backlog",
     "Caller",
     "Direction",

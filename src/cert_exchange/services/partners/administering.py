@@ -23,7 +23,7 @@ from cert_exchange.store import partners as rows
 from cert_exchange.store.credential_lives import Life
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.introductions import Stage
-from cert_exchange.store.partners import PartnerRow
+from cert_exchange.store.partners import Authority, PartnerRow
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _IDENTITY: Final = re.compile(r"identity--[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -114,29 +114,37 @@ def amend(
     node: Node,
     name: str,
     *,
-    speaks_for: Collection[str],
-    relays: Collection[str],
-    relays_any: bool = False,
+    speaks_for: Collection[str] | None,
+    relays: Collection[str] | None,
+    relays_any: bool | None = False,
     by: str = "administrator",
-) -> None:
-    """Replace whom a partner speaks for and may relay. Raises ConfigurationInvalid, NotFound."""
-    _check_identities(node, speaks_for, relays)
+) -> tuple[Authority, Authority]:
+    """Replace whom a partner speaks for and may relay; None leaves what is there. Returns what was, and what is now.
+
+    Raises ConfigurationInvalid, NotFound.
+    """
     now = node.now()
 
-    def work(tx: Transaction) -> None:
+    def work(tx: Transaction) -> tuple[Authority, Authority]:
         rows.lock_partners(tx)
         partner = existing(tx, name)
-        _check_others(tx, partner.id, speaks_for, relays)
-        rows.replace_identities(tx, partner.id, speaks_for=speaks_for, relays=relays)
-        rows.set_relays_any(tx, partner.id, relays_any=relays_any)
+        before = rows.authority(tx, partner.id)
+        spoken = before.speaks_for if speaks_for is None else speaks_for
+        passed = before.relays if relays is None else relays
+        every = before.relays_any if relays_any is None else relays_any
+        _check_identities(node, spoken, passed)
+        _check_others(tx, partner.id, spoken, passed)
+        rows.replace_identities(tx, partner.id, speaks_for=spoken, relays=passed)
+        rows.set_relays_any(tx, partner.id, relays_any=every)
         facts: dict[str, Fact] = {
             "partner": name,
-            "speaks_for": sorted(speaks_for),
-            "relays": ["any"] if relays_any else sorted(relays),
+            "speaks_for": sorted(spoken),
+            "relays": ["any"] if every else sorted(passed),
         }
         record(tx, Line("partner.amend", now, by, facts=facts))
+        return before, rows.authority(tx, partner.id)
 
-    node.database.transact(work)
+    return node.database.transact(work)
 
 
 def listing(node: Node) -> list[Listed]:

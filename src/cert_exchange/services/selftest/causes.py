@@ -12,6 +12,7 @@ from typing import Final
 from cert_exchange.services.selftest.steps import Step
 
 NOTHING_WRONG: Final = "Nothing on the way keeps objects from arriving."
+NOTHING_TRIED: Final = "Nothing could be tried from here."
 CAUSES: Final[Mapping[str, str]] = MappingProxyType({
     "stopped here": "Nothing arrives because our own people stopped it.",
     "no worker": "Nothing arrives because nobody works here: no worker runs this channel.",
@@ -30,7 +31,12 @@ CAUSES: Final[Mapping[str, str]] = MappingProxyType({
 
 
 def verdict(steps: Sequence[Step]) -> str:
-    """Why nothing arrives here, and why nothing leaves from here, each by its first cause with the place where it showed."""
+    """Why nothing arrives here, and why nothing leaves from here, each by its first cause with the place where it showed.
+
+    What we know ourselves of a partner tries nothing.
+    """
+    if all(one.where.startswith("partner ") or one.result == "not run" for one in steps):
+        return NOTHING_TRIED
     found = [
         _first(one for one in steps if one.cause and not one.where.startswith(other))
         for other in ("target ", "source ")

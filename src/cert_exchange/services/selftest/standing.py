@@ -91,22 +91,36 @@ def _came(node: Node, channel: Channel) -> Found:
         return Found("nothing came so far", "note", f"cert-exchange sync now {channel.name}")
     kept = {
         name: int(total.get(name, 0))
-        for name in ("refused", "failed", "withheld", "held")
+        for name in ("refused", "failed", "withheld")
         if total.get(name)
     }
     used = sum(int(total.get(name, 0)) for name in ("new", "updated", "accepted"))
     said = f"{received:,} came"
     if kept:
         said += "; " + ", ".join(f"{number:,} {name}" for name, number in kept.items())
+    # From the rows: a counter of what was held does not fall when a person lets it in.
     with node.database.reading() as tx:
-        waiting = screening.count_held(tx)
+        states = screening.count_states(tx, channel.partner)
     partner = channel.partner_name
-    step = f"cert-exchange quarantine list --from {partner}; proposals list --from {partner}"
-    if kept.get("held") and waiting:
-        step += "; intake list"
+    waits, out = (states.get(one, 0) for one in (screening.State.HELD, screening.State.REFUSED))
+    if waits or out:
+        said += f"; of all that {partner} brought, at the way in: {waits:,} held, {out:,} refused"
+    steps = [
+        one
+        for one, wanted in (
+            (f"quarantine list --from {partner}", kept.keys() & {"refused", "failed"}),
+            (f"proposals list --from {partner}", kept.keys() & {"withheld"}),
+            ("intake list", waits),
+            ("intake list --state refused", out),
+        )
+        if wanted
+    ]
+    if not steps:
+        return Found(f"{said}, all of it taken in")
+    step = "cert-exchange " + "; ".join(steps)
     if kept and not used:
         return Found(f"{said}; none of it is in use", "wrong", step, "kept out here")
-    return Found(said, "note", step) if kept else Found(f"{said}, all of it taken in")
+    return Found(said, "note", step)
 
 
 def _goes(node: Node, channel: Channel) -> Found:
