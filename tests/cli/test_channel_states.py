@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import trustme
 from tests.cli.conftest import B_IDENTITY, Cli, bundle, indicator
 from tests.neighbour import MEDIA, Asked, Collection, Neighbour, Reply
 from tests.zones import serving_zone
+
+from cert_exchange.errors import RemoteTimeout
+from cert_exchange.services import discovering
 
 
 class Found(Collection):
@@ -86,6 +89,24 @@ def test_a_source_is_found_by_its_domain_and_used_once_confirmed(
         assert "taken in" in told.err
     both = cli(*given, "--url", "https://localhost/root/")
     assert (both.code, "Give --url, or --discover" in both.err) == (1, True)
+
+
+def test_a_discovery_that_fails_promises_nothing(
+    cli: Cli, node_with_b: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was added, so no worker goes on: the next step is the person's."""
+
+    def silent(*_given: object, **_more: object) -> NoReturn:
+        raise RemoteTimeout("DNS did not answer within 10 s when asked for _taxii2._tcp.b.example.")
+
+    monkeypatch.setattr(discovering, "named_by", silent)
+    ran = cli(
+        "source", "add", "d", "--partner", "cert-b", "--discover", "b.example",
+        "--collection", "indicators", "--auth", "none",
+    )  # fmt: skip
+    assert (ran.code, "worker" in ran.err) == (4, False)
+    assert "then run the command again" in ran.err
+    assert cli("source", "list").rows() == []
 
 
 def test_what_a_person_sees_of_a_target(cli: Cli, node_with_b: Path, tmp_path: Path) -> None:

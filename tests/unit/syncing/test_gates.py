@@ -26,6 +26,7 @@ from cert_exchange.services import (
     metering,
     quarantine,
     screening,
+    selftest,
     undoing,
 )
 from cert_exchange.services.gating import opening, previewing
@@ -204,9 +205,23 @@ def test_what_comes_waits_for_approval(node: Node, neighbour):
     waiting = screening.list_kept(node, what="approval from-b")
     assert {one.stix_id for one in waiting} == {one["id"] for _, one in collection.rows}
     assert opening.gate_of(node, "from-b").waiting == 3
+
+    def came() -> tuple[str, str]:
+        steps = selftest.try_partner(node, "b", write=False).steps
+        (one,) = (one for one in steps if one.step == "what came")
+        return one.said, one.todo
+
+    assert came() == (
+        "3 came; of all that b brought, at the way in: 3 held, 0 refused",
+        "cert-exchange intake list",
+    )
     screening.let_in(node, [theirs("good")["id"]], by="tester", reason="checked")
     screening.refuse(node, [theirs("bad")["id"]], by="tester", reason="a false alarm")
     assert seen_by_c(scene) == {"good"}
+    assert came() == (
+        "3 came; of all that b brought, at the way in: 1 held, 1 refused",
+        "cert-exchange intake list; intake list --state refused",
+    )
     collection.rows += dated(theirs("good", version=4, description="other"), minute=1)
     assert sync(node).fates["held"] == 1
     assert [one["modified"] for one in scene.sees("c") if one.get("name") == "good"] == [
