@@ -12,11 +12,11 @@ from tests.neighbour import Collection, Neighbour
 from tests.scenes import ALLOW_ALL, B_IDENTITY, THIRD_IDENTITY, Scene, indicator
 from tests.taxii.conftest import Client, Served, served, serving
 from tests.unit.syncing.conftest import add_source, add_target, sync
-from tests.unit.test_monitoring import expressions, named_in
+from tests.unit.test_monitoring import expressions, named_in, rules
 
 from cert_exchange.http.scraping import written
 from cert_exchange.node import Node
-from cert_exchange.services import freezing, pki
+from cert_exchange.services import freezing, partners, pki
 from cert_exchange.services.metering import METRICS, Sample, measure
 from cert_exchange.store import heartbeats
 
@@ -124,6 +124,61 @@ def test_the_figures_say_how_the_node_is(node: Node) -> None:
     assert found["cert_exchange_clock_doubtful",] == 0
     assert found["cert_exchange_ledger_unsealed_lines",] > 0
     assert {key[0] for key in found} <= KIND.keys()
+
+
+def test_what_counts_under_one_name_adds_up(node: Node) -> None:
+    """Objects pulled and pushed count once each; pages, bytes and what else is counted have metrics of their own."""
+    scene = Scene.set_up(node)
+    scene.publish(indicator("a"), indicator("b"))
+    theirs = [indicator("good", by=B_IDENTITY), indicator("bad", by=B_IDENTITY) | {"pattern": 7}]
+    remote = Collection()
+    with (
+        Neighbour(Collection([(f"2026-06-01T00:00:0{n}.000000Z", one) for n, one in enumerate(theirs)])) as peer,
+        Neighbour(remote) as target,
+    ):  # fmt: skip
+        add_source(node, peer)
+        add_target(node, target)
+        sync(node, "from-b")
+        sync(node, "to-b")
+    found = scraped(written(measure(node)).decode())
+    sums = {
+        name: sum(value for key, value in found.items()
+                  if key[:2] == ("cert_exchange_channel_objects_total", name))
+        for name in ("from-b", "to-b")
+    }  # fmt: skip
+    assert sums == {"from-b": 2, "to-b": sum(len(post) for post in remote.posts)}
+    assert found["cert_exchange_channel_pages_total", "from-b", "pull", "b"] == 1
+    assert found["cert_exchange_channel_bytes_total", "from-b", "pull", "b"] > 500
+    assert found["cert_exchange_channel_details_total", "from-b", "pull", "b", "received"] == 2
+
+
+def test_a_source_that_never_ran_pages_nobody(sqlite_node: Node) -> None:
+    """It has no lag yet, and one whose partner we suspended has none either; the alarm waits besides."""
+    lag = ("cert_exchange_channel_lag_seconds", "from-b", "pull", "b")
+    Scene.set_up(sqlite_node)
+    with Neighbour(Collection()) as peer:
+        add_source(sqlite_node, peer)
+        assert lag not in scraped(written(measure(sqlite_node)).decode())
+        sync(sqlite_node, "from-b")
+    assert lag in scraped(written(measure(sqlite_node)).decode())
+    partners.suspend(sqlite_node, "b")
+    assert lag not in scraped(written(measure(sqlite_node)).decode())
+    (alarm,) = [one for one in rules() if one["alert"] == "NothingMovesForHours"]
+    assert alarm["for"]
+
+
+@pytest.mark.case("D16")
+def test_connections_to_the_database_are_counted(node: Node) -> None:
+    """Those in use, idle and kept of each pool; one pool for both on PostgreSQL."""
+    name = "cert_exchange_database_connections"
+    pool = "reading" if node.database.dialect == "sqlite" else "writing"
+    before = scraped(written(measure(node)).decode())
+    with node.database.reading():
+        found = scraped(written(measure(node)).decode())
+    assert found[name, pool, "in use"] == before[name, pool, "in use"] + 1
+    assert (name, pool, "idle") in found
+    assert found[f"{name}_kept", pool] >= 4
+    assert ((f"{name}_kept", "reading") in found) == (pool == "reading")
 
 
 def test_each_metric_that_dashboard_and_alarms_name_is_in_a_real_scrape(

@@ -9,7 +9,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from cert_exchange.services.metering import METRICS
+from cert_exchange.services.metering import METRICS, RESULTS
 from cert_exchange.services.syncing.reporting import COUNTED
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +43,9 @@ def test_every_metric_that_they_name_exists() -> None:
 
 def test_every_result_that_they_name_is_counted() -> None:
     """A misspelt result would be an alarm that never rings."""
-    counted = {name for names in COUNTED.values() for name in names}
+    counted = {name for names in RESULTS.values() for name in names}
+    for way, names in RESULTS.items():
+        assert set(names) <= set(COUNTED[way])
     text = (FOLDER / "dashboard.json").read_text().replace('\\"', '"') + (
         FOLDER / "alarms.yaml"
     ).read_text()

@@ -64,7 +64,11 @@ def where(
 
     Raises ConfigurationInvalid where the options do not say it; ends the command where nobody confirms.
     """
-    if (url is None) == (search.domain is None):
+    if url is not None and search.domain is not None:
+        raise ConfigurationInvalid(
+            "Both --url and --discover were given, and either says where it is: leave one out."
+        )
+    if url is None and search.domain is None:
         raise ConfigurationInvalid("Where is it? Give --url, or --discover with its domain.")
     if url is not None:
         if collection is None:

@@ -47,8 +47,10 @@ def now(
     for report in reports:
         for note in report.notes:
             printing.verdict(f"{report.name}: {note}")
-    failed = sum(1 for report in reports if not report.ok)
-    printing.verdict(f"{printing.count(len(reports), 'run')}, {failed} failed")
+    suspended = sum(1 for report in reports if report.suspended)
+    failed = sum(1 for report in reports if not report.ok) - suspended
+    left_out = f", {suspended} left out: the partner is suspended by us" if suspended else ""
+    printing.verdict(f"{printing.count(len(reports), 'run')}, {failed} failed{left_out}")
     if failed:
         raise typer.Exit(ExitCode.TEMPORARY)
     if any(report.refusals for report in reports):
@@ -66,6 +68,7 @@ def _report_document(report: RunReport) -> dict[str, Any]:
         "direction": report.direction,
         "partner": report.partner,
         "ok": report.ok,
+        "suspended": report.suspended,
         "outcome": report.outcome,
         "run": report.id,
         "objects": report.fates,

@@ -4,7 +4,8 @@
 2. On a terminal a table is drawn; elsewhere it is one line a row, cells separated by tabs, with a heading line.
 3. Text that a partner may have written never reaches the terminal raw: control characters, escape sequences and
    characters that turn the direction of writing are shown as escapes (`plain`).
-4. A cell that a spreadsheet would run as a formula has an apostrophe before it, where no terminal reads the table.
+4. A cell that a spreadsheet would run as a formula has an apostrophe before it, where no terminal reads the table. A
+   number, a difference and a telephone number are none.
 5. `--json` prints one document, UTF-8, in which the same characters are JSON escapes.
 """
 
@@ -32,7 +33,9 @@ _DANGEROUS: Final = re.compile(
 _DANGEROUS_IN_JSON: Final = re.compile(
     "[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
-_FORMULA: Final = re.compile(r"[=@](?=.)|[+-](?=.)(?!\d+(?:[.,]\d+)*(?: [+-]\d+)*$)")
+_FORMULA: Final = re.compile(
+    r"[=@](?=.)|[+-](?=.)(?!\d+(?:[.,]\d+)*(?: [+-]\d+)*$)(?!(?<=\+)\d+(?: \d+)+$)"
+)
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d+Z")
 _CELL_WIDTH: Final = 100
 _WHOLE: Final = ("id", "example", "version")

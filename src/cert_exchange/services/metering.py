@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final, Literal
@@ -18,6 +18,7 @@ from cert_exchange.errors import ConfigurationInvalid
 from cert_exchange.node import Node
 from cert_exchange.services import beating, pki
 from cert_exchange.services.lagging import MOST, lag_of
+from cert_exchange.services.syncing.reporting import FATES
 from cert_exchange.store import (
     channels,
     checkups,
@@ -28,10 +29,17 @@ from cert_exchange.store import (
     quarantine,
     screening,
 )
+from cert_exchange.store.channels import Direction
 from cert_exchange.store.database import Transaction
 
 MICROS: Final = 1_000_000
-_UNKNOWN: Final = 0
+RESULTS: Final[Mapping[Direction, tuple[str, ...]]] = {
+    "pull": FATES,
+    "push": ("confirmed", "refused", "unconfirmed"),
+}
+"""Of what is counted of a channel's objects, what each object counts under once."""
+_APART: Final = ("pages", "bytes")
+"""Counted beside them, and no objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +67,14 @@ METRICS: Final = (
     Metric("cert_exchange_source_shut", "gauge", "1: too much came, and its gate shut it until a person looked."),
     Metric("cert_exchange_partner_shut", "gauge", "1: it posted too much, and nothing is taken from it until a person looked."),
     Metric("cert_exchange_channel_failures", "gauge", "Runs that failed one after the other."),
-    Metric("cert_exchange_channel_lag_seconds", "gauge", "Since the last run that worked; since 1970 if none ever did."),
+    Metric("cert_exchange_channel_lag_seconds", "gauge", "Since the last run that worked; not of what never ran well, or whose partner we suspended."),
     Metric("cert_exchange_channel_behind_objects", "gauge", f"Object versions that a target has not sent, or that a source's server still had, up to {MOST}."),
     Metric("cert_exchange_channel_behind_seconds", "gauge", "How long the oldest waits that a target has not sent; since when a source may miss something."),
     Metric("cert_exchange_channel_interrupted_total", "counter", "Runs that began and never ended."),
-    Metric("cert_exchange_channel_objects_total", "counter", "Objects by what became of them."),
+    Metric("cert_exchange_channel_objects_total", "counter", "Objects by what became of them, each once: they add up."),
+    Metric("cert_exchange_channel_details_total", "counter", "What else befell objects; one may count under several."),
+    Metric("cert_exchange_channel_pages_total", "counter", "Pages pulled."),
+    Metric("cert_exchange_channel_bytes_total", "counter", "Bytes of them."),
     Metric("cert_exchange_reader_behind_objects", "gauge", f"Object versions that a partner has not fetched yet, up to {MOST}."),
     Metric("cert_exchange_quarantine_objects", "gauge", "What is kept of refused input, by sender and kind."),
     Metric("cert_exchange_proposals_waiting", "gauge", "Proposals that wait for a person."),
@@ -77,6 +88,8 @@ METRICS: Final = (
     Metric("cert_exchange_partner_silent_seconds", "gauge", "Since anything came from a partner."),
     Metric("cert_exchange_partner_clock_seconds", "gauge", "How far a partner's clock is behind ours, as measured last."),
     Metric("cert_exchange_heartbeat_alarms", "gauge", "1: heartbeat list has this alarm about a partner, by its limits."),
+    Metric("cert_exchange_database_connections", "gauge", "Of the process that answers, by pool; those that polls keep for themselves are not in it."),
+    Metric("cert_exchange_database_connections_kept", "gauge", "How many a pool keeps open at most; more are opened when needed, and closed again."),
     Metric("cert_exchange_http_requests_total", "counter", "Requests answered by this process, by route and status."),
     Metric("cert_exchange_http_request_seconds_total", "counter", "How long they took together."),
 )  # fmt: skip
@@ -99,6 +112,7 @@ def measure(node: Node) -> list[Sample]:
         found += _waiting(tx)
         _, unsealed = figures.ledger_state(tx)
     found.append(Sample("cert_exchange_ledger_unsealed_lines", unsealed))
+    found += _connections(node)
     found += _ends(node)
     found += _beats(node, now)
     return found
@@ -111,13 +125,14 @@ def _channels(tx: Transaction, now: int) -> Iterator[Sample]:
             ("direction", one.direction),
             ("partner", one.partner_name),
         )
-        last = one.last_success_at or _UNKNOWN
         yield Sample("cert_exchange_channel_paused", float(one.paused), labels)
         if one.direction == "pull":
             shut = (one.counters.get("gate") or {}).get("shut")
             yield Sample("cert_exchange_source_shut", float(shut is not None), labels)
         yield Sample("cert_exchange_channel_failures", one.attempts, labels)
-        yield Sample("cert_exchange_channel_lag_seconds", max(now - last, 0) / MICROS, labels)
+        if one.last_success_at is not None and not one.suspended:
+            since = max(now - one.last_success_at, 0) / MICROS
+            yield Sample("cert_exchange_channel_lag_seconds", since, labels)
         lag = lag_of(tx, one, now=now)
         if lag.objects is not None:
             yield Sample("cert_exchange_channel_behind_objects", lag.objects, labels)
@@ -125,10 +140,17 @@ def _channels(tx: Transaction, now: int) -> Iterator[Sample]:
             yield Sample("cert_exchange_channel_behind_seconds", lag.seconds, labels)
         interrupted = int(one.counters.get(channels.INTERRUPTED) or 0)
         yield Sample("cert_exchange_channel_interrupted_total", interrupted, labels)
-        for result, number in sorted(one.counters.get("total", {}).items()):
-            yield Sample(
-                "cert_exchange_channel_objects_total", number, (*labels, ("result", str(result)))
-            )
+        yield from _counted(one, labels)
+
+
+def _counted(one: channels.Channel, labels: tuple[tuple[str, str], ...]) -> Iterator[Sample]:
+    for name, number in sorted(one.counters.get("total", {}).items()):
+        if name in _APART:
+            yield Sample(f"cert_exchange_channel_{name}_total", number, labels)
+        elif name in RESULTS[one.direction]:
+            yield Sample("cert_exchange_channel_objects_total", number, (*labels, ("result", name)))
+        else:
+            yield Sample("cert_exchange_channel_details_total", number, (*labels, ("detail", name)))
 
 
 def _readers(tx: Transaction, node: Node) -> Iterator[Sample]:
@@ -179,6 +201,14 @@ def _beats(node: Node, now: int) -> Iterator[Sample]:
     for alarm in beating.alarms(node):
         marks = (("partner", alarm.partner), ("alarm", alarm.kind), ("grade", alarm.grade))
         yield Sample("cert_exchange_heartbeat_alarms", 1, marks)
+
+
+def _connections(node: Node) -> Iterator[Sample]:
+    for pool in node.database.pools():
+        name = ("pool", pool.name)
+        for state, number in (("in use", pool.in_use), ("idle", pool.idle)):
+            yield Sample("cert_exchange_database_connections", number, (name, ("state", state)))
+        yield Sample("cert_exchange_database_connections_kept", pool.kept, (name,))
 
 
 def _ends(node: Node) -> Iterator[Sample]:

@@ -39,7 +39,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.sql import ClauseElement
 
 from cert_exchange.errors import ConfigurationInvalid, StoreUnavailable
-from cert_exchange.store.engines import BUSY_SECONDS, on_postgresql, on_sqlite
+from cert_exchange.store.engines import BUSY_SECONDS, PoolState, on_postgresql, on_sqlite, pools
 from cert_exchange.store.failures import (
     Verdict,
     is_conflict,
@@ -254,6 +254,10 @@ class Database:
             return {name: str(tx.execute(text(f"{verb} {name}")).scalar()) for name in names}
 
         return self.transact(ask)
+
+    def pools(self) -> list[PoolState]:
+        """The pools of transactions and snapshots: one for both on PostgreSQL. `raw` is apart."""
+        return pools(self._writer, self._readers)
 
     def dispose(self) -> None:
         """Close all idle connections; the object can be used again."""

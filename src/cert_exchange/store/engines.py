@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -49,6 +50,28 @@ def _of_a_kind(key: Any) -> Any:
 
 
 _compiled: Final = _Compiled(1_000)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """How many connections one pool of this process has now; `kept`: how many it leaves open at most."""
+
+    name: str
+    in_use: int
+    idle: int
+    kept: int
+
+
+def pools(writer: Engine, readers: Engine) -> list[PoolState]:
+    """How the pools behind the two stand; one pool for both on PostgreSQL."""
+    found = {"writing": writer.pool}
+    if readers.pool is not writer.pool:
+        found["reading"] = readers.pool
+    return [
+        PoolState(name, pool.checkedout(), pool.checkedin(), pool.size())
+        for name, pool in found.items()
+        if isinstance(pool, QueuePool)
+    ]
 
 
 def on_sqlite(url: URL) -> tuple[Engine, Engine]:

@@ -94,7 +94,11 @@ def test_receiving_alone_pulls_nothing_and_goes_on_pushing(node: Node, neighbour
     assert sync(node, only="to-b").ok
     assert len(inbox.posts) == 1
     refused = sync(node, only="from-b")
-    assert "is suspended: nothing is pulled from it" in refused.outcome
+    for one in (report, refused):
+        assert "is suspended by us: nothing is pulled from it" in one.outcome
+        assert "Failing" not in one.outcome
+        assert one.suspended
+    assert row(node)["attempts"] == 0
     partners.resume(node, "b", direction=Direction.RECEIVING)
     outbox.before = lambda _asked: None
     assert sync(node, only="from-b").counts["accepted"] == 1

@@ -500,7 +500,9 @@ def test_nothing_goes_to_a_suspended_partner(sqlite_node: Node, neighbour):
     partners.suspend(sqlite_node, "b")
     report = sync(sqlite_node)
     assert not report.ok
-    assert "suspended" in report.outcome
+    assert report.suspended
+    assert "is suspended by us: nothing is pushed to it until `partner resume b`" in report.outcome
+    assert target_row(sqlite_node)["attempts"] == 0
     assert peer.requests == []
     assert syncing.due_channels(sqlite_node) == []
     partners.resume(sqlite_node, "b")

@@ -155,7 +155,7 @@ class _Look:
                 "it says something else now: call the number that we hold, then"
                 f" `cert-exchange partner verify {self._name}`"
             )
-        return True, f"{card.desk}; {card.hours}"
+        return True, f"desk {card.desk}; {card.hours}"
 
     def _peer(self, connection: Connection) -> tuple[bool | None, str]:
         nonce = secrets.token_hex(16)

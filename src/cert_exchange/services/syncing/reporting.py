@@ -68,6 +68,8 @@ class RunReport:
     next_attempt_at: int
     id: str = ""
     """of the run; our requests carry it as the beginning of X-Request-Id, and both nodes log it"""
+    suspended: bool = False
+    """not ok, and no failure either: our people suspended the partner"""
 
     @property
     def fates(self) -> dict[str, int]:

@@ -174,6 +174,8 @@ def run_channel(
     try:
         if broken is not None:
             raise broken
+        if run.channel.suspended:
+            return _suspended(run)
         refuse_closed(run.channel, confined=confined)
         ending = _run(run)
         meet(run)
@@ -181,6 +183,8 @@ def run_channel(
     except errors.CursorMoved:
         return _report(run, "Another worker took this channel over; what it stored counts.", 0)
     except errors.CertExchangeError as error:
+        if isinstance(error, errors.ReceivingSuspended) and _is_suspended(run):
+            return _suspended(run)
         return _failed(run, error)
 
 
@@ -259,6 +263,25 @@ def _ended(run: Run, ending: Ending) -> RunReport:
         paused=ending.pause,
     )
     return _report(run, ending.outcome, next_at, ok=not ending.pause)
+
+
+def _is_suspended(run: Run) -> bool:
+    with run.node.database.reading() as tx:
+        return channels.reload(tx, run.channel).suspended
+
+
+def _suspended(run: Run) -> RunReport:
+    """End a run to a partner that our people suspended: how it failed or worked before counts on."""
+    channel = run.channel
+    way = "pulled from" if channel.direction == "pull" else "pushed to"
+    outcome = (
+        f"The partner {channel.partner_name} is suspended by us: nothing is {way} it until"
+        f" `partner resume {channel.partner_name}`."
+    )
+    due = channel.next_attempt_at
+    _finish(run, outcome=outcome, attempts=channel.attempts, next_attempt_at=due)
+    _log.info("channel is suspended", run=run.id, channel=channel.name, direction=channel.direction)
+    return replace(_report(run, outcome, due), suspended=True)
 
 
 def _failed(run: Run, error: errors.CertExchangeError) -> RunReport:
