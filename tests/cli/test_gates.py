@@ -37,13 +37,25 @@ def test_from_a_preview_to_an_approval(cli: Cli, node_with_b: Path) -> None:
 
         refused = cli("source", "gate", "feed", "--set", "most_objects=3")
         assert (refused.code, "--reason" in refused.err) == (1, True)
+        low = cli("source", "gate", "feed", "--set", "most_objects=1", "--reason", "small")
+        assert (
+            "objects\t2 of 1 within 24 hours; over its limit by what came in the first" in low.out
+        )
         limited = cli("source", "gate", "feed", "--set", "most_objects=3", "--reason", "small")
         assert "objects\t2 of 3 within 24 hours" in limited.out
         collection.rows += dated(3, 4, 5, minute=1)
-        look = cli("sync", "preview", "feed", "--json").json()
+        shown = cli("sync", "preview", "feed", "--json")
+        look = shown.json()
         assert look["objects"]["new"] == 3
+        assert (shown.code, look["ok"], look["gate"]["shut"]) == (4, False, False)
+        assert look["gate"]["words"] == "5 new objects within 24 hours, more than 3"
+        assert (
+            "a pull of feed now does not take in all: its gate would shut after 0 of" in shown.err
+        )
         assert any("its gate would shut" in note for note in look["notes"])
         assert cli("sync", "now", "feed").code == 4
+        kept_out = cli("sync", "preview", "feed")
+        assert "a pull of feed now takes in nothing: its gate is shut: 5 new" in kept_out.err
         shut = cli("source", "gate", "feed")
         assert shut.code == 1
         assert "because\t5 new objects within 24 hours, more than 3" in shut.out
@@ -65,6 +77,10 @@ def test_from_a_preview_to_an_approval(cli: Cli, node_with_b: Path) -> None:
         assert cli("intake", "release", waiting[0]["id"], "--reason", "checked").code == 0
         assert cli("intake", "refuse", waiting[1]["id"], "--reason", "noise").code == 0
         assert "waiting for approval\t0 versions" in cli("source", "gate", "feed").out
+        assert cli("partner", "suspend", "cert-b").code == 0
+        left = cli("sync", "now", "feed")
+        assert (left.code, "1 run, 0 failed, 1 left out" in left.err) == (0, True)
+        assert cli("sync", "now", "feed", "--json").json()[0]["suspended"] is True
 
 
 def test_the_gate_of_a_partner(cli: Cli, node_with_b: Path) -> None:

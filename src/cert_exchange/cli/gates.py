@@ -56,7 +56,7 @@ def preview(
     """Show what a pull of this source would change: nothing is stored, and no cursor moves.
 
     It asks the remote as a pull does, from where the source stands, and judges by the very pull. Exit code 4 when the
-    remote failed.
+    remote failed, or where the source's gate keeps it out.
     """
     from cert_exchange.services.gating import previewing
 
@@ -81,7 +81,7 @@ def preview(
 
 def _say(seen: Preview) -> None:
     fates = ", ".join(f"{number:,} {name}" for name, number in seen.fates.items() if number)
-    printing.verdict(f"a pull of {seen.source} now: {fates or 'nothing new'}")
+    printing.verdict(_first(seen, fates or "nothing new"))
     if seen.quarantined:
         printing.verdict(f"{printing.count(seen.quarantined, 'object')} would go to the quarantine")
     if seen.ends:
@@ -92,7 +92,7 @@ def _say(seen: Preview) -> None:
         )
     for note in seen.notes:
         printing.verdict(f"{seen.source}: {note}")
-    if not seen.ok:
+    if not seen.ok and seen.gate is None:
         printing.verdict(f"the pull would end here: {seen.outcome}")
     elif not seen.whole:
         printing.verdict(
@@ -106,6 +106,21 @@ def _say(seen: Preview) -> None:
     )
 
 
+def _first(seen: Preview, fates: str) -> str:
+    if seen.gate is None:
+        return f"a pull of {seen.source} now: {fates}"
+    if seen.gate.shut:
+        return (
+            f"a pull of {seen.source} now takes in nothing: its gate is shut: {seen.gate.words}. If a person lets in what"
+            f" waits: {fates}"
+        )
+    return (
+        f"a pull of {seen.source} now does not take in all: its gate would shut after"
+        f" {seen.gate.before:,} of {printing.count(len(seen.verdicts), 'object')}: {seen.gate.words}. If a person lets in"
+        f" all: {fates}"
+    )
+
+
 def _document(seen: Preview) -> dict[str, Any]:
     return {
         "source": seen.source,
@@ -114,6 +129,7 @@ def _document(seen: Preview) -> dict[str, Any]:
         "ok": seen.ok,
         "whole": seen.whole,
         "outcome": seen.outcome,
+        "gate": None if seen.gate is None else asdict(seen.gate),
         "objects": seen.fates,
         "quarantined": seen.quarantined,
         "ends": seen.ends,
@@ -178,7 +194,10 @@ def _facts(found: Gate) -> dict[str, object]:
         shown["shut since"] = printing.instant(found.shut.at)
         shown["because"] = found.shut.words
     for name, number in found.counted.items():
-        shown[name] = f"{number:,} of {found.limits[name]:,} within {found.window_hours} hours"
+        shown[name] = (
+            f"{number:,} of {found.limits[name]:,} within {found.window_hours} hours"
+            f"{_over(found, name, number)}"
+        )
     if found.first:
         shown["first full sync"] = (
             "not over yet: more objects may come until all that is there came once"
@@ -188,6 +207,20 @@ def _facts(found: Gate) -> dict[str, object]:
     shown["approval"] = "all that comes waits for a person" if found.approval else "not asked for"
     shown["waiting for approval"] = printing.count(found.waiting, "version")
     return shown
+
+
+def _over(found: Gate, name: str, number: int) -> str:
+    """Why a gate is open although the number is over its limit; nothing where it is not."""
+    if found.shut is not None or number <= found.limits[name]:
+        return ""
+    if found.once:
+        return "; over its limit, let through by a person (`source resume --take-in`; who, says the ledger)"
+    if found.first and name == "rejects":
+        return "; over its limit, as it may be until all that is there came once"
+    return (
+        "; over its limit by what came in the first full sync or before the limit was set: the gate shuts when"
+        " one more comes"
+    )
 
 
 def _shut_document(found: Gate | PartnerGate) -> dict[str, Any] | None:

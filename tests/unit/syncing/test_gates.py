@@ -80,6 +80,12 @@ def test_too_much_shuts_it_and_nothing_is_lost(node: Node, neighbour):
     add_source(node, peer, limit=2, most_objects=3, server="cert-exchange")
     assert sync(node).ok
     collection.rows += dated(*(theirs(f"i{n}") for n in range(7)), minute=1)
+    foreseen = previewing.preview(node, "from-b")
+    assert foreseen.gate is not None
+    assert (foreseen.gate.shut, foreseen.ok, foreseen.whole) == (False, False, True)
+    assert len(foreseen.verdicts) > foreseen.gate.before > 0
+    assert {one.name for one in foreseen.verdicts[: foreseen.gate.before]} == {"i0", "i1"}
+    assert "taken in" not in foreseen.outcome
     shut = sync(node)
     assert not shut.ok
     assert "Shut by its gate" in shut.outcome
@@ -106,6 +112,9 @@ def test_too_much_shuts_it_and_nothing_is_lost(node: Node, neighbour):
     look = previewing.preview(node, "from-b")
     assert (look.fates["new"], look.whole) == (5, True)
     assert any("its gate would shut" in note for note in look.notes)
+    assert look.gate is not None
+    assert (look.gate.shut, look.gate.before, look.gate.words) == (True, 0, gate.shut.words)
+    assert look.outcome == f"its gate is shut: {gate.shut.words}"
 
     opening.go_on(node, "from-b", by="tester", reason="looked at it")
     assert "Shut by its gate" in sync(node).outcome  # the limits are as before

@@ -19,11 +19,13 @@ from typing import Final
 
 from cert_exchange import errors
 from cert_exchange.node import Node
+from cert_exchange.policy.volumes import Shut
 from cert_exchange.remote.connection import Options, decode_options
 from cert_exchange.remote.pager import Pager
 from cert_exchange.services.gating.hearing import Heard, Unheard
 from cert_exchange.services.gating.verdicts import Verdict, verdict_of
 from cert_exchange.services.syncing.arranging import connect, find
+from cert_exchange.services.syncing.breaking import FORESEEN, GATE
 from cert_exchange.services.syncing.pulling import pull
 from cert_exchange.services.syncing.reporting import FATES, Progress, Run
 from cert_exchange.services.syncing.running import refuse_closed
@@ -39,6 +41,17 @@ _BYTES: Final = 256 * 1024 * 1024
 _PASSES: Final = 200
 _WHOEVER: Final = 1 << 62
 """An instant beyond every lease: whoever has the source keeps it, since nothing of a preview stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """That the gate keeps out what a pull would bring."""
+
+    shut: bool
+    """whether it is shut already, so that nothing is pulled; else it would shut"""
+    words: str
+    before: int
+    """how many of the objects that were looked at come before it shuts"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +74,8 @@ class Preview:
     """how many the remote answered for it, with our credential"""
     fetched: int
     """how many objects it gave for it"""
+    gate: Stop | None = None
+    """then `counts` and `verdicts` tell what becomes of all of it if a person lets it in"""
 
     @property
     def fates(self) -> dict[str, int]:
@@ -102,19 +117,36 @@ def preview(
     if pages is not None:
         heard.options = replace(heard.options, page_cap=pages)
     run, outcome, ok = _passes(node, channel, options, heard)
+    gate = _gate(channel, run)
+    whole = ok and pages is None
+    if gate is not None:
+        if not ok:
+            run.note(f"the look ended here: {outcome}")
+        outcome, ok = f"its gate {'is' if gate.shut else 'would be'} shut: {gate.words}", False
     return Preview(
         source=channel.name,
         partner=channel.partner_name,
         collection=collection,
         outcome=outcome,
         ok=ok,
-        whole=ok and pages is None,
+        whole=whole,
         counts=dict(run.counts),
         verdicts=tuple(verdict_of(one, became) for one, became in run.judged or ()),
         notes=tuple(run.notes),
         requests=heard.asked,
         fetched=fetched,
+        gate=gate,
     )
+
+
+def _gate(channel: Channel, run: Run) -> Stop | None:
+    standing = Shut.of(channel.counters.get(GATE) or {})
+    if standing is not None:
+        return Stop(shut=True, words=standing.words, before=0)
+    foreseen = run.memory.get(FORESEEN)
+    if foreseen is None:
+        return None
+    return Stop(shut=False, words=foreseen["words"], before=foreseen["before"])
 
 
 def _source(found: list[Channel], name: str) -> Channel:

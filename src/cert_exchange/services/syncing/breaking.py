@@ -33,6 +33,8 @@ _log = structlog.get_logger(__name__)
 GATE: Final = "gate"
 """In a source's counters: the document of `policy.volumes`, with `full` (the start from which all came once) and `once`
 (a person let in what waits)."""
+FORESEEN: Final = "gate_foreseen"
+"""In the memory of a preview's run: why its gate would shut (`words`), and after how many objects (`before`)."""
 FIRST: Final = 20
 
 
@@ -76,6 +78,7 @@ def count(run: Run, outcomes: Sequence[Outcome]) -> None:
     if run.judged is None:
         raise TooMuchError(found)
     run.note(f"here its gate would shut: {found.words}")
+    run.memory[FORESEEN] = {"words": found.words, "before": len(run.judged)}
     run.memory[GATE] = {**state, "once": True}
 
 
