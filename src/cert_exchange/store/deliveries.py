@@ -17,6 +17,7 @@ from cert_exchange.messages.deliveries import Way
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statement_rows import (
     HEAD,
+    OBJECTS,
     WHOLE,
     StatementHead,
     StatementRow,
@@ -25,7 +26,7 @@ from cert_exchange.store.statement_rows import (
     whole_of,
 )
 from cert_exchange.store.statements import Kept, parts
-from cert_exchange.store.tables import delivery_statements, partners
+from cert_exchange.store.tables import delivered, delivery_statements, partners
 
 _C: Final = delivery_statements.c
 _LOCK: Final = Kept(
@@ -126,6 +127,23 @@ def not_handed_over(tx: Transaction, partner: int, way: Way) -> list[StatementRo
             _C.handed_over_at.is_(None),
         ),
     )
+
+
+def partly_held(
+    tx: Transaction, partner: int, collection: int, *, way: Way, after: int
+) -> list[int]:
+    """Which of a partner's receipted statements reach beyond a position and cover more than we hold as theirs, in order."""
+    many = select(func.count()).where(delivered.c.statement == _C.id).scalar_subquery()
+    wanted = select(_C.id).where(
+        _C.partner == partner,
+        _C.ours == 0,
+        _C.way == way.value,
+        _C.collection == collection,
+        _C.receipt.is_not(None),
+        _C.upto > after,
+        many < OBJECTS,
+    )
+    return list(tx.execute(wanted.order_by(_C.upto, _C.id)).scalars())
 
 
 def before(tx: Transaction, row: StatementHead) -> StatementHead | None:

@@ -19,14 +19,14 @@ _LEAVES: Final = func.coalesce(
     select(delivery_blocks.c.leaves).where(_BLOCK).scalar_subquery(), _C.leaves
 )
 """Commitments stand with the statement, or in a block that was put together ahead (`delivery_blocks`)."""
-_OBJECTS: Final = func.coalesce(
+OBJECTS: Final = func.coalesce(
     select(delivery_blocks.c.lines).where(_BLOCK).scalar_subquery(),
     func.length(_C.leaves, type_=Integer) // DIGEST_BYTES,
 )
 HEAD: Final = (
     _C.id, _C.partner, _C.way, _C.ours, _C.stream, _C.seq, _C.view, _C.collection, _C.after,
     _C.upto, _C.digest, _C.text, _C.at, _C.receipt, _C.receipt_at, _C.handed_over_at,
-    _C.wrong, _C.block, _OBJECTS,
+    _C.wrong, _C.block, OBJECTS,
 )  # fmt: skip
 """Columns of a statement without its commitments."""
 WHOLE: Final = (*HEAD, _LEAVES)

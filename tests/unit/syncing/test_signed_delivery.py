@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 from tests.conftest import Wall
-from tests.scenes import OWN_IDENTITY, Scene, address, indicator
+from tests.scenes import OWN_IDENTITY, Scene, address, indicator, uid
 from tests.unit.syncing.conftest import quarantined
 from tests.unit.syncing.peers import (
     Channel,
@@ -44,6 +44,7 @@ from cert_exchange.services import (
     partners,
     releasing,
     signing,
+    syncing,
 )
 from cert_exchange.services.deliveries import OTHER_CONTENT, Span
 from cert_exchange.services.syncing.vouching import UNSIGNED
@@ -214,7 +215,7 @@ def test_what_was_altered_while_its_statement_was_kept_away_leaves_use_when_that
     channel.to_a.answers["statements"] = lambda _: b"{}"
     channel.source()
     report = channel.pull()
-    assert "4 unsigned" in report.outcome
+    assert "3 unsigned" in report.outcome  # TLP's definition needs no statement
     assert bad["id"] in held(channel.b)
     assert in_use(channel.b, bad["id"])
     channel.to_a.answers.clear()
@@ -730,6 +731,50 @@ def test_a_suspension_of_receiving_takes_no_statement(channel: Channel) -> None:
     partners.resume(channel.b.node, "a", by="x")
     assert channel.push().ok
     assert {indicator("x")["id"], indicator("y")["id"]} <= covered(channel.b)
+
+
+@pytest.mark.parametrize("statements_wanted", ["", "require"])
+def test_what_was_signed_at_its_first_arrival_is_signed_when_it_comes_again(
+    channel: Channel, statements_wanted: str
+) -> None:
+    """TLP's definitions, and what our own desk has too: not unsigned after a reset, and no word of it from `doctor`."""
+    both = indicator("both", by=f"identity--{uid('a vendor')}")
+    channel.b.publish(both)
+    channel.a.publish(indicator("x"), both)
+    channel.source(**({"statements": statements_wanted} if statements_wanted else {}))
+    first = channel.pull()
+    assert first.counts["signed"] == first.counts["received"]
+    assert both["id"] not in held(channel.b)  # as A's
+    for _ in range(2):
+        syncing.reset(channel.b.node, "from-a", by="tester")
+        again = channel.pull()
+        assert again.ok
+        assert (again.counts["received"], again.counts["unsigned"]) == (first.counts["received"], 0)
+        assert "unsigned" not in again.outcome
+    assert quarantined(channel.b.node) == []
+    assert [
+        one.finding
+        for one in doctoring.examine(channel.b.node, partner="a")
+        if "nothing since" in one.finding
+    ] == []
+    channel.to_a.answers["statements"] = lambda _: b'{"statement": null}'
+    syncing.reset(channel.b.node, "from-a", by="tester")
+    assert (
+        channel.pull().counts["unsigned"] == 1
+    )  # `both`: a definition of TLP's needs no statement
+
+
+def test_what_is_put_in_after_a_reset_is_unsigned_all_the_same(channel: Channel) -> None:
+    """Statements of before are asked for again, and cover what they covered: nothing else."""
+    added = indicator("added")
+    channel.a.publish(indicator("x"))
+    channel.source(statements="require")
+    channel.pull()
+    channel.to_a.answers["objects"] = altered(lambda page: page["objects"].append(added))
+    syncing.reset(channel.b.node, "from-a", by="tester")
+    assert channel.pull().counts["unsigned"] == 1
+    assert ("rejected", added["id"], UNSIGNED) in quarantined(channel.b.node)
+    assert added["id"] not in held(channel.b)
 
 
 def test_doctor_says_who_signed_and_signs_no_more(channel: Channel) -> None:

@@ -12,6 +12,7 @@ from cert_exchange.services.deliveries.checking import (
     Taken,
     keep_broken,
     needs_keys,
+    open_again,
     take_statement,
 )
 from cert_exchange.services.deliveries.committing import make_ahead
@@ -87,6 +88,7 @@ __all__ = [
     "make_ahead",
     "needs_keys",
     "note_received",
+    "open_again",
     "origins",
     "owes",
     "served",

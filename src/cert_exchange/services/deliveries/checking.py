@@ -10,7 +10,7 @@ Whoever takes an object for signed MUST compare it with its commitment (`Opened.
 
 from __future__ import annotations
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -30,7 +30,7 @@ from cert_exchange.messages.deliveries import (
 )
 from cert_exchange.messages.evidence import DIGEST_BYTES, SALT_BYTES, Line
 from cert_exchange.messages.keys import VerifyingKey
-from cert_exchange.messages.signatures import key_named_in, verify
+from cert_exchange.messages.signatures import Verified, key_named_in, said_in, verify
 from cert_exchange.node import Node
 from cert_exchange.services import signing
 from cert_exchange.services.comparing import judging
@@ -218,6 +218,21 @@ def is_ours(node: Node, text: str, row: StatementRow) -> bool:
     place = (said.way, said.stream, said.seq, said.count)
     fits = place == (row.way, row.stream, row.seq, row.objects)
     return fits and said.statement == row.digest and said.receiver == node.identity
+
+
+def open_again(row: StatementRow, document: Mapping[str, Any]) -> Taken | None:
+    """Open the commitments of a partner's statement that is kept with what its server says once more; None: of another.
+
+    Its signature counted when it was kept, and its key may have ended since: it is not verified again.
+    """
+    if document.get("statement") != row.text:
+        return None
+    statement = read_statement(Verified(key_named_in(row.text), b"", said_in(row.text)))
+    kept = {"leaves": b64encode(row.leaves).decode(), "salts": document.get("salts")}
+    try:
+        return Taken(row, statement, _nameless(kept)[1], named=False)
+    except SignatureBroken:
+        return None
 
 
 def _nameless(document: Mapping[str, Any]) -> tuple[bytes, tuple[Opened | None, ...]]:

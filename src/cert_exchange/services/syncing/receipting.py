@@ -1,4 +1,4 @@
-"""Our receipts for what a source's server signed, handed over to it.
+"""Our receipts for what a source's server signed, handed over to it; and a server that lacks what it signed.
 
 1. One that it does not take stays open, and is shown; the next one is tried all the same.
 2. A partner hears of our restore before it gets what we signed anew since: else that would look like a contradiction.
@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from cert_exchange import errors
 from cert_exchange.messages.deliveries import Way
@@ -15,6 +16,7 @@ from cert_exchange.remote.connection import Connection
 from cert_exchange.services import deliveries, signing
 from cert_exchange.services.syncing.meeting import announce
 from cert_exchange.services.syncing.reporting import Run
+from cert_exchange.store import branches
 from cert_exchange.store import deliveries as rows
 
 _NOT_THIS_ONE: Final = frozenset({400, 422})
@@ -47,6 +49,24 @@ def hand_over(run: Run, connection: Connection) -> None:
                 f"it holds another receipt of ours for statement {row.seq}, signed with a key that the restore lost:"
                 " that one stands there"
             )
+
+
+def check_lacks(run: Run, document: Mapping[str, Any] | None) -> None:
+    """Refuse what comes from a server that lacks a statement which its partner signed, and announced no restore."""
+    if document is None or "lacks" not in document:
+        return
+    with run.node.database.reading() as tx:
+        listed = branches.ends(tx, run.channel.partner, Way.SERVED)
+    stream = next((name for name, end in listed.items() if end[0] == document["lacks"]), None)
+    if stream is None:
+        return
+    try:
+        said = deliveries.lacking(run.node, run.channel.partner, stream, document)
+    except (ValueError, TypeError, KeyError):
+        raise errors.RemoteAnswerInvalid(
+            "What it says of its statements is not readable."
+        ) from None
+    raise errors.RemoteAnswerInvalid(f"{said} Nothing of this page was taken in.")
 
 
 def _has_told(run: Run, connection: Connection) -> bool:

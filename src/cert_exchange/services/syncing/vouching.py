@@ -9,7 +9,9 @@
    later, and says otherwise, it is taken out of use as with a push.
 4. A broken statement ends the run: nothing of the page is stored, the cursor stays, and the text is kept as evidence.
 5. A statement is receipted when the run has passed its last position. What a killed run left open is asked for again.
-6. A server that lacks a statement which its partner signed was restored, and says so; else its history has forked, and
+6. What comes again (`source reset`) and is not held as its partner's, but refused or held from elsewhere, is compared with
+   the receipted statements from there on. TLP's definitions are constants, as validation saw: they need no statement.
+7. A server that lacks a statement which its partner signed was restored, and says so; else its history has forked, and
    the run ends as with a broken statement.
 """
 
@@ -26,10 +28,11 @@ from cert_exchange.remote import peering
 from cert_exchange.remote.connection import Connection
 from cert_exchange.services import deliveries
 from cert_exchange.services.deliveries import OTHER_CONTENT, Expected, Taken
-from cert_exchange.services.syncing.receipting import hand_over
+from cert_exchange.services.syncing.receipting import check_lacks, hand_over
 from cert_exchange.services.syncing.reporting import Run, plural
 from cert_exchange.stix.envelopes import Batch, Examined
 from cert_exchange.stix.instants import parse_micros
+from cert_exchange.stix.markings import fixed_definition
 from cert_exchange.stix.objects import StixObject
 from cert_exchange.store import branches, channels, delivered, epochs, partner_epochs, partner_keys
 from cert_exchange.store import deliveries as rows
@@ -41,6 +44,8 @@ _NAMED: Final = 5
 _UNSTATED: Final = "unstated"
 """In the counters: how many more runs ask for a statement of what came unsigned."""
 _ASKED_AGAIN: Final = 10
+_MOST_AHEAD: Final = 20_000
+"""Commitments of receipted statements that are looked at ahead of the place where a run stands."""
 UNSIGNED: Final = "Its sender signed no statement that covers it, and this source asks for one."
 NO_STATEMENTS: Final = "it gives no statements, although a key of its partner is pinned"
 
@@ -88,6 +93,8 @@ class Vouching:
         self._run = run
         self._connection = connection
         self._open: list[_Open] = []
+        self._past: list[_Open] = []
+        self._partly: list[int] | None = None
         self._dry = False
         self._begun = False
         self._after = _micros(run.channel.cursor or run.options.start)
@@ -113,6 +120,9 @@ class Vouching:
             left = [item for item in left if item.sameness not in known]
             while left and self._ask():
                 left = [item for item in left if not self._match(item, vouched)]
+            left = [item for item in left if fixed_definition(item.id) is None]
+            while left and self._look_back():
+                left = [item for item in left if not self._match(item, vouched)]
         if left:
             altered = {item.sameness for item in left if self._is_named(item)}
             strange = {item.sameness for item in left} - altered
@@ -130,6 +140,7 @@ class Vouching:
     def passed(self, cursor: str | None) -> None:
         """Receipt what lies behind the cursor that was stored. Raises errors.Remote*."""
         position = _micros(cursor)
+        self._past = [one for one in self._past if one.taken.row.upto > position]
         while self._open and self._open[0].taken.row.upto <= position:
             self._settle(self._open.pop(0).taken)
 
@@ -155,7 +166,7 @@ class Vouching:
             self._run.memory[_UNSTATED] = 0
 
     def _match(self, item: StixObject, vouched: Vouched) -> bool:
-        for one in self._open:
+        for one in (*self._open, *self._past):
             place = one.place_of(item.sameness)
             if place is not None:
                 entry = one.taken.entries[place]
@@ -217,7 +228,7 @@ class Vouching:
         if document is None:
             self._run.note(NO_STATEMENTS)
         if document is None or document.get("statement") is None:
-            self._check_lacks(document)
+            check_lacks(self._run, document)
             self._dry = True
             return False
         taken = self._take(document)
@@ -229,23 +240,26 @@ class Vouching:
         self._open.append(_Open(taken))
         return True
 
-    def _check_lacks(self, document: Mapping[str, Any] | None) -> None:
-        """Refuse what comes from a server that lacks a statement which its partner signed, and announced no restore."""
-        if document is None or "lacks" not in document:
-            return
-        channel = self._run.channel
-        with self._run.node.database.reading() as tx:
-            listed = branches.ends(tx, channel.partner, Way.SERVED)
-        stream = next((name for name, end in listed.items() if end[0] == document["lacks"]), None)
-        if stream is None:
-            return
-        try:
-            said = deliveries.lacking(self._run.node, channel.partner, stream, document)
-        except (ValueError, TypeError, KeyError):
-            raise errors.RemoteAnswerInvalid(
-                "What it says of its statements is not readable."
-            ) from None
-        raise errors.RemoteAnswerInvalid(f"{said} Nothing of this page was taken in.")
+    def _look_back(self) -> bool:
+        """Ask again for one more receipted statement that may cover what comes again; False where there is none."""
+        channel, database = self._run.channel, self._run.node.database
+        after = _micros(channel.cursor or self._run.options.start)
+        if self._partly is None:
+            with database.reading() as tx:
+                self._partly = rows.partly_held(
+                    tx, channel.partner, channel.collection, way=Way.SERVED, after=after
+                )
+        while self._partly and sum(len(one.taken.entries) for one in self._past) < _MOST_AHEAD:
+            number = self._partly.pop(0)
+            with database.reading() as tx:
+                row = rows.by_numbers(tx, [number])[number]
+            if row.upto <= after:
+                continue
+            taken = deliveries.open_again(row, self._told_again(row, named=False) or {})
+            if taken is not None:
+                self._past.append(_Open(taken))
+                return True
+        return False
 
     def _waiting(self) -> list[StatementRow]:
         channel = self._run.channel
@@ -267,9 +281,12 @@ class Vouching:
         with self._run.node.database.reading() as tx:
             return partner_epochs.of_partner(tx, self._run.channel.partner).theirs > epochs.FIRST
 
-    def _again(self, row: StatementRow, *, named: bool = True) -> Taken | None:
+    def _told_again(self, row: StatementRow, *, named: bool) -> Mapping[str, Any] | None:
         question = {"collection": row.stream, "again": row.seq, "named": named}
-        document = peering.tell(self._connection, "statements", question)
+        return peering.tell(self._connection, "statements", question)
+
+    def _again(self, row: StatementRow, *, named: bool = True) -> Taken | None:
+        document = self._told_again(row, named=named)
         if document is None or document.get("statement") is None:
             self._run.note(f"it does not know its statement {row.seq} any more")
             return None
