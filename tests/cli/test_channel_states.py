@@ -88,7 +88,7 @@ def test_a_source_is_found_by_its_domain_and_used_once_confirmed(
         told = cli("sync", "explain", sent["id"], "--from", "cert-b", "--offline")
         assert "taken in" in told.err
     both = cli(*given, "--url", "https://localhost/root/")
-    assert (both.code, "Give --url, or --discover" in both.err) == (1, True)
+    assert (both.code, "Both --url and --discover were given" in both.err) == (1, True)
 
 
 def test_a_discovery_that_fails_promises_nothing(
