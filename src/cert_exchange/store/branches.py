@@ -16,7 +16,6 @@ from sqlalchemy import and_, func, select, update
 
 from cert_exchange.messages.deliveries import NOTHING_BEFORE, Way
 from cert_exchange.messages.signatures import said_in
-from cert_exchange.store import deliveries as rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.facts import fact, facts_like, put_fact
 from cert_exchange.store.partner_heads import STATEMENTS, add_break
