@@ -82,9 +82,7 @@ def _take(node: Node, partner: int, text: str, document: Mapping[str, Any]) -> R
             return None
         if row is None:
             raise SignatureBroken("the receipt names a statement that we never made.")
-        if (row.way, row.stream, row.seq, row.objects) != (
-            receipt.way, receipt.stream, receipt.seq, receipt.count
-        ):  # fmt: skip
+        if not _is_of(receipt, row):
             raise SignatureBroken("the receipt is not that of the statement which it names.")
         if row.receipt is not None:
             if row.receipt == text:
@@ -117,6 +115,12 @@ def _take(node: Node, partner: int, text: str, document: Mapping[str, Any]) -> R
         return None
 
     return Receipted(receipt, node.database.transact(work))
+
+
+def _is_of(receipt: Receipt, row: StatementHead) -> bool:
+    """Whether a receipt speaks of exactly the objects of the statement that it names."""
+    place = (row.way, row.stream, row.seq, row.objects)
+    return place == (receipt.way, receipt.stream, receipt.seq, receipt.count)
 
 
 def _named(tx: Transaction, partner: int, receipt: Receipt) -> StatementHead | None:
