@@ -68,6 +68,18 @@ _AROUND: Final = Kept(
 """The last line that a batch has room for, and the one after it."""
 
 
+_ANY: Final = Kept(
+    select(live.c.position)
+    .where(
+        live.c.view == bindparam("view"),
+        live.c.position > bindparam("after"),
+        live.c.position <= bindparam("upto"),
+        live.c.origin != bindparam("partner"),
+    )
+    .limit(1)
+)
+
+
 def end_of_batch(
     tx: Transaction, view: int, *, after: int, head: int, partner: int, limit: int
 ) -> int:
@@ -79,13 +91,7 @@ def end_of_batch(
 
 def holds_any(tx: Transaction, view: int, *, after: int, upto: int, partner: int) -> bool:
     """Whether a line that a partner may see is in force in (after, upto]."""
-    wanted = select(live.c.position).where(
-        live.c.view == view,
-        live.c.position > after,
-        live.c.position <= upto,
-        live.c.origin != partner,
-    )
-    return tx.execute(wanted.limit(1)).first() is not None
+    return bool(_ANY.rows(tx, {"view": view, "after": after, "upto": upto, "partner": partner}))
 
 
 def lines(tx: Transaction, view: int, *, after: int, upto: int, partner: int) -> list[Listed]:

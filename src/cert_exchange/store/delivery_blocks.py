@@ -13,10 +13,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Integer, and_, bindparam, func, select, update
+from sqlalchemy import Integer, and_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from cert_exchange.store import delivered
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import Kept
 from cert_exchange.store.tables import delivery_blocks, live
@@ -25,18 +26,17 @@ _C: Final = delivery_blocks.c
 _AT: Final = and_(_C.view == bindparam("view"), _C.after == bindparam("after"))
 
 
-def _in_span() -> ColumnElement[bool]:
-    return and_(
+_END: Final = Kept(select(_C.upto).where(_AT, _C.upto <= bindparam("head")))
+_COUNT: Final = Kept(
+    select(func.count())
+    .select_from(live)
+    .where(
         live.c.view == bindparam("view"),
         live.c.position > bindparam("after"),
         live.c.position <= bindparam("upto"),
+        live.c.origin != bindparam("partner"),
     )
-
-
-_OTHERS: Final = live.c.origin != bindparam("partner")
-_END: Final = Kept(select(_C.upto).where(_AT, _C.upto <= bindparam("head")))
-_ANY: Final = Kept(select(live.c.position).where(_in_span(), _OTHERS).limit(1))
-_COUNT: Final = Kept(select(func.count()).select_from(live).where(_in_span(), _OTHERS))
+)
 _OPEN: Final = Kept(
     select(_C.id, _C.leaves, _C.salts).where(
         _AT, _C.upto == bindparam("upto"), _C.lines == bindparam("lines"), _C.salts.is_not(None)
@@ -71,8 +71,9 @@ def end_of(tx: Transaction, view: int, *, after: int, head: int, partner: int) -
     ends = _END.rows(tx, {"view": view, "after": after, "head": head})
     if not ends:
         return None
-    span = {"view": view, "after": after, "upto": ends[0][0], "partner": partner}
-    return int(ends[0][0]) if _ANY.rows(tx, span) else None
+    upto = int(ends[0][0])
+    held = delivered.holds_any(tx, view, after=after, upto=upto, partner=partner)
+    return upto if held else None
 
 
 def whole(tx: Transaction, view: int, *, after: int, upto: int, partner: int) -> Block | None:
