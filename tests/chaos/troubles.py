@@ -14,6 +14,8 @@ from sqlalchemy.engine import make_url
 from tests import engines
 from tests.chaos.sides import Side
 
+from cert_exchange.errors import StoreUnavailable
+
 HOUR = 3600 * 1_000_000
 Ending = Callable[[], None]
 
@@ -69,17 +71,25 @@ class Troubles:
         """Let a step pass; what has lasted long enough ends."""
         waiting = []
         for left, end in self._going_on:
-            if left <= 1:
-                end()
-            else:
+            if left > 1 or not self._ended(end):
                 waiting.append((left - 1, end))
         self._going_on = waiting
 
     def end(self) -> None:
-        """Everything ends."""
-        for _, end in self._going_on:
+        """Everything ends; what needs the end of another goes after it."""
+        late = [end for _, end in self._going_on if not self._ended(end)]
+        for end in late:
             end()
         self._going_on = []
+
+    @staticmethod
+    def _ended(end: Ending) -> bool:
+        """Whether it could end: what a person does then waits while the store takes nothing, as that person would."""
+        try:
+            end()
+        except StoreUnavailable:
+            return False
+        return True
 
     def _hit(self, kind: str) -> None:
         self.hits[kind] += 1
