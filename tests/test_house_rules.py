@@ -108,6 +108,7 @@ SMALL = {
     "store/tables/deliveries.py": "tables of one subject",
     "store/tables/derived.py": "two tables of one subject",
     "store/tables/erasure.py": "tables of one subject",
+    "store/tables/feeds.py": "tables of one subject",
     "store/tables/epochs.py": "two tables",
     "store/tables/notices.py": "tables of one subject",
     "store/tables/pki.py": "two tables of one subject",

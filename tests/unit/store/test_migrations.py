@@ -274,3 +274,32 @@ def test_partners_from_before_have_no_gate(tmp_path: Path) -> None:
         assert partners.gates(tx) == {}
         assert partners.authority(tx, 1).gate is None
     database.dispose()
+
+
+def test_a_node_from_before_has_no_feed(tmp_path: Path) -> None:
+    """What the twenty-first revision knew is there after the twenty-second, which adds empty tables."""
+    from alembic import command
+
+    path = tmp_path / "old.db"
+    database = Database.open(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+
+    def to_twenty_first(tx: Connection) -> None:
+        config.attributes["connection"] = tx
+        command.upgrade(config, "0021")
+
+    database.transact(to_twenty_first)
+    database.dispose()
+    with sqlite3.connect(path) as plain:
+        plain.execute(
+            "INSERT INTO partners (id, name, title, relays_any, empty_objects_list, requests_per_minute, added_at)"
+            " VALUES (1, 'b', 'CERT B', 0, 0, 60, 5)"
+        )
+    plain.close()
+    assert database.migrate()[0] == "0022"
+    with database.reading() as tx:
+        assert tx.execute(text("SELECT name FROM partners")).all() == [("b",)]
+        for table in ("feeds", "feed_credentials", "rule_numbers"):
+            assert tx.execute(text(f"SELECT count(*) FROM {table}")).scalar() == 0
+    database.dispose()

@@ -34,6 +34,7 @@ from cert_exchange.store.tables.erasure import (
     legal_holds,
     undone_objects,
 )
+from cert_exchange.store.tables.feeds import feed_credentials, feeds, rule_numbers
 from cert_exchange.store.tables.introductions import contact_cards, introductions
 from cert_exchange.store.tables.lives import (
     credential_scopes,
@@ -117,6 +118,8 @@ __all__ = [
     "derived_ids",
     "erased_objects",
     "erasures",
+    "feed_credentials",
+    "feeds",
     "freezes",
     "handling_dates",
     "hold_approvals",
@@ -157,6 +160,7 @@ __all__ = [
     "references",
     "release_log",
     "renditions",
+    "rule_numbers",
     "screen_companions",
     "screens",
     "sources",
