@@ -15,7 +15,7 @@ from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from cert_exchange.errors import ConfigurationInvalid
-from cert_exchange.store import carrying, migrations, partners
+from cert_exchange.store import carrying, consents, migrations, partners
 from cert_exchange.store.database import Database
 from cert_exchange.store.tables import marks_metadata, metadata
 
@@ -302,4 +302,34 @@ def test_a_node_from_before_has_no_feed(tmp_path: Path) -> None:
         assert tx.execute(text("SELECT name FROM partners")).all() == [("b",)]
         for table in ("feeds", "feed_credentials", "rule_numbers"):
             assert tx.execute(text(f"SELECT count(*) FROM {table}")).scalar() == 0
+    database.dispose()
+
+
+def test_consents_from_before_answer_no_request(tmp_path: Path) -> None:
+    """What a person recorded before requests were kept stands as it is."""
+    from alembic import command
+
+    path = tmp_path / "old.db"
+    database = Database.open(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+
+    def to_twenty_second(tx: Connection) -> None:
+        config.attributes["connection"] = tx
+        command.upgrade(config, "0022")
+
+    database.transact(to_twenty_second)
+    database.dispose()
+    with sqlite3.connect(path) as plain:
+        plain.executescript("""
+        INSERT INTO partners (id, name, title, relays_any, empty_objects_list, requests_per_minute, added_at)
+            VALUES (1, 'b', 'CERT B', 0, 0, 60, 5);
+        INSERT INTO consents (id, partner, recipient, until, said_by, given_at, given_by)
+            VALUES (3, 1, 'any', 9, 'Eva', 5, 'anna');
+        """)
+    plain.close()
+    assert database.migrate()[0] == "0023"
+    with database.reading() as tx:
+        assert [one.id for one in consents.listing(tx, partner="b", open_only=True)] == [3]
+        assert tx.execute(text("SELECT granted_by FROM consents")).all() == [(None,)]
     database.dispose()

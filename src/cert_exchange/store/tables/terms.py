@@ -34,6 +34,7 @@ consents = Table(
     Column("given_by", Text, nullable=False),  # who recorded it here
     Column("ended_at", BigInteger),  # NULL: it stands, or its end was not acted upon yet
     Column("ended_by", Text),
+    Column("granted_by", BigInteger),  # objects.id of the partner's answer to a request of ours
     Index(None, "partner"),
     Index(
         None,
