@@ -61,6 +61,8 @@ class Finding:
     markings: tuple[str, ...] = ()  # ids of marking definitions, besides those of the batch
     group: str = ""
     """Findings of one group are about one thing (the hashes of one file): one indicator, joined by OR."""
+    external_ids: tuple[tuple[str, str], ...] = ()
+    """What others call it: name of the source and its id there, such as the UUID of an attribute of MISP."""
 
 
 @dataclass(frozen=True, slots=True)
