@@ -90,7 +90,7 @@ def with_certificates(home: Path) -> Shown:
 
 
 def with_signatures(home: Path) -> Shown:
-    """Certificates, and a signing key of each poller pinned; commitments are made ahead, as a worker does."""
+    """Certificates, and a signing key of each poller pinned; commitments are made ahead, as a worker does of a log at rest."""
     from cert_exchange.messages.keys import make_signing_key, public_text
     from cert_exchange.node import open_node
     from cert_exchange.services import deliveries, partners, signing
@@ -105,7 +105,7 @@ def with_signatures(home: Path) -> Shown:
             key = make_signing_key(private, since=0)
             signing.pin(node, name, public_text(key.public), by="benchmark")
             partners.amend(node, name, speaks_for=[f"identity--{uuid.uuid4()}"], relays=[])
-        while deliveries.make_ahead(node):
+        while deliveries.make_ahead(node, at_rest=0):
             pass
     finally:
         node.close()

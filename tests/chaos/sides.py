@@ -219,7 +219,8 @@ class Side:
 
     def processes(self) -> list[int]:
         found = [pid for pid in self.pids.values() if alive(pid)]
-        return found + ([self.worker] if self.worker else [])
+        worker = self.worker  # may die while we look
+        return found if worker is None else [*found, worker]
 
     def keep_up(self) -> None:
         """Start again what was killed, as a service manager does."""

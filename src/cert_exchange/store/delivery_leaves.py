@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import and_, delete, func, select, text
+from sqlalchemy import and_, bindparam, delete, func, select, text
 
 from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.database import Transaction
@@ -46,6 +46,9 @@ _JOINED: Final = {
         )
     ),
 }
+_MADE: Final = Kept(
+    select(func.max(delivery_leaves.c.position)).where(delivery_leaves.c.view == bindparam("view"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,21 @@ class Unmade:
     position: int
     content: bytes
     salt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A log whose lines are stated to somebody; positions are micros."""
+
+    view: int
+    made: int
+    """up to which its rows are made"""
+    head: int
+
+    @property
+    def behind(self) -> bool:
+        """Whether rows may be lacking."""
+        return self.made < self.head
 
 
 def joined(
@@ -115,8 +133,8 @@ def keep(tx: Transaction, view: int, made: Sequence[tuple[int, bytes, bytes]]) -
     )
 
 
-def behind(tx: Transaction) -> list[tuple[int, int, int]]:
-    """(view, position up to which its rows are made, head) of the logs that grew, of partners with a pinned key."""
+def stated(tx: Transaction) -> list[Log]:
+    """The logs of partners with a pinned key."""
     rows = tx.execute(
         select(views.c.id, views.c.head)
         .join(audience_members, audience_members.c.audience == views.c.audience)
@@ -125,14 +143,9 @@ def behind(tx: Transaction) -> list[tuple[int, int, int]]:
         .distinct()
         .order_by(views.c.id)
     ).all()
-    found = []
-    for view, head in rows:
-        last = tx.execute(
-            select(func.max(delivery_leaves.c.position)).where(delivery_leaves.c.view == view)
-        ).scalar()
-        if (last or 0) < head:
-            found.append((view, int(last or 0), int(head)))
-    return found
+    return [
+        Log(view, int(_MADE.rows(tx, {"view": view})[0][0] or 0), int(head)) for view, head in rows
+    ]
 
 
 def forget(tx: Transaction, lines: Iterable[tuple[int, int]]) -> None:

@@ -27,9 +27,10 @@ def scene(node: Node) -> Scene:
     return Scene.set_up(node)
 
 
-def told(scene: Scene) -> Told:
+def told(scene: Scene, after: Told | None = None) -> Told:
     span = Span(scene.partner("b"), scene.collection("indicators"), "u", Way.SERVED, "u", after=0)
-    found = deliveries.tell_next(scene.node, span, None)
+    has = None if after is None else (after.row.seq, after.row.digest)
+    found = deliveries.tell_next(scene.node, span, has)
     assert found is not None
     return found
 
@@ -151,6 +152,37 @@ def test_a_statement_refers_to_the_block_of_its_span(scene: Scene) -> None:
         [kept] = tx.execute(select(delivery_statements.c.leaves)).scalars()
     assert bytes(kept) == b""
     assert deliveries.tell_again(scene.node, found.row) == found
+
+
+def test_what_is_left_of_a_log_at_rest_is_put_together_too(scene: Scene) -> None:
+    """A shorter block; when the log grows again a longer one takes its place, and statements lose nothing by it."""
+    pinned(scene).publish(*[indicator(f"n{n}") for n in range(2)])
+    lines = positions(scene)
+    deliveries.make_ahead(scene.node, block=9, least=len(lines) + 1, at_rest=0)
+    deliveries.make_ahead(scene.node, block=9, least=len(lines))
+    assert blocks(scene) == []
+    deliveries.make_ahead(scene.node, block=9, least=len(lines), at_rest=0)
+    [tail] = blocks(scene)
+    assert (tail.after, tail.lines) == (0, len(lines))
+    found = told(scene)
+    assert found.row.block == tail.id
+    scene.publish(*[indicator(f"m{n}") for n in range(9)])
+    following = told(scene, after=found)
+    assert (following.row.after, following.row.block) == (found.row.upto, None)
+    deliveries.make_ahead(scene.node, block=9, least=1, at_rest=0)
+    whole, rest = blocks(scene)
+    every = positions(scene)
+    assert [(whole.after, whole.lines), (rest.after, rest.lines)] == [
+        (0, 9),
+        (every[8], len(every) - 9),
+    ]
+    with scene.node.database.reading() as tx:
+        row = rows_of.by_numbers(tx, [found.row.id])[found.row.id]
+    assert (row.block, row.leaves) == (None, found.row.leaves)
+    again = deliveries.tell_again(scene.node, row)
+    assert (again.row.leaves, again.salts) == (found.row.leaves, found.salts)
+    assert deliveries.make_ahead(scene.node, block=9, least=1, at_rest=0) == 0
+    assert blocks(scene) == [whole, rest]
 
 
 def test_a_block_of_which_a_line_was_taken_back_is_not_stated(scene: Scene) -> None:

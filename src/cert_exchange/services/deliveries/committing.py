@@ -1,7 +1,8 @@
 """The commitments of our statements: made ahead for logs that grew, so that no partner waits for them.
 
 1. What is made ahead is what a statement would make itself: it follows from the log, and can be made again.
-2. Whenever enough lines more are in force, they are put together in a block, which many statements may refer to.
+2. Whenever enough lines more are in force, they are put together in a block, which many statements may refer to; and
+   where a log came to rest, what is left of it, unless that is little.
 """
 
 from __future__ import annotations
@@ -14,50 +15,72 @@ from cert_exchange.messages.deliveries import MOST, delivery_commitment, deliver
 from cert_exchange.node import Node
 from cert_exchange.store import delivery_blocks, delivery_leaves
 from cert_exchange.store.database import Transaction
-from cert_exchange.store.delivery_leaves import Joined, Unmade
+from cert_exchange.store.delivery_blocks import Span
+from cert_exchange.store.delivery_leaves import Joined, Log, Unmade
 
 AT_ONCE: Final = 2_000
 """Commitments that are made ahead in one transaction."""
+AT_REST: Final = 600 * 1_000_000
+"""Micros after which a log to which nothing was added is at rest."""
+LEAST: Final = 1_000
+"""Lines in no block for which one is made at rest: fewer are soon joined."""
 _NOBODY: Final = -1
 """No partner: every line counts, whoever it came from."""
 
 
-def make_ahead(node: Node, *, most: int = 20, block: int = MOST) -> int:
+def make_ahead(
+    node: Node, *, most: int = 20, block: int = MOST, least: int = LEAST, at_rest: int = AT_REST
+) -> int:
     """Make commitments for the logs that grew, so that no partner waits for them; how many were made.
 
     At most `most` transactions: what is left is made by the next call, or when a partner asks. Whenever `block` lines more
-    are in force, their commitments are put together.
+    are in force, their commitments are put together, and `least` or more when nothing came for `at_rest` micros.
     """
+    now = node.now()
     with node.database.reading() as tx:
-        grown = delivery_leaves.behind(tx)
+        logs = delivery_leaves.stated(tx)
     total = 0
-    for view, after, head in grown:
-        while most > 0:
+    for log in logs:
+        while log.behind and most > 0:
             most -= 1
-
-            made = node.database.transact(partial(make, view=view, after=after, upto=head))
+            made = node.database.transact(
+                partial(make, view=log.view, after=log.made, upto=log.head)
+            )
             total += made
             if made < AT_ONCE:
-                keep = partial(_keep_block, view=view, head=head, lines=block)
-                while node.database.transact(keep):
-                    pass
                 break
+        _keep_blocks(node, log, lines=block, least=least, rest=now - log.head >= at_rest)
     return total
 
 
-def _keep_block(tx: Transaction, view: int, *, head: int, lines: int) -> bool:
-    """Make the next block of a log; False while too little of it is in force."""
-    span = delivery_blocks.next_span(tx, view, head=head, lines=lines)
-    if span is None:
-        return False
-    after, upto = span
-    found, lacking = delivery_leaves.joined(tx, view, after=after, upto=upto, partner=_NOBODY)
-    if lacking or not found.count:
-        return False
-    delivery_blocks.keep(
-        tx, view, after=after, upto=upto, lines=found.count, leaves=found.leaves, salts=found.salts
-    )
-    return True
+def _keep_blocks(node: Node, log: Log, *, lines: int, least: int, rest: bool) -> None:
+    """Make all blocks of a log that can be made."""
+
+    def due(tx: Transaction) -> Span | None:
+        return delivery_blocks.next_span(
+            tx, log.view, head=log.head, lines=lines, least=least, rest=rest
+        )
+
+    def keep(tx: Transaction) -> bool:
+        span = due(tx)
+        if span is None:
+            return False
+        found, lacking = delivery_leaves.joined(
+            tx, log.view, after=span.after, upto=span.upto, partner=_NOBODY
+        )
+        if lacking or not found.count:
+            return False
+        delivery_blocks.keep(
+            tx, log.view, span, lines=found.count, leaves=found.leaves, salts=found.salts
+        )
+        return True
+
+    while True:
+        with node.database.reading() as tx:
+            if due(tx) is None:
+                return
+        if not node.database.transact(keep):
+            return
 
 
 def put_together(tx: Transaction, view: int, *, after: int, upto: int, partner: int) -> Joined:
