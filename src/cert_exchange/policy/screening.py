@@ -6,6 +6,8 @@
 3. What stands in another object is left to that object: it is screened itself, and who refers to it waits for it.
 4. A revocation only takes back, and is never held here.
 5. Nothing raises for odd content: what fails while it is read is found.
+6. What our own desk publishes is looked at for more (`warnings`), also where no file is in force: `weighed` joins what
+   of that holds or refuses to what is found.
 
 The format for people: docs/intake.md.
 """
@@ -15,10 +17,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, PlainValidator, StrictStr
-
+from cert_exchange.policy.cautions import DEFAULTS, Act, Caution, Of, Warned
 from cert_exchange.policy.companions import (
     NO_COMPANIONS,
     Companions,
@@ -27,34 +28,20 @@ from cert_exchange.policy.companions import (
     digest_of_text,
     take_companions,
 )
-from cert_exchange.policy.forms import FileNames, Plains
 from cert_exchange.policy.indicated import indicated_by
 from cert_exchange.policy.lists import Lists
 from cert_exchange.policy.mentions import mentioned_in
 from cert_exchange.policy.reading import Document, fill_form, nearest, read_document, shown
-from cert_exchange.policy.spellings import refuse
+from cert_exchange.policy.screening_form import ADVICE, Action, ScreenForm
 from cert_exchange.policy.surroundings import read_surroundings
-from cert_exchange.policy.territories import OWN, PROTECTED, Territories
+from cert_exchange.policy.territories import NO_TERRITORIES, OWN, PROTECTED, Territories
+from cert_exchange.policy.warnings import warnings_of
 
 INTAKE: Final = "intake"
 """Stands in a rule's place where something is held at the way in; no rule of a policy has this name."""
 FILE_NAME: Final = "intake.yaml"
 """The one file of a policy folder that is no policy."""
 
-Action = Literal["hold", "refuse", "pass"]
-KINDS: Final = (OWN, PROTECTED)
-"""Kinds of territories that can be asked for here."""
-
-ADVICE: Final[Mapping[str, str]] = {
-    "description": "write a text",
-    "territories": "write a list of files beside this one, such as [territories/protected.yaml]",
-    "lists": "write a list of files beside this one, such as [lists/keep-out.txt]",
-    "collections": "write a list of aliases or UUIDs; without the key every collection is meant",
-    "listed": "write hold, refuse or pass, or a mapping of lists to one of them",
-    "concerns": "write a mapping such as {protected: hold}; own and protected can be asked for",
-    "mentions": "write a mapping such as {protected: hold}; own and protected can be asked for",
-    "unread": "write hold or pass",
-}
 _SAID: Final = 8
 _SHORT: Final = 500
 _HELD_ANYWAY: Final = "it cannot be told what is looked for at the way in"
@@ -82,6 +69,49 @@ class Screen:
     unread: Action
     territories: Territories
     lists: Lists
+    warnings: Mapping[Of, Act] = field(default_factory=lambda: DEFAULTS)
+    """what follows of each kind of warning about what our desk publishes"""
+
+    @property
+    def asks_own(self) -> bool:
+        """Whether a warning tells of our own hosts: else `concerns` does, or no territory of ours is named."""
+        return OWN in self.territories.kinds() and OWN not in self.concerns
+
+    def cautions(self, content: Mapping[str, Any], *, at: str) -> tuple[Caution, ...]:
+        """What is to be said before our desk publishes this, at an instant (RFC 3339); silent kinds are left out."""
+        own = self.territories if self.asks_own else None
+        return tuple(
+            one for one in warnings_of(content, at=at, own=own) if self.warnings[one.of] != "silent"
+        )
+
+    def warned(self, content: Mapping[str, Any], *, at: str) -> tuple[Warned, ...]:
+        """The same with what follows, and what the way in finds of listed values, as `Warned` under the object's id."""
+        stix_id = str(content.get("id", ""))
+        found = self.find(content)
+        told = [
+            Warned(stix_id, one.of.value, self.warnings[one.of], one.value, one.said)
+            for one in self.cautions(content, at=at)
+        ]
+        if found is not None:
+            told.insert(
+                0,
+                Warned(
+                    stix_id,
+                    ", ".join(found.what),
+                    "refuse" if found.action == "refuse" else "hold",
+                    "",
+                    found.said,
+                ),
+            )
+        return tuple(told)
+
+    def weighed(
+        self, content: Mapping[str, Any], finding: Finding | None, *, at: str
+    ) -> Finding | None:
+        """A finding about what our desk publishes, together with the warnings that hold or refuse."""
+        return joined(
+            finding, [(one, self.warnings[one.of]) for one in self.cautions(content, at=at)]
+        )
 
     def covers(self, names: Collection[str]) -> bool:
         """Whether a collection of these names (UUID and alias) is screened."""
@@ -89,7 +119,7 @@ class Screen:
 
     def find(self, content: Mapping[str, Any]) -> Finding | None:
         """What a validated object is held for; None: it comes in. Never raises."""
-        if content.get("revoked") is True:
+        if self.idle or content.get("revoked") is True:
             return None
         try:
             found = list(self._looked_up(content))
@@ -106,6 +136,11 @@ class Screen:
             tuple(dict.fromkeys(what for what, *_ in found)),
             said if len(said) <= _SHORT else said[: _SHORT - 1] + "…",
         )
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is looked for in what partners send."""
+        return not (self.lists.all or self.concerns or self.mentions) and self.unread == "pass"
 
     def _looked_up(self, content: Mapping[str, Any]) -> Iterator[tuple[str, str, Action]]:
         """(what, sentence, action) of everything that is found."""
@@ -129,9 +164,50 @@ class Screen:
                 yield "unread", f"cannot be read: {what}", self.unread
 
 
+def joined(finding: Finding | None, weighed: Collection[tuple[Caution, Act]]) -> Finding | None:
+    """A finding together with those of these warnings that hold or refuse."""
+    more = [(one, act) for one, act in weighed if act in ("hold", "refuse")]
+    if not more:
+        return finding
+    what = [f"warned {one.of.value}" for one, _ in more]
+    said = "; ".join(dict.fromkeys(one.said for one, _ in more[:_SAID]))
+    refused = any(act == "refuse" for _, act in more)
+    if finding is not None:
+        what, said = [*finding.what, *what], f"{finding.said}; {said}"
+        refused = refused or finding.action == "refuse"
+    return Finding(
+        "refuse" if refused else "hold",
+        tuple(dict.fromkeys(what)),
+        said if len(said) <= _SHORT else said[: _SHORT - 1] + "…",
+    )
+
+
+BUILT_IN: Final = Screen(
+    text="", digest=b"", collections=None, listed={}, concerns={}, mentions={}, unread="pass",
+    territories=NO_TERRITORIES, lists=Lists(()),
+)  # fmt: skip
+"""What is asked where no file of the way in is in force: the warnings, of what our own desk publishes."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class UnreadableScreen:
     """What stands in place of a file that cannot be read any more: everything is held."""
+
+    def weighed(
+        self,
+        content: Mapping[str, Any],  # noqa: ARG002 - it is held anyway
+        finding: Finding | None,
+        *,
+        at: str,  # noqa: ARG002 - as above
+    ) -> Finding | None:
+        """The finding that holds it."""
+        return finding
+
+    def warned(self, content: Mapping[str, Any], *, at: str) -> tuple[Warned, ...]:  # noqa: ARG002 - of all alike
+        """That it would be held."""
+        if self.find(content) is None:
+            return ()
+        return (Warned(str(content.get("id", "")), "unread", "hold", "", _HELD_ANYWAY),)
 
     def covers(self, names: Collection[str]) -> bool:  # noqa: ARG002 - every collection
         """All of them."""
@@ -142,49 +218,6 @@ class UnreadableScreen:
         if content.get("revoked") is True:
             return None
         return Finding("hold", ("unread",), _HELD_ANYWAY)
-
-
-def _action(value: Any) -> Action:
-    if value not in ("hold", "refuse", "pass"):
-        refuse(f"{shown(value)} is no answer; write hold, refuse or pass")
-    answer: Action = value
-    return answer
-
-
-def _actions(value: Any) -> dict[str, Action]:
-    if not isinstance(value, dict) or not value:
-        refuse(f"{shown(value)} says nothing; write a mapping such as {{protected: hold}}")
-    return {str(name): _action(action) for name, action in value.items()}
-
-
-def _listed(value: Any) -> Action | dict[str, Action]:
-    return _actions(value) if isinstance(value, dict) else _action(value)
-
-
-def _kinds(value: Any) -> dict[str, Action]:
-    found = _actions(value)
-    for kind in found:
-        if kind not in KINDS:
-            refuse(f"{shown(kind)} cannot be asked for here; write {' or '.join(KINDS)}")
-    return found
-
-
-_Kinds = Annotated[dict[str, Action], PlainValidator(_kinds)]
-
-
-class ScreenForm(BaseModel):
-    """The file of the way in, key by key."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    description: StrictStr | None = None
-    territories: FileNames = ()
-    lists: FileNames = ()
-    collections: Plains | None = None
-    listed: Annotated[Action | dict[str, Action], PlainValidator(_listed)] = "hold"
-    concerns: _Kinds | None = None
-    mentions: _Kinds | None = None
-    unread: Literal["hold", "pass"] = "hold"
 
 
 def parse_screen(text: str, *, file: str, companions: Companions = NO_COMPANIONS) -> Screen:
@@ -216,6 +249,7 @@ def parse_screen(text: str, *, file: str, companions: Companions = NO_COMPANIONS
         unread=form.unread,
         territories=found.territories,
         lists=found.lists,
+        warnings={**DEFAULTS, **(form.warnings or {})},
     )
 
 
@@ -223,9 +257,10 @@ def _check(
     document: Document, form: ScreenForm, names: Collection[str], kinds: Collection[str]
 ) -> None:
     """Complain of what asks for a list or a territory that is not named: it would never hold anything."""
-    if not (form.territories or form.lists):
+    if not (form.territories or form.lists or form.warnings):
         document.complain(
-            (), "neither territories nor lists are named, so nothing is ever found; name one"
+            (),
+            "neither territories nor lists nor warnings are named, so nothing is ever found; name one",
         )
     for name in form.listed if isinstance(form.listed, dict) else ():
         if name not in names:
@@ -242,4 +277,13 @@ def _check(
                 )
 
 
-__all__ = ["FILE_NAME", "INTAKE", "Finding", "Screen", "UnreadableScreen", "parse_screen"]
+__all__ = [
+    "BUILT_IN",
+    "FILE_NAME",
+    "INTAKE",
+    "Finding",
+    "Screen",
+    "UnreadableScreen",
+    "joined",
+    "parse_screen",
+]

@@ -106,6 +106,16 @@ def in_force(conn: Transaction) -> ScreenVersion | None:
     )  # fmt: skip
 
 
+def digest_in_force(conn: Transaction) -> bytes | None:
+    """The digest of the version in force, or None."""
+    found = conn.execute(
+        select(screens.c.digest)
+        .where(screens.c.replaced_at.is_(None))
+        .order_by(screens.c.id.desc())
+    ).scalar()
+    return None if found is None else bytes(found)
+
+
 def bring_into_force(
     tx: Transaction,
     text: str,

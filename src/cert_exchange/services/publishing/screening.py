@@ -5,7 +5,9 @@
 2. A partner is answered as if nothing had been found: what it is told must not say what we look for.
 3. Our desk is told what was found. What the file refuses is refused to our desk, and kept aside of a partner's.
 4. What a person let in once comes in again as a new version, as long as nothing else is found in it.
-5. What was erased here does not come in again: nothing of it is stored, and a partner is answered as if it were.
+5. What our desk publishes is also held, or refused, for what it would have been warned of (`policy.warnings`), and for that
+   where no file is in force too.
+6. What was erased here does not come in again: nothing of it is stored, and a partner is answered as if it were.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import structlog
 
 from cert_exchange.errors import PolicyInvalid
 from cert_exchange.policy.screening import (
+    BUILT_IN,
     FILE_NAME,
     Finding,
     Screen,
@@ -27,6 +30,7 @@ from cert_exchange.policy.screening import (
 from cert_exchange.services.publishing.admitting import Ruling, Step
 from cert_exchange.services.publishing.approving import with_approval
 from cert_exchange.services.publishing.knowing import Intake
+from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.objects import StixObject
 from cert_exchange.store import screening as rows
 from cert_exchange.store.database import Transaction, Unprepared
@@ -54,11 +58,21 @@ def screen_for(
 
     `collection` None is what `init` seeds, which nobody sends.
     """
-    if sharing.screen is None or collection is None:
+    if collection is None:
         return None
+    if sharing.screen is None:
+        return BUILT_IN
     found = _in_force(tx, sharing.screen)
     uuid, alias = sharing.collections[collection]
     return found if found.covers([uuid] if alias is None else [uuid, alias]) else None
+
+
+def screen_now(conn: Transaction) -> Screen | UnreadableScreen:
+    """What is asked of objects that would come in now, into whichever collection."""
+    digest = rows.digest_in_force(conn)
+    if digest is None:
+        return BUILT_IN
+    return _read.get(digest) or _from(conn, digest) or _UNREADABLE
 
 
 def screened(intake: Intake, ident: int, item: StixObject, ruling: Ruling) -> Ruling:
@@ -82,6 +96,9 @@ def screened(intake: Intake, ident: int, item: StixObject, ruling: Ruling) -> Ru
 
 def _listed(intake: Intake, ident: int, item: StixObject, ruling: Ruling) -> Finding | None:
     finding = intake.screen.find(item.content) if intake.screen is not None else None
+    if intake.sender.origin == OWN and intake.screen is not None:
+        at = format_micros(intake.now)
+        finding = intake.screen.weighed(item.content, finding, at=at)
     if finding is None or ident in intake.fresh:
         return finding
     if finding.said in rows.let_in_before(intake.tx, ident, intake.sender.origin):
