@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 
 from cert_exchange.stix.references import Role
 from cert_exchange.store.database import Transaction
@@ -36,6 +37,7 @@ from cert_exchange.store.tables import (
 
 _newer = objects.alias("newer")
 _originals = identifiers.alias("originals")
+_subject = objects.alias("subject")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,47 +154,94 @@ def original_of(conn: Transaction, stix_id: str) -> str | None:
     ).scalar_one_or_none()
 
 
+_SAID = (
+    select(
+        identifiers.c.stix_id, objects.c.type, objects.c.version, objects.c.origin,
+        objects.c.status, objects.c.stored_at, objects.c.revoked,
+        _originals.c.stix_id.label("about"), renditions.c.body,
+    )
+    .join(references, references.c.source == objects.c.id)
+    .join(identifiers, identifiers.c.num == objects.c.ident)
+    .join(renditions, renditions.c.id == objects.c.rendition)
+    .join(_originals, _originals.c.num == references.c.target)
+    .outerjoin(derived_ids, derived_ids.c.ident == references.c.target)
+    .where(
+        references.c.role == Role.REQUIRED.value,
+        objects.c.status != ObjectStatus.DERIVATIVE.value,
+        ~exists().where(
+            _newer.c.ident == objects.c.ident,
+            _newer.c.origin == objects.c.origin,
+            _newer.c.version_key > objects.c.version_key,
+        ),
+    )
+    .order_by(objects.c.id.desc())
+)  # fmt: skip
+_A_MEMBER = exists().where(
+    audience_members.c.audience == derived_ids.c.audience,
+    audience_members.c.partner == objects.c.origin,
+)
+_ANSWERING: Final = ("sighting", "opinion", "note")
+
+
 def said_about(conn: Transaction, ident: int, *, limit: int) -> list[Said]:
     """What partners sent that refers to an object, by its own id or a derivative's, the newest stored first.
 
     Proposals are in it: what is said to us counts, whoever may say it.
     """
-    a_member = exists().where(
-        audience_members.c.audience == derived_ids.c.audience,
-        audience_members.c.partner == objects.c.origin,
-    )
     rows = conn.execute(
-        select(
-            identifiers.c.stix_id, objects.c.type, objects.c.version, objects.c.origin,
-            objects.c.status, objects.c.stored_at, objects.c.revoked, _originals.c.stix_id,
-            renditions.c.body,
-        )
-        .join(references, references.c.source == objects.c.id)
-        .join(identifiers, identifiers.c.num == objects.c.ident)
-        .join(renditions, renditions.c.id == objects.c.rendition)
-        .join(_originals, _originals.c.num == references.c.target)
-        .outerjoin(derived_ids, derived_ids.c.ident == references.c.target)
-        .where(
+        _SAID.where(
             or_(
                 references.c.target == ident,
                 and_(
                     references.c.target.in_(
                         select(derived_ids.c.ident).where(derived_ids.c.original == ident)
                     ),
-                    a_member,
+                    _A_MEMBER,
                 ),
             ),
-            references.c.role == Role.REQUIRED.value,
             objects.c.ident != ident,
             objects.c.origin != OWN,
-            objects.c.status != ObjectStatus.DERIVATIVE.value,
-            ~exists().where(
-                _newer.c.ident == objects.c.ident,
-                _newer.c.origin == objects.c.origin,
-                _newer.c.version_key > objects.c.version_key,
-            ),
-        )
-        .order_by(objects.c.id.desc())
-        .limit(limit)
-    )  # fmt: skip
+        ).limit(limit)
+    )
     return [Said(*row) for row in rows]
+
+
+def heard(conn: Transaction, *, partner: int | None, limit: int) -> list[Said]:
+    """What partners say about objects of ours, or about derivatives of theirs, the newest stored first; a row for each.
+
+    Sightings, opinions and notes; identities, which sightings name as places, are no subject.
+    """
+    wanted = _SAID.where(
+        objects.c.type.in_(_ANSWERING),
+        or_(_held_from(ours=True), and_(derived_ids.c.ident.is_not(None), _A_MEMBER)),
+    )
+    who = objects.c.origin != OWN if partner is None else objects.c.origin == partner
+    return [Said(*row) for row in conn.execute(wanted.where(who).limit(limit))]
+
+
+def given(conn: Transaction, *, limit: int) -> list[Said]:
+    """What our desk says about partners' objects, the newest stored first; a row for each object."""
+    wanted = _SAID.where(
+        objects.c.type.in_(_ANSWERING), objects.c.origin == OWN, _held_from(ours=False)
+    )
+    return [Said(*row) for row in conn.execute(wanted.limit(limit))]
+
+
+def given_about(conn: Transaction, ident: int, *, limit: int) -> list[Said]:
+    """What our desk says about one object in sightings, opinions and notes, the newest stored first."""
+    wanted = _SAID.where(
+        references.c.target == ident,
+        objects.c.ident != ident,
+        objects.c.type.in_(_ANSWERING),
+        objects.c.origin == OWN,
+    )
+    return [Said(*row) for row in conn.execute(wanted.limit(limit))]
+
+
+def _held_from(*, ours: bool) -> ColumnElement[bool]:
+    return exists().where(
+        _subject.c.ident == references.c.target,
+        _subject.c.origin == OWN if ours else _subject.c.origin != OWN,
+        _subject.c.status == ObjectStatus.ACCEPTED.value,
+        _subject.c.type != "identity",
+    )

@@ -159,3 +159,13 @@ def may_write(tx: Transaction, collection_id: int, partner: int) -> bool:
         )
     ).scalar_one_or_none()
     return bool(found)
+
+
+def may_read(tx: Transaction, collection_id: int, partner: int) -> bool:
+    """Whether the collection's file lets this partner read it."""
+    found = tx.execute(
+        select(collection_rights.c.may_read).where(
+            collection_rights.c.collection == collection_id, collection_rights.c.partner == partner
+        )
+    ).scalar_one_or_none()
+    return bool(found)

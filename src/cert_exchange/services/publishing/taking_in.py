@@ -15,6 +15,7 @@ from cert_exchange.messages.evidence import Line as LedgerLine
 from cert_exchange.messages.evidence import commitments_root, object_commitment
 from cert_exchange.node import Node
 from cert_exchange.policy.agreements import breaches
+from cert_exchange.policy.cautions import Caution, Of
 from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import ledger
 from cert_exchange.services.publishing import limiting
@@ -40,6 +41,7 @@ from cert_exchange.services.publishing.refusing import keep_aside, keep_invalid,
 from cert_exchange.services.publishing.rulings import Approval, Outcome
 from cert_exchange.services.publishing.screening import catch, screen_for, screened
 from cert_exchange.services.publishing.terming import lay_beside
+from cert_exchange.services.publishing.unfolding import unfolded
 from cert_exchange.services.releasing import Releasing, issuer_of
 from cert_exchange.stix.envelopes import Batch, Examined
 from cert_exchange.stix.markings import TLP_DEFINITIONS
@@ -94,8 +96,12 @@ def take_in_watched(
     approval: Approval | None = None,
     posted: bool = False,
     answered: bool = False,
+    holding: Mapping[str, str] | None = None,
 ) -> tuple[tuple[Outcome, ...], Releasing]:
-    """As `take_in`, with the releases it caused; `terms` come with what our desk publishes, `answered` waits for nobody."""
+    """As `take_in`, with the releases it caused; `terms` come with what our desk publishes, `answered` waits for nobody.
+
+    `holding`: STIX ids of our desk's that are held at the way in, each with the reason that nothing in the object says.
+    """
     items = [one for one in batch.items if one.item is not None]
     line_id, asked = ask(tx, items)
     sender = sender_of(tx, origin, by, owner_group=node.settings.owner_group)
@@ -108,6 +114,9 @@ def take_in_watched(
     )  # fmt: skip
     intake = read(tx, node, releasing, sender, items, collection, now, asked)
     intake.screen = screen_for(tx, sharing, collection)
+    intake.asked = {
+        one: ((Caution(Of.CONTEXT, "", said), "hold"),) for one, said in (holding or {}).items()
+    }
     intake.approval = None if answered else approval or limiting.approval_of(sender)
     if origin == OWN and collection is not None:
         intake.marks = marks_met(intake, releasing, items, terms)
@@ -162,6 +171,10 @@ def take_in_watched(
                 },
             ),
             line_id=line_id,
+        )
+    for proposed in unfolded(intake, node):
+        take_in(
+            tx, node, proposed, origin=origin, collection=collection, now=now, approval=approval
         )
     return tuple(outcomes), releasing
 

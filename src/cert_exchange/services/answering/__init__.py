@@ -1,0 +1,24 @@
+"""Answers to partners' objects: what our desk says, and what partners said to ours (docs/answers.md)."""
+
+from cert_exchange.services.answering.giving import RETURN, Given, Manner, Reached
+from cert_exchange.services.answering.listing import Heard, heard
+from cert_exchange.services.answering.proposing import propose
+from cert_exchange.services.answering.saying import ask, note, opine, reply, sight
+from cert_exchange.services.answering.tallying import Tally, tally
+
+__all__ = [
+    "RETURN",
+    "Given",
+    "Heard",
+    "Manner",
+    "Reached",
+    "Tally",
+    "ask",
+    "heard",
+    "note",
+    "opine",
+    "propose",
+    "reply",
+    "sight",
+    "tally",
+]

@@ -1,0 +1,151 @@
+"""What partners said to what is ours, and what we said to what is theirs: lists for our own people.
+
+1. Reading only. What is said about a derivative is told of its original (DECISIONS 16).
+2. Notices and what answers them are no answers to an object: `notices list` has those.
+3. A question waits until its asker's counterpart replies to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from cert_exchange.errors import NotFound
+from cert_exchange.messages import answers as messages
+from cert_exchange.messages import notices
+from cert_exchange.messages.answers import Proposal, Question, Reply
+from cert_exchange.node import Node
+from cert_exchange.services.exercises import Exercises, exercises
+from cert_exchange.services.hits import Hit, hit_of
+from cert_exchange.store import answers as rows
+from cert_exchange.store import holdings, objects
+from cert_exchange.store.answers import Said
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.tables import OWN
+
+OPEN: Final = "waits for a reply"
+_MORE: Final = 10
+"""An answer may name so many objects, each a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One answer, of a partner or of ours."""
+
+    hit: Hit
+    what: str
+    """sighting, opinion, note, question, reply or proposal"""
+    about: tuple[str, ...]
+    """the objects, under our own ids"""
+    named: tuple[str, ...]
+    """the ids that it names where those are derivatives'"""
+    says: str
+    due: int | None
+    """of a question: by when it asks for a reply, micros"""
+    state: str
+    """of a question: whether it waits; of a proposal: that it stands in `proposals list`"""
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody is asked and has not replied."""
+        return self.state == OPEN
+
+
+def heard(
+    node: Node,
+    *,
+    given: bool = False,
+    partner: str | None = None,
+    about: str | None = None,
+    only_open: bool = False,
+    limit: int = 100,
+) -> tuple[Heard, ...]:
+    """Answers of partners, or with `given` ours, the newest first. Raises NotFound for an unknown partner or object."""
+    with node.database.reading() as tx:
+        names = holdings.names_of_origins(tx)
+        number = None
+        if partner is not None:
+            number = next((n for n, name in names.items() if name == partner and n != OWN), None)
+            if number is None:
+                known = ", ".join(name for n, name in names.items() if n != OWN) or "none"
+                raise NotFound(f"there is no partner {partner!r}; there are: {known}.")
+        ident = None
+        if about is not None:
+            about = rows.original_of(tx, about) or about
+            ident = objects.idents_of(tx, [about]).get(about)
+            if ident is None:
+                raise NotFound(f"nothing of {about} ever came here.")
+        found = _rows(tx, given=given, number=number, ident=ident, limit=limit * _MORE)
+        told = _told(tx, found, names, exercises(tx))
+    if only_open:
+        told = [one for one in told if one.waits]
+    return tuple(told[:limit])
+
+
+def _rows(
+    tx: Transaction, *, given: bool, number: int | None, ident: int | None, limit: int
+) -> list[Said]:
+    if given:
+        if ident is None:
+            return rows.given(tx, limit=limit)
+        return rows.given_about(tx, ident, limit=limit)
+    if ident is None:
+        return rows.heard(tx, partner=number, limit=limit)
+    found = rows.said_about(tx, ident, limit=limit)
+    return [one for one in found if number is None or one.origin == number]
+
+
+def _told(
+    tx: Transaction, found: Collection[Said], names: Mapping[int, str], drills: Exercises
+) -> list[Heard]:
+    together: dict[tuple[str, int], list[Said]] = {}
+    for one in found:
+        together.setdefault((one.stix_id, one.origin), []).append(one)
+    told: list[Heard] = []
+    for many in together.values():
+        content: dict[str, Any] = orjson.loads(many[0].body)
+        if notices.declares(content):
+            continue
+        hit = hit_of(many[0], names, drills)[0]
+        originals = {one.about: rows.original_of(tx, one.about) or one.about for one in many}
+        said = messages.read(content)
+        told.append(
+            Heard(
+                hit,
+                messages.what_of(content),
+                tuple(dict.fromkeys(originals.values())),
+                tuple(name for name, original in originals.items() if name != original),
+                messages.told(content),
+                said.due if isinstance(said, Question) else None,
+                _state(tx, many[0], said),
+            )
+        )
+    return told
+
+
+def _state(tx: Transaction, one: Said, said: Question | Reply | Proposal | None) -> str:
+    match said:
+        case Question():
+            return "replied" if _replied(tx, one) else OPEN
+        case Proposal() if one.origin != OWN:
+            return "see `proposals list`"
+        case _:
+            return ""
+
+
+def _replied(tx: Transaction, question: Said) -> bool:
+    """Whether the other side replied to a question: a reply of ours to a partner's, of a partner to ours."""
+    ident = objects.idents_of(tx, [question.stix_id])[question.stix_id]
+    if question.origin == OWN:
+        found = rows.said_about(tx, ident, limit=_MORE)
+    else:
+        found = rows.given_about(tx, ident, limit=_MORE)
+    for one in found:
+        content = orjson.loads(one.body)
+        said = messages.read(content)
+        if isinstance(said, Reply) and said.to == question.stix_id:
+            return True
+    return False

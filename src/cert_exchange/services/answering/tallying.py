@@ -1,0 +1,96 @@
+"""How often partners saw an object, and what they think of it: the figures of `show`.
+
+1. Of each partner's answers the newest version counts, unless it is revoked; of its opinions of one object the newest.
+2. A sighting that tells no count counts once: the figure is a lower bound.
+3. Reading only, and for our own people: no face may hand these figures to a partner.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from cert_exchange.messages import answers as messages
+from cert_exchange.messages import notices
+from cert_exchange.messages.answers import Opinion
+from cert_exchange.store import answers as rows
+from cert_exchange.store.answers import Said
+from cert_exchange.store.database import Transaction
+
+MOST: Final = 10_000
+"""So many answers about one object are counted."""
+_WORDS: Final = {one.value: number for number, one in enumerate(Opinion)}
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What partners said about one object, counted."""
+
+    sightings: int
+    times: int
+    """how often it was seen in all, at least"""
+    seen_by: tuple[str, ...]
+    """the partners who saw it"""
+    last_seen: int | None
+    """micros; None where nobody told"""
+    opinions: Mapping[str, int]
+    """word of the standard -> how many partners, the most against it first"""
+    notes: int
+    """notes, questions, replies and proposals"""
+    at_least: bool
+    """more than MOST were said"""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The figures in words; none where nothing was said."""
+        said: list[str] = []
+        if self.sightings:
+            times = "once" if self.times == 1 else f"at least {self.times:,} times"
+            said.append(f"seen {times} by {', '.join(self.seen_by)}")
+        if self.opinions:
+            said.append(
+                f"opinions: {', '.join(f'{n:,} {word}' for word, n in self.opinions.items())}"
+            )
+        if self.notes:
+            said.append(f"{self.notes:,} note{'' if self.notes == 1 else 's'}")
+        return (*said, "and more") if said and self.at_least else tuple(said)
+
+
+def tally(tx: Transaction, ident: int, names: Mapping[int, str]) -> Tally:
+    """Count what partners said about an object, under its own id or a derivative's. `names`: of origins, by number."""
+    found = rows.said_about(tx, ident, limit=MOST + 1)
+    return counted(found[:MOST], names, at_least=len(found) > MOST)
+
+
+def counted(found: Iterable[Said], names: Mapping[int, str], *, at_least: bool) -> Tally:
+    """Count these answers, the newest first."""
+    sightings: dict[str, Said] = {}
+    opinions: dict[int, str] = {}
+    notes: set[str] = set()
+    for one in found:
+        if one.revoked:
+            continue
+        if one.type == "sighting":
+            sightings.setdefault(one.stix_id, one)
+        elif one.type == "note" and not notices.declares(orjson.loads(one.body)):
+            notes.add(one.stix_id)
+        elif one.type == "opinion":
+            word = orjson.loads(one.body).get("opinion")
+            if word in _WORDS:
+                opinions.setdefault(one.origin, word)
+    bodies = [orjson.loads(one.body) for one in sightings.values()]
+    seen = [at for at in map(messages.last_seen, bodies) if at is not None]
+    voices = Counter(opinions.values())
+    return Tally(
+        len(sightings),
+        sum(messages.counted(one) for one in bodies),
+        tuple(sorted({names.get(one.origin, str(one.origin)) for one in sightings.values()})),
+        max(seen, default=None),
+        {word: voices[word] for word in sorted(voices, key=_WORDS.__getitem__)},
+        len(notes),
+        at_least,
+    )
