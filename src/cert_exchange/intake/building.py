@@ -1,0 +1,380 @@
+"""Findings to STIX 2.1: indicators with their observables, vulnerabilities, techniques, and what holds a batch together.
+
+1. Ids are made from what an object is: cyber-observables by STIX 2.9, all else by UUIDv5 over creator, kind and value. The
+   same input gives the same ids, in whatever order its rows stand, here and on another server of the same creator; the
+   ids of two creators never meet (CASES I24, I33).
+2. What comes from the clock is named in `Built.floating`, so that a second publish can tell what changed from what is
+   only later (`services.taking.settling`).
+3. Every object carries the markings: of several TLPs the strictest alone, whatever the batch or a finding says.
+4. Findings of one group follow each other and make one indicator of those that are meant to be looked for; all of them are
+   its observables. Where none is, there are observables only (CASES I18).
+5. A report or grouping names what it was found with, at most `PART` of them; which part names what depends on the ids
+   alone. What differs in marking, or is held back, stands in a report of its own: who may not see it, sees no gap.
+6. Bounded memory: 150 bytes for each finding, whatever it says.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Final, Literal
+
+from cert_exchange.intake.findings import Finding, Kind
+from cert_exchange.intake.patterns import RULES, observables_of, pattern_of
+from cert_exchange.stix.instants import format_micros, parse_micros
+from cert_exchange.stix.markings import TLP_BY_ID, TLP_DEFINITIONS
+
+NAMESPACE: Final = uuid.UUID("5c2f1a0e-9d43-5b7e-8a36-0f6b2c9d71e4")
+"""Of the ids that intake makes. Never changes: a second publish would find nothing of the first."""
+
+PART: Final = 1_000
+"""The most objects that one report or grouping names."""
+
+Around = Literal["report", "grouping", "none"]
+_CLOCK: Final = ("created", "modified")
+_MEAN: Final = 700  # of a part, so that chance fills none of them over PART
+_NAME: Final = 200
+_TEXT: Final = 2_000
+_TYPES: Final = (
+    "indicator", "vulnerability", "attack-pattern", "ipv4-addr", "ipv6-addr", "domain-name", "url", "email-addr", "file",
+    "directory", "windows-registry-key", "mutex", "mac-addr", "autonomous-system", "x509-certificate",
+)  # fmt: skip
+_TITLES: Final[Mapping[Kind, re.Pattern[str]]] = {
+    Kind.SNORT: re.compile(r'msg:\s*+"([^"]{1,200})'),
+    Kind.SIGMA: re.compile(r"^title:\s*+([^\n]{1,200})", re.MULTILINE),
+    Kind.YARA: re.compile(r"(?:^|\s)rule\s+([A-Za-z_][A-Za-z0-9_]{0,127})"),
+}
+_TLP_NAMES: Final = {str(one["id"]): str(one["name"]) for one in TLP_DEFINITIONS}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What holds for all of one input. Instants and durations are microseconds."""
+
+    name: str
+    creator: str  # the id of our own identity
+    at: int
+    markings: tuple[str, ...] = ()  # ids of marking definitions
+    around: Around = "report"
+    key: str = ""
+    """What makes this batch the same as that of an earlier publish; its name where nothing better is known."""
+    labels: tuple[str, ...] = ()
+    references: tuple[Mapping[str, Any], ...] = ()  # external references
+    description: str = ""
+    definitions: tuple[Mapping[str, Any], ...] = ()  # marking definitions that come along
+    confidence: int | None = None
+    valid_for: Mapping[Kind, int] = field(default_factory=dict)
+    observables: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """One object, and which of its properties come from the clock. `named`: the report names it."""
+
+    content: dict[str, Any]
+    floating: tuple[str, ...] = ()
+    named: bool = False
+    kind: Kind | None = None
+    place: str = ""
+
+    @property
+    def id(self) -> str:
+        """Its STIX id."""
+        return str(self.content["id"])
+
+
+def build(findings: Iterable[Finding], batch: Batch) -> Iterator[Built]:
+    """All objects of a batch, what is referred to first, the reports last."""
+    builder = Builder(batch)
+    yield from builder.definitions()
+    for _, group in grouped(findings):
+        for built in builder.objects(group):
+            yield built
+            builder.name(built)
+    yield from builder.reports()
+
+
+def grouped(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]:
+    """Findings in their groups; one without a group stands alone."""
+    for group, members in groupby(findings, key=lambda one: one.group):
+        if group:
+            yield group, list(members)
+        else:
+            for one in members:
+                yield "", [one]
+
+
+def own_id(creator: str, stix_type: str, *parts: str) -> str:
+    """The id of an object of ours that is the same whenever it is made of the same parts."""
+    # Lengths before the texts: no two lists of parts give one name.
+    name = "".join(f"{len(part)}:{part}" for part in (creator, stix_type, *parts))
+    return f"{stix_type}--{uuid.uuid5(NAMESPACE, name)}"
+
+
+def strictest(*markings: Iterable[str]) -> tuple[str, ...]:
+    """The markings of all of these: of TLPs the strictest alone, sorted."""
+    found = {one for some in markings for one in some}
+    tlps = [one for one in found if one in TLP_BY_ID]
+    if len(tlps) > 1:
+        # Of two ids of one level (TLP 1 and 2) the same one every time.
+        kept = max(tlps, key=lambda one: (TLP_BY_ID[one], one))
+        found -= {one for one in tlps if one != kept}
+    return tuple(sorted(found))
+
+
+class Builder:
+    """The objects of one batch, group by group, and at the end what names them."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._at = format_micros(batch.at)
+        self._seen: set[int] = set()
+        self._named: dict[tuple[tuple[str, ...], bool], bytearray] = {}
+        self.doubles = 0
+        """Findings that said again what an earlier one had said."""
+
+    def definitions(self) -> Iterator[Built]:
+        """The marking definitions that come with the batch."""
+        for content in self._batch.definitions:
+            yield Built(dict(content))
+
+    def objects(self, group: Sequence[Finding]) -> list[Built]:
+        """The objects of findings that belong together: indicator or the like, observables, what joins them."""
+        markings = strictest(self._batch.markings, *(one.markings for one in group))
+        found: list[Built] = []
+        rest: list[Finding] = []
+        for one in group:
+            if one.kind in {Kind.VULNERABILITY, Kind.TECHNIQUE}:
+                found += self._named_thing(one, markings)
+            elif one.kind in RULES:
+                found += self._rule(one, markings)
+            else:
+                rest.append(one)
+        if rest:
+            found += self._indicator(rest, markings)
+        return found
+
+    def name(self, built: Built, *, apart: bool = False) -> None:
+        """Let a report name it; `apart`: one of its own for what is held back."""
+        if not built.named:
+            return
+        markings = tuple(built.content.get("object_marking_refs", ()))
+        stix_type, _, number = built.id.partition("--")
+        entry = uuid.UUID(number).bytes + bytes([_TYPES.index(stix_type)])
+        self._named.setdefault((markings, apart), bytearray()).extend(entry)
+
+    def reports(self) -> Iterator[Built]:
+        """What names the objects of the batch."""
+        if self._batch.around == "none":
+            return
+        usual = tuple(strictest(self._batch.markings))
+        for (markings, apart), entries in sorted(self._named.items()):
+            refs = sorted({bytes(entries[at : at + 17]) for at in range(0, len(entries), 17)})
+            bits, parts = _parts(refs)
+            for number, part in parts:
+                yield self._report(
+                    part,
+                    markings,
+                    apart=apart,
+                    part=(bits, number, len(parts)),
+                    unusual=markings != usual,
+                )
+
+    def _again(self, stix_id: str, group: Sequence[Finding]) -> bool:
+        """Whether this was built already, and nothing stricter is said of it now."""
+        number = int.from_bytes(uuid.UUID(stix_id.rpartition("--")[2]).bytes[:8])
+        known = number in self._seen
+        self._seen.add(number)
+        if known:
+            self.doubles += 1
+        return known and not any(one.markings for one in group)
+
+    def _common(self, stix_id: str, markings: tuple[str, ...]) -> dict[str, Any]:
+        content: dict[str, Any] = {
+            "type": stix_id.partition("--")[0],
+            "spec_version": "2.1",
+            "id": stix_id,
+            "created_by_ref": self._batch.creator,
+            "created": self._at,
+            "modified": self._at,
+        }
+        if markings:
+            content["object_marking_refs"] = list(markings)
+        return content
+
+    def _told(self, content: dict[str, Any], group: Sequence[Finding]) -> None:
+        """What findings and batch say about an object: description, confidence, labels, ids elsewhere."""
+        first = group[0]
+        said = next((one.description for one in group if one.description), "") or first.context
+        if said and said.strip() != first.value and len(said.strip()) > 1:
+            content["description"] = said.strip()[:_TEXT]
+        confidence = next((one.confidence for one in group if one.confidence is not None), None)
+        if confidence is None:
+            confidence = self._batch.confidence
+        if confidence is not None:
+            content["confidence"] = confidence
+        if labels := sorted({*self._batch.labels, *(word for one in group for word in one.labels)}):
+            content["labels"] = labels
+        ids = sorted({pair for one in group for pair in one.external_ids})
+        if ids:
+            content["external_references"] = [
+                *content.get("external_references", ()),
+                *({"source_name": source, "external_id": text} for source, text in ids),
+            ]
+
+    def _named_thing(self, one: Finding, markings: tuple[str, ...]) -> list[Built]:
+        stix_type, source = (
+            ("vulnerability", "cve")
+            if one.kind is Kind.VULNERABILITY
+            else ("attack-pattern", "mitre-attack")
+        )
+        stix_id = own_id(self._batch.creator, stix_type, one.value)
+        if self._again(stix_id, [one]):
+            return []
+        content = self._common(stix_id, markings)
+        content["name"] = one.value
+        content["external_references"] = [{"source_name": source, "external_id": one.value}]
+        self._told(content, [one])
+        return [Built(content, _CLOCK, named=True, kind=one.kind, place=one.place)]
+
+    def _rule(self, one: Finding, markings: tuple[str, ...]) -> list[Built]:
+        stix_id = own_id(self._batch.creator, "indicator", one.kind, one.value)
+        if self._again(stix_id, [one]):
+            return []
+        content = self._common(stix_id, markings)
+        title = _TITLES[one.kind].search(one.value)
+        content["name"] = title[1].strip() if title else f"{one.kind} rule"
+        content["pattern"] = one.value
+        content["pattern_type"] = RULES[one.kind]
+        floating = self._validity(content, [one])
+        self._told(content, [one])
+        return [Built(content, (*_CLOCK, *floating), named=True, kind=one.kind, place=one.place)]
+
+    def _indicator(self, group: Sequence[Finding], markings: tuple[str, ...]) -> list[Built]:
+        sought = [(one.kind, one.value) for one in group if one.detect]
+        pattern = pattern_of(sought) if sought else None
+        observables = self._observables(group, markings, named=pattern is None)
+        if pattern is None:
+            return observables
+        keys = sorted({f"{kind}:{value}" for kind, value in sought})
+        stix_id = own_id(self._batch.creator, "indicator", *keys)
+        if self._again(stix_id, group):
+            return []
+        first = next(one for one in group if one.detect)
+        content = self._common(stix_id, markings)
+        others = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+        shown = first.value if len(first.value) <= _NAME else first.value[: _NAME - 1] + "…"
+        content["name"] = shown + others
+        content["pattern"] = pattern
+        content["pattern_type"] = "stix"
+        content["pattern_version"] = "2.1"
+        floating = self._validity(content, group)
+        self._told(content, group)
+        indicator = Built(
+            content, (*_CLOCK, *floating), named=True, kind=first.kind, place=first.place
+        )
+        joined = [
+            self._based_on(stix_id, seen.id, markings)
+            for seen in observables
+            # A folder of a file is there for the file.
+            if seen.content["type"] != "directory" or len(observables) == 1
+        ]
+        return [*observables, indicator, *joined]
+
+    def _observables(
+        self, group: Sequence[Finding], markings: tuple[str, ...], *, named: bool
+    ) -> list[Built]:
+        if not (self._batch.observables or named):
+            return []
+        first = group[0]
+        found = []
+        for content in observables_of((one.kind, one.value) for one in group):
+            if named and self._again(str(content["id"]), group):
+                continue
+            if markings:
+                content["object_marking_refs"] = list(markings)
+            found.append(Built(content, (), named=named, kind=first.kind, place=first.place))
+        return found
+
+    def _based_on(self, indicator: str, observable: str, markings: tuple[str, ...]) -> Built:
+        stix_id = own_id(self._batch.creator, "relationship", "based-on", indicator, observable)
+        content = self._common(stix_id, markings)
+        content["relationship_type"] = "based-on"
+        content["source_ref"] = indicator
+        content["target_ref"] = observable
+        return Built(content, _CLOCK)
+
+    def _validity(self, content: dict[str, Any], group: Sequence[Finding]) -> tuple[str, ...]:
+        """Write from when until when it counts; the names of those that nobody stated."""
+        batch = self._batch
+        start = min((one.valid_from for one in group if one.valid_from), default=None)
+        end = max((one.valid_until for one in group if one.valid_until), default=None)
+        floating = []
+        if start is None:
+            floating.append("valid_from")
+            start = self._at
+            if end is not None and parse_micros(end) <= batch.at:
+                start = format_micros(parse_micros(end) - 1_000_000)  # over before anybody told us
+        if end is None:
+            lasts = max((batch.valid_for.get(one.kind, 0) for one in group), default=0)
+            if lasts:
+                floating.append("valid_until")
+                end = format_micros(max(batch.at, parse_micros(start)) + lasts)
+        content["valid_from"] = start
+        if end is not None and parse_micros(end) > parse_micros(start):
+            content["valid_until"] = end
+        return tuple(floating)
+
+    def _report(
+        self,
+        refs: Sequence[bytes],
+        markings: tuple[str, ...],
+        *,
+        apart: bool,
+        part: tuple[int, int, int],
+        unusual: bool,
+    ) -> Built:
+        batch, (bits, number, parts) = self._batch, part
+        key = [batch.key or batch.name, *markings, "held back" if apart else "", f"{bits}/{number}"]
+        content = self._common(own_id(batch.creator, batch.around, *key), markings)
+        said = [_TLP_NAMES[one] for one in markings if one in _TLP_NAMES] if unusual else []
+        said += ["held back"] if apart else []
+        said += [f"part {number + 1} of {parts}"] if parts > 1 else []
+        content["name"] = f"{batch.name} ({', '.join(said)})" if said else batch.name
+        if batch.description:
+            content["description"] = batch.description[:_TEXT]
+        floating = [*_CLOCK]
+        if batch.around == "report":
+            content["published"] = self._at
+            floating.append("published")
+        else:
+            content["context"] = "suspicious-activity"
+        if batch.labels:
+            content["labels"] = sorted(set(batch.labels))
+        if batch.references:
+            content["external_references"] = [dict(one) for one in batch.references]
+        if batch.confidence is not None:
+            content["confidence"] = batch.confidence
+        content["object_refs"] = [f"{_TYPES[one[16]]}--{uuid.UUID(bytes=one[:16])}" for one in refs]
+        return Built(content, tuple(floating))
+
+
+def _parts(refs: Sequence[bytes]) -> tuple[int, list[tuple[int, Sequence[bytes]]]]:
+    """Sorted references in parts by the first bits of their ids: one more reference changes one part only."""
+    bits = 0
+    if len(refs) > PART:
+        while len(refs) >> bits > _MEAN:
+            bits += 1
+    while True:
+        parts = [
+            (number, list(part))
+            for number, part in groupby(
+                refs, key=lambda one: int.from_bytes(one[:4]) >> (32 - bits)
+            )
+        ]
+        if all(len(part) <= PART for _, part in parts):
+            return bits, [(number, part) for number, part in parts]
+        bits += 1
