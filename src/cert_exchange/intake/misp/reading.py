@@ -1,0 +1,318 @@
+"""MISP events as findings, one batch for each event.
+
+1. `to_ids` decides: an attribute that is flagged is looked for, any other is told of only (CASES I18).
+2. Of one file (a `file` object, `filename|sha1`) the values are one group: the hashes are looked for, the name is told of.
+3. The event's circle holds for every value; what a part says more strictly counts for that part (`marking`).
+4. What gives nothing is a loss with the UUID of its attribute or object: nothing is dropped in silence (CASES I23).
+5. A value that stands twice is one finding, under the strictest of both.
+6. Proposals, deleted parts and local tags are not the event's word, and go nowhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from cert_exchange.intake.findings import Finding, Kind, Loss
+from cert_exchange.intake.misp import types
+from cert_exchange.intake.misp.events import (
+    LONGEST_TEXT,
+    Event,
+    Reference,
+    day_of,
+    in_short,
+    instant,
+    is_true,
+    mappings,
+    parse,
+    text_of,
+    uuid_of,
+)
+from cert_exchange.intake.misp.marking import (
+    PAP_DEFINITIONS,
+    Circle,
+    circle_of,
+    distribution_doubt,
+    narrower_distribution,
+)
+from cert_exchange.intake.misp.parts import Part, is_reference, lost, parts_of
+from cert_exchange.intake.values import normalise
+from cert_exchange.stix.markings import Tlp
+
+_CONTEXT: Final = 500
+_CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,7}", re.IGNORECASE)
+"""Most of them stand in events as text."""
+_TECHNIQUE: Final = re.compile(
+    r'misp-galaxy:mitre-[a-z-]*attack-pattern="([^"]{1,200}?) - (T[0-9]{4}(?:\.[0-9]{3})?)"'
+)
+_POINTS: Final = frozenset({"link", "url", "uri"})
+_FILE_OBJECTS: Final = frozenset({"file", "pe", "elf", "macho", "malware-config"})
+
+
+def read_misp(data: bytes) -> Iterator[Event | Finding | Loss]:
+    """An `Event`, its findings and losses, then the next event.
+
+    Raises NotJson and InputRefused (no event in it, over a limit); nothing else, whatever stands in the file.
+    """
+    for raw in parse(data):
+        yield from _read_event(raw)
+
+
+def _read_event(raw: Mapping[str, Any]) -> Iterator[Event | Finding | Loss]:
+    losses: list[Loss] = []
+    circle = circle_of(raw.get("Tag"))
+    parts = list(parts_of(raw, circle, losses))
+    references = [part for part in parts if is_reference(part)]
+    paps = {part.circle.pap for part in parts} | {circle.pap}
+    findings: dict[tuple[str, ...], Finding] = {}
+    for part in parts:
+        if not is_reference(part):
+            before = len(losses)
+            _read_part(part, circle, findings, losses)
+            if part.kept and len(losses) == before:
+                losses.append(lost(part, part.kept))
+    _read_techniques(raw, findings)
+    event = _event(raw, circle, references, losses)
+    yield replace(
+        event,
+        attributes=len(parts),
+        definitions=tuple(PAP_DEFINITIONS[pap] for pap in sorted(p for p in paps if p is not None)),
+    )
+    yield from _in_groups(findings)
+    yield from losses
+
+
+def _event(
+    raw: Mapping[str, Any], circle: Circle, references: list[Part], losses: list[Loss]
+) -> Event:
+    uuid = uuid_of(raw)
+    place = f"event {uuid}" if uuid else "the file"
+    if circle.withheld:
+        losses.append(Loss(place, f"{circle.withheld} local tags", "local tags are not for others"))
+    doubt = distribution_doubt(raw)
+    if doubt:
+        losses.append(Loss(place, "distribution", doubt))
+    hides = any("chr" in rule.lower() for rule in circle.rules)
+    said = [Reference("misp", external_id=uuid)] if uuid else []
+    for part in references:
+        if part.circle.tlp is not None and part.circle.tlp > (circle.tlp or Tlp.CLEAR):
+            losses.append(
+                lost(
+                    part,
+                    "a link that is marked more strictly than the event, whose report would name it",
+                )
+            )
+        elif hides:
+            losses.append(lost(part, "the source must not be named (tlp:ex:chr)"))
+        else:
+            comment = text_of(part.raw, "comment", limit=_CONTEXT)
+            said.append(Reference("reference", url=part.value[:4_096], description=comment))
+    level, analysis = str(raw.get("threat_level_id", "")), str(raw.get("analysis", ""))
+    labels = [*circle.labels, *_galaxies(raw)]
+    if level in {"1", "2", "3", "4"}:
+        labels.append(f'misp:threat-level-id="{level}"')
+    if analysis in {"0", "1", "2"}:
+        labels.append(f'misp:analysis="{analysis}"')
+    return Event(
+        name=text_of(raw, "info", limit=500) or "attributes of MISP without an event",
+        uuid=uuid,
+        at=day_of(raw),
+        tlp=circle.tlp,
+        markings=circle.markings,
+        labels=tuple(dict.fromkeys(labels)),
+        references=tuple(said),
+        description=_report_text(raw, losses),
+        source="" if hides else text_of(_one(raw, "Orgc"), "name", limit=200),
+    )
+
+
+def _report_text(raw: Mapping[str, Any], losses: list[Loss]) -> str:
+    """The event's reports for people, one after the other (CASES I23)."""
+    texts: list[str] = []
+    for report in mappings(raw, "EventReport"):
+        place = f"event report {uuid_of(report)}"
+        why = (
+            "deleted in MISP"
+            if is_true(report.get("deleted"))
+            else narrower_distribution(report, raw)
+        )
+        content = text_of(report, "content", limit=LONGEST_TEXT + 1)
+        if why or not content:
+            losses.append(Loss(place, in_short(report.get("name", "")), why or "an empty report"))
+            continue
+        texts.append(f"# {text_of(report, 'name', limit=200)}\n\n{content}")
+    text = "\n\n".join(texts)
+    if len(text) > LONGEST_TEXT:
+        losses.append(
+            Loss("event reports", f"{len(text)} characters", f"cut after {LONGEST_TEXT} characters")
+        )
+    return text[:LONGEST_TEXT]
+
+
+def _read_part(
+    part: Part, outer: Circle, findings: dict[tuple[str, ...], Finding], losses: list[Loss]
+) -> None:
+    """What an attribute gives: one finding, those of a group, or a loss."""
+    misp_type = part.type
+    if misp_type in types.KINDS:
+        single = types.read_single(misp_type, part.value)
+        if single is None:
+            losses.append(lost(part, f"what stands there as {misp_type} is none"))
+            return
+        kind, value = single
+        group = part.group if kind in types.HASHES.values() or kind is Kind.FILE_NAME else ""
+        _add(part, outer, kind, value, findings, losses, group=group, detect=part.detect)
+    elif misp_type in types.COMPOSITES:
+        written = types.write_composite(types.COMPOSITES[misp_type], part.value)
+        if written is None:
+            losses.append(
+                lost(part, f"no value of the type {misp_type}: two halves are needed, each valid")
+            )
+            return
+        pattern, halves = written
+        group = f"attribute/{part.place}"
+        _add(part, outer, Kind.PATTERN, pattern, findings, losses, group=group, detect=part.detect)
+        for kind, value in halves:
+            _add(part, outer, kind, value, findings, losses, group=group, detect=False)
+    elif misp_type in types.NAMED_FILES:
+        _read_named_file(part, outer, findings, losses)
+    elif misp_type in ("text", "comment") and _CVE.fullmatch(part.value) is not None:
+        _add(
+            part,
+            outer,
+            Kind.VULNERABILITY,
+            part.value.upper(),
+            findings,
+            losses,
+            group="",
+            detect=False,
+        )
+    elif misp_type in types.UNUSED:
+        losses.append(lost(part, f"{misp_type}: {types.UNUSED[misp_type]}"))
+    else:
+        losses.append(lost(part, f"the type {in_short(misp_type)} is not known here"))
+
+
+def _read_named_file(
+    part: Part, outer: Circle, findings: dict[tuple[str, ...], Finding], losses: list[Loss]
+) -> None:
+    name, _, digest = part.value.rpartition("|")
+    value = normalise(types.NAMED_FILES[part.type], digest)
+    if value is None:
+        losses.append(lost(part, f"no value of the type {part.type}: the hash is none"))
+        return
+    group = part.group or f"attribute/{part.place}"
+    _add(
+        part,
+        outer,
+        types.NAMED_FILES[part.type],
+        value,
+        findings,
+        losses,
+        group=group,
+        detect=part.detect,
+    )
+    named = types.read_single("filename", name)
+    if named is None:
+        losses.append(lost(part, "the name of the file is none; its hash is kept"))
+        return
+    # A name beside its hash is told of: by itself it would find other files (CASES I18).
+    kind, text = named
+    _add(part, outer, kind, text, findings, losses, group=group, detect=False)
+
+
+def _add(
+    part: Part,
+    outer: Circle,
+    kind: Kind,
+    value: str,
+    findings: dict[tuple[str, ...], Finding],
+    losses: list[Loss],
+    *,
+    group: str,
+    detect: bool,
+) -> None:
+    """Keep a finding; one that is there already takes what the second adds, and the strictest of both (rule 5)."""
+    comment = text_of(part.raw, "comment", limit=_CONTEXT)
+    uuid = uuid_of(part.raw)
+    category = text_of(part.raw, "category", limit=60)
+    made = Finding(
+        kind=kind,
+        value=value,
+        place=part.place,
+        context=(comment or part.within)[:_CONTEXT],
+        detect=detect,
+        valid_from=instant(part.raw.get("first_seen")),
+        confidence=part.circle.confidence,
+        labels=(
+            *part.circle.labels,
+            f'misp:type="{part.type}"',
+            *((f'misp:category="{category}"',) if category else ()),
+        ),
+        description=comment,
+        markings=tuple(one for one in part.circle.markings if one not in outer.markings),
+        group=group,
+        external_ids=((f"misp-attribute:{part.type}", uuid),) if uuid else (),
+    )
+    key = (group, kind.value, value)
+    first = findings.get(key)
+    if first is None:
+        findings[key] = made
+        return
+    if first.place != made.place:
+        losses.append(lost(part, f"the same value as {first.place}: one finding for both"))
+    findings[key] = replace(
+        first,
+        detect=first.detect or made.detect,
+        labels=tuple(dict.fromkeys((*first.labels, *made.labels))),
+        markings=tuple(dict.fromkeys((*first.markings, *made.markings))),
+        external_ids=tuple(dict.fromkeys((*first.external_ids, *made.external_ids))),
+    )
+
+
+def _read_techniques(raw: Mapping[str, Any], findings: dict[tuple[str, ...], Finding]) -> None:
+    """ATT&CK techniques that the event's tags and galaxies name, each once."""
+    for number, name in _techniques(raw):
+        value = normalise(Kind.TECHNIQUE, number)
+        if value is not None:
+            findings.setdefault(
+                ("", Kind.TECHNIQUE.value, value),
+                Finding(Kind.TECHNIQUE, value, "tags of the event", description=name[:200]),
+            )
+
+
+def _techniques(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for tag in mappings(raw, "Tag"):
+        found = _TECHNIQUE.fullmatch(text_of(tag, "name"))
+        if found is not None and not is_true(tag.get("local")):
+            yield found[2], found[1]
+    for galaxy in mappings(raw, "Galaxy"):
+        for cluster in mappings(galaxy, "GalaxyCluster"):
+            ids = _one(cluster, "meta").get("external_id")
+            if "attack-pattern" in text_of(cluster, "type") and not is_true(cluster.get("local")):
+                for one in ids if isinstance(ids, list) else ():
+                    yield str(one), text_of(cluster, "value").partition(" - ")[0]
+
+
+def _galaxies(raw: Mapping[str, Any]) -> Iterator[str]:
+    """The tags that clusters stand for; exports repeat most of them among the tags."""
+    for galaxy in mappings(raw, "Galaxy"):
+        for cluster in mappings(galaxy, "GalaxyCluster"):
+            tag = text_of(cluster, "tag_name", limit=250)
+            if tag and not is_true(cluster.get("local")):
+                yield tag
+
+
+def _in_groups(findings: Mapping[tuple[str, ...], Finding]) -> Iterator[Finding]:
+    """All findings; those of one group follow each other."""
+    groups: dict[str, list[Finding]] = {}
+    for key, finding in findings.items():
+        groups.setdefault(finding.group or "/".join(key), []).append(finding)
+    for members in groups.values():
+        yield from members
+
+
+def _one(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    return next(mappings(content, key), {})
