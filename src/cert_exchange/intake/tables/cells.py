@@ -1,0 +1,191 @@
+"""One cell to the values that stand in it.
+
+1. What a column or a word beside the cell states is never overruled: a cell that is none of the stated kinds is trouble.
+2. People write more than the value: `1.2.3.4:443`, `evil.example (compromised)`, `hash1, hash2`. Port and talk become a
+   note; several values become several. A part that is no value is trouble, and the good parts go in.
+3. Two readings are taken as guesses where a cell cannot be what is stated: a name or address alone where a URL is
+   stated, for without a path it is none; an address where a host is stated.
+4. `*.evil.example` says names below a domain: that is a pattern, not the domain.
+5. Without a statement every part of a cell must look like a value; a sentence that names one is talk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from cert_exchange.intake.findings import Kind
+from cert_exchange.intake.values import normalise, read, refang
+
+MOST_VALUES: Final = 1_000
+"""Values of one cell."""
+_WHOLE: Final = frozenset(
+    {
+        *(Kind.FILE_NAME, Kind.FILE_PATH, Kind.REGISTRY_KEY, Kind.MUTEX, Kind.USER_AGENT),
+        *(Kind.PATTERN, Kind.SNORT, Kind.SIGMA, Kind.YARA),
+    }
+)
+"""Kinds whose values hold blanks, commas and brackets."""
+_TALK: Final = re.compile(r"(\S++)\s++(\([^()]{0,400}\)|\[[^\[\]]{4,400}\]|[#/-][#/-]?\s.{0,400})")
+_PORT: Final = re.compile(r"(.{1,260}?)(?:\[:\]|:)([0-9]{1,5})")
+_BETWEEN: Final = re.compile(r"[\s,;|]+")
+_BETWEEN_URLS: Final = re.compile(r"[\s,;|]\s*(?=\s*(?:h(?:tt|xx)ps?|ftp)[:\[])", re.IGNORECASE)
+_NEUTRAL: Final = re.compile(r"'(?=[=+\-@])")
+_HOLE: Final = re.compile(r"<[a-z0-9_ -]{1,60}>|\{[a-z0-9_ -]{1,60}\}", re.IGNORECASE)
+
+
+class Value(NamedTuple):
+    """One value of a cell."""
+
+    kind: Kind
+    text: str  # normalised
+    guessed: bool = False
+
+
+class Cell(NamedTuple):
+    """What stands in a cell. `bad` are its parts that are no value, each with the reason."""
+
+    values: tuple[Value, ...] = ()
+    note: str = ""
+    bad: tuple[tuple[str, str], ...] = ()
+
+
+def unneutralised(text: str) -> str:
+    """A cell without the apostrophe by which a table for people keeps a formula from running (CASES I14)."""
+    return text[1:] if _NEUTRAL.match(text) else text
+
+
+def read_stated(text: str, kinds: Sequence[Kind], *, said: str) -> Cell:
+    """The values of a cell that holds values of `kinds`, called `said` in reasons."""
+    if Kind.URL in kinds and "://" in text:
+        parts = [part for part in _BETWEEN_URLS.split(text.strip(" ,;|")) if part]
+        if (
+            1 < len(parts) <= MOST_VALUES
+        ):  # a URL may hold commas: several are told by their schemes
+            return _several(parts, kinds, said)
+    one = _one(text, kinds)
+    if one is not None:
+        return one
+    if not set(kinds) <= _WHOLE:
+        talk = _TALK.fullmatch(text.strip())
+        if talk is not None and (one := _one(talk[1], kinds)) is not None:
+            return one._replace(note="; ".join(filter(None, (one.note, talk[2].strip("()[]#/- ")))))
+        parts = [part for part in _BETWEEN.split(text.strip(" ,;|")) if part]
+        if 1 < len(parts) <= MOST_VALUES:
+            return _several(parts, kinds, said)
+        if len(parts) > MOST_VALUES:
+            return Cell(bad=((text, f"more than {MOST_VALUES} values in one cell"),))
+    return Cell(bad=((text, _reason(text, said)),))
+
+
+def read_by_look(text: str) -> Cell:
+    """The values of a cell of which nobody says what it holds."""
+    one = _by_look(text)
+    if one is not None:
+        return one
+    talk = _TALK.fullmatch(text)
+    if talk is not None and (one := _by_look(talk[1])) is not None:
+        return one._replace(note="; ".join(filter(None, (one.note, talk[2].strip("()[]#/- ")))))
+    parts = [part for part in _BETWEEN.split(text.strip(" ,;|")) if part]
+    if 1 < len(parts) <= MOST_VALUES:
+        found = [_by_look(part) for part in parts]
+        cells = [cell for cell in found if cell is not None]
+        if len(cells) == len(parts):
+            return Cell(
+                tuple(value for cell in cells for value in cell.values),
+                "; ".join(cell.note for cell in cells if cell.note),
+            )
+    return Cell(bad=((text, _reason(text, "any kind that we know by its look")),))
+
+
+def _several(parts: list[str], kinds: Sequence[Kind], said: str) -> Cell:
+    values: list[Value] = []
+    notes: list[str] = []
+    bad: list[tuple[str, str]] = []
+    for part in parts:
+        one = _one(part, kinds)
+        if one is None:
+            bad.append((part, _reason(part, said)))
+            continue
+        values += one.values
+        notes += [one.note] if one.note else []
+    if not values:
+        whole = " ".join(parts)
+        return Cell(bad=((whole, _reason(whole, said)),))
+    return Cell(tuple(values), "; ".join(notes), tuple(bad))
+
+
+def _one(text: str, kinds: Sequence[Kind]) -> Cell | None:
+    if _HOLE.search(text) is not None and Kind.URL in kinds:
+        return None
+    for kind in kinds:
+        value = normalise(kind, text)
+        if value is not None:
+            return Cell((Value(kind, value),))
+    if Kind.DOMAIN in kinds and (pattern := _below(text)) is not None:
+        return Cell((Value(Kind.PATTERN, pattern),))
+    named = Kind.URL in kinds or Kind.DOMAIN in kinds
+    if not named and not {Kind.IPV4, Kind.IPV6} & set(kinds):
+        return None
+    wanted = {Kind.DOMAIN, Kind.IPV4, Kind.IPV6} if Kind.URL in kinds else set(kinds)
+    host = _host(text, wanted)
+    if host is None:
+        return None
+    alone, port = host
+    stated = alone.kind in kinds
+    return Cell((alone._replace(guessed=not stated),), f"port {port}" if port else "")
+
+
+def _host(text: str, wanted: set[Kind]) -> tuple[Value, str] | None:
+    """A name or an address, perhaps with a port."""
+    found = _PORT.fullmatch(text.strip())
+    bare, port = (found[1], found[2]) if found is not None else (text, "")
+    if port and not 0 < int(port) < 65_536:
+        return None
+    for kind in (Kind.IPV4, Kind.IPV6, Kind.DOMAIN):
+        # An IPv6 address ends in what looks like a port; with one it stands in brackets.
+        if kind not in wanted or (kind is Kind.IPV6 and port and not bare.startswith("[")):
+            continue
+        value = normalise(kind, bare)
+        if value is not None and not (port and "/" in value):
+            return Value(kind, value), port
+    return None
+
+
+def _by_look(text: str) -> Cell | None:
+    if _HOLE.search(text) is not None:
+        return None
+    reading = read(text)
+    if reading is not None:
+        return Cell((Value(reading.kind, reading.value, reading.guessed),))
+    if (pattern := _below(text)) is not None:
+        return Cell((Value(Kind.PATTERN, pattern, guessed=True),))
+    host = _host(text, {Kind.IPV4, Kind.IPV6})
+    if host is None:
+        found = _PORT.fullmatch(text.strip())
+        name = None if found is None else read(found[1])
+        if found is None or name is None or name.kind is not Kind.DOMAIN or int(found[2]) > 65_535:
+            return None
+        host = Value(Kind.DOMAIN, name.value, name.guessed), found[2]
+    found_value, port = host
+    return Cell((found_value,), f"port {port}" if port else "")
+
+
+def _below(text: str) -> str | None:
+    """The pattern of all names below a domain that `*.domain` says, or None."""
+    plain = refang(text.strip())
+    if not plain.startswith("*."):
+        return None
+    domain = normalise(Kind.DOMAIN, plain[2:])
+    if domain is None or "_" in domain:  # a sign of its own in LIKE
+        return None
+    return f"[domain-name:value LIKE '%.{domain}']"
+
+
+def _reason(text: str, said: str) -> str:
+    if _HOLE.search(text) is not None:
+        return "is a template with a hole in it, not a value"
+    if not text.isascii() and "\ufffd" in text:
+        return "has characters that do not fit the file's encoding"
+    return f"is not {said}"

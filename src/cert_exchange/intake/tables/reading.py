@@ -1,0 +1,274 @@
+"""Rows of a table, or lines of a list, to findings and losses, one row in memory at a time.
+
+1. A row gives all its values; what says something about them (until when, how sure, how far) goes to each.
+2. The hashes, the name and the path of one row are about one file: one group. A name beside a hash is told of, not looked
+   for: one pattern of both joined by OR would find every `readme.pdf`.
+3. Good lines go in; each bad one is a loss with its number and the reason. A row with more fields than the table has
+   columns is bad: nobody knows which field is which.
+4. A cell that the encoding spoilt gives no value outside ASCII; a value read by a guessed encoding is a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from cert_exchange.intake.findings import Finding, Kind, Loss
+from cert_exchange.intake.tables.cells import Cell, read_by_look, read_stated, unneutralised
+from cert_exchange.intake.tables.decoding import read_lines
+from cert_exchange.intake.tables.profiles import Column, Layout
+from cert_exchange.intake.tables.sayings import confidence, instant, pap_label, tlp_marking, truth
+from cert_exchange.intake.tables.splitting import Record, read_records
+from cert_exchange.intake.tables.words import FILE_KINDS, HASHES, KINDS, TYPES, Role, squeeze
+from cert_exchange.intake.values import normalise
+from cert_exchange.policy.reading import shown
+from cert_exchange.stix.instants import parse_micros
+
+LONGEST_CONTEXT: Final = 500
+LONGEST_DESCRIPTION: Final = 2_000
+_LONGEST_WHAT: Final = 120
+_NAMES: Final = frozenset({Kind.FILE_NAME, Kind.FILE_PATH})
+_HOSTS_FILE: Final = re.compile(r"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+(\S+)(?:\s+#.*)?")
+_SAYS: Final = frozenset(
+    {
+        *(Role.DESCRIPTION, Role.VALID_FROM, Role.VALID_UNTIL, Role.CONFIDENCE),
+        *(Role.TLP, Role.PAP, Role.LABELS, Role.DETECT),
+    }
+)
+
+
+class _Said(NamedTuple):
+    """What a row says about each of its values."""
+
+    description: tuple[str, ...] = ()
+    valid_from: str | None = None
+    valid_until: str | None = None
+    confidence: int | None = None
+    markings: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    detect: bool = True
+
+
+def read_table(chunks: Iterable[bytes], layout: Layout) -> Iterator[Finding | Loss]:
+    """The findings of a file that comes in chunks of any size, in its order, its losses among them.
+
+    `layout` is what `propose` made of its head.
+    """
+    rows = _Rows(layout)
+    heading = ""
+    for record in read_records(read_lines(chunks, layout.encoding), layout.delimiter):
+        if record.number == layout.header_line:
+            continue
+        if record.is_comment:
+            heading = record.text.strip("#/* \t")[:LONGEST_CONTEXT]
+            continue
+        if record.spoilt:
+            yield _loss(f"line {record.number}", record.text, record.flaw or record.doubt)
+            continue
+        yield from rows.read(record, heading)
+
+
+class _Rows:
+    """What does not change from row to row."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._values = tuple(column for column in layout.columns if column.has_values)
+        self._says = tuple(column for column in layout.columns if column.holds in _SAYS)
+        self._types = {**TYPES, **layout.types}
+        self._type = next((c for c in layout.columns if c.holds is Role.TYPE), None)
+        self._typed = next((c for c in self._values if c.holds is Role.ANY), None)
+        self._width = len(layout.columns)
+        self._is_list = not layout.delimiter
+
+    def read(self, record: Record, heading: str) -> Iterator[Finding | Loss]:
+        """The findings and losses of one row."""
+        place = f"line {record.number}"
+        fields = record.fields
+        if record.flaw or record.doubt:
+            yield _loss(place, record.text, record.flaw or record.doubt)
+        if len(fields) > self._width:
+            surplus = fields[self._width :]
+            if any(surplus) and self._width > 1 and self._layout.columns[-1].holds not in {
+                Role.DESCRIPTION, Role.IGNORE,
+            }:  # fmt: skip
+                reason = f"has {len(fields)} fields where the table has {self._width} columns"
+                yield _loss(place, record.text, reason)
+                return
+        losses: list[Loss] = []
+        said = self._said(place, fields, losses)
+        found: list[Finding] = []
+        for column in self._values:
+            text = fields[column.place] if column.place < len(fields) else ""
+            if not text:
+                continue
+            where = place if self._is_list else f"{place}, column {column.name}"
+            cell = self._cell(column, unneutralised(text), fields)
+            if cell.values and record.doubt and not text.isascii():
+                cell = Cell(bad=((text, record.doubt),))
+            losses += [_loss(where, part, reason) for part, reason in cell.bad]
+            found += self._findings(cell, text, where, said, record, heading)
+        yield from _grouped(found, place)
+        yield from losses
+        if not found and not losses:
+            yield _loss(place, record.text, "holds no value")
+
+    def _cell(self, column: Column, text: str, fields: Sequence[str]) -> Cell:
+        if column.holds is not Role.ANY:
+            return read_stated(text, KINDS[column.holds], said=_article(column.holds))
+        if column is not self._typed or self._type is None:
+            return _line(text) if self._is_list else read_by_look(text)
+        word = fields[self._type.place] if self._type.place < len(fields) else ""
+        if not word:
+            return read_by_look(text)
+        if "|" in word:
+            return self._composite(text, word)
+        holds = self._types.get(squeeze(word))
+        if holds is None:
+            return Cell(bad=((text, f"is of the kind {shown(word)}, which is none that we take"),))
+        if holds not in KINDS:
+            return Cell(
+                bad=((text, f"is of the kind {shown(word)}, which the profile leaves out"),)
+            )
+        return read_stated(text, KINDS[holds], said=_article(holds))
+
+    def _composite(self, text: str, word: str) -> Cell:
+        """MISP's composite kinds: `filename|sha256`, `ip-dst|port`."""
+        words, parts = word.split("|"), text.split("|")
+        if len(words) != len(parts) or len(words) > 4:
+            return Cell(bad=((text, f"is not what its kind {shown(word)} says"),))
+        cells: list[Cell] = []
+        for one, part in zip(words, parts, strict=True):
+            holds = self._types.get(squeeze(one))
+            if squeeze(one) == "port":
+                cells.append(Cell(note=f"port {part.strip()[:5]}"))
+            elif holds is not None and holds in KINDS:
+                cells.append(read_stated(part, KINDS[holds], said=_article(holds)))
+            else:
+                cells.append(
+                    Cell(bad=((part, f"is of the kind {shown(one)}, which is none that we take"),))
+                )
+        return Cell(
+            tuple(value for cell in cells for value in cell.values),
+            "; ".join(cell.note for cell in cells if cell.note),
+            tuple(bad for cell in cells for bad in cell.bad),
+        )
+
+    def _findings(
+        self, cell: Cell, text: str, where: str, said: _Said, record: Record, heading: str
+    ) -> Iterator[Finding]:
+        if not cell.values:
+            return
+        doubtful = self._layout.encoding.guessed and not text.isascii()
+        context = heading if self._is_list else _one_line(record.text, LONGEST_CONTEXT)
+        notes = (*said.description, cell.note) if cell.note else said.description
+        description = "; ".join(dict.fromkeys(notes))[:LONGEST_DESCRIPTION]
+        for value in cell.values:
+            yield Finding(
+                kind=value.kind,
+                value=value.text,
+                place=where,
+                context=context,
+                detect=said.detect,
+                guessed=value.guessed or doubtful,
+                valid_from=said.valid_from,
+                valid_until=said.valid_until,
+                confidence=said.confidence,
+                labels=said.labels,
+                description=description,
+                markings=said.markings,
+            )
+
+    def _said(self, place: str, fields: Sequence[str], losses: list[Loss]) -> _Said:
+        said = _NOTHING_SAID
+        for column in self._says:
+            text = unneutralised(fields[column.place]) if column.place < len(fields) else ""
+            if not text:
+                continue
+            told = self._tell(said, column, text)
+            if told is None:
+                reason = f"is not understood as {column.holds}; the row goes in without it"
+                losses.append(_loss(f"{place}, column {column.name}", text, reason))
+            else:
+                said = told
+        if _ends_early(said):
+            reason = "ends before it begins; the row goes in without both"
+            losses.append(_loss(place, f"{said.valid_from} to {said.valid_until}", reason))
+            said = said._replace(valid_from=None, valid_until=None)
+        return said
+
+    def _tell(self, said: _Said, column: Column, text: str) -> _Said | None:
+        match column.holds:
+            case Role.DESCRIPTION:
+                return said._replace(
+                    description=(*said.description, _one_line(text, LONGEST_DESCRIPTION))
+                )
+            case Role.VALID_FROM:
+                when = instant(text, self._layout.dates)
+                return None if when is None else said._replace(valid_from=when)
+            case Role.VALID_UNTIL:
+                when = instant(text, self._layout.dates)
+                return None if when is None else said._replace(valid_until=when)
+            case Role.CONFIDENCE:
+                sure = confidence(text)
+                return None if sure is None else said._replace(confidence=sure)
+            case Role.TLP:
+                return said._replace(markings=(*said.markings, tlp_marking(text)))
+            case Role.PAP:
+                return said._replace(labels=(*said.labels, pap_label(text)))
+            case Role.LABELS:
+                words = tuple(
+                    word.strip()[:100] for word in re.split(r"[,;|]", text)[:50] if word.strip()
+                )
+                return said._replace(labels=(*said.labels, *words))
+            case _:
+                wanted = truth(text)
+                return None if wanted is None else said._replace(detect=wanted)
+
+
+_NOTHING_SAID: Final = _Said()
+
+
+def _ends_early(said: _Said) -> bool:
+    if said.valid_from is None or said.valid_until is None:
+        return False
+    return parse_micros(said.valid_until) <= parse_micros(said.valid_from)
+
+
+def _line(text: str) -> Cell:
+    """A line of a list: a value, several, one with talk behind it, or a line of a hosts file."""
+    found = _HOSTS_FILE.fullmatch(text)
+    if found is not None and (name := normalise(Kind.DOMAIN, found[1])) is not None:
+        return read_stated(name, (Kind.DOMAIN,), said="a domain")
+    return read_by_look(text)
+
+
+def _grouped(found: Sequence[Finding], place: str) -> Iterator[Finding]:
+    """The findings of one row; those about one file in one group."""
+    hashes = [one.kind for one in found if one.kind in HASHES]
+    # Two of one kind are of two files.
+    one_file = len(hashes) == len(set(hashes)) > 0
+    together = one_file and sum(one.kind in FILE_KINDS for one in found) > 1
+    for one in found:
+        if one.kind in _NAMES and hashes:
+            yield replace(one, detect=False, group=place if together else "")
+        elif together and one.kind in FILE_KINDS:
+            yield replace(one, group=place)
+        else:
+            yield one
+
+
+def _article(word: str) -> str:
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
+def _one_line(text: str, longest: int) -> str:
+    if text.isprintable():
+        return text[:longest]
+    return "".join(c if c.isprintable() else " " for c in text[:longest])
+
+
+def _loss(place: str, text: str, reason: str) -> Loss:
+    return Loss(place, _one_line(text.strip(), _LONGEST_WHAT), reason)

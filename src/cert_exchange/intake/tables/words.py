@@ -1,0 +1,134 @@
+"""The words of tables: what headers and columns of kinds call things, in our words. Data, and one way to look it up.
+
+1. A word is compared in lower case without blanks and punctuation: `SHA-256`, `sha256` and `Sha 256` are one.
+2. A word stands for the kinds that a value under it may be, the usual one first. A value that is none of them is not taken.
+3. `UNTAKEN` are words of things that look like values and are none that we take: the hash of imports is no MD5 of a file,
+   and a column of targets names victims.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from cert_exchange.intake.findings import Kind
+
+
+class Role(StrEnum):
+    """What a column holds besides values of one kind. With the kinds, the words of a profile."""
+
+    ANY = "any"  # values whose kind a column of kinds says, else their look
+    HASH = "hash"
+    IP = "ip"
+    HOST = "host"  # names and addresses mixed
+    TYPE = "type"  # words for the kinds of column `any`
+    DESCRIPTION = "description"
+    VALID_FROM = "valid-from"
+    VALID_UNTIL = "valid-until"
+    CONFIDENCE = "confidence"
+    TLP = "tlp"
+    PAP = "pap"
+    LABELS = "labels"
+    DETECT = "detect"  # 0 or false: told of, not looked for
+    IGNORE = "ignore"
+
+
+Meaning = Role | Kind
+
+HASHES: Final = (Kind.SHA256, Kind.SHA1, Kind.MD5, Kind.SHA512)
+FILE_KINDS: Final = frozenset({*HASHES, Kind.SSDEEP, Kind.TLSH, Kind.FILE_NAME, Kind.FILE_PATH})
+KINDS: Final[Mapping[Meaning, tuple[Kind, ...]]] = {
+    Role.HASH: HASHES,
+    Role.IP: (Kind.IPV4, Kind.IPV6),
+    Role.HOST: (Kind.DOMAIN, Kind.IPV4, Kind.IPV6),
+    **{kind: (kind,) for kind in Kind},
+}
+"""The kinds that a value under a word may be."""
+
+
+def squeeze(word: str) -> str:
+    """A word as it is compared."""
+    return _PUNCTUATION.sub("", word.casefold())
+
+
+_PUNCTUATION: Final = re.compile(r"[\W_]+")
+_VALUES: Final[Mapping[Meaning, str]] = {
+    Role.IP: "ip ipaddress ipaddr ipaddresses ips ipsrc ipdst srcip dstip sourceip destinationip destip address ipv4ipv6 "
+    "c2ip ipindicator networkaddress",
+    Kind.IPV4: "ipv4 ipv4addr ipv4address ipv4cidr",
+    Kind.IPV6: "ipv6 ipv6addr ipv6address ipv6cidr",
+    Role.HOST: "host c2 c2server cnc cc server c2domain c2host cncserver hostorip destination rhost controlserver",
+    Kind.DOMAIN: "domain domains domainname hostname hostnames fqdn fqdns dns dnsname",
+    Kind.URL: "url urls uri uris urlindicator downloadurl payloadurl phishingurl",
+    Kind.EMAIL: "email emails emailaddr emailaddress mail emailsrc emaildst sender emailsender senderaddress",
+    Role.HASH: "hash hashes filehash file checksum digest malwaresample filehashes",
+    Kind.MD5: "md5 md5hash hashmd5 filehashmd5 filemd5",
+    Kind.SHA1: "sha1 sha1hash hashsha1 filehashsha1 filesha1",
+    Kind.SHA256: "sha256 sha256hash hashsha256 filehashsha256 sha2 filesha256",
+    Kind.SHA512: "sha512 sha512hash hashsha512 filehashsha512 filesha512",
+    Kind.SSDEEP: "ssdeep",
+    Kind.TLSH: "tlsh",
+    Kind.FILE_NAME: "filename filenames",
+    Kind.FILE_PATH: "filepath path fullpath",
+    Kind.REGISTRY_KEY: "registry registrykey regkey windowsregistrykey",
+    Kind.MUTEX: "mutex mutant",
+    Kind.USER_AGENT: "useragent httpuseragent",
+    Kind.MAC: "mac macaddress macaddr",
+    Kind.ASN: "asn as autonomoussystem",
+    Kind.CERTIFICATE: "certificate cert certificatesha1 certsha1 x509fingerprintsha1 x509fingerprintsha256 sslcertificate "
+    "certificatefingerprint sslcert sha1fingerprint tlscertificate certfingerprint",
+    Kind.VULNERABILITY: "cve cves vulnerability cveid",
+    Kind.TECHNIQUE: "technique techniques ttp ttps attack mitreattack techniqueid mitre attackid",
+    Kind.PATTERN: "pattern stixpattern",
+    Kind.SNORT: "snort suricata",
+    Kind.SIGMA: "sigma",
+    Kind.YARA: "yara",
+}
+_COLUMNS: Final[Mapping[Meaning, str]] = {
+    Role.ANY: "ioc iocs indicator indicators value values observable observables indicatorvalue iocvalue artifact "
+    "iocindicator observablevalue",
+    Role.TYPE: "type types indicatortype ioctype entitytype kind observabletype valuetype typeofioc iocstype datatype",
+    Role.DESCRIPTION: "description descriptions comment comments note notes details context remarks remark info desc "
+    "malwarefamily malware category role campaign threat title",
+    Role.VALID_FROM: "validfrom",
+    Role.VALID_UNTIL: "validuntil validto expires expiry expiration expirationdate expirydate",
+    Role.CONFIDENCE: "confidence confidencelevel confidencescore",
+    Role.TLP: "tlp marking tlplevel tlpmarking trafficlight",
+    Role.PAP: "pap",
+    Role.LABELS: "tags tag labels label",
+    Role.DETECT: "toids",
+}
+_UNTAKEN: Final = (
+    "imphash importhash pehash authentihash vhash sdhash ja3 ja3s ja4 ja3fingerprint serial serialnumber publickey "
+    "link links reference references source sources report url1 sourceurl reporturl referenceurl permalink virustotal vt "
+    "id uuid guid eventid attributeid objectid package packagename appname firstseen lastseen date dateadded added "
+    "firstseenutc compiletime signingtime version filesize size mime mimetype filetype signature compilerstamp timestamp "
+    "eventuuid orgc org author reporter password asname country "
+    "target targets victim victims victimdomain victimip victimemail recipient recipients to mailto targetdomain targetip"
+)
+
+
+def _by_word(*tables: Mapping[Meaning, str]) -> dict[str, Meaning]:
+    return {
+        word: said for table in tables for said, words in table.items() for word in words.split()
+    }
+
+
+TYPES: Final[Mapping[str, Meaning]] = {
+    **_by_word(_VALUES),
+    **{squeeze(kind): kind for kind in Kind},
+}
+"""Words in a column of kinds, squeezed."""
+HEADERS: Final[Mapping[str, Meaning]] = {
+    **_by_word(_VALUES, _COLUMNS),
+    **dict.fromkeys(_UNTAKEN.split(), Role.IGNORE),
+}
+"""Words in a header, squeezed. What stands for IGNORE is known and left out."""
+UNTAKEN: Final = frozenset(_UNTAKEN.split())
+PROFILE_WORDS: Final[Mapping[str, Meaning]] = {
+    **{role.value: role for role in Role},
+    **{kind.value: kind for kind in Kind},
+}
+"""What a person writes in a profile; these words only, so that nothing written is a guess."""
