@@ -31,6 +31,8 @@ _TALK: Final = re.compile(r"(\S++)\s++(\([^()]{0,400}\)|\[[^\[\]]{4,400}\]|[#/-]
 _PORT: Final = re.compile(r"(.{1,260}?)(?:\[:\]|:)([0-9]{1,5})")
 _BETWEEN: Final = re.compile(r"[\s,;|]+")
 _BETWEEN_URLS: Final = re.compile(r"[\s,;|]\s*(?=\s*(?:h(?:tt|xx)ps?|ftp)[:\[])", re.IGNORECASE)
+_HOSTS_FILE: Final = re.compile(r"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+(\S+)(?:\s+#.*)?")
+_REMARK: Final = re.compile(r"([^\s;,|]{1,4096})\s*[;,|\t](.{1,400})")
 _NEUTRAL: Final = re.compile(r"'(?=[=+\-@])")
 _HOLE: Final = re.compile(r"<[a-z0-9_ -]{1,60}>|\{[a-z0-9_ -]{1,60}\}", re.IGNORECASE)
 
@@ -96,7 +98,19 @@ def read_by_look(text: str) -> Cell:
                 tuple(value for cell in cells for value in cell.values),
                 "; ".join(cell.note for cell in cells if cell.note),
             )
-    return Cell(bad=((text, _reason(text, "any kind that we know by its look")),))
+    return Cell(bad=((text, _reason(text, "value that we know by its look")),))
+
+
+def read_line(text: str) -> Cell:
+    """The values of a line of a list: as `read_by_look`, a line of a hosts file, or a value and a score or remark."""
+    found = _HOSTS_FILE.fullmatch(text)
+    if found is not None and (name := normalise(Kind.DOMAIN, found[1])) is not None:
+        return Cell((Value(Kind.DOMAIN, name),))
+    cell = read_by_look(text)
+    remark = None if cell.values else _REMARK.fullmatch(text)
+    if remark is not None and (one := _by_look(remark[1])) is not None:
+        return one._replace(note="; ".join(filter(None, (one.note, remark[2].strip()))))
+    return cell
 
 
 def _several(parts: list[str], kinds: Sequence[Kind], said: str) -> Cell:
@@ -154,9 +168,9 @@ def _host(text: str, wanted: set[Kind]) -> tuple[Value, str] | None:
 
 
 def _by_look(text: str) -> Cell | None:
-    if _HOLE.search(text) is not None:
-        return None
     reading = read(text)
+    if reading is not None and reading.kind is Kind.URL and _HOLE.search(text) is not None:
+        return None
     if reading is not None:
         return Cell((Value(reading.kind, reading.value, reading.guessed),))
     if (pattern := _below(text)) is not None:
@@ -184,8 +198,11 @@ def _below(text: str) -> str | None:
 
 
 def _reason(text: str, said: str) -> str:
-    if _HOLE.search(text) is not None:
-        return "is a template with a hole in it, not a value"
     if not text.isascii() and "\ufffd" in text:
         return "has characters that do not fit the file's encoding"
-    return f"is not {said}"
+    reading = read(text)
+    if _HOLE.search(text) is not None and (reading is None or reading.kind is Kind.URL):
+        return "is a template with a hole in it, not a value"
+    if reading is not None:
+        return f"is no {said}; it looks like one of kind {reading.kind}"
+    return f"is no {said}"

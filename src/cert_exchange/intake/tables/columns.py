@@ -80,6 +80,8 @@ def told(names: Sequence[str], rows: Rows) -> tuple[Column, ...]:
     width = max((len(row) for row in rows), default=0)
     width = max(width, len(names))
     found = [_told(place, names, rows) for place in range(width)]
+    if any(column.holds is Role.TYPE for column in found) and not any(c.has_values for c in found):
+        found = _beside_types(found, rows)
     if any(column.stated and column.has_values for column in found):
         found = [
             _left_out(column) if column.has_values and not column.stated else column
@@ -107,6 +109,21 @@ def _told(place: int, names: Sequence[str], rows: Rows) -> Column:
         holds = Role.IGNORE if names else Role.DESCRIPTION
         return Column(place, name, holds, stated=False, samples=samples)
     return Column(place, name, look, stated=False, samples=samples)
+
+
+def _beside_types(columns: Sequence[Column], rows: Rows) -> list[Column]:
+    """Rows such as `md5,B774...` and `cpu,32-bit`: words of kinds beside a column in which only some are values."""
+    good = {
+        column.place: sum(
+            bool(read_by_look(cell).values) for cell in _column(rows, column.place)[:_ROWS]
+        )
+        for column in columns
+    }
+    best = max(columns, key=lambda column: good[column.place])
+    if good[best.place] < 2:
+        return list(columns)
+    anything = Column(best.place, best.name, Role.ANY, stated=False, samples=best.samples)
+    return [anything if column is best else column for column in columns]
 
 
 def _left_out(column: Column) -> Column:

@@ -16,13 +16,18 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from cert_exchange.intake.findings import Finding, Kind, Loss
-from cert_exchange.intake.tables.cells import Cell, read_by_look, read_stated, unneutralised
+from cert_exchange.intake.tables.cells import (
+    Cell,
+    read_by_look,
+    read_line,
+    read_stated,
+    unneutralised,
+)
 from cert_exchange.intake.tables.decoding import read_lines
 from cert_exchange.intake.tables.profiles import Column, Layout
 from cert_exchange.intake.tables.sayings import confidence, instant, pap_label, tlp_marking, truth
 from cert_exchange.intake.tables.splitting import Record, read_records
 from cert_exchange.intake.tables.words import FILE_KINDS, HASHES, KINDS, TYPES, Role, squeeze
-from cert_exchange.intake.values import normalise
 from cert_exchange.policy.reading import shown
 from cert_exchange.stix.instants import parse_micros
 
@@ -30,7 +35,6 @@ LONGEST_CONTEXT: Final = 500
 LONGEST_DESCRIPTION: Final = 2_000
 _LONGEST_WHAT: Final = 120
 _NAMES: Final = frozenset({Kind.FILE_NAME, Kind.FILE_PATH})
-_HOSTS_FILE: Final = re.compile(r"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+(\S+)(?:\s+#.*)?")
 _SAYS: Final = frozenset(
     {
         *(Role.DESCRIPTION, Role.VALID_FROM, Role.VALID_UNTIL, Role.CONFIDENCE),
@@ -117,9 +121,9 @@ class _Rows:
 
     def _cell(self, column: Column, text: str, fields: Sequence[str]) -> Cell:
         if column.holds is not Role.ANY:
-            return read_stated(text, KINDS[column.holds], said=_article(column.holds))
+            return read_stated(text, KINDS[column.holds], said=column.holds)
         if column is not self._typed or self._type is None:
-            return _line(text) if self._is_list else read_by_look(text)
+            return read_line(text) if self._is_list else read_by_look(text)
         word = fields[self._type.place] if self._type.place < len(fields) else ""
         if not word:
             return read_by_look(text)
@@ -132,7 +136,7 @@ class _Rows:
             return Cell(
                 bad=((text, f"is of the kind {shown(word)}, which the profile leaves out"),)
             )
-        return read_stated(text, KINDS[holds], said=_article(holds))
+        return read_stated(text, KINDS[holds], said=holds)
 
     def _composite(self, text: str, word: str) -> Cell:
         """MISP's composite kinds: `filename|sha256`, `ip-dst|port`."""
@@ -145,7 +149,7 @@ class _Rows:
             if squeeze(one) == "port":
                 cells.append(Cell(note=f"port {part.strip()[:5]}"))
             elif holds is not None and holds in KINDS:
-                cells.append(read_stated(part, KINDS[holds], said=_article(holds)))
+                cells.append(read_stated(part, KINDS[holds], said=holds))
             else:
                 cells.append(
                     Cell(bad=((part, f"is of the kind {shown(one)}, which is none that we take"),))
@@ -237,14 +241,6 @@ def _ends_early(said: _Said) -> bool:
     return parse_micros(said.valid_until) <= parse_micros(said.valid_from)
 
 
-def _line(text: str) -> Cell:
-    """A line of a list: a value, several, one with talk behind it, or a line of a hosts file."""
-    found = _HOSTS_FILE.fullmatch(text)
-    if found is not None and (name := normalise(Kind.DOMAIN, found[1])) is not None:
-        return read_stated(name, (Kind.DOMAIN,), said="a domain")
-    return read_by_look(text)
-
-
 def _grouped(found: Sequence[Finding], place: str) -> Iterator[Finding]:
     """The findings of one row; those about one file in one group."""
     hashes = [one.kind for one in found if one.kind in HASHES]
@@ -258,10 +254,6 @@ def _grouped(found: Sequence[Finding], place: str) -> Iterator[Finding]:
             yield replace(one, group=place)
         else:
             yield one
-
-
-def _article(word: str) -> str:
-    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
 def _one_line(text: str, longest: int) -> str:
