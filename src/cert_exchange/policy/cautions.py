@@ -22,6 +22,7 @@ class Of(StrEnum):
     GENERIC = "generic"
     PERSONAL = "personal"
     EXPIRED = "expired"
+    CONTEXT = "context"  # told of, not meant to be looked for: `to_ids=0`
     KNOWN = "known"
     CONTRADICTED = "contradicted"
 
@@ -35,6 +36,7 @@ DEFAULTS: Final[Mapping[Of, Act]] = {
     Of.GENERIC: "warn",
     Of.PERSONAL: "warn",
     Of.EXPIRED: "warn",
+    Of.CONTEXT: "hold",
     Of.KNOWN: "warn",
     Of.CONTRADICTED: "warn",
 }

@@ -30,12 +30,14 @@ from cert_exchange.policy.companions import (
 )
 from cert_exchange.policy.indicated import indicated_by
 from cert_exchange.policy.lists import Lists
+from cert_exchange.policy.lives import LIVES, with_lives
 from cert_exchange.policy.mentions import mentioned_in
 from cert_exchange.policy.reading import Document, fill_form, nearest, read_document, shown
 from cert_exchange.policy.screening_form import ADVICE, Action, ScreenForm
 from cert_exchange.policy.surroundings import read_surroundings
 from cert_exchange.policy.territories import NO_TERRITORIES, OWN, PROTECTED, Territories
 from cert_exchange.policy.warnings import warnings_of
+from cert_exchange.stix.confidence import NUMBERS
 
 INTAKE: Final = "intake"
 """Stands in a rule's place where something is held at the way in; no rule of a policy has this name."""
@@ -44,7 +46,22 @@ FILE_NAME: Final = "intake.yaml"
 
 _SAID: Final = 8
 _SHORT: Final = 500
+_OF_OUR_DESK: Final = frozenset({"warnings", "lives", "confidence", "expired", "objections"})
 _HELD_ANYWAY: Final = "it cannot be told what is looked for at the way in"
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """How long what our desk publishes is meant to hold, and what ends it."""
+
+    lives: Mapping[str, int] = field(default_factory=lambda: LIVES)
+    """kind of value -> micros from `valid_from`; a kind that is not in it has no end"""
+    scale: str = NUMBERS
+    """the scale of STIX on which our people say their confidence"""
+    revokes_expired: bool = False
+    """whether the worker revokes what is ours and has expired"""
+    objections_hold: bool = True
+    """whether a partner's disagreement holds further release"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,8 @@ class Screen:
     lists: Lists
     warnings: Mapping[Of, Act] = field(default_factory=lambda: DEFAULTS)
     """what follows of each kind of warning about what our desk publishes"""
+    life: Life = field(default_factory=Life)
+    """how long what our desk publishes is meant to hold, and what ends it"""
 
     @property
     def asks_own(self) -> bool:
@@ -193,6 +212,9 @@ BUILT_IN: Final = Screen(
 class UnreadableScreen:
     """What stands in place of a file that cannot be read any more: everything is held."""
 
+    warnings: Mapping[Of, Act] = field(default_factory=lambda: DEFAULTS)
+    life: Life = field(default_factory=Life)
+
     def weighed(
         self,
         content: Mapping[str, Any],  # noqa: ARG002 - it is held anyway
@@ -250,6 +272,12 @@ def parse_screen(text: str, *, file: str, companions: Companions = NO_COMPANIONS
         territories=found.territories,
         lists=found.lists,
         warnings={**DEFAULTS, **(form.warnings or {})},
+        life=Life(
+            with_lives(form.lives or {}),
+            form.confidence or NUMBERS,
+            revokes_expired=form.expired == "revoke",
+            objections_hold=form.objections == "hold",
+        ),
     )
 
 
@@ -257,10 +285,11 @@ def _check(
     document: Document, form: ScreenForm, names: Collection[str], kinds: Collection[str]
 ) -> None:
     """Complain of what asks for a list or a territory that is not named: it would never hold anything."""
-    if not (form.territories or form.lists or form.warnings):
+    if not (form.territories or form.lists or form.model_fields_set & _OF_OUR_DESK):
         document.complain(
             (),
-            "neither territories nor lists nor warnings are named, so nothing is ever found; name one",
+            "neither territories nor lists are named, nor anything said of what our desk publishes, so nothing is"
+            " ever found; name one",
         )
     for name in form.listed if isinstance(form.listed, dict) else ():
         if name not in names:

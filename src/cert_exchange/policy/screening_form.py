@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, StrictStr
 
 from cert_exchange.policy.cautions import ACTS, Act, Of
 from cert_exchange.policy.forms import FileNames, Plains
+from cert_exchange.policy.lives import read_lives
 from cert_exchange.policy.reading import nearest, shown
 from cert_exchange.policy.spellings import refuse
 from cert_exchange.policy.territories import OWN, PROTECTED
+from cert_exchange.stix.confidence import NAMES as SCALES
 
 Action = Literal["hold", "refuse", "pass"]
 KINDS: Final = (OWN, PROTECTED)
@@ -27,6 +29,10 @@ ADVICE: Final[Mapping[str, str]] = {
     "mentions": "write a mapping such as {protected: hold}; own and protected can be asked for",
     "unread": "write hold or pass",
     "warnings": "write a mapping such as {benign: refuse, generic: silent}, each silent, warn, hold or refuse",
+    "lives": "write a mapping such as {ipv4: 14 days, sha256: never}",
+    "confidence": f"write one of: {', '.join(SCALES)}",
+    "expired": "write keep, or revoke: then what is ours is revoked a day after its validity ended",
+    "objections": "write hold, or note: then a partner's disagreement is listed and holds nothing",
 }
 
 
@@ -72,6 +78,12 @@ def _warnings(value: Any) -> dict[Of, Act]:
     return found
 
 
+def _scale(value: Any) -> str:
+    if value not in SCALES:
+        refuse(f"{shown(value)} is no scale; write one of: {', '.join(SCALES)}")
+    return str(value)
+
+
 class ScreenForm(BaseModel):
     """The file of the way in, key by key."""
 
@@ -86,3 +98,7 @@ class ScreenForm(BaseModel):
     mentions: _Kinds | None = None
     unread: Literal["hold", "pass"] = "hold"
     warnings: Annotated[dict[Of, Act] | None, PlainValidator(_warnings)] = None
+    lives: Annotated[dict[str, int | None] | None, PlainValidator(read_lives)] = None
+    confidence: Annotated[str | None, PlainValidator(_scale)] = None
+    expired: Literal["keep", "revoke"] = "keep"
+    objections: Literal["hold", "note"] = "hold"

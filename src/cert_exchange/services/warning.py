@@ -7,25 +7,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
 
+from cert_exchange.errors import InputRefused
 from cert_exchange.node import Node
-from cert_exchange.policy.cautions import Warned
+from cert_exchange.policy.cautions import Of, Warned
+from cert_exchange.policy.lives import LIVES
+from cert_exchange.policy.screening import Life, Screen, UnreadableScreen
 from cert_exchange.services.publishing.screening import screen_now
+from cert_exchange.stix.confidence import value_of, words_of
 from cert_exchange.stix.instants import format_micros
 
+_TOLD_ONLY: Final = "it is told of only, and not meant to be looked for"
 
-def look(node: Node, objects: Iterable[Mapping[str, Any]], *, at: int) -> tuple[Warned, ...]:
+
+def look(
+    node: Node, objects: Iterable[Mapping[str, Any]], *, at: int, context: Collection[str] = ()
+) -> tuple[Warned, ...]:
     """The warnings about these validated objects, in their order; an object without any has none.
 
     `act` says what follows: `warn` nothing, `hold` it is stored and shared with nobody until `intake release`, `refuse`
-    it is not stored.
+    it is not stored. `context`: STIX ids of observables that are told of only; to hold them, `publish` must be told.
     """
     instant = format_micros(at)
+    screen = _screen(node)
+    told: list[Warned] = []
+    for content in objects:
+        told.extend(screen.warned(content, at=instant))
+        act = screen.warnings[Of.CONTEXT]
+        if content.get("id") in context and act != "silent":
+            told.append(Warned(str(content["id"]), Of.CONTEXT.value, act, "", _TOLD_ONLY))
+    return tuple(told)
+
+
+def lives(node: Node, collection: str) -> Mapping[str, int]:
+    """How long an indicator holds whose author says nothing: kind of value -> micros; what is not in it has no end.
+
+    `collection` is an alias or UUID; where the file of the way in leaves it out, the lives are those built in.
+    """
+    screen = _screen(node)
+    return screen.life.lives if screen.covers([collection]) else LIVES
+
+
+def life(node: Node) -> Life:
+    """What the node chose about the life of what it publishes."""
+    return _screen(node).life
+
+
+def confidence(node: Node, text: str) -> int:
+    """A person's confidence, in words of the scale that the node chose, from 0 to 100. Raises InputRefused."""
+    scale = life(node).scale
+    value = value_of(text, scale)
+    if value is None:
+        raise InputRefused(f"{text!r} is no confidence here; write {words_of(scale)}.")
+    return value
+
+
+def _screen(node: Node) -> Screen | UnreadableScreen:
     with node.database.reading() as conn:
-        screen = screen_now(conn)
-    return tuple(one for content in objects for one in screen.warned(content, at=instant))
+        return screen_now(conn)
 
 
-__all__ = ["Warned", "look"]
+__all__ = ["Life", "Warned", "confidence", "life", "lives", "look"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from cert_exchange.errors import ReceivingSuspended
 from cert_exchange.node import Node
 from cert_exchange.policy.agreements import Agreement
+from cert_exchange.policy.cautions import Act, Caution
 from cert_exchange.policy.screening import Finding, Screen, UnreadableScreen
 from cert_exchange.services.publishing.admitting import (
     AHEAD_MICROS,
@@ -73,6 +74,8 @@ class Intake:
     """on whose account everything waits for a person; None: it does not"""
     found: Finding | None = None
     """what the object that is ruled on is held for"""
+    asked: Mapping[str, Sequence[tuple[Caution, Act]]] = field(default_factory=dict)
+    """what our desk asks to be held of what it publishes, by STIX id, and why"""
     caught: dict[int, Caught] = field(default_factory=dict)
     """versions that are held at the way in"""
     marks: Marks | None = None

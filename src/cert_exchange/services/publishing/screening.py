@@ -25,6 +25,7 @@ from cert_exchange.policy.screening import (
     Finding,
     Screen,
     UnreadableScreen,
+    joined,
     parse_screen,
 )
 from cert_exchange.services.publishing.admitting import Ruling, Step
@@ -99,6 +100,7 @@ def _listed(intake: Intake, ident: int, item: StixObject, ruling: Ruling) -> Fin
     if intake.sender.origin == OWN and intake.screen is not None:
         at = format_micros(intake.now)
         finding = intake.screen.weighed(item.content, finding, at=at)
+        finding = joined(finding, intake.asked.get(item.id, ()))
     if finding is None or ident in intake.fresh:
         return finding
     if finding.said in rows.let_in_before(intake.tx, ident, intake.sender.origin):

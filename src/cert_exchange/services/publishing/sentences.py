@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
@@ -89,10 +89,12 @@ def publish(
     by: str,
     terms: SharingTerms | None = None,
     progress: Progress | None = None,
+    holding: Mapping[str, str] | None = None,
 ) -> PublishReport:
     """Publish a bundle, an envelope, a list or one object into a collection (alias or UUID).
 
-    `terms` bind all of it from the first instant, besides what was said of any of it before (`services.terms`).
+    `terms` bind all of it from the first instant, besides what was said of any of it before (`services.terms`). `holding`
+    are STIX ids that are stored and held at the way in until a person lets them in, each with its reason.
     Raises NotJson, EnvelopeInvalid, ConfigurationInvalid for an unknown collection, StoreError, ClockDoubtful.
     """
     batch = examine(body, limits=_desk_limits(node))
@@ -106,7 +108,7 @@ def publish(
         def work(tx: Transaction, part: Batch = part) -> tuple[tuple[Outcome, ...], Releasing]:
             return take_in_watched(
                 tx, node, part, origin=OWN, collection=number, now=node.clock.releasing_now(),
-                by=by, terms=terms,
+                by=by, terms=terms, holding=holding,
             )  # fmt: skip
 
         told, releasing = node.database.transact(work)
@@ -124,6 +126,7 @@ def preview_publish(
     collection: str,
     by: str = "desk",
     terms: SharingTerms | None = None,
+    holding: Mapping[str, str] | None = None,
 ) -> PublishPreview:
     """What `publish` would do with these bodies one after the other: outcomes, and who would see what by which rule."""
     batches = [examine(body, limits=_desk_limits(node)) for body in bodies]
@@ -137,6 +140,7 @@ def preview_publish(
             told, releasing = take_in_watched(
                 tx, node, part, origin=OWN, collection=number,
                 now=node.clock.releasing_now(), by=by, keep_verdicts=True, terms=terms,
+                holding=holding,
             )  # fmt: skip
             outcomes.extend(told)
             releasings.append(releasing)
