@@ -17,6 +17,8 @@ import typer
 from typer.main import get_command
 
 from cert_exchange.cli import (
+    answering,
+    answers,
     arriving,
     carrying,
     certifying,
@@ -92,6 +94,8 @@ publishing.register(app)
 withdrawing.register(app)
 app.add_typer(holds.app, name="hold")
 app.add_typer(intake.app, name="intake")
+answering.register(app)
+app.add_typer(answers.app, name="answers")
 app.add_typer(proposals.app, name="proposals")
 app.add_typer(quarantine.app, name="quarantine")
 recall.register(app)

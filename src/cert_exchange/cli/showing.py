@@ -12,7 +12,7 @@ from cert_exchange.cli import printing
 from cert_exchange.cli.options import AsJson, Home, opened
 
 if TYPE_CHECKING:
-    from cert_exchange.services.derivatives import Stand
+    from cert_exchange.services.derivatives import Answer, Stand
     from cert_exchange.services.hits import Hit
     from cert_exchange.services.holdings import Story
 
@@ -69,7 +69,10 @@ def _story_document(story: Story) -> dict[str, Any]:
         "markings": list(story.markings),
         "stands_for": None if story.stands_for is None else _stand_document(story.stands_for),
         "shown_as": [_stand_document(stand) for stand in story.shown_as],
-        "answers": [hit_document(answer.hit) | {"about": answer.about} for answer in story.answers],
+        "answers": [_answer_document(answer) for answer in story.answers],
+        "given": [_answer_document(answer) for answer in story.given],
+        "counted": asdict(story.tally)
+        | {"last_seen": printing.instant(story.tally.last_seen) or None},
         "visible_to": [
             {
                 "audience": line.audience,
@@ -96,6 +99,10 @@ def _story_document(story: Story) -> dict[str, Any]:
             for row in story.pending
         ],
     }
+
+
+def _answer_document(answer: Answer) -> dict[str, Any]:
+    return hit_document(answer.hit) | {"about": answer.about, "says": answer.says}
 
 
 def _stand_document(stand: Stand) -> dict[str, Any]:
@@ -127,12 +134,15 @@ def _print_stands(story: Story) -> None:
             f"  {stand.audience} {shown} shown {stand.stix_id} version {stand.version} in its place"
             f"{_withheld(stand)}{_places(stand)}{now}"
         )
-    for answer in story.answers:
+    if story.tally.words:
+        printing.result(f"  partners said of it: {'; '.join(story.tally.words)}")
+    for answer in (*story.answers, *story.given):
         said = answer.hit
         about = "" if answer.about == hit.stix_id else f" about {answer.about}"
-        label = f": {said.label}" if said.label else ""
+        whose = "ours" if said.origin == "own" else said.origin
+        label = f": {answer.says or said.label}" if answer.says or said.label else ""
         printing.result(
-            f"  {said.type} of {said.origin}{about}, {said.status}{drill(said)}, {said.stix_id}{label}"
+            f"  {said.type} of {whose}{about}, {said.status}{drill(said)}, {said.stix_id}{label}"
         )
 
 

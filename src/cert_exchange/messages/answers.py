@@ -200,8 +200,9 @@ def read(content: Mapping[str, Any]) -> Question | Reply | Proposal | None:
             return Reply(to) if isinstance(to, str) and to in refs else None
         case What.PROPOSAL.value:
             of, proposed = declared.get("base"), declared.get("proposed")
-            whole = isinstance(of, str) and isinstance(proposed, str)
-            if len(refs) != 1 or not whole or len(proposed) > LONGEST or len(of) > SENTENCE:
+            if len(refs) != 1 or not isinstance(of, str) or not isinstance(proposed, str):
+                return None
+            if len(of) > SENTENCE or len(proposed) > LONGEST:
                 return None
             return Proposal(refs[0], of, proposed)
         case _:

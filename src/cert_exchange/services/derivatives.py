@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cert_exchange.services.exercises import exercises
+from cert_exchange.messages.answers import told
+from cert_exchange.services.exercises import Exercises, exercises
 from cert_exchange.services.hits import Hit, hit_of
 from cert_exchange.store import answers
 from cert_exchange.store.database import Transaction
@@ -46,6 +47,8 @@ class Answer:
     hit: Hit
     about: str
     """the id that it names: the object's own, or that of the derivative that the partner was shown"""
+    says: str = ""
+    """what it says, on one line"""
 
 
 def stands(
@@ -81,4 +84,17 @@ def answers_about(tx: Transaction, ident: int, names: Mapping[int, str]) -> tupl
     """
     found = answers.said_about(tx, ident, limit=ANSWERS)
     drills = exercises(tx)
-    return tuple(Answer(hit_of(one, names, drills)[0], one.about) for one in found)
+    return tuple(_answer(one, names, drills) for one in found)
+
+
+def given_about(tx: Transaction, ident: int, names: Mapping[int, str]) -> tuple[Answer, ...]:
+    """What our desk said about an object in sightings, opinions and notes, newest stored first, at most ANSWERS."""
+    drills = exercises(tx)
+    return tuple(
+        _answer(one, names, drills) for one in answers.given_about(tx, ident, limit=ANSWERS)
+    )
+
+
+def _answer(one: answers.Said, names: Mapping[int, str], drills: Exercises) -> Answer:
+    hit, content = hit_of(one, names, drills)
+    return Answer(hit, one.about, told(content))

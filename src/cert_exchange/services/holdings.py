@@ -19,6 +19,7 @@ from cert_exchange.services.derivatives import Answer, Stand
 from cert_exchange.services.exercises import Mark, exercises
 from cert_exchange.services.hits import Hit, hit_of
 from cert_exchange.services.lagging import Lag, every_lag
+from cert_exchange.services.tallying import Tally, tally
 from cert_exchange.store import blocks, checkups, erasures, figures, held, objects
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import holdings as rows
@@ -54,6 +55,10 @@ class Story:
     """the derivatives made of this version, by audience, the oldest first"""
     answers: tuple[Answer, ...]
     """what partners said about the object, whichever version; the newest stored first, at most ANSWERS"""
+    tally: Tally
+    """the same, counted"""
+    given: tuple[Answer, ...]
+    """what our desk said about it in sightings, opinions and notes; the newest stored first, at most ANSWERS"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,8 @@ def show(node: Node, stix_id: str) -> tuple[Story, ...]:
         kept_from = tuple(blocks.kept_from(tx, ident))
         stands, made = derivatives.stands(tx, ident, ids)
         heard = derivatives.answers_about(tx, ident, names)
+        counted = tally(tx, ident, names)
+        given = derivatives.given_about(tx, ident, names)
         said = [markings.told(tx, json.loads(one.body), origin=one.origin) for one in found]
     return tuple(
         Story(
@@ -176,6 +183,8 @@ def show(node: Node, stix_id: str) -> tuple[Story, ...]:
             stands_for=stands.get(held.object),
             shown_as=made.get(held.object, ()),
             answers=heard,
+            tally=counted,
+            given=given,
         )
         for held, lines in zip(found, said, strict=True)
     )

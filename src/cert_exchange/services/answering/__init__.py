@@ -4,7 +4,6 @@ from cert_exchange.services.answering.giving import RETURN, Given, Manner, Reach
 from cert_exchange.services.answering.listing import Heard, heard
 from cert_exchange.services.answering.proposing import propose
 from cert_exchange.services.answering.saying import ask, note, opine, reply, sight
-from cert_exchange.services.answering.tallying import Tally, tally
 
 __all__ = [
     "RETURN",
@@ -12,7 +11,6 @@ __all__ = [
     "Heard",
     "Manner",
     "Reached",
-    "Tally",
     "ask",
     "heard",
     "note",
@@ -20,5 +18,4 @@ __all__ = [
     "propose",
     "reply",
     "sight",
-    "tally",
 ]

@@ -173,7 +173,7 @@ def take_in_watched(
             line_id=line_id,
         )
     for proposed in unfolded(intake, node):
-        take_in(
+        take_in_watched(
             tx, node, proposed, origin=origin, collection=collection, now=now, approval=approval
         )
     return tuple(outcomes), releasing

@@ -1,0 +1,132 @@
+"""Commands about answers: what partners said to our objects, what we said to theirs, and replies to questions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cert_exchange.cli import printing
+from cert_exchange.cli.answering import (
+    NONE,
+    RETURN,
+    DryRun,
+    Level,
+    Onward,
+    Text,
+    TextFile,
+    Where,
+    manner_of,
+    tell,
+    words_of,
+)
+from cert_exchange.cli.options import AsJson, Home, Limit, opened, operator
+from cert_exchange.errors import InputRefused
+
+if TYPE_CHECKING:
+    from cert_exchange.services.answering import Heard
+
+app = typer.Typer(
+    help="Answers: what partners said to our objects, and what we said to theirs.",
+    no_args_is_help=True,
+)
+
+
+@app.command("list")
+def list_(
+    *,
+    given: Annotated[
+        bool,
+        typer.Option(
+            "--given",
+            help="What we said to partners' objects, in place of what partners said to ours.",
+        ),
+    ] = False,
+    partner: Annotated[str | None, typer.Option("--from", help="Only this partner's.")] = None,
+    about: Annotated[str | None, typer.Option("--about", help="Only about this object.")] = None,
+    only_open: Annotated[
+        bool, typer.Option("--open", help="Only questions that nobody replied to.")
+    ] = False,
+    limit: Limit = 100,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """List answers, the newest first. `show ID` counts those about one object."""
+    from cert_exchange.services import answering
+
+    if given and partner is not None:
+        raise InputRefused("--from is whose answers to list; with --given they are ours.")
+    with opened(home) as node:
+        found = answering.heard(
+            node, given=given, partner=partner, about=about, only_open=only_open, limit=limit
+        )
+    if as_json:
+        printing.document([_document(one) for one in found])
+        return
+    printing.table(
+        ["id", "what", "from", "stored", "about", "says", "reply by", "state"],
+        [
+            (
+                one.hit.stix_id,
+                one.what,
+                one.hit.origin,
+                printing.instant(one.hit.stored_at),
+                " ".join(one.about),
+                one.says,
+                printing.instant(one.due),
+                _state(one),
+            )
+            for one in found
+        ],
+        empty="no answers",
+    )
+
+
+@app.command()
+def reply(
+    question: Annotated[
+        str, typer.Argument(metavar="QUESTION", help="The id of a partner's question.")
+    ],
+    *,
+    text: Text = None,
+    file: TextFile = None,
+    tlp: Level = None,
+    onward: Onward = NONE,
+    collection: Where = RETURN,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Reply to a partner's question by a note of ours, for who asked alone."""
+    from cert_exchange.services import answering
+
+    said = words_of(text, file)
+    manner = manner_of(None, tlp, onward, collection, everyone=False, dry_run=dry_run)
+    with opened(home) as node:
+        done = answering.reply(node, question, said, by=operator(), manner=manner)
+    tell(done, as_json=as_json)
+
+
+def _state(one: Heard) -> str:
+    status = "" if one.hit.status == "accepted" else f"{one.hit.status}; "
+    revoked = "revoked; " if one.hit.revoked else ""
+    test = "TEST; " if one.hit.test else ""
+    return f"{test}{revoked}{status}{one.state}".rstrip("; ")
+
+
+def _document(one: Heard) -> dict[str, Any]:
+    return {
+        "id": one.hit.stix_id,
+        "what": one.what,
+        "from": one.hit.origin,
+        "version": one.hit.version,
+        "stored_at": printing.instant(one.hit.stored_at),
+        "about": list(one.about),
+        "named": list(one.named),
+        "says": one.says,
+        "reply_by": printing.instant(one.due) or None,
+        "state": one.state,
+        "status": one.hit.status,
+        "revoked": one.hit.revoked,
+        "test": one.hit.test,
+    }
