@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cert_exchange.services.publishing.knowing import Intake
-from cert_exchange.services.publishing.rulings import Known
+from cert_exchange.services.publishing.rulings import Known, Outcome
 from cert_exchange.stix.envelopes import Examined
 from cert_exchange.stix.objects import StixObject
 from cert_exchange.store import objects, quarantine
@@ -59,3 +59,12 @@ def _keep(
         )  # fmt: skip
     elif before[1] != reason:
         quarantine.say(tx, before[0], reason=reason)
+
+
+def refused(intake: Intake, examined: Examined) -> Outcome:
+    """What became of an object that is not valid: kept aside, and its sender told why."""
+    reason = examined.refusal or "refused"
+    keep_invalid(intake, examined, reason)
+    return Outcome(
+        examined.index, examined.id, examined.version, "rejected", success=False, message=reason
+    )

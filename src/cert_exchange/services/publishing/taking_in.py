@@ -37,13 +37,13 @@ from cert_exchange.services.publishing.knowing import (
     version_of,
 )
 from cert_exchange.services.publishing.obeying import obey, speaks_of_withdrawal
-from cert_exchange.services.publishing.refusing import keep_aside, keep_invalid, oust
+from cert_exchange.services.publishing.refusing import keep_aside, oust, refused
 from cert_exchange.services.publishing.rulings import Approval, Outcome
 from cert_exchange.services.publishing.screening import catch, screen_for, screened
 from cert_exchange.services.publishing.terming import lay_beside
 from cert_exchange.services.publishing.unfolding import unfolded
 from cert_exchange.services.releasing import Releasing, issuer_of
-from cert_exchange.stix.envelopes import Batch, Examined
+from cert_exchange.stix.envelopes import Batch
 from cert_exchange.stix.markings import TLP_DEFINITIONS
 from cert_exchange.stix.objects import StixObject
 from cert_exchange.store import objects, screening
@@ -125,7 +125,7 @@ def take_in_watched(
     taken = 0
     for examined in batch.items:
         if examined.item is None:
-            outcomes.append(_refused(intake, examined))
+            outcomes.append(refused(intake, examined))
             continue
         outcomes.append(
             _one(intake, examined.index, examined.item, salts[16 * taken : 16 * taken + 16])
@@ -173,9 +173,7 @@ def take_in_watched(
             line_id=line_id,
         )
     for proposed in unfolded(intake, node):
-        take_in_watched(
-            tx, node, proposed, origin=origin, collection=collection, now=now, approval=approval
-        )
+        take_in_watched(tx, node, proposed, origin=origin, collection=collection, now=now)
     return tuple(outcomes), releasing
 
 
@@ -346,14 +344,6 @@ def _note(
         )
     )  # fmt: skip
     intake.known[ident] = known
-
-
-def _refused(intake: Intake, examined: Examined) -> Outcome:
-    reason = examined.refusal or "refused"
-    keep_invalid(intake, examined, reason)
-    return Outcome(
-        examined.index, examined.id, examined.version, "rejected", success=False, message=reason
-    )
 
 
 __all__ = ["Outcome", "take_in", "take_in_watched"]
