@@ -333,3 +333,28 @@ def test_consents_from_before_answer_no_request(tmp_path: Path) -> None:
         assert [one.id for one in consents.listing(tx, partner="b", open_only=True)] == [3]
         assert tx.execute(text("SELECT granted_by FROM consents")).all() == [(None,)]
     database.dispose()
+
+
+def test_a_node_from_before_has_no_doubt(tmp_path: Path) -> None:
+    """What partners disagreed with before is an opinion as it was: nothing is held for it."""
+    from alembic import command
+
+    path = tmp_path / "old.db"
+    database = Database.open(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+
+    def to_twenty_third(tx: Connection) -> None:
+        config.attributes["connection"] = tx
+        command.upgrade(config, "0023")
+
+    database.transact(to_twenty_third)
+    database.dispose()
+    with sqlite3.connect(path) as plain:
+        plain.execute("INSERT INTO identifiers (num, stix_id) VALUES (7, 'opinion--1')")
+    plain.close()
+    assert database.migrate()[0] == "0024"
+    with database.reading() as tx:
+        assert tx.execute(text("SELECT stix_id FROM identifiers")).all() == [("opinion--1",)]
+        assert tx.execute(text("SELECT count(*) FROM doubts")).scalar() == 0
+    database.dispose()

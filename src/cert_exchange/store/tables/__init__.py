@@ -26,6 +26,7 @@ from cert_exchange.store.tables.deliveries import (
     partner_keys,
 )
 from cert_exchange.store.tables.derived import derivatives, derived_ids
+from cert_exchange.store.tables.doubts import doubts
 from cert_exchange.store.tables.epochs import partner_epochs, pseudonyms
 from cert_exchange.store.tables.erasure import (
     backups_made,
@@ -116,6 +117,7 @@ __all__ = [
     "delivery_statements",
     "derivatives",
     "derived_ids",
+    "doubts",
     "erased_objects",
     "erasures",
     "feed_credentials",
