@@ -77,8 +77,8 @@ def look_of(cells: Sequence[str]) -> Meaning | None:
 
 def told(names: Sequence[str], rows: Rows) -> tuple[Column, ...]:
     """The columns of a table. `names` are those of its header; empty where it has none."""
-    width = max((len(row) for row in rows), default=0)
-    width = max(width, len(names))
+    # A header says how many there are; a row with more is reported when it is read.
+    width = len(names) or max((len(row) for row in rows), default=0)
     found = [_told(place, names, rows) for place in range(width)]
     if any(column.holds is Role.TYPE for column in found) and not any(c.has_values for c in found):
         found = _beside_types(found, rows)

@@ -1,7 +1,8 @@
 """How a table or list would be read, from its first bytes and what a person says: shown before anything is taken.
 
 1. What is no table is refused by what it is: HTML that a server sent for a CSV (CASES I12), JSON, PDF, XML, an archive.
-2. The delimiter is the one that cuts most lines into the same number of fields; none makes a list of one value a line.
+2. The delimiter is the one that makes a header of words that we know, else the one that cuts most lines into the same
+   number of fields; none makes a list of one value a line.
 3. What a person states in a profile or an option is never overruled (CASES I15).
 """
 
@@ -93,6 +94,10 @@ def delimiter_of(lines: Sequence[Line]) -> str:
     ]
     best, most = "", 0.0
     for sign in _SIGNS:
+        names = split_fields(texts[0], sign).fields if texts else []
+        if len(names) > 1 and sum(squeeze(name) in HEADERS for name in names) > 1:
+            return sign  # two words of a header, however the rows below it look
+    for sign in _SIGNS:
         counts = Counter(len(split_fields(text, sign).fields) for text in texts)
         if not counts:
             continue
@@ -142,7 +147,7 @@ def _columns(
                 ),
             )
         return told(names, rows)
-    width = max((*(len(row) for row in rows), len(names), 1))
+    width = len(names) or max((len(row) for row in rows), default=1)
     found: dict[int, Column] = {}
     for key, holds in profile.columns.items():
         place = _place(key, names, width)
