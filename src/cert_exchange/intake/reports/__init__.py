@@ -1,0 +1,1 @@
+"""Reports that people write, as findings: text, Markdown, AsciiDoc, HTML, PDF. `reading` is the door."""

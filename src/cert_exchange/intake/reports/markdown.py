@@ -1,0 +1,201 @@
+"""Markdown and plain text as passages.
+
+1. A block between fences is LISTED, or PROGRAM where its language is one of programming, or a RULE (YARA, Sigma).
+2. A cell of a table is LISTED; a live address in it is a LINK unless the head of its column speaks of indicators.
+3. A line that is only bold, or ends in a colon and names a kind, is a heading below all others.
+4. Plain text is Markdown in which nothing can be clicked: its live addresses stay in their line, and a line `-- ` begins
+   the signature (RFC 3676).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from cert_exchange.intake.reports.inline import markdown_parts, plain
+from cert_exchange.intake.reports.passages import Passage, Role, Sections, lines_of, one_line
+
+PROGRAMMING: Final = frozenset(
+    """
+    js javascript ts typescript jsx tsx html xml svg css scss python py python3 c h cpp c++ cc
+    cs csharp c# java kotlin go golang rust rs php ruby rb perl pl lua sql swift objc
+    objective-c asm nasm x86asm diff patch vb vba vbs vbscript vbnet jsx scala r dockerfile
+    makefile cmake graphql proto regex mermaid
+    """.split()  # noqa: SIM905 - a list of words reads better without quotes
+)
+_RULES: Final = frozenset({"yara", "yar", "sigma"})
+_FENCE: Final = re.compile(r"\s{0,12}(`{3,}|~{3,})\s*([\w#+.-]*)")
+_HEADING: Final = re.compile(r"\s{0,3}(#{1,6})\s*(?=[^\s#])(.*)")
+_SETEXT: Final = re.compile(r"\s{0,3}(=+|-{2,})\s*\Z")
+_DELIMITERS: Final = re.compile(r"\s*\|?(?:\s*:?-+:?\s*\|)*\s*:?-+:?\s*\|?\s*\Z")
+_BOLD: Final = re.compile(r"\s*(?:[-*]\s+)?(?:\*\*|__)([^*_]{1,100})(?:\*\*|__)\s*:?\s*\Z")
+_LABEL: Final = re.compile(r"\s*([A-Za-z][\w /&()#+,-]{1,60}):\s*\Z")
+_DEFINITION: Final = re.compile(r"\s{0,3}\[\^?[^\]]{1,60}\]:\s*(\S.*)")
+_RULE_BEGINS: Final = re.compile(
+    r"\s*(?:(?:private|global)\s+)*rule\s+\w+\s*(?::[\w\s]*)?\{?|\s*import\s+\"\w+\""
+)
+_CELL: Final = re.compile(r"((?:`[^`|]*+`|\\.|[^|`\\]|`)*+)(?:\||\Z)")
+_INDICATING: Final = re.compile(
+    r"\b(?:iocs?|indicators?|urls?|domains?|hosts?|hostnames?|ips?|addresses|c2|c&c|cnc|servers?|values?|hash(?:es)?|md5|sha-?1|sha-?256)\b",
+    re.IGNORECASE,
+)
+_REFERRING: Final = re.compile(
+    r"\b(?:links?|references?|sources?|reports?|more info(?:rmation)?|publishers?|analysis|blog(?: ?posts?)?|details)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(slots=True)
+class _Table:
+    head: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Block:
+    """What stands between two fences."""
+
+    mark: str
+    role: Role
+    begun: int
+    lines: list[str] = field(default_factory=list)
+
+
+def read_markdown(text: str) -> Iterator[Passage]:
+    """The passages of a text in Markdown."""
+    yield from _read(text, clickable=True)
+
+
+def read_plain(text: str) -> Iterator[Passage]:
+    """The passages of a text without markup."""
+    yield from _read(text, clickable=False)
+
+
+def indicates(column: str) -> bool:
+    """Whether the head of a column says that what stands below it are indicators."""
+    return _INDICATING.search(column) is not None and _REFERRING.search(column) is None
+
+
+def _read(text: str, *, clickable: bool) -> Iterator[Passage]:
+    lines = list(lines_of(text))
+    sections = Sections()
+    table: _Table | None = None
+    block: _Block | None = None
+    signature = False
+    for at, (number, line) in enumerate(lines):
+        place = f"line {number}"
+        following = lines[at + 1][1] if at + 1 < len(lines) else ""
+        if block is not None:
+            fence = _FENCE.match(line)
+            if fence is not None and fence[1].startswith(block.mark) and not fence[2]:
+                yield from _closed(block, sections)
+                block = None
+            else:
+                block.lines.append(line)
+            continue
+        if not line.strip():
+            table = None
+            continue
+        if not clickable and line.rstrip("\r\n") == "--":
+            signature = True
+        if signature:
+            yield Passage(line, place, Role.FOOTER, row=number)
+            continue
+        fence = _FENCE.match(line)
+        if fence is not None:
+            block = _Block(fence[1][:3], _role_of(fence[2], following), number)
+            continue
+        heading = _heading(line, following)
+        if heading is not None:
+            level, title = heading
+            shown = plain(title)
+            sections.enter(level, shown)
+            for part, role in markdown_parts(title):
+                yield Passage(part, place, sections.role(role), sections.title, "", row=number)
+            continue
+        if _SETEXT.match(line) and not line.strip("= -"):
+            continue
+        if "|" in line and (
+            table is not None or line.lstrip().startswith("|") or _DELIMITERS.match(following)
+        ):
+            if _DELIMITERS.match(line):
+                table = table or _Table()
+                continue
+            cells = _cells(line)
+            if table is None:
+                table = _Table(
+                    tuple(plain(cell).strip().lower() for cell in cells)
+                    if _DELIMITERS.match(following) and "-" in following
+                    else ()
+                )
+            yield from _row(cells, table, sections, place, number)
+            continue
+        table = None
+        yield from _sentence(line, sections, place, number, clickable=clickable)
+    if block is not None:  # never closed: the rest of the text
+        yield from _closed(block, sections)
+
+
+def _heading(line: str, following: str) -> tuple[int, str] | None:
+    found = _HEADING.match(line)
+    if found is not None:
+        return len(found[1]), found[2].rstrip("# ")
+    if following and _SETEXT.match(following) and "|" not in line and not _SETEXT.match(line):
+        return (1 if "=" in following else 2), line.strip()
+    bold = _BOLD.match(line) or _LABEL.match(line)
+    return (7, bold[1]) if bold is not None else None
+
+
+def _role_of(language: str, first: str) -> Role:
+    language = language.lower()
+    if language in _RULES or (_RULE_BEGINS.match(first) and language not in PROGRAMMING):
+        return Role.RULE
+    return Role.PROGRAM if language in PROGRAMMING else Role.LISTED
+
+
+def _closed(block: _Block, sections: Sections) -> Iterator[Passage]:
+    role = sections.role(block.role)
+    if role is Role.RULE:
+        yield Passage("\n".join(block.lines), f"line {block.begun + 1}", role, sections.titles)
+        return
+    for offset, line in enumerate(block.lines, 1):
+        if line.strip():
+            number = block.begun + offset
+            yield Passage(line.strip(), f"line {number}", role, sections.titles, row=number)
+
+
+def _cells(line: str) -> list[str]:
+    line = line.strip().removeprefix("|")
+    return [
+        found[1].strip() for found in _CELL.finditer(line.removesuffix("|")) if found[0] or found[1]
+    ]
+
+
+def _row(
+    cells: Sequence[str], table: _Table, sections: Sections, place: str, number: int
+) -> Iterator[Passage]:
+    context = one_line(" | ".join(cells), 500)
+    for at, cell in enumerate(cells):
+        column = table.head[at] if at < len(table.head) else ""
+        for part, role in markdown_parts(cell):
+            meant = role is Role.PROSE or (role is Role.LINK and part in cell and indicates(column))
+            kept = sections.role(Role.LISTED if meant else role)
+            yield Passage(part, place, kept, sections.titles, context, column, number)
+
+
+def _sentence(
+    line: str, sections: Sections, place: str, number: int, *, clickable: bool
+) -> Iterator[Passage]:
+    definition = _DEFINITION.match(line) if clickable else None
+    if definition is not None:
+        yield Passage(definition[1], place, Role.REFERENCE, sections.titles, row=number)
+        return
+    if not clickable:
+        yield Passage(line.strip(), place, sections.role(Role.PROSE), sections.titles, row=number)
+        return
+    context = one_line(line, 500)
+    for part, role in markdown_parts(line):
+        yield Passage(
+            part.strip(), place, sections.role(role), sections.titles, context, row=number
+        )
