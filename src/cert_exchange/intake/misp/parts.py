@@ -115,6 +115,8 @@ def _part(attribute: Mapping[str, Any], around: _Around, losses: list[Loss]) -> 
     if sightings:
         losses.append(lost(part, f"its sightings ({sightings}) stay here: `sight` sends one"))
     losses += [lost(part, _UNDECIDED) for _ in mappings(attribute, "ShadowAttribute")]
+    if around.group and text_of(attribute, "comment"):
+        losses.append(lost(part, "its comment stands for its whole file, if it is the first"))
     yield part
 
 
@@ -151,7 +153,7 @@ def _within(
         raw,
         holds,
         group=f"object {uuid_of(owner) or number}" if is_file else "",
-        within=f"{words}: {comment}" if comment else words,
+        within=comment if is_file else f"{words}: {comment}" if comment else words,
     )
 
 

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -38,10 +38,16 @@ from cert_exchange.intake.misp.marking import (
     narrower_distribution,
 )
 from cert_exchange.intake.misp.parts import Part, is_reference, lost, parts_of
+from cert_exchange.intake.patterns import has_observable
 from cert_exchange.intake.values import normalise
 from cert_exchange.stix.markings import Tlp
 
 _CONTEXT: Final = 500
+_OF_A_FILE: Final = frozenset({*types.HASHES.values(), Kind.FILE_NAME})
+_SAID_WHOLLY: Final = frozenset({Kind.VULNERABILITY, Kind.TECHNIQUE})
+_TOLD_OF: Final = (
+    "told of (to_ids=0): its value is kept, its UUID, type, category, comment and tags are not"
+)
 _CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,7}", re.IGNORECASE)
 """Most of them stand in events as text."""
 _TECHNIQUE: Final = re.compile(
@@ -80,7 +86,11 @@ def _read_event(raw: Mapping[str, Any]) -> Iterator[Event | Finding | Loss]:
         attributes=len(parts),
         definitions=tuple(PAP_DEFINITIONS[pap] for pap in sorted(p for p in paps if p is not None)),
     )
-    yield from _in_groups(findings)
+    for group in _in_groups(findings):
+        yield from group
+        if not any(one.detect or one.kind in _SAID_WHOLLY for one in group):
+            places = dict.fromkeys(one.place for one in group)
+            losses += [Loss(place, in_short(group[0].value), _TOLD_OF) for place in places]
     yield from losses
 
 
@@ -108,7 +118,8 @@ def _event(
             losses.append(lost(part, "the source must not be named (tlp:ex:chr)"))
         else:
             comment = text_of(part.raw, "comment", limit=_CONTEXT)
-            said.append(Reference("reference", url=part.value[:4_096], description=comment))
+            named = f"misp-attribute:{part.type}"
+            said.append(Reference(named, part.value[:4_096], uuid_of(part.raw), comment))
     level, analysis = str(raw.get("threat_level_id", "")), str(raw.get("analysis", ""))
     labels = [*circle.labels, *_galaxies(raw)]
     if level in {"1", "2", "3", "4"}:
@@ -162,7 +173,12 @@ def _read_part(
             losses.append(lost(part, f"what stands there as {misp_type} is none"))
             return
         kind, value = single
-        group = part.group if kind in types.HASHES.values() or kind is Kind.FILE_NAME else ""
+        if not part.detect and not has_observable(kind) and kind is not Kind.VULNERABILITY:
+            losses.append(
+                lost(part, f"{misp_type} that is not flagged for detection says nothing else")
+            )
+            return
+        group = part.group if kind in _OF_A_FILE else ""
         _add(part, outer, kind, value, findings, losses, group=group, detect=part.detect)
     elif misp_type in types.COMPOSITES:
         written = types.write_composite(types.COMPOSITES[misp_type], part.value)
@@ -173,7 +189,8 @@ def _read_part(
             return
         pattern, halves = written
         group = f"attribute/{part.place}"
-        _add(part, outer, Kind.PATTERN, pattern, findings, losses, group=group, detect=part.detect)
+        if part.detect:
+            _add(part, outer, Kind.PATTERN, pattern, findings, losses, group=group, detect=True)
         for kind, value in halves:
             _add(part, outer, kind, value, findings, losses, group=group, detect=False)
     elif misp_type in types.NAMED_FILES:
@@ -305,13 +322,12 @@ def _galaxies(raw: Mapping[str, Any]) -> Iterator[str]:
                 yield tag
 
 
-def _in_groups(findings: Mapping[tuple[str, ...], Finding]) -> Iterator[Finding]:
-    """All findings; those of one group follow each other."""
+def _in_groups(findings: Mapping[tuple[str, ...], Finding]) -> Iterable[list[Finding]]:
+    """All findings in their groups, which must follow each other."""
     groups: dict[str, list[Finding]] = {}
     for key, finding in findings.items():
         groups.setdefault(finding.group or "/".join(key), []).append(finding)
-    for members in groups.values():
-        yield from members
+    return groups.values()
 
 
 def _one(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -34,6 +34,7 @@ KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
     "ip-src": _ADDRESS,
     "domain": (Kind.DOMAIN,),
     "hostname": (Kind.DOMAIN,),
+    "onion-address": (Kind.DOMAIN,),
     "url": (Kind.URL,),
     "uri": (Kind.URL,),
     "email": (Kind.EMAIL,),
@@ -53,6 +54,7 @@ KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
     "vulnerability": (Kind.VULNERABILITY,),
     "stix2-pattern": (Kind.PATTERN,),
     "snort": (Kind.SNORT,),
+    "suricata": (Kind.SNORT,),
     "sigma": (Kind.SIGMA,),
     "yara": (Kind.YARA,),
 }
@@ -137,10 +139,11 @@ _READ: Final[Mapping[str, str]] = {
     "first": rf"(?P<first>{_QUOTED})",
     "second": rf"(?P<second>{_QUOTED})",
     "family": r"ipv[46]-addr",
+    "op": "(?:=|ISSUBSET)",
     "port": r"(?P<port>[0-9]{1,5}+)",
 }
 _BY_ADDRESS: Final = (
-    "[network-traffic:{side}_ref.type = '{{family}}' AND network-traffic:{side}_ref.value = {{first}}"
+    "[network-traffic:{side}_ref.type = '{{family}}' AND network-traffic:{side}_ref.value {{op}} {{first}}"
     " AND network-traffic:{side}_port = {{port}}]"
 )
 
@@ -161,14 +164,14 @@ COMPOSITES: Final[Mapping[str, Composite]] = {
             "domain|ip",
             (Kind.DOMAIN,),
             _ADDRESS,
-            "[domain-name:value = {first} AND domain-name:resolves_to_refs[*].value = {second}]",
+            "[domain-name:value = {first} AND domain-name:resolves_to_refs[*].value {op} {second}]",
             "Network activity",
         ),
         Composite(
             "hostname|ip",  # no type of MISP's, though feeds have it (CASES I29): the way back is `domain|ip`
             (Kind.DOMAIN,),
             _ADDRESS,
-            "[domain-name:value = {first} AND domain-name:resolves_to_refs[*].value = {second}]",
+            "[domain-name:value = {first} AND domain-name:resolves_to_refs[*].value {op} {second}]",
             "Network activity",
         ),
         Composite(
@@ -209,6 +212,8 @@ def write_composite(entry: Composite, text: str) -> tuple[str, tuple[tuple[Kind,
         return None
     holes = {"first": quoted(parts[0][1])}
     holes["family"] = "ipv6-addr" if parts[0][0] is Kind.IPV6 else "ipv4-addr"
+    address = next((value for kind, value in parts if kind in _ADDRESS), "")
+    holes["op"] = "ISSUBSET" if "/" in address else "="
     if entry.second:
         holes["second"] = quoted(parts[1][1])
     elif "{port}" in entry.template:

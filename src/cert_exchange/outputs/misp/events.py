@@ -1,0 +1,304 @@
+"""Objects of STIX as MISP events: one for each report or grouping, and one for what no report names.
+
+1. Who may see something is said of everything: the event's tags say its report's markings, an attribute's tags what is
+   marked otherwise, and a marking that MISP has no word for goes as a tag that names it. Nothing loses its marking.
+2. UUIDs follow from what is said: the same objects make the same events, byte for byte, and MISP updates what it has.
+   What came from MISP keeps the UUID of its event and attributes.
+3. `distribution` is 0: whoever imports decides who else gets it. What is not said is listed by id (CASES I23, I27).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from cert_exchange.intake.misp.marking import TLP_IDS, tags_of
+from cert_exchange.outputs.expressing import Unsaid
+from cert_exchange.outputs.misp.attributes import (
+    LINKS,
+    REFERENCE,
+    Attribute,
+    Said,
+    of_indicator,
+    of_observable,
+    of_vulnerability,
+    values_of_observable,
+)
+from cert_exchange.outputs.misp.gathering import SILENT, Draft, beside, external_ids, gather
+from cert_exchange.stix.handling import pap_of_text
+from cert_exchange.stix.instants import InstantInvalid, parse_micros
+from cert_exchange.stix.markings import read_markings
+from cert_exchange.stix.references import OBSERVABLE_TYPES
+
+_NAMESPACE: Final = UUID("0b6d5c3a-3f0e-5c0f-8e55-2f6d8a9b7c10")
+_LEVEL: Final = re.compile(r'misp:(threat-level-id|analysis)="([0-4])"')
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """Who made an event."""
+
+    name: str
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A whole event. `content` is what stands under `Event`."""
+
+    uuid: str
+    content: Mapping[str, Any] = field(repr=False)
+    attributes: int
+
+    @property
+    def body(self) -> bytes:
+        """The file of this event in a feed, and what `Import` of MISP takes."""
+        return _bytes({"Event": self.content})
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """All events of some objects, and what could not be said of them, by id."""
+
+    events: tuple[Event, ...]
+    unsaid: tuple[Unsaid, ...]
+
+    @property
+    def manifest(self) -> bytes:
+        """`manifest.json` of a feed: what MISP reads to know which events are new."""
+        keys = ("info", "date", "analysis", "threat_level_id", "timestamp", "Orgc", "Tag")
+        return _bytes({one.uuid: {key: one.content[key] for key in keys} for one in self.events})
+
+
+def write_events(
+    objects: Iterable[Mapping[str, Any]], *, organisation: Organisation, title: str
+) -> Events:
+    """All events of validated objects, which the caller has chosen: what is revoked, over or held is not among them.
+
+    `title` names the event of what no report names. Never raises for what an object says.
+    """
+    held: dict[str, Mapping[str, Any]] = {}
+    for content in objects:
+        held[str(content.get("id"))] = content
+    return _Writer(held, organisation, title).events()
+
+
+class _Writer:
+    def __init__(
+        self, held: Mapping[str, Mapping[str, Any]], organisation: Organisation, title: str
+    ) -> None:
+        self._held = held
+        self._organisation = organisation
+        self._title = title
+        self._unsaid: dict[str, Unsaid] = {}
+        self._folders = {
+            stix_id: str(one.get("path"))
+            for stix_id, one in held.items()
+            if one.get("type") == "directory"
+        }
+        self._beside = beside(held)
+        self._used: set[str] = set()
+
+    def events(self) -> Events:
+        """All events; what is not said is known once they are made."""
+        spare = str(uuid5(_NAMESPACE, f"{self._organisation.uuid}/{self._title}"))
+        made = [self._event(one) for one in gather(self._held, spare, self._title)]
+        return Events(
+            tuple(one for one in made if one.attributes or one.content.get("EventReport")),
+            tuple(self._unsaid.values()),
+        )
+
+    def _event(self, draft: Draft) -> Event:
+        report = draft.report
+        tags = self._tags(report)
+        levels, labels = {"threat-level-id": "4", "analysis": "2"}, []
+        for label in report.get("labels", ()):
+            found = _LEVEL.fullmatch(label)
+            if found is not None:
+                levels[found[1]] = found[2]
+            else:
+                labels.append(label)
+        attributes, files, techniques = self._members(draft, {*tags, *labels})
+        attributes += self._links(draft)
+        changed = [_second(self._held[one]) for one in draft.members] + [_second(report)]
+        published = str(report.get("published") or report.get("created") or "1970-01-01")
+        creator = self._held.get(str(report.get("created_by_ref")), {})
+        maker = self._organisation
+        if creator.get("name"):
+            maker = Organisation(str(creator["name"]), str(creator["id"]).rpartition("--")[2])
+        tags = list(dict.fromkeys([*tags, *labels, *techniques]))
+        content = {
+            "uuid": draft.uuid,
+            "info": draft.title,
+            "date": published[:10],
+            "timestamp": str(max(changed)),
+            "publish_timestamp": str(max(changed)),
+            "published": True,
+            "analysis": levels["analysis"],
+            "threat_level_id": levels["threat-level-id"],
+            "distribution": "0",
+            "Orgc": {"name": maker.name, "uuid": maker.uuid},
+            "Tag": [{"name": one} for one in tags],
+            "Attribute": attributes,
+            "Object": files,
+        }
+        if draft.text:
+            content["EventReport"] = [self._text(draft, draft.text)]
+        return Event(draft.uuid, content, len(attributes) + sum(len(f["Attribute"]) for f in files))
+
+    def _members(
+        self, draft: Draft, around: set[str]
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
+        """Attributes, `file` objects and tags of techniques."""
+        attributes: list[dict[str, Any]] = []
+        files: list[dict[str, Any]] = []
+        techniques: list[str] = []
+        for stix_id in draft.members:
+            content = self._held[stix_id]
+            if content.get("type") == "attack-pattern":
+                techniques += _technique(content, around)
+                continue
+            said = self._said(stix_id, content)
+            if said.unsaid is not None:
+                self._unsaid[stix_id] = said.unsaid
+            tags = [one for one in (*self._tags(content), *said.labels) if one not in around]
+            made = [self._attribute(draft, one, content, tags) for one in said.attributes]
+            if said.as_file:
+                files.append(_file(draft, stix_id, content, made))
+            else:
+                attributes += made
+        return attributes, files, techniques
+
+    def _said(self, stix_id: str, content: Mapping[str, Any]) -> Said:
+        stix_type = content.get("type")
+        if stix_type == "indicator":
+            values = [
+                value
+                for seen in self._beside.get(stix_id, ())
+                if seen in self._held
+                for value in values_of_observable(self._held[seen], self._folders)
+            ]
+            return of_indicator(content, values)
+        if stix_type == "vulnerability":
+            return of_vulnerability(content)
+        if stix_type in SILENT:
+            return Said(())
+        if stix_type in OBSERVABLE_TYPES:
+            return of_observable(content, self._folders)
+        return Said((), unsaid=Unsaid(stix_id, f"a {stix_type} has no attribute in MISP"))
+
+    def _attribute(
+        self, draft: Draft, one: Attribute, content: Mapping[str, Any], tags: Sequence[str]
+    ) -> dict[str, Any]:
+        uuid = one.uuid
+        if not uuid or uuid in self._used:
+            # One UUID stands in one event only, and an object may be named by several reports.
+            uuid = str(
+                uuid5(_NAMESPACE, f"{draft.uuid}/{content.get('id')}/{one.type}/{one.value}")
+            )
+        self._used.add(uuid)
+        made: dict[str, Any] = {
+            "uuid": uuid,
+            "type": one.type,
+            "category": one.category,
+            "value": one.value,
+            "to_ids": one.to_ids,
+            "comment": one.comment,
+            "timestamp": str(_second(content)),
+            "distribution": "5",
+        }
+        if one.first_seen:
+            made["first_seen"] = one.first_seen
+        if tags:
+            made["Tag"] = [{"name": tag} for tag in tags]
+        return made
+
+    def _tags(self, content: Mapping[str, Any]) -> list[str]:
+        """What its markings say, each as a tag (rule 1)."""
+        marks = read_markings(content)
+        tags = [] if marks.tlp is None else list(tags_of([TLP_IDS[marks.tlp]]))
+        for stix_id in sorted(marks.ids):
+            name = str(self._held.get(stix_id, {}).get("name") or stix_id)[:200]
+            pap = pap_of_text(name)
+            said = f'marking="{name}"' if pap is None else f"PAP:{pap.name}"
+            tags += list(tags_of([stix_id])) or [said]
+        return tags
+
+    def _links(self, draft: Draft) -> list[dict[str, Any]]:
+        """Where a report points to, as links; what has no address is not said."""
+        report, made = draft.report, []
+        for one in report.get("external_references", ()):
+            if one.get("url"):
+                misp_type = str(one.get("source_name")).removeprefix(REFERENCE)
+                kept = misp_type in LINKS
+                link = Attribute(
+                    misp_type if kept else "link",
+                    "External analysis",
+                    str(one["url"]),
+                    to_ids=False,
+                    uuid=str(one.get("external_id", "")) if kept else "",
+                    comment=str(one.get("description", "")),
+                )
+                made.append(self._attribute(draft, link, report, ()))
+            elif one.get("source_name") != "misp":
+                reason = "a reference without an address"
+                stix_id = str(report.get("id"))
+                self._unsaid[stix_id] = Unsaid(stix_id, reason, in_part=True)
+        return made
+
+    def _text(self, draft: Draft, text: str) -> dict[str, Any]:
+        return {
+            "uuid": str(uuid5(_NAMESPACE, f"{draft.uuid}/text")),
+            "name": draft.title,
+            "content": text,
+            "distribution": "5",
+            "timestamp": str(_second(draft.report)),
+        }
+
+
+def _file(
+    draft: Draft, stix_id: str, content: Mapping[str, Any], made: list[dict[str, Any]]
+) -> dict[str, Any]:
+    comment = next((one["comment"] for one in made if one["comment"]), "")
+    made = [{**one, "object_relation": one["type"], "comment": ""} for one in made]
+    return {
+        "uuid": str(uuid5(_NAMESPACE, f"{draft.uuid}/{stix_id}")),
+        "name": "file",
+        "meta-category": "file",
+        "template_uuid": "688c46fb-5edb-40a3-8273-1af7923e2215",
+        "template_version": "24",
+        "distribution": "5",
+        "comment": comment,
+        "timestamp": str(_second(content)),
+        "Attribute": made,
+    }
+
+
+def _technique(content: Mapping[str, Any], around: set[str]) -> Iterator[str]:
+    """The tag of a technique, unless one of the event names it already."""
+    numbers = list(external_ids(content, "mitre-attack"))
+    if not numbers or any(f' - {numbers[0]}"' in tag for tag in around):
+        return
+    name = str(content.get("name"))
+    if name == numbers[0]:
+        name = str(content.get("description") or name)[:200]
+    yield f'misp-galaxy:mitre-attack-pattern="{name} - {numbers[0]}"'
+
+
+def _second(content: Mapping[str, Any]) -> int:
+    """Seconds since 1970 of its last change; 0 where it does not say."""
+    try:
+        return (
+            max(parse_micros(str(content.get("modified") or content.get("created"))), 0)
+            // 1_000_000
+        )
+    except InstantInvalid:
+        return 0
+
+
+def _bytes(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, ensure_ascii=False, sort_keys=True, indent=1).encode()

@@ -1,0 +1,99 @@
+"""Which objects make which event.
+
+1. A report or grouping is an event, and holds what it names. Those that came from one MISP event (its RED part, its second
+   thousand) are one event again; what it says of itself is what its least strict part says, and nothing of a stricter one.
+2. What no report names stands in one event more, so that nothing is left out.
+3. An observable of an indicator, and the folder of a file, stand with it and not by themselves, whoever names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cert_exchange.stix.markings import read_markings
+
+Held = Mapping[str, Mapping[str, Any]]
+
+REPORTS: Final = frozenset({"report", "grouping"})
+SILENT: Final = frozenset(
+    {"identity", "marking-definition", "extension-definition", "relationship"}
+)
+"""What helps others to be said and has no words of its own in MISP."""
+_UNMARKED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event to be: its UUID, what it says of itself, and the ids of what it holds."""
+
+    uuid: str
+    title: str
+    report: Mapping[str, Any] = field(repr=False)
+    members: tuple[str, ...]
+    text: str = field(default="", repr=False)
+
+
+def gather(held: Held, spare: str, title: str) -> list[Draft]:
+    """The events of these objects, by UUID. `spare` and `title`: of the event for what no report names."""
+    folders = {str(one.get("parent_directory_ref")) for one in held.values()}
+    within = folders | {
+        seen for stix_id, them in beside(held).items() if stix_id in held for seen in them
+    }
+    reports: dict[str, list[Mapping[str, Any]]] = {}
+    for stix_id, one in sorted(held.items()):
+        if one.get("type") in REPORTS:
+            uuid = next(external_ids(one, "misp"), stix_id.rpartition("--")[2])
+            reports.setdefault(uuid, []).append(one)
+    drafts = [
+        _draft(uuid, some, held.keys() - within, title) for uuid, some in sorted(reports.items())
+    ]
+    named = {member for draft in drafts for member in draft.members}
+    loose = [
+        stix_id
+        for stix_id, one in sorted(held.items())
+        if stix_id not in named
+        and stix_id not in within
+        and one.get("type") not in REPORTS | SILENT
+    ]
+    if loose:
+        drafts.append(Draft(spare, title, {}, tuple(loose)))
+    return drafts
+
+
+def _draft(
+    uuid: str, reports: list[Mapping[str, Any]], standing: Container[str], title: str
+) -> Draft:
+    reports = sorted(
+        reports, key=lambda one: (_level(one), len(str(one.get("name"))), str(one["id"]))
+    )
+    first = reports[0]
+    alike = [one for one in reports if _level(one) == _level(first)]
+    texts = dict.fromkeys(str(one["description"]) for one in alike if one.get("description"))
+    members = dict.fromkeys(
+        str(ref) for one in reports for ref in one.get("object_refs", ()) if ref in standing
+    )
+    name = str(first.get("name") or title)
+    return Draft(uuid, name, first, tuple(members), "\n\n".join(texts))
+
+
+def beside(held: Held) -> dict[str, list[str]]:
+    """The observables of each indicator, by its id."""
+    found: dict[str, list[str]] = {}
+    for one in held.values():
+        if one.get("type") == "relationship" and one.get("relationship_type") == "based-on":
+            found.setdefault(str(one["source_ref"]), []).append(str(one["target_ref"]))
+    return found
+
+
+def external_ids(content: Mapping[str, Any], source: str) -> Iterator[str]:
+    """What a source calls the object."""
+    for one in content.get("external_references", ()):
+        if one.get("source_name") == source and one.get("external_id"):
+            yield str(one["external_id"])
+
+
+def _level(content: Mapping[str, Any]) -> int:
+    tlp = read_markings(content).tlp
+    return _UNMARKED if tlp is None else int(tlp)
