@@ -41,6 +41,8 @@ from cert_exchange.stix.confidence import NUMBERS
 
 INTAKE: Final = "intake"
 """Stands in a rule's place where something is held at the way in; no rule of a policy has this name."""
+REVIEW: Final = "review"
+"""The same where a partner disagrees with an object of ours, and nobody has looked at it yet."""
 FILE_NAME: Final = "intake.yaml"
 """The one file of a policy folder that is no policy."""
 
@@ -310,6 +312,7 @@ __all__ = [
     "BUILT_IN",
     "FILE_NAME",
     "INTAKE",
+    "REVIEW",
     "Finding",
     "Screen",
     "UnreadableScreen",

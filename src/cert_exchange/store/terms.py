@@ -36,6 +36,7 @@ from cert_exchange.store.tables import (
     audiences,
     consents,
     derived_ids,
+    doubts,
     holds,
     identifiers,
     objects,
@@ -78,12 +79,14 @@ class Said:
     """the audiences from which an embargo holds something back"""
     any_of: bool = False
     """whether there is any row about an id"""
+    doubted: bool = False
+    """whether a partner disagrees with anything of ours, and nobody has looked at it"""
 
 
 _NUMBER: Final = cast(null(), BigInteger)
 _TEXT: Final = cast(null(), Text)
 _BYTES: Final = cast(null(), LargeBinary)
-_COUNTRY, _SPOKEN, _CONSENT, _EMBARGO, _ANY = range(100, 105)
+_COUNTRY, _SPOKEN, _CONSENT, _EMBARGO, _ANY, _DOUBT = range(100, 106)
 # Written out, so that both engines see that the partial index serves.
 _STANDS: Final = holds.c.released_at.is_(None) & (holds.c.rule == literal_column(f"'{HOLD}'"))
 BRANCHES: Final = (
@@ -110,6 +113,9 @@ BRANCHES: Final = (
             exists(select(consents.c.id).where(consents.c.ident.is_not(None))),
         )
     ),
+    select(literal(_DOUBT), _NUMBER, _NUMBER, _TEXT, _TEXT, _TEXT, _BYTES).where(
+        exists(select(doubts.c.ident).where(doubts.c.state == literal_column("'open'")))
+    ),
 )  # fmt: skip
 
 
@@ -119,7 +125,7 @@ def said_of(rows: Sequence[Sequence[Any]]) -> Said:
     spoken: dict[str, set[str]] = {}
     given: list[tuple[int, int, str, int]] = []
     embargoed: set[int] = set()
-    any_of = False
+    any_of = doubted = False
     for kind, number, partner, text, other, *_ in rows:
         if kind == _COUNTRY:
             countries[text] = other
@@ -131,12 +137,15 @@ def said_of(rows: Sequence[Sequence[Any]]) -> Said:
             embargoed.add(number)
         elif kind == _ANY:
             any_of = True
+        elif kind == _DOUBT:
+            doubted = True
     return Said(
         countries,
         {name: frozenset(those) for name, those in spoken.items()},
         sorted(given),
         frozenset(embargoed),
         any_of,
+        doubted,
     )
 
 

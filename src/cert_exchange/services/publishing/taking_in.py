@@ -11,13 +11,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from cert_exchange.messages.evidence import Line as LedgerLine
-from cert_exchange.messages.evidence import commitments_root, object_commitment
+from cert_exchange.messages.evidence import object_commitment
 from cert_exchange.node import Node
 from cert_exchange.policy.agreements import breaches
 from cert_exchange.policy.cautions import Caution, Of
 from cert_exchange.policy.sharing_terms import SharingTerms
-from cert_exchange.services import ledger
 from cert_exchange.services.publishing import limiting
 from cert_exchange.services.publishing.admitting import (
     Known,
@@ -27,6 +25,7 @@ from cert_exchange.services.publishing.admitting import (
     owner_of,
     rule_on,
 )
+from cert_exchange.services.publishing.doubting import hear
 from cert_exchange.services.publishing.drilling import lift, marks_met, spared, unmarked
 from cert_exchange.services.publishing.knowing import (
     Intake,
@@ -37,6 +36,7 @@ from cert_exchange.services.publishing.knowing import (
     version_of,
 )
 from cert_exchange.services.publishing.obeying import obey, speaks_of_withdrawal
+from cert_exchange.services.publishing.recording import write_line
 from cert_exchange.services.publishing.refusing import keep_aside, oust, refused
 from cert_exchange.services.publishing.rulings import Approval, Outcome
 from cert_exchange.services.publishing.screening import catch, screen_for, screened
@@ -144,7 +144,7 @@ def take_in_watched(
         releasing.pool.feed(version, place, references, intake.contents[version.rendition])
     releasing.pool.contents.update(intake.contents)
     real = lift(intake, releasing)
-    changed = touched(intake) | real
+    changed = touched(intake) | real | dict.fromkeys(sorted(hear(intake, releasing)))
     if terms is not None:
         changed |= lay_beside(intake, releasing, items, terms)
         facts = {**(facts or {}), "terms": list(terms.said)}
@@ -152,26 +152,9 @@ def take_in_watched(
     if posted:
         limiting.count(tx, sender, outcomes, now=now)
     if intake.news or changed or releasing.commitments or terms is not None:
-        ledger.record(
-            tx,
-            LedgerLine(
-                kind="publish" if origin == OWN else "receive",
-                at=now,
-                by=sender.name,
-                stored=len(intake.commitments) + len(releasing.stored),
-                stored_root=commitments_root([*intake.commitments, *releasing.stored]),
-                released=releasing.released,
-                released_root=commitments_root(releasing.commitments),
-                ranges=releasing.ranges,
-                facts={
-                    "collection": collection or 0,
-                    **({"kept_out": len(intake.caught)} if intake.caught else {}),
-                    **({"made_real": len(real)} if real else {}),
-                    **(facts or {}),
-                },
-            ),
-            line_id=line_id,
-        )
+        if real:
+            facts = {"made_real": len(real), **(facts or {})}
+        write_line(intake, releasing, line_id, facts)
     for proposed in unfolded(intake, node):
         take_in_watched(tx, node, proposed, origin=origin, collection=collection, now=now)
     return tuple(outcomes), releasing

@@ -4,6 +4,7 @@
 2. Terms beside an id bind every version of it, of the origin that they name or of any.
 3. An agreement binds what came from its partner, in every audience; it is that of the policies in force.
 4. Terms that cannot be read deny.
+5. What a partner disagrees with is known here too (`store.doubts`): read once, and only where anything is doubted.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final, Protocol
 from cert_exchange.policy.binding import Binding, Consent, Promise, Recipient, Recipients
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.sharing_terms import NO_TERMS, Onward, from_text
+from cert_exchange.store import doubts
 from cert_exchange.store import terms as rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Version
@@ -75,6 +77,8 @@ class Bindings:
     """(ident, origin) -> when those were said (micros), and whether by an order about that id; else with a publication"""
     consents: dict[tuple[int, int], list[Consent]] = field(default_factory=dict)
     """(ident, partner) -> consents to that one object"""
+    _doubted: Mapping[int, tuple[str, ...]] | None = None
+    """ours -> the partners who disagree; None: not read yet"""
     _general: dict[int, tuple[Consent, ...]] = field(init=False)
     _shared: dict[int, Binding | None] = field(default_factory=dict)
     """origin -> what binds all that came from there"""
@@ -104,6 +108,18 @@ class Bindings:
             self.consents.update(consents)
 
         return note
+
+    def doubted(self, version: Version) -> tuple[str, ...]:
+        """The partners who disagree with an object of ours, as long as nobody has looked at it; a revocation goes on."""
+        if version.origin != OWN or version.revoked:
+            return ()
+        if self._doubted is None:
+            self._doubted = doubts.open_against(self.tx) if self.said.doubted else {}
+        return self._doubted.get(version.ident, ())
+
+    def doubts_changed(self) -> None:
+        """This transaction wrote doubts or ended some: they are read again."""
+        self._doubted = doubts.open_against(self.tx)
 
     def of(self, version: Version) -> Binding | None:
         """What binds a version besides what it carries itself; None where nothing does."""
