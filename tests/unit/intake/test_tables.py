@@ -329,7 +329,7 @@ def test_a_table_that_says_nothing_to_us_says_what_to_do() -> None:
 def test_a_hostile_table_costs_no_more_than_its_length() -> None:
     """Open quotes on every line, one cell of many values, one endless line, blanks without end."""
     hostile = [
-        "ip,x\n192.0.2.1,a\n" + '"192.0.2.1,\n' * 20_000,
+        "ip,x\n192.0.2.1,a\n" + '"192.0.2.1,\n' * 5_000,
         "ip,x\n192.0.2.1,a\n" + '""" """ ""' * 5_000 + "\n",
         'ip,x\n192.0.2.1,a\n"' + "192.0.2.1 " * 5_000 + '",b\n',
         "ip,x\n192.0.2.1,a\n" + "a" * 300_000 + "\n192.0.2.2,b\n",

@@ -25,6 +25,8 @@ from cert_exchange.policy.reading import shown
 
 _LINES: Final = 1_000
 """Lines of the head that are looked at."""
+_CUT: Final = 16 * 1024
+"""Bytes from which on a head may be one, and not all of the file."""
 _SIGNS: Final = ("\t", ";", ",", "|")
 _ALIKE: Final = 0.8
 _FOREIGN: Final = (
@@ -38,7 +40,7 @@ _FOREIGN: Final = (
 
 
 def propose(head: bytes, *, profile: Profile | None = None, delimiter: str | None = None) -> Layout:
-    """The layout of a file that begins with `head`, its first HEAD bytes or all of it.
+    """The layout of a file that begins with `head`, at most its first HEAD bytes, or all of it.
 
     `delimiter` is a person's choice (`--format tsv`); "" reads one value a line. Raises InputRefused where the file is no
     table, or holds no column of values that we know, with what to do next.
@@ -48,8 +50,8 @@ def propose(head: bytes, *, profile: Profile | None = None, delimiter: str | Non
     refuse_foreign(head)
     encoding = encoding_of(head, stated=profile.encoding)
     lines = list(islice(read_lines([head], encoding), _LINES))
-    if len(lines) > 1 and len(head) == HEAD:
-        lines.pop()  # cut anywhere
+    if len(lines) > 1 and len(head) >= _CUT and not head.endswith((b"\n", b"\r", b"\x00")):
+        lines.pop()  # the head may be cut anywhere
     if not any(line.text.strip() for line in lines):
         raise InputRefused("The file is empty.")
     sign = profile.delimiter if profile.delimiter is not None else delimiter

@@ -108,7 +108,7 @@ class _Rows:
             text = fields[column.place] if column.place < len(fields) else ""
             if not text:
                 continue
-            where = place if self._is_list else f"{place}, column {column.name}"
+            where = place if self._is_list else f"{place}, {self._called(column)}"
             cell = self._cell(column, unneutralised(text), fields)
             if cell.values and record.doubt and not text.isascii():
                 cell = Cell(bad=((text, record.doubt),))
@@ -118,6 +118,9 @@ class _Rows:
         yield from losses
         if not found and not losses:
             yield _loss(place, record.text, "holds no value")
+
+    def _called(self, column: Column) -> str:
+        return f"column {column.name}" if self._layout.header_line else column.name
 
     def _cell(self, column: Column, text: str, fields: Sequence[str]) -> Cell:
         if column.holds is not Role.ANY:
@@ -194,7 +197,7 @@ class _Rows:
             told = self._tell(said, column, text)
             if told is None:
                 reason = f"is not understood as {column.holds}; the row goes in without it"
-                losses.append(_loss(f"{place}, column {column.name}", text, reason))
+                losses.append(_loss(f"{place}, {self._called(column)}", text, reason))
             else:
                 said = told
         if _ends_early(said):
@@ -247,13 +250,20 @@ def _grouped(found: Sequence[Finding], place: str) -> Iterator[Finding]:
     # Two of one kind are of two files.
     one_file = len(hashes) == len(set(hashes)) > 0
     together = one_file and sum(one.kind in FILE_KINDS for one in found) > 1
-    for one in found:
-        if one.kind in _NAMES and hashes:
-            yield replace(one, detect=False, group=place if together else "")
-        elif together and one.kind in FILE_KINDS:
-            yield replace(one, group=place)
-        else:
-            yield one
+    ready = [
+        replace(
+            one,
+            detect=one.detect and one.kind not in _NAMES if hashes else one.detect,
+            group=place if together and one.kind in FILE_KINDS else "",
+        )
+        if one.kind in FILE_KINDS
+        else one
+        for one in found
+    ]
+    ready.sort(
+        key=lambda one: not one.group
+    )  # a group stands together, whatever its columns stand between
+    yield from ready
 
 
 def _one_line(text: str, longest: int) -> str:

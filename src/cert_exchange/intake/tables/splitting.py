@@ -2,7 +2,7 @@
 
 1. A field in quotes may hold delimiters, doubled quotes and line ends; blanks around the quotes do not count.
 2. A quote inside a quoted field that nothing ends is text; the record is taken, and says so.
-3. A quote that is not closed within `MOST_LINES` lines or `LONGEST_RECORD` characters spoils its own line and no other:
+3. A quote that is not closed by the rules within `MOST_LINES` lines and `LONGEST_RECORD` characters spoils its own line and no other:
    the lines behind it are read again. After `MOST_RETRIES` such lines, no record may span lines any more.
 4. A line that begins with # is a comment, outside of quotes.
 """
@@ -147,6 +147,8 @@ def _gathered(
             continue
         text = "\n".join(one.text for one in used)
         split = split_fields(text, delimiter)
+        if split.flawed:
+            break  # this quote opens a field of a later row; the one before it was never closed
         if not split.is_open:
             doubt = next((one.doubt for one in used if one.doubt), "")
             return _record(first, text, split, doubt)

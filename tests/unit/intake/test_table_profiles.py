@@ -1,0 +1,98 @@
+"""Profiles of tables: written by people, kept from what was shown, and never overruled."""
+
+from __future__ import annotations
+
+import pytest
+
+from cert_exchange.errors import InputRefused, PolicyInvalid
+from cert_exchange.intake.findings import Finding, Kind
+from cert_exchange.intake.tables.profiles import layout_as_profile, read_profile, write_profile
+from cert_exchange.intake.tables.proposing import propose
+from cert_exchange.intake.tables.reading import read_table
+from cert_exchange.intake.tables.words import Role
+
+WRITTEN = """\
+name: vendor-daily
+delimiter: semicolon
+header: true
+encoding: cp1252
+dates: month-first
+columns:
+  Indicator: any
+  Kind: type
+  SHA-1: sha1
+  '4': ignore
+types:
+  c2 node: host
+  noise: ignore
+"""
+
+
+def test_a_profile_is_read_as_written_and_written_as_read() -> None:
+    """All its keys; columns by name and by number; words of kinds compared without blanks and case."""
+    profile = read_profile(WRITTEN, file="p.yaml")
+    assert profile.columns == {
+        "Indicator": Role.ANY,
+        "Kind": Role.TYPE,
+        "SHA-1": Kind.SHA1,
+        "4": Role.IGNORE,
+    }
+    assert profile.types == {"c2node": Role.HOST, "noise": Role.IGNORE}
+    assert read_profile(write_profile(profile), file="p.yaml") == profile
+    raw = (
+        f"kind;indicator;sha 1;mail;new\nC2-Node;evil.example;{'a' * 40};a@evil.example;evil.com\n"
+        "noise;evil.com;;;\n"
+    ).encode()
+    out = list(read_table([raw], propose(raw, profile=profile)))
+    assert [(one.kind, one.value) for one in out if isinstance(one, Finding)] == [
+        (Kind.DOMAIN, "evil.example"),
+        (Kind.SHA1, "a" * 40),
+    ]
+    assert [one.reason for one in out if not isinstance(one, Finding)] == [
+        'is of the kind "noise", which the profile leaves out'
+    ]
+
+
+def test_every_mistake_is_named_with_its_line() -> None:
+    """An unknown word, a column where a kind belongs, an encoding that is none."""
+    with pytest.raises(PolicyInvalid) as refused:
+        read_profile(
+            "name: x\nencoding: utf-7\ncolumns:\n  a: domian\ntypes:\n  b: type\n", file="p.yaml"
+        )
+    assert [(one.line, one.message) for one in refused.value.problems] == [
+        (2, '"utf-7" is no encoding that we read'),
+        (4, '"domian" is nothing a column holds; did you mean domain?'),
+        (6, "type is a column, not a kind of value"),
+    ]
+    with pytest.raises(PolicyInvalid):
+        read_profile("name: ../x\n", file="p.yaml")
+    with pytest.raises(PolicyInvalid):
+        read_profile("name: x\ncolour: red\n", file="p.yaml")
+
+
+def test_a_profile_for_another_table_is_refused_by_the_column_that_is_missing() -> None:
+    """Nothing is taken when what the profile names is not there; the columns of the file are named."""
+    profile = read_profile("name: x\ncolumns: {Host: domain}\n", file="p.yaml")
+    with pytest.raises(InputRefused, match=r'names a column "Host".*it has "ip", "note"'):
+        propose(b"ip,note\n192.0.2.1,evil.com\n", profile=profile)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ip,note,IoC,Type,x\n192.0.2.1,first,evil.com,domain,1\n",
+        f"{'a' * 40};192.0.2[.]1\n{'b' * 40};192.0.2[.]2\n",
+        "evil.com\n192.0.2.1\n",
+        "ip,ip,description\n192.0.2.1,192.0.2.2,x\n",
+        "md5,5d41402abc4b2a76b9719d911017c592\ncpu,32-bit\nsha1," + "a" * 40 + "\n",
+    ],
+)
+def test_what_was_shown_is_kept_and_reads_the_same(text: str) -> None:
+    """A layout kept as a profile reads the file as before, and nothing of it is a guess any more."""
+    raw = text.encode()
+    layout = propose(raw)
+    kept = read_profile(write_profile(layout_as_profile(layout, "kept")), file="p.yaml")
+    again = propose(raw, profile=kept)
+    assert list(read_table([raw], again)) == list(read_table([raw], layout))
+    assert again.guessed == ()
+    assert again.profile == "kept"
