@@ -283,7 +283,7 @@ def test_the_checks_are_as_strict_as_we_say() -> None:
     tool = project()["tool"]
     assert isinstance(tool, dict)
     assert tool["mypy"]["strict"] is True
-    assert tool["mypy"]["files"] == ["src", "benchmarks"]
+    assert tool["mypy"]["files"] == ["src", "benchmarks", "examples"]
     assert tool["ruff"]["lint"]["select"] == ["ALL"]
     assert tool["ruff"]["line-length"] == 100
     assert tool["pytest"]["ini_options"]["filterwarnings"][0] == "error"
