@@ -79,12 +79,13 @@ def read_asciidoc(text: str) -> Iterator[Passage]:
             attributes = found[1]
         elif found := _HEADING.match(line):
             sections.enter(len(found[1]), _shown(found[2]))
-            yield from _sentence(found[2], "", place, number, sections)
+            for part, part_role in asciidoc_parts(found[2]):
+                kept = part_role if part_role is Role.LINK else Role.HEADING
+                yield Passage(part, place, sections.role(kept), sections.title, row=number)
         elif (found := _TITLE.match(line)) and not _ITEM.match(line):
             sections.enter(TITLE_LEVEL, _shown(found[1]))
-            yield Passage(
-                _shown(found[1]), place, sections.role(Role.PROSE), sections.title, row=number
-            )
+            title = sections.title
+            yield Passage(title, place, sections.role(Role.HEADING), title, row=number)
         else:
             yield from _sentence(_ITEM.sub("", line), one_line(line, 500), place, number, sections)
     if table is not None:

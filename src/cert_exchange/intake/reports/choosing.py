@@ -1,13 +1,10 @@
-"""Which of the values in a report are its indicators.
+"""The indicators of a report, once each, and what was not taken of it.
 
-1. What the author wrote defanged is meant, wherever it stands but in a list of references or a footer.
-2. A live address that can be clicked is a reference. So is a name of a site to which the report links, unless it is defanged.
-3. A name in a sentence is an indicator only where the author defangs nothing, and it is `guessed` then; written in capitals
-   it is a name. What stands alone on its line, in a cell, in code or in a list counts as listed, not as a sentence.
-4. A mail address in a sentence is nobody's indicator: it is somebody's address.
-5. Program code that is quoted gives only what is defanged in it. A rule (YARA, Sigma) is taken whole.
-6. What the author calls legitimate is told of, and not looked for (`detect=False`). So are names of files: too many share them.
-7. Each value comes once, at its best place, and what is not taken is a loss with its reason, once for each value and reason.
+1. Every value is looked at where it stands (`judging`); here they are put together over the whole report.
+2. A report is known before it is judged: whether its author defangs, and to which sites it links.
+3. A rule (YARA, Sigma) is taken whole; a link gives what its page is about: a technique of ATT&CK, a sample by its hash.
+4. What the author calls legitimate at any place is told of, and not looked for (`detect=False`).
+5. Each value comes once, at its best place, and what is not taken is a loss with its reason, once for each value and reason.
 """
 
 from __future__ import annotations
@@ -18,16 +15,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from cert_exchange.intake.findings import Finding, Kind, Loss
+from cert_exchange.intake.reports.judging import BULLETS, FILES, HASHES, Verdict, host_of, judge
 from cert_exchange.intake.reports.passages import LONGEST_CONTEXT, Passage, Role, one_line
-from cert_exchange.intake.reports.publishers import ATTACK, covered, is_publisher, shows_samples
+from cert_exchange.intake.reports.publishers import ATTACK, covered, shows_samples
 from cert_exchange.intake.reports.spotting import Spotted, spot
 from cert_exchange.intake.values import normalise, refang
 
 MOST_VALUES: Final = 200_000
 
-_HASHES: Final = frozenset({Kind.MD5, Kind.SHA1, Kind.SHA256, Kind.SHA512})
-_ADDRESSES: Final = frozenset({Kind.IPV4, Kind.IPV6})
-_FILES: Final = frozenset({Kind.FILE_NAME, Kind.FILE_PATH})
 _HARMLESS: Final = re.compile(
     r"\((?:[\w, ]{0,40}\b)?(?:legit|legitimate|benign|clean|harmless|not malicious)\b[^)]{0,100}\)"
     r"|\|\s*(?:legitimate|benign|clean)(?: file| binary| executable| software)?\s*(?:\||\Z)",
@@ -37,7 +32,6 @@ _HARMLESS_SECTION: Final = re.compile(
     r"\b(?:legitimate|benign|clean files?|false positives?|whitelist|allowlist)\b", re.IGNORECASE
 )
 _MUTEX: Final = re.compile(r"\bmutex(?:es)?\b", re.IGNORECASE)
-_FILE_SECTION: Final = re.compile(r"\bfile ?(?:names?|paths?)\b", re.IGNORECASE)
 _AGENT: Final = re.compile(r"user-?\s?agents?\b", re.IGNORECASE)
 _AGENT_VALUE: Final = re.compile(
     r"[\w.+-]{2,40}/[0-9][\w.+-]{0,20}+(?: \([^()\n]{1,300}\)| [\w.+-]{2,40}/[\w.+-]{1,40}+| like [A-Z]\w{1,20}){0,12}+"
@@ -48,8 +42,6 @@ _DIGEST: Final = re.compile(
     r"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{64}|[0-9a-fA-F]{40}|[0-9a-fA-F]{32})(?![0-9a-fA-F])"
 )
 _BY_LENGTH: Final = {32: Kind.MD5, 40: Kind.SHA1, 64: Kind.SHA256}
-_BULLETS: Final = " \t-*+\u2022\u00b7\u25cf>|'\"`()[],;:."
-_REST: Final = re.compile(r"\A\s*(?:\Z|[-\u2013\u2014(|,;:#/=\t]|\[[a-z]|\s{2,})", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -61,19 +53,10 @@ class _Known:
     harmless: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    take: bool
-    reason: str = ""
-    detect: bool = True
-    guessed: bool = False
-    weight: int = 1
-
-
 def choose(passages: Iterable[Passage]) -> Iterator[Finding | Loss]:
     """The indicators of a report, then what was not taken of it."""
     looked = [(passage, tuple(_spotted(passage))) for passage in passages]
-    defanged = any(
+    defangs = any(
         item.defanged and item.kind is not Kind.FILE_PATH for _, found in looked for item in found
     )
     linked = _linked(looked)
@@ -81,7 +64,7 @@ def choose(passages: Iterable[Passage]) -> Iterator[Finding | Loss]:
     losses: dict[tuple[str, str], Loss] = {}
     for passage, found in looked:
         for item in found:
-            verdict = _judge(item, passage, defanged=defanged, linked=linked)
+            verdict = judge(item, passage, defangs=defangs, linked=linked)
             if verdict.take and item.value is not None and len(known) < MOST_VALUES:
                 _keep(known, item, passage, verdict)
             elif verdict.reason and len(losses) < MOST_VALUES:
@@ -139,7 +122,7 @@ def _spotted(passage: Passage) -> Iterator[Spotted]:
 def _of_link(target: str) -> Iterator[Spotted]:
     """What the target of a link names besides itself: a technique by its page, a sample by its page."""
     url = normalise(Kind.URL, target)
-    host = _host(url or "")
+    host = host_of(url or "")
     page = _TECHNIQUE_PAGE.search(target) if covered(host, {ATTACK}) else None
     if page is not None:
         technique = page[1] + (f".{page[2]}" if page[2] else "")
@@ -154,11 +137,6 @@ def _of_link(target: str) -> Iterator[Spotted]:
         yield Spotted(Kind.URL, target, 0, len(target), url, defanged=refang(target) != target)
 
 
-def _host(url: str) -> str:
-    rest = url.partition("://")[2] or url
-    return rest.partition("/")[0].partition("?")[0].rpartition("@")[2].partition(":")[0].lower()
-
-
 def _linked(looked: Iterable[tuple[Passage, tuple[Spotted, ...]]]) -> set[str]:
     """The hosts to which a report links and the domains above them; those of its references and footer too."""
     hosts: set[str] = set()
@@ -166,10 +144,10 @@ def _linked(looked: Iterable[tuple[Passage, tuple[Spotted, ...]]]) -> set[str]:
         if passage.role in {Role.LINK, Role.REFERENCE, Role.FOOTER}:
             if passage.role is Role.LINK and (url := normalise(Kind.URL, passage.text)):
                 if refang(passage.text) == passage.text:
-                    hosts.add(_host(url))
+                    hosts.add(host_of(url))
                 continue
             hosts |= {
-                _host(item.value)
+                host_of(item.value)
                 for item in found
                 if item.kind is Kind.URL and item.value and not item.defanged
             }
@@ -183,124 +161,13 @@ def _above(host: str) -> Iterator[str]:
         host = host.partition(".")[2]
 
 
-def _judge(item: Spotted, passage: Passage, *, defanged: bool, linked: set[str]) -> _Verdict:
-    role = passage.role
-    kind = item.kind
-    if role is Role.REFERENCE:
-        return _Verdict(take=False, reason="it stands in the references of the report")
-    if role is Role.FOOTER:
-        return _Verdict(take=False, reason="it stands in a part about the report or its authors")
-    if item.value is None:
-        telling = kind in {*_HASHES, *_ADDRESSES, Kind.URL, Kind.YARA, Kind.SIGMA, Kind.EMAIL}
-        return _Verdict(take=False, reason=item.fault if telling else "")
-    listed = role is Role.LISTED or _alone(item, passage)
-    if role is Role.PROGRAM and not item.defanged:
-        telling = kind not in _FILES and kind is not Kind.DOMAIN
-        return _Verdict(
-            take=False, reason="it stands live in quoted program code" if telling else ""
-        )
-    if kind is Kind.URL:
-        return _address(item, role, listed=listed, defanged=defanged, linked=linked)
-    if kind is Kind.DOMAIN:
-        return _name(item, passage, listed=listed, defanged=defanged, linked=linked)
-    if kind is Kind.EMAIL:
-        host = item.value.rpartition("@")[2]
-        if item.defanged or (listed and host not in linked and not is_publisher(host)):
-            return _Verdict(take=True)
-        return _Verdict(
-            take=False, reason="a mail address in a sentence: somebody's address, no indicator"
-        )
-    if kind is Kind.FILE_NAME:
-        named = role is Role.LISTED or _FILE_SECTION.search(passage.heading) is not None
-        sure = named and (_FILE_SECTION.search(passage.heading) or "file" in passage.column)
-        return _Verdict(
-            take=named or passage.text == passage.heading,
-            detect=bool(sure),
-            weight=2 if sure else 1,
-        )
-    if kind is Kind.FILE_PATH:
-        folder = item.value[-1] in "/\\"
-        return _Verdict(
-            take=listed or "\\" in item.value, detect=not folder, weight=2 if listed else 1
-        )
-    return _Verdict(take=True, weight=2 if listed else 1)
-
-
-def _address(
-    item: Spotted, role: Role, *, listed: bool, defanged: bool, linked: set[str]
-) -> _Verdict:
-    if item.defanged:
-        return _Verdict(take=True, weight=3)
-    if role is Role.LINK:
-        return _Verdict(take=False, reason="a link of the report")
-    host = _host(item.value or "")
-    if is_publisher(host):
-        return _Verdict(
-            take=False,
-            reason="a live address of a site that publishes or shows samples: a reference",
-        )
-    if item.ambiguous and host in linked:
-        return _Verdict(take=False, reason="the report links to this site: a reference")
-    if listed:
-        return _Verdict(take=True, guessed=item.ambiguous, weight=2)
-    if defanged or item.ambiguous:
-        return _Verdict(
-            take=False,
-            reason="a live address in a sentence: a reference, as the author defangs what is meant"
-            if defanged
-            else "",
-        )
-    return _Verdict(take=True, guessed=True)
-
-
-def _name(
-    item: Spotted, passage: Passage, *, listed: bool, defanged: bool, linked: set[str]
-) -> _Verdict:
-    if item.defanged:
-        return _Verdict(take=True, weight=3)
-    value = item.value or ""
-    said = re.search(
-        r"\b(?:domains?|host ?names?|fqdn)\b", passage.column or passage.heading, re.IGNORECASE
-    )
-    if item.ambiguous and not (said and listed):
-        return _Verdict(
-            take=False, reason="it may be the name of a file; written defanged it would be taken"
-        )
-    if value in linked:
-        return _Verdict(take=False, reason="the report links to this site: a reference")
-    if is_publisher(value):
-        return _Verdict(
-            take=False, reason="a name of a site that publishes or shows samples: a reference"
-        )
-    if listed:
-        return _Verdict(take=True, guessed=item.ambiguous, weight=2)
-    if defanged:
-        return _Verdict(
-            take=False, reason="a name in a sentence, as the author defangs what is meant"
-        )
-    if item.raw != item.raw.lower():
-        return _Verdict(
-            take=False,
-            reason="a name in a sentence, written with capitals: an organisation or a product",
-        )
-    return _Verdict(take=True, guessed=True)
-
-
-def _alone(item: Spotted, passage: Passage) -> bool:
-    """Whether a value begins its line, and nothing or a remark follows it."""
-    if passage.role is Role.LINK:
-        return False
-    before = passage.text[: item.start].strip(_BULLETS)
-    return not before and _REST.match(passage.text[item.end :]) is not None
-
-
 def _keep(
-    known: dict[tuple[Kind, str], _Known], item: Spotted, passage: Passage, verdict: _Verdict
+    known: dict[tuple[Kind, str], _Known], item: Spotted, passage: Passage, verdict: Verdict
 ) -> None:
     value = item.value or ""
     context = passage.context or passage.text
-    bare = len(context.strip(_BULLETS)) <= len(item.raw) + 4
-    harmless = item.kind in _HASHES | _FILES and (
+    bare = len(context.strip(BULLETS)) <= len(item.raw) + 4
+    harmless = item.kind in HASHES | FILES and (
         _HARMLESS.search(context) is not None
         or _HARMLESS_SECTION.search(passage.heading) is not None
     )
@@ -335,7 +202,7 @@ def _groups(looked: Iterable[tuple[Passage, tuple[Spotted, ...]]]) -> dict[tuple
     rows: dict[int, tuple[str, list[Spotted]]] = {}
     for passage, found in looked:
         if passage.row and passage.role in {Role.LISTED, Role.PROSE}:
-            hashes = [item for item in found if item.kind in _HASHES and item.value]
+            hashes = [item for item in found if item.kind in HASHES and item.value]
             if hashes:
                 rows.setdefault(passage.row, (passage.place, []))[1].extend(hashes)
     groups: dict[tuple[Kind, str], str] = {}

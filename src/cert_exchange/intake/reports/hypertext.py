@@ -236,7 +236,8 @@ def _flush(page: _Page, line: int) -> Iterator[Passage]:
             if part.strip():
                 if role in {Role.LISTED, Role.PROGRAM}:
                     page.number += 1
-                kept = role if role is Role.FOOTER else page.sections.role(role)
+                meant = Role.HEADING if page.heading and role is not Role.LINK else role
+                kept = role if role is Role.FOOTER else page.sections.role(meant)
                 around = context if part.strip() != whole.strip() and "\n" not in whole else ""
                 yield Passage(
                     part.strip(),

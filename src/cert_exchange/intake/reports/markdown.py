@@ -112,7 +112,8 @@ def _read(text: str, *, clickable: bool) -> Iterator[Passage]:
             shown = plain(title)
             sections.enter(level, shown)
             for part, role in markdown_parts(title):
-                yield Passage(part, place, sections.role(role), sections.title, "", row=number)
+                kept = role if role is Role.LINK else Role.HEADING
+                yield Passage(part, place, sections.role(kept), sections.title, "", row=number)
             continue
         if _SETEXT.match(line) and not line.strip("= -"):
             continue

@@ -24,7 +24,8 @@ MOST_HEADING: Final = 200
 class Role(StrEnum):
     """What part a passage plays in its report."""
 
-    PROSE = "prose"  # a sentence, a heading, a line of plain text
+    PROSE = "prose"  # a sentence, a line of plain text
+    HEADING = "heading"
     LISTED = "listed"  # set apart by the author: a cell of a table, code in a sentence, a block without a language
     PROGRAM = "program"  # source code that is quoted
     RULE = "rule"  # a whole YARA or Sigma rule

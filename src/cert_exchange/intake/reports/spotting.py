@@ -95,6 +95,9 @@ _EXECUTABLE: Final = frozenset(
 )
 """Endings of which a file in a list of a report is worth to be told of."""
 
+_OTHER_ROOTS: Final = frozenset({"onion", "bit", "i2p", "bazar"})
+"""Endings of names that malware uses outside the DNS of IANA."""
+
 _HASHES: Final = {32: Kind.MD5, 40: Kind.SHA1, 64: Kind.SHA256, 128: Kind.SHA512}
 _TRAILING: Final = ".,;:!?'\"*_~\u2019\u201d"
 _CLOSERS: Final = {")": "(", "]": "[", "}": "{"}
@@ -175,7 +178,14 @@ def _domain(found: re.Match[str], text: str) -> Spotted | None:
     if text[found.end() : found.end() + 1] == "(" and not defanged:
         return None  # a call in a program
     if not _listed(plain):
-        return None
+        if not defanged or plain.replace(".", "").isdigit():
+            return None
+        if plain.rpartition(".")[2].lower() in _EXECUTABLE:
+            return Spotted(
+                Kind.FILE_NAME, raw, found.start(), found.end(), normalise(Kind.FILE_NAME, plain)
+            )
+        fault = "it ends in no top-level domain"
+        return Spotted(Kind.DOMAIN, raw, found.start(), found.end(), None, fault=fault)
     spotted = _spotted(Kind.DOMAIN, plain, found.start())
     if spotted.value is None:
         return None
@@ -197,7 +207,7 @@ def _listed(name: str) -> bool:
     if not ending.isascii():
         value = normalise(Kind.DOMAIN, name)
         return value is not None and value.rpartition(".")[2] in TOP_LEVEL_DOMAINS
-    return ending in TOP_LEVEL_DOMAINS
+    return ending in TOP_LEVEL_DOMAINS or ending in _OTHER_ROOTS
 
 
 def _ipv4(found: re.Match[str], text: str) -> Spotted | None:

@@ -1,0 +1,150 @@
+"""Whether a value that stands in a report is one of its indicators.
+
+1. What the author wrote defanged is meant, wherever it stands but in a list of references or a footer.
+2. A live address that can be clicked is a reference. So is a name of a site to which the report links, unless it is defanged.
+3. A name in a sentence is an indicator only where the author defangs nothing, and it is `guessed` then; written in capitals
+   it is a name. What stands alone on its line, in a cell, in code or in a list counts as listed, not as a sentence.
+4. A mail address in a sentence is nobody's indicator: it is somebody's address.
+5. Program code that is quoted gives only what is defanged in it.
+6. Told of, not looked for (`detect=False`): names of files outside a list of them, folders, and live addresses among the strings
+   of a sample or the targets of an attack.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from cert_exchange.intake.findings import Kind
+from cert_exchange.intake.reports.passages import Passage, Role
+from cert_exchange.intake.reports.publishers import is_publisher
+from cert_exchange.intake.reports.spotting import Spotted
+
+HASHES: Final = frozenset({Kind.MD5, Kind.SHA1, Kind.SHA256, Kind.SHA512})
+FILES: Final = frozenset({Kind.FILE_NAME, Kind.FILE_PATH})
+BULLETS: Final = " \t-*+\u2022\u00b7\u25cf>|'\"`()[],;:."
+
+_ADDRESSES: Final = frozenset({Kind.IPV4, Kind.IPV6})
+_TELLING: Final = HASHES | _ADDRESSES | {Kind.URL, Kind.DOMAIN, Kind.YARA, Kind.SIGMA}
+_FILE_SECTION: Final = re.compile(r"\bfile ?(?:names?|paths?)\b", re.IGNORECASE)
+_NAME_SECTION: Final = re.compile(r"\b(?:domains?|host ?names?|fqdn)\b", re.IGNORECASE)
+_TOLD_SECTION: Final = re.compile(
+    r"\b(?:strings|targets|targeted \w+|victims?|impersonated|monitored)\b", re.IGNORECASE
+)
+_REST: Final = re.compile(r"\A\s*(?:\Z|[-\u2013\u2014(|,;:#/=\t]|\[[a-z]|\s{2,})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a value is taken, how, and why not."""
+
+    take: bool
+    reason: str = ""  # why not; empty: nothing that a person would miss
+    detect: bool = True
+    guessed: bool = False
+    weight: int = 1  # how sure this place is: 1 a sentence, 2 a list, 3 defanged
+
+
+def host_of(url: str) -> str:
+    """The host of a normalised URL, in lower case."""
+    rest = url.partition("://")[2] or url
+    return rest.partition("/")[0].partition("?")[0].rpartition("@")[2].partition(":")[0].lower()
+
+
+def judge(item: Spotted, passage: Passage, *, defangs: bool, linked: set[str]) -> Verdict:
+    """Whether a value is an indicator. `defangs`: the author does so somewhere; `linked`: hosts to which the report links."""
+    role, kind = passage.role, item.kind
+    if role is Role.REFERENCE:
+        return _not("it stands in the references of the report")
+    if role is Role.FOOTER:
+        return _not("it stands in a part about the report or its authors")
+    if item.value is None:
+        return _not(item.fault if kind in _TELLING else "")
+    if role is Role.PROGRAM and not item.defanged:
+        named = kind in FILES or kind is Kind.DOMAIN
+        return _not("" if named else "it stands live in quoted program code")
+    listed = role is Role.LISTED or _alone(item, passage)
+    if kind is Kind.EMAIL:
+        host = item.value.rpartition("@")[2]
+        if item.defanged or (listed and host not in linked and not is_publisher(host)):
+            return Verdict(take=True)
+        return _not("a mail address in a sentence: somebody's address, no indicator")
+    if kind in FILES:
+        return _file(item, passage, listed=listed)
+    if item.defanged:
+        return Verdict(take=True, weight=3)
+    told = kind not in HASHES and _TOLD_SECTION.search(passage.heading) is not None
+    if kind is Kind.URL:
+        verdict = _address(item, role, listed=listed, defangs=defangs, linked=linked)
+    elif kind is Kind.DOMAIN:
+        verdict = _name(item, passage, listed=listed, defangs=defangs, linked=linked)
+    else:
+        verdict = Verdict(take=True, weight=2 if listed else 1)
+    if told and verdict.take and kind in _ADDRESSES | {Kind.URL, Kind.DOMAIN}:
+        return Verdict(take=True, detect=False, guessed=verdict.guessed)
+    return verdict
+
+
+def _not(reason: str) -> Verdict:
+    return Verdict(take=False, reason=reason)
+
+
+def _file(item: Spotted, passage: Passage, *, listed: bool) -> Verdict:
+    if item.kind is Kind.FILE_PATH:
+        value = item.value or ""
+        folder = value[-1:] in {"/", "\\"}
+        return Verdict(take=listed or "\\" in value, detect=not folder, weight=2 if listed else 1)
+    in_list = _FILE_SECTION.search(passage.heading) is not None
+    named = passage.role in {Role.LISTED, Role.HEADING} or in_list
+    sure = passage.role is not Role.HEADING and named and (in_list or "file" in passage.column)
+    return Verdict(take=named, detect=bool(sure), weight=2 if sure else 1)
+
+
+def _address(
+    item: Spotted, role: Role, *, listed: bool, defangs: bool, linked: set[str]
+) -> Verdict:
+    if role is Role.LINK:
+        return _not("a link of the report")
+    host = host_of(item.value or "")
+    if is_publisher(host):
+        return _not("a live address of a site that publishes or shows samples: a reference")
+    if item.ambiguous and host in linked:
+        return _not("the report links to this site: a reference")
+    if listed:
+        return Verdict(take=True, guessed=item.ambiguous, weight=2)
+    if defangs:
+        return _not(
+            "a live address in a sentence: a reference, as the author defangs what is meant"
+        )
+    return _not("") if item.ambiguous else Verdict(take=True, guessed=True)
+
+
+def _name(
+    item: Spotted, passage: Passage, *, listed: bool, defangs: bool, linked: set[str]
+) -> Verdict:
+    value = item.value or ""
+    said = _NAME_SECTION.search(passage.column or passage.heading)
+    if item.ambiguous and not (said and listed):
+        return _not("it may be the name of a file; written defanged it would be taken")
+    if value in linked:
+        return _not("the report links to this site: a reference")
+    if is_publisher(value):
+        return _not("a name of a site that publishes or shows samples: a reference")
+    capitals = item.raw != item.raw.lower()
+    whole = passage.text.strip(BULLETS) == item.raw
+    if listed and (whole or not (capitals and defangs)):
+        return Verdict(take=True, guessed=item.ambiguous, weight=2)
+    if defangs:
+        return _not("a name in a sentence, as the author defangs what is meant")
+    if capitals:
+        return _not("a name in a sentence, written with capitals: an organisation or a product")
+    return Verdict(take=True, guessed=True)
+
+
+def _alone(item: Spotted, passage: Passage) -> bool:
+    """Whether a value begins its line, and nothing or a remark follows it."""
+    if passage.role in {Role.LINK, Role.HEADING}:
+        return False
+    before = passage.text[: item.start].strip(BULLETS)
+    return not before and _REST.match(passage.text[item.end :]) is not None
