@@ -34,6 +34,7 @@ PART: Final = 1_000
 """The most objects that one report or grouping names."""
 
 Around = Literal["report", "grouping", "none"]
+_ORDER: Final = {kind: number for number, kind in enumerate(Kind)}
 _CLOCK: Final = ("created", "modified")
 _MEAN: Final = 700  # of a part, so that chance fills none of them over PART
 _NAME: Final = 200
@@ -254,7 +255,11 @@ class Builder:
         return [Built(content, (*_CLOCK, *floating), named=True, kind=one.kind, place=one.place)]
 
     def _indicator(self, group: Sequence[Finding], markings: tuple[str, ...]) -> list[Built]:
-        sought = [(one.kind, one.value) for one in group if one.detect]
+        # In an order of their own: the columns of a table may change places.
+        sought = sorted(
+            ((one.kind, one.value) for one in group if one.detect),
+            key=lambda v: (_ORDER[v[0]], v[1]),
+        )
         pattern = pattern_of(sought) if sought else None
         observables = self._observables(group, markings, named=pattern is None)
         if pattern is None:
@@ -263,7 +268,7 @@ class Builder:
         stix_id = own_id(self._batch.creator, "indicator", *keys)
         if self._again(stix_id, group):
             return []
-        first = next(one for one in group if one.detect)
+        first = next(one for one in group if (one.kind, one.value) == sought[0])
         content = self._common(stix_id, markings)
         others = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
         shown = first.value if len(first.value) <= _NAME else first.value[: _NAME - 1] + "…"

@@ -1,0 +1,26 @@
+"""What analysts have goes in: recognised, understood and shown, then taken in by the way of everything that we publish.
+
+`understand` says how an input would be read, `look` what is in it, `take` publishes it.
+"""
+
+from cert_exchange.intake.building import Around
+from cert_exchange.intake.findings import Loss
+from cert_exchange.intake.recognising import Format
+from cert_exchange.services.taking.reading import Order, Understanding, understand
+from cert_exchange.services.taking.sources import Source
+from cert_exchange.services.taking.storing import Taken, take
+from cert_exchange.services.taking.understanding import Found, look
+
+__all__ = [
+    "Around",
+    "Format",
+    "Found",
+    "Loss",
+    "Order",
+    "Source",
+    "Taken",
+    "Understanding",
+    "look",
+    "take",
+    "understand",
+]

@@ -1,0 +1,124 @@
+"""Which reader reads which format, and what a person stated for it.
+
+STIX is not read here: it is published as it is. Everything else ends as findings, losses and, with MISP, events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from cert_exchange.errors import InputRefused
+from cert_exchange.intake import misp
+from cert_exchange.intake.building import Around
+from cert_exchange.intake.findings import Finding, Loss
+from cert_exchange.intake.misp import Event
+from cert_exchange.intake.recognising import HEAD, Format, Recognised, recognise
+from cert_exchange.intake.reports.reading import Form, read_pdf_report, read_report
+from cert_exchange.intake.tables.decoding import encoding_of
+from cert_exchange.intake.tables.profiles import Layout, Profile
+from cert_exchange.intake.tables.proposing import propose
+from cert_exchange.intake.tables.reading import read_table
+from cert_exchange.services.taking.sources import Source
+
+WHOLE_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of a format that is read at once: a report, an event."""
+Stream = Iterator[Event | Finding | Loss]
+_STIX: Final = frozenset({Format.STIX, Format.STIX_LINES})
+_DELIMITERS: Final[Mapping[Format, str | None]] = {
+    Format.CSV: None,
+    Format.TSV: "\t",
+    Format.LIST: "",
+}
+_REPORTS: Final[Mapping[Format, Form]] = {
+    Format.TEXT: Form.TEXT,
+    Format.MARKDOWN: Form.MARKDOWN,
+    Format.ASCIIDOC: Form.ASCIIDOC,
+    Format.HTML: Form.HTML,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a person states about an input. None and empty: the input says it, or nobody."""
+
+    form: Format | None = None
+    profile: Profile | None = None
+    markings: tuple[str, ...] = ()  # ids of marking definitions
+    name: str = ""
+    confidence: int | None = None
+    valid_for: int | None = None  # micros, for every kind
+    around: Around | None = None
+    observables: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """How an input is read: its format, and of a table the columns."""
+
+    form: Format
+    sure: bool
+    why: str
+    layout: Layout | None = None
+    guesses: tuple[str, ...] = field(default=())
+    """what was told from the look of it, as sentences for a person"""
+
+    @property
+    def guessed(self) -> bool:
+        """Whether a person should look before anything is stored."""
+        return not self.sure or bool(self.guesses)
+
+    @property
+    def is_stix(self) -> bool:
+        """Whether it is published as it is."""
+        return self.form in _STIX
+
+
+def understand(source: Source, order: Order) -> Understanding:
+    """How this input would be read. Raises InputRefused where it is nothing that we read, or not what its name says."""
+    head = source.head(HEAD)
+    found = recognise(source.name, head)
+    form = _form(source, found, order)
+    stated = order.form is not None or (order.profile is not None and form in _DELIMITERS)
+    why = "as you said" if stated else found.why
+    if form not in _DELIMITERS:
+        return Understanding(form, stated or found.sure, why)
+    layout = propose(head, profile=order.profile, delimiter=_DELIMITERS[form])
+    return Understanding(form, stated or found.sure, why, layout, layout.guessed)
+
+
+def read(source: Source, how: Understanding) -> Stream:
+    """All that stands in it. Raises InputRefused, NotJson, BodyTooLarge."""
+    if how.layout is not None:
+        yield from read_table(source.chunks(), how.layout)
+    elif how.form is Format.MISP:
+        yield from misp.read_misp(source.whole(limit=WHOLE_BYTES))
+    elif how.form is Format.PDF:
+        yield from read_pdf_report(source.whole(limit=WHOLE_BYTES))
+    elif how.form in _REPORTS:
+        data = source.whole(limit=WHOLE_BYTES)
+        encoding = encoding_of(data[:HEAD])
+        text = data.decode(encoding.name, errors="replace").removeprefix("\ufeff")
+        yield from read_report(text, _REPORTS[how.form])
+    else:
+        raise InputRefused(f"{source.name} is {how.form}, and this command does not read that.")
+
+
+def _form(source: Source, found: Recognised, order: Order) -> Format:
+    if order.form is not None:
+        if found.format is Format.HTML and order.form in _DELIMITERS:
+            raise InputRefused(
+                f"This is HTML, not {order.form.upper()}: {source.name} is a page; look at it, or at the address that"
+                " it came from. Nothing was taken."
+            )
+        return order.form
+    if order.profile is not None and found.format is not None and not found.sure:
+        return found.format if found.format in _DELIMITERS else Format.CSV
+    if found.clash:
+        raise InputRefused(f"{source.name}: {found.clash}")
+    if found.format is None:
+        raise InputRefused(
+            f"{source.name} cannot be read: {found.why}. It is not published. If it is text after all, say --format."
+        )
+    return found.format

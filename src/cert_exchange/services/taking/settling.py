@@ -1,0 +1,118 @@
+"""What is built against what we hold of the same ids: new, changed, or as it was.
+
+1. What comes from the clock is no change: such properties keep the values of the version that we hold, and the second
+   publish of an input adds nothing (CASES I24). A default end that has passed is set anew: somebody saw it again.
+2. A change keeps `created`, gets a later `modified`, and takes nothing away that the input does not speak of: another
+   input, or a person, may have said it. Labels and external references are joined.
+3. A marking is never loosened by an input: the strictest TLP of both stays, and every other marking.
+4. What was revoked here stays revoked: a feed that lists it again does not bring it back.
+5. Read outside the transaction that stores: who publishes the same at the same time gets a conflict, nothing worse.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from cert_exchange.intake.building import Built, strictest
+from cert_exchange.stix.instants import format_micros, parse_micros
+from cert_exchange.store import objects
+from cert_exchange.store import versions as rows
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.tables import OWN, ObjectStatus
+
+State = Literal["new", "changed", "unchanged", "revoked"]
+_JOINED: Final = ("labels", "external_references")
+_MOST_JOINED: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One object as it is published. `tightened`: what we held was marked more strictly, and that stays."""
+
+    built: Built
+    content: dict[str, Any]
+    state: State
+    tightened: bool = False
+
+    @property
+    def id(self) -> str:
+        """Its STIX id."""
+        return self.built.id
+
+
+def settle(conn: Transaction, built: Sequence[Built], *, at: int) -> list[Settled]:
+    """These objects beside what is held of them, each id once, in their order. `at`: now, micros."""
+    once: dict[str, Built] = {}
+    for one in built:
+        first = once.get(one.id)
+        if first is None:
+            once[one.id] = one
+        elif first.content != one.content:
+            _mark(first.content, strictest(_markings(first.content), _markings(one.content)))
+    held = _held(conn, list(once))
+    return [_settled(one, held.get(one.id), at) for one in once.values()]
+
+
+def _settled(built: Built, held: Mapping[str, Any] | None, at: int) -> Settled:
+    new = built.content
+    if held is None:
+        return Settled(built, new, "new")
+    if held.get("revoked") is True:
+        return Settled(built, new, "revoked")
+    markings = strictest(_markings(new), _markings(held))
+    tightened = markings != tuple(sorted(_markings(new)))
+    if "modified" not in new:
+        # An observable or a definition: as it is, but never more loosely than we said before.
+        content = dict(new)
+        _mark(content, markings)
+        return Settled(built, content, "unchanged" if content == held else "changed", tightened)
+    content = {name: value for name, value in held.items() if name != "extensions"} | new
+    for name in built.floating:
+        if name in held:
+            content[name] = held[name]
+    end = held.get("valid_until")
+    if "valid_until" in built.floating and isinstance(end, str) and parse_micros(end) <= at:
+        content["valid_until"] = new["valid_until"]
+    for name in _JOINED:
+        if name in held and name in new:
+            content[name] = _joined(held[name], new[name])
+    _mark(content, markings)
+    if content == held:
+        return Settled(built, content, "unchanged", tightened)
+    content["modified"] = format_micros(max(at, parse_micros(str(held["modified"])) + 1))
+    return Settled(built, content, "changed", tightened)
+
+
+def _held(conn: Transaction, stix_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """Our own newest accepted version of each id that is held."""
+    idents = objects.idents_of(conn, stix_ids)
+    newest = {
+        one.stix_id: one
+        for one in sorted(rows.versions(conn, idents.values()), key=lambda v: v.version_key)
+        if one.origin == OWN and one.status == ObjectStatus.ACCEPTED.value
+    }
+    bodies = dict(rows.ask_bodies(conn, {one.rendition for one in newest.values()})())
+    return {
+        stix_id: json.loads(bodies[one.rendition])
+        for stix_id, one in newest.items()
+        if one.rendition in bodies
+    }
+
+
+def _joined(held: Any, new: Any) -> list[Any]:
+    """What was said before, then what is new of it."""
+    if not isinstance(held, list) or not isinstance(new, list):
+        return list(new)
+    return [*held, *(one for one in new if one not in held)][: max(_MOST_JOINED, len(held))]
+
+
+def _markings(content: Mapping[str, Any]) -> list[str]:
+    return [str(one) for one in content.get("object_marking_refs", ())]
+
+
+def _mark(content: dict[str, Any], markings: Sequence[str]) -> None:
+    if markings:
+        content["object_marking_refs"] = list(markings)

@@ -1,0 +1,96 @@
+"""An input goes in, chunk by chunk: each is one commit, and repeating the whole after a break is safe.
+
+1. What a chunk holds is settled, validated and looked at (`walking`), then taken in like anything that our desk publishes.
+2. Ids depend on what is said: a repetition finds its objects as they are, and adds nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from cert_exchange.node import Node
+from cert_exchange.policy.sharing_terms import SharingTerms
+from cert_exchange.services import publishing, warning
+from cert_exchange.services.publishing import Outcome
+from cert_exchange.services.publishing.taking_in import take_in_watched
+from cert_exchange.services.releasing import Releasing
+from cert_exchange.services.taking.reading import Order, Understanding, read
+from cert_exchange.services.taking.sources import Source
+from cert_exchange.services.taking.understanding import Found, OnLoss, Progress, asked_of
+from cert_exchange.services.taking.walking import Chunk, Walk
+from cert_exchange.stix.envelopes import Batch
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.tables import OWN
+
+SHOWN: Final = 100
+"""Outcomes that are told one by one: what was not accepted, or is held."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of one input. `found` says what was in it when it went in."""
+
+    found: Found
+    results: Counter[str] = field(default_factory=Counter)
+    held: int = 0
+    """stored, and shared with nobody until a person lets it in"""
+    gained: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """lines of the release log by (audience, kind, rule)"""
+    outcomes: list[Outcome] = field(default_factory=list)
+    """of what was not accepted, or is held, the first"""
+
+
+def take(
+    node: Node,
+    source: Source,
+    how: Understanding,
+    order: Order,
+    *,
+    collection: str,
+    by: str,
+    terms: SharingTerms | None = None,
+    carried: SharingTerms | None = None,
+    progress: Progress | None = None,
+    total: int | None = None,
+    on_loss: OnLoss | None = None,
+) -> Taken:
+    """Publish an input into a collection (alias or UUID). `total`: its findings, if they were counted before.
+
+    Raises InputRefused and what the readers raise, ConfigurationInvalid, StoreError, ClockDoubtful. What was stored until
+    then stays.
+    """
+    number = publishing.collection_number(node, collection)
+    walk = Walk(
+        node, order, how, name=source.name, lives=warning.lives(node, collection), carried=carried
+    )
+    taken = Taken(Found(source.name, how))
+    for chunk in walk.chunks(read(source, how)):
+        taken.found.add(chunk, on_loss)
+        if chunk.ready:
+            _store(node, chunk, taken, number=number, by=by, terms=terms)
+        if progress is not None:
+            progress(taken.found.findings, total)
+    return taken
+
+
+def _store(
+    node: Node, chunk: Chunk, taken: Taken, *, number: int, by: str, terms: SharingTerms | None
+) -> None:
+    batch = Batch(tuple(one.examined for one in chunk.ready))
+    holding = asked_of(chunk)
+
+    def work(tx: Transaction) -> tuple[tuple[Outcome, ...], Releasing]:
+        return take_in_watched(
+            tx, node, batch, origin=OWN, collection=number, now=node.clock.releasing_now(), by=by,
+            terms=terms, holding=holding,
+        )  # fmt: skip
+
+    outcomes, releasing = node.database.transact(work)
+    for one in outcomes:
+        taken.results[one.result] += 1
+        taken.held += one.held
+        if (one.held or not one.success) and len(taken.outcomes) < SHOWN:
+            taken.outcomes.append(one)
+    taken.gained.update((line.audience, str(line.kind), line.rule) for line in releasing.lines)

@@ -1,0 +1,153 @@
+"""What an input says, before anything of it is stored: counted, with samples, losses and warnings.
+
+The same walk as the one that stores (`walking`); a preview of who would see it covers its first objects.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+
+from cert_exchange.intake.findings import Loss
+from cert_exchange.node import Node
+from cert_exchange.policy.sharing_terms import SharingTerms
+from cert_exchange.services import publishing, warning
+from cert_exchange.services.publishing import PublishPreview
+from cert_exchange.services.taking.reading import Order, Understanding, read
+from cert_exchange.services.taking.sources import Source
+from cert_exchange.services.taking.walking import Chunk, Walk, contents_of
+from cert_exchange.services.warning import Warned
+
+SAMPLES: Final = 3
+"""of each kind"""
+SHOWN: Final = 20
+"""Losses, warnings and remarks that are told one by one; the others are counted."""
+PREVIEWED: Final = 2_000
+"""Objects of which it is asked who would see them."""
+Progress = Callable[[int, int | None], None]
+OnLoss = Callable[[Loss], None]
+
+
+@dataclass(slots=True)
+class Found:
+    """What one input came to. Counted are findings, but for `states`, which counts objects."""
+
+    name: str
+    how: Understanding
+    kinds: Counter[str] = field(default_factory=Counter)
+    """findings by kind that are meant to be looked for"""
+    told: Counter[str] = field(default_factory=Counter)
+    """the same of those that are told of only"""
+    guessed: int = 0
+    doubles: int = 0
+    samples: dict[str, list[str]] = field(default_factory=dict)
+    batches: list[str] = field(default_factory=list)
+    lost: Counter[str] = field(default_factory=Counter)
+    """losses by their reason"""
+    losses: list[Loss] = field(default_factory=list)
+    states: Counter[str] = field(default_factory=Counter)
+    """objects that are new, changed, unchanged"""
+    types: Counter[str] = field(default_factory=Counter)
+    warned: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """warnings by (what of, what follows)"""
+    warnings: list[Warned] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    refusals: Counter[str] = field(default_factory=Counter)
+    remarks: list[str] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
+    """where in the input the objects stand that `warnings` and `refused` name"""
+    preview: PublishPreview | None = None
+    previewed: int = 0
+
+    @property
+    def findings(self) -> int:
+        """How many findings it has."""
+        return self.kinds.total() + self.told.total()
+
+    @property
+    def objects(self) -> int:
+        """How many objects would be published, those included that are as they were."""
+        return self.states.total()
+
+    def add(self, chunk: Chunk, on_loss: OnLoss | None = None) -> None:
+        """Count a chunk."""
+        for one in chunk.findings:
+            (self.kinds if one.detect else self.told)[one.kind.value] += 1
+            self.guessed += one.guessed
+            samples = self.samples.setdefault(one.kind.value, [])
+            if len(samples) < SAMPLES and one.value not in samples:
+                samples.append(one.value)
+        for loss in chunk.losses:
+            self.lost[loss.reason] += 1
+            if len(self.losses) < SHOWN:
+                self.losses.append(loss)
+            if on_loss is not None:
+                on_loss(loss)
+        self.doubles += chunk.doubles
+        if chunk.batch and len(self.batches) < SHOWN:
+            self.batches.append(chunk.batch)
+        for held in chunk.ready:
+            self.states[held.settled.state] += 1
+            self.types[held.settled.content["type"]] += 1
+        for said in chunk.warned:
+            self.warned[said.of, said.act] += 1
+        self.warnings += chunk.warned[: SHOWN - len(self.warnings)]
+        self.refused += chunk.refused[: SHOWN - len(self.refused)]
+        for _, why in chunk.refused:
+            self.refusals[why] += 1
+        self.remarks += chunk.remarks[: SHOWN - len(self.remarks)]
+        wanted = {one.id for one in self.warnings} | {stix_id for stix_id, _ in self.refused}
+        if wanted - self.places.keys():
+            self.places |= {
+                stix_id: place for stix_id, place in chunk.places.items() if stix_id in wanted
+            }
+
+
+def look(
+    node: Node,
+    source: Source,
+    how: Understanding,
+    order: Order,
+    *,
+    collection: str,
+    by: str,
+    terms: SharingTerms | None = None,
+    carried: SharingTerms | None = None,
+    preview: bool = False,
+    progress: Progress | None = None,
+    on_loss: OnLoss | None = None,
+) -> Found:
+    """Read an input to its end and say what is in it; nothing is stored. `preview`: and who would see it.
+
+    Raises InputRefused and what the readers raise, ConfigurationInvalid for an unknown collection.
+    """
+    publishing.collection_number(node, collection)
+    walk = Walk(
+        node, order, how, name=source.name, lives=warning.lives(node, collection), carried=carried
+    )
+    found = Found(source.name, how)
+    first: list[dict[str, object]] = []
+    holding: dict[str, str] = {}
+    for chunk in walk.chunks(read(source, how)):
+        found.add(chunk, on_loss)
+        if preview and len(first) < PREVIEWED:
+            some = chunk.ready[: PREVIEWED - len(first)]
+            first += contents_of(some)
+            holding |= asked_of(chunk)
+        if progress is not None:
+            progress(found.findings, None)
+    if first:
+        found.preview = publishing.preview_publish(
+            node, orjson.dumps({"objects": first}), collection=collection, by=by, terms=terms, holding=holding
+        )  # fmt: skip
+        found.previewed = len(first)
+    return found
+
+
+def asked_of(chunk: Chunk) -> Mapping[str, str]:
+    """What publishing must be told to hold, and why."""
+    return {one.settled.id: one.asked for one in chunk.ready if one.asked}

@@ -1,0 +1,258 @@
+"""One walk through an input, chunk by chunk: built, settled, validated, warned of. Understanding and taking in walk alike.
+
+1. At most `CHUNK` findings are in memory; of the rest only what keeps them from being said twice and what the reports
+   will name.
+2. An event of MISP begins a batch, with its own name and markings. Of its marking and the one that a person states the
+   stricter counts; with neither it is TLP:RED (DECISIONS, "By trial").
+3. What is refused by a warning, or was revoked here, is not handed on, nor what joins it to others. What a warning holds
+   is named by a report of its own, so that the others lack nothing that their readers may not know of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final
+
+import orjson
+
+from cert_exchange.intake.building import Batch, Builder, Built, strictest
+from cert_exchange.intake.findings import Finding, Kind, Loss
+from cert_exchange.intake.misp import Event
+from cert_exchange.intake.recognising import Format
+from cert_exchange.node import Node
+from cert_exchange.policy.sharing_terms import SharingTerms
+from cert_exchange.services import publishing, warning
+from cert_exchange.services.taking.reading import Order, Stream, Understanding
+from cert_exchange.services.taking.settling import Settled, settle
+from cert_exchange.services.warning import Warned
+from cert_exchange.stix.canonical import parse_json
+from cert_exchange.stix.envelopes import Examined, examine_objects
+from cert_exchange.stix.markings import TLP_BY_ID, TLP_DEFINITIONS, Tlp
+from cert_exchange.stix.references import is_observable_id
+
+CHUNK: Final = 1_000
+"""Findings, and losses, of one chunk."""
+_REPORTS: Final = 20
+"""So many reports are stored at once; each may have 50 KB."""
+_RED: Final = next(
+    str(one["id"]) for one in reversed(TLP_DEFINITIONS) if TLP_BY_ID[str(one["id"])] is Tlp.RED
+)
+_TABLES: Final = frozenset({Format.CSV, Format.TSV, Format.LIST})
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One object that is ready, and what a warning asks of it."""
+
+    settled: Settled
+    examined: Examined
+    asked: str = ""
+    """why publishing must be told to hold it; empty where it is not, or sees that by itself"""
+
+
+@dataclass(slots=True)
+class Chunk:
+    """What a part of the input came to. `ready` is in an order in which it can be stored."""
+
+    findings: list[Finding] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    ready: list[Held] = field(default_factory=list)
+    warned: list[Warned] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)  # (STIX id, why)
+    remarks: list[str] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
+    """where in the input the objects stand that are warned of or refused"""
+    batch: str = ""
+    doubles: int = 0
+    held: int = 0
+    """objects that a warning holds"""
+
+
+class Walk:
+    """The chunks of one input."""
+
+    def __init__(
+        self,
+        node: Node,
+        order: Order,
+        how: Understanding,
+        *,
+        name: str,
+        lives: Mapping[str, int],
+        carried: SharingTerms | None = None,
+    ) -> None:
+        self._node = node
+        self._order = order
+        self._how = how
+        self._name = name
+        self._carried = carried
+        self._at = node.now()
+        self._valid_for = {kind: lives[kind] for kind in Kind if kind in lives}
+        if order.valid_for is not None:
+            self._valid_for = dict.fromkeys(Kind, order.valid_for)
+
+    def chunks(self, stream: Stream) -> Iterator[Chunk]:
+        """All of them; the reports of a batch come after its findings."""
+        builder: Builder | None = None
+        chunk = Chunk()
+        group: list[Finding] = []
+        built: list[Built] = []
+        for item in stream:
+            if isinstance(item, Loss):
+                chunk.losses.append(item)
+            else:
+                if group and (
+                    isinstance(item, Event) or not item.group or item.group != group[0].group
+                ):
+                    assert builder is not None
+                    built += builder.objects(group)
+                    group = []
+                if isinstance(item, Event):
+                    if builder is not None:
+                        yield self._finish(builder, built, chunk)
+                        yield from self._reports(builder)
+                        built, chunk = [], Chunk()
+                    batch = self._batch(item, chunk)
+                    builder = Builder(batch)
+                    built += builder.definitions()
+                    chunk.batch = batch.name
+                    continue
+                if builder is None:
+                    builder = Builder(self._batch(None, chunk))
+                group.append(item)
+                chunk.findings.append(item)
+            if len(chunk.findings) + len(chunk.losses) >= CHUNK and len(group) < CHUNK:
+                yield self._finish(builder, built, chunk)
+                built, chunk = [], Chunk()
+        if builder is not None and group:
+            built += builder.objects(group)
+        yield self._finish(builder, built, chunk)
+        if builder is not None:
+            yield from self._reports(builder)
+
+    def _batch(self, event: Event | None, chunk: Chunk) -> Batch:
+        order = self._order
+        markings = order.markings
+        around = order.around or ("grouping" if self._how.form in _TABLES else "report")
+        if event is None:
+            return Batch(
+                name=order.name or self._name, creator=self._node.identity, at=self._at, markings=markings,
+                around=around, confidence=order.confidence, valid_for=self._valid_for,
+                observables=order.observables,
+            )  # fmt: skip
+        markings = strictest(event.markings, order.markings)
+        stated = {TLP_BY_ID.get(one) for one in event.markings} - {None}
+        asked = {TLP_BY_ID.get(one) for one in order.markings} - {None}
+        if not stated and not asked:
+            markings = strictest(markings, (_RED,))
+            chunk.remarks.append(
+                f"the event {event.name!r} says no TLP: it is taken as TLP:RED; --tlp says another"
+            )
+        elif stated and asked and stated != asked:
+            chunk.remarks.append(
+                f"the event {event.name!r} has a TLP of its own: of it and yours the stricter counts"
+            )
+        references: list[Mapping[str, Any]] = [
+            {
+                name: text
+                for name in ("source_name", "url", "external_id", "description")
+                if (text := getattr(one, name))
+            }
+            for one in event.references
+        ]
+        return Batch(
+            name=order.name or event.name, creator=self._node.identity, at=self._at, markings=markings,
+            around=around, key=f"misp:{event.uuid}" if event.uuid else "", labels=event.labels,
+            references=tuple(references), description=event.description, definitions=event.definitions,
+            confidence=order.confidence, valid_for=self._valid_for, observables=order.observables,
+        )  # fmt: skip
+
+    def _finish(self, builder: Builder | None, built: Sequence[Built], chunk: Chunk) -> Chunk:
+        """Settle, validate and look at what was built; let the reports know what they name."""
+        if builder is None or not built:
+            return chunk
+        chunk.doubles = builder.doubles
+        builder.doubles = 0
+        context = {one.id for one in built if one.named and is_observable_id(one.id)}
+        held = self._ready(built, chunk, context)
+        for one in chunk.ready:
+            builder.name(one.settled.built, apart=one.settled.id in held)
+        return chunk
+
+    def _reports(self, builder: Builder) -> Iterator[Chunk]:
+        reports = builder.reports()
+        while some := list(islice(reports, _REPORTS)):
+            chunk = Chunk()
+            self._ready(some, chunk, set())
+            yield chunk
+
+    def _ready(self, built: Sequence[Built], chunk: Chunk, context: set[str]) -> set[str]:
+        """Fill `chunk.ready`; the ids that a warning holds."""
+        if not built:
+            return set()
+        built = self._with_terms(built)
+        with self._node.database.reading() as conn:
+            settled = settle(conn, built, at=self._at)
+        usable: list[tuple[Settled, Examined]] = []
+        gone: set[str] = set()
+        examined = examine_objects(
+            [one.content for one in settled], limits=self._node.publish_limits
+        )
+        for one, seen in zip(settled, examined.items, strict=True):
+            if one.tightened:
+                chunk.remarks.append(f"{one.id} is held under a stricter marking, and keeps it")
+            if one.state == "revoked":
+                gone.add(one.id)
+                chunk.refused.append((one.id, "it was revoked here, and stays so"))
+            elif seen.item is None:
+                gone.add(one.id)
+                chunk.refused.append((one.id, seen.refusal or "refused"))
+            else:
+                usable.append((one, seen))
+        warned = warning.look(
+            self._node, [one.content for one, _ in usable], at=self._at, context=context
+        )
+        chunk.warned += warned
+        for said in warned:
+            if said.act == "refuse":
+                gone.add(said.id)
+                chunk.refused.append((said.id, f"refused by a warning ({said.of}): {said.said}"))
+        odd = gone | {said.id for said in warned}
+        chunk.places |= {one.id: one.built.place for one in settled if one.id in odd}
+        held = {said.id for said in warned if said.act == "hold"}
+        asked = {said.id: said.said for said in warned if said.act == "hold" and said.id in context}
+        chunk.held += len(held)
+        chunk.ready = [
+            Held(one, seen, asked.get(one.id, ""))
+            for one, seen in usable
+            if one.id not in gone and not _joins(one.content, gone)
+        ]
+        return held
+
+    def _with_terms(self, built: Sequence[Built]) -> Sequence[Built]:
+        """The objects with the terms written into them, where they are to carry any."""
+        if self._carried is None:
+            return built
+        body = orjson.dumps({"objects": [one.content for one in built]})
+        told: Any = parse_json(
+            publishing.carry_terms(self._node, body, self._carried),
+            depth=self._node.publish_limits.depth + 2,
+        )
+        return [
+            Built(content, one.floating, one.named, one.kind, one.place)
+            for one, content in zip(built, told["objects"], strict=True)
+        ]
+
+
+def contents_of(ready: Iterable[Held]) -> list[dict[str, Any]]:
+    """The objects as they are published."""
+    return [one.settled.content for one in ready]
+
+
+def _joins(content: Mapping[str, Any], gone: set[str]) -> bool:
+    """Whether it joins something to what is not there."""
+    return content["type"] == "relationship" and not gone.isdisjoint(
+        (content["source_ref"], content["target_ref"])
+    )
