@@ -35,6 +35,7 @@ from cert_exchange.services import (
     pki,
     purging,
     quarantine,
+    requesting,
     retention,
     syncing,
 )
@@ -78,6 +79,8 @@ class Worker:
         self._partner_of: dict[Key, int] = {}
         self._troubles: dict[str, str] = {}
         self._beside: dict[str, threading.Thread] = {}
+        self._overdue: set[str] = set()
+        self._newest_request: int | None = None
 
     def run(self) -> None:
         """Work until `stop` is set; then give running channels some seconds to end at their next page."""
@@ -112,6 +115,9 @@ class Worker:
             self._step("fetches", lambda: ledger.note_fetches(self._node))
             self._step("seal", lambda: ledger.seal(self._node))
             self._step("heads", lambda: checkpointing.issue_due(self._node))
+            self._step("permissions", lambda: self._grant(again=number % _COMPARE_TICKS == 0))
+        if number % _COMPARE_TICKS == 0:
+            self._step("requests", lambda: requesting.remind(self._node, self._overdue))
         if number % _COMPARE_TICKS == _COMPARE_TICKS // 2:
             self._start_beside("ledgers", lambda: asking.compare_due(self._node))
         if number % _BEAT_TICKS == _FIRST_BEAT:
@@ -184,6 +190,11 @@ class Worker:
             )
             self._beside[name] = thread
             thread.start()
+
+    def _grant(self, *, again: bool) -> None:
+        """Carry out what partners permitted, where a note of a request is new, and once a minute in any case."""
+        since = None if again else self._newest_request
+        self._newest_request = requesting.settle(self._node, since=since)
 
     def _beat(self) -> None:
         sending.beat_due(self._node, stop=self._stop.is_set)

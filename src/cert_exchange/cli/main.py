@@ -49,6 +49,8 @@ from cert_exchange.cli import (
     quarantine,
     reading,
     recall,
+    requests,
+    reviewing,
     running,
     signing,
     steering,
@@ -94,6 +96,7 @@ publishing.register(app)
 withdrawing.register(app)
 app.add_typer(holds.app, name="hold")
 app.add_typer(intake.app, name="intake")
+app.add_typer(reviewing.app, name="review")
 answering.register(app)
 app.add_typer(answers.app, name="answers")
 app.add_typer(proposals.app, name="proposals")
@@ -104,6 +107,7 @@ erasing.register(app)
 notices.register(app)
 terms.register(app)
 app.add_typer(overriding.app, name="override")
+app.add_typer(requests.app, name="request")
 reading.register(app)
 app.add_typer(collections.app, name="collection")
 introducing.register(partners.app)

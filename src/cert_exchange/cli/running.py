@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cert_exchange.cli import printing
+from cert_exchange.cli import printing, requests
 from cert_exchange.cli.files import writing_to
 from cert_exchange.cli.options import (
     AsJson,
@@ -166,7 +166,14 @@ def work(*, clock_ok: ClockOk = False, home: Home = None) -> None:
 
 def status(*, as_json: AsJson = False, home: Home = None) -> None:
     """Show what is held, what partners see, how sync fares."""
-    from cert_exchange.services import beating, deliveries, holdings, policies, revocation_lists
+    from cert_exchange.services import (
+        beating,
+        deliveries,
+        holdings,
+        policies,
+        requesting,
+        revocation_lists,
+    )
 
     with opened(home) as node:
         found = holdings.status(node)
@@ -174,6 +181,7 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
         unreceipted = deliveries.count_open(node)
         overdue = [one for one in policies.agreements(node) if one.overdue]
         beats = beating.alarms(node)
+        late_requests = requesting.overdue(node)
     if as_json:
         late = [{"partner": one.partner, "review": one.review} for one in overdue]
         ending = [{"partner": one.partner, "finding": one.finding} for one in lists]
@@ -182,6 +190,7 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
             "open_statements": unreceipted,
             "revocation_lists": ending,
             "heartbeats": [{"partner": one.partner, "finding": one.finding} for one in beats],
+            "overdue_requests": requests.overdue_document(late_requests),
         }
         printing.document(_status_document(found) | more)
         return
@@ -248,6 +257,7 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
         printing.verdict(f"{whose}: {one.finding}; {one.step}")
     for beat in beats:
         printing.verdict(f"{beat.partner}: {beat.finding}; {beat.step}")
+    requests.print_overdue(late_requests)
 
 
 def _status_document(found: Status) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from cert_exchange.errors import InputRefused, NotFound
+from cert_exchange.errors import CursorMoved, InputRefused, NotFound
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import ANYONE
 from cert_exchange.services import retention, terms
@@ -50,11 +50,13 @@ def give(
     stix_id: str | None = None,
     note: str | None = None,
     by: str,
+    granted_by: int | None = None,
 ) -> Recorded:
     """Write down that a partner allowed passing on one object, or all that came from it.
 
     `to`: a partner's name, `country:XX`, an identity's id or `any`; `until`: an instant or a duration; `said_by`: the
-    person there. Raises NotFound, InputRefused.
+    person there; `granted_by`: objects.id of the answer to a request of ours that allowed it. Raises NotFound, InputRefused,
+    CursorMoved where that answer was recorded meanwhile.
     """
     person = " ".join(said_by.split())
     if not person:
@@ -72,9 +74,11 @@ def give(
         ident = None if stix_id is None else _brought(tx, stix_id, number, partner)
 
         def order(releasing: Releasing) -> int:
+            if granted_by is not None and rows.is_granted(tx, granted_by, ident, word):
+                raise CursorMoved("consents")
             consent = rows.record(
                 tx, partner=number, ident=ident, recipient=word, until=ends, said_by=person,
-                note=note, at=releasing.now, by=by,
+                note=note, at=releasing.now, by=by, granted_by=granted_by,
             )  # fmt: skip
             if ident is not None:
                 releasing.reload()

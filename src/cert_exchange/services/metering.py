@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,7 +17,7 @@ from typing import Final, Literal
 
 from cert_exchange.errors import ConfigurationInvalid
 from cert_exchange.node import Node
-from cert_exchange.services import beating, pki
+from cert_exchange.services import beating, pki, requesting
 from cert_exchange.services.lagging import MOST, lag_of
 from cert_exchange.services.syncing.reporting import FATES
 from cert_exchange.store import (
@@ -88,6 +89,7 @@ METRICS: Final = (
     Metric("cert_exchange_partner_silent_seconds", "gauge", "Since anything came from a partner."),
     Metric("cert_exchange_partner_clock_seconds", "gauge", "How far a partner's clock is behind ours, as measured last."),
     Metric("cert_exchange_heartbeat_alarms", "gauge", "1: heartbeat list has this alarm about a partner, by its limits."),
+    Metric("cert_exchange_requests_overdue", "gauge", "Requests between desks whose answer is overdue, by who owes it: us or partner."),
     Metric("cert_exchange_database_connections", "gauge", "Of the process that answers, by pool; those that polls keep for themselves are not in it."),
     Metric("cert_exchange_database_connections_kept", "gauge", "How many a pool keeps open at most; more are opened when needed, and closed again."),
     Metric("cert_exchange_http_requests_total", "counter", "Requests answered by this process, by route and status."),
@@ -115,6 +117,7 @@ def measure(node: Node) -> list[Sample]:
     found += _connections(node)
     found += _ends(node)
     found += _beats(node, now)
+    found += _overdue(node)
     return found
 
 
@@ -201,6 +204,16 @@ def _beats(node: Node, now: int) -> Iterator[Sample]:
     for alarm in beating.alarms(node):
         marks = (("partner", alarm.partner), ("alarm", alarm.kind), ("grade", alarm.grade))
         yield Sample("cert_exchange_heartbeat_alarms", 1, marks)
+
+
+def _overdue(node: Node) -> Iterator[Sample]:
+    counted = Counter(
+        (one.thread.partner, "partner" if one.thread.ours else "us")
+        for one in requesting.overdue(node)
+    )
+    for (partner, owing), number in sorted(counted.items()):
+        labels = (("partner", partner), ("owed_by", owing))
+        yield Sample("cert_exchange_requests_overdue", number, labels)
 
 
 def _connections(node: Node) -> Iterator[Sample]:

@@ -38,6 +38,17 @@ class ConsentRow:
     ended_by: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A consent that a partner's answer granted."""
+
+    consent: int
+    granted_by: int
+    stix_id: str | None
+    recipient: str
+    open: bool
+
+
 _ROWS = (
     select(
         consents.c.id,
@@ -75,13 +86,15 @@ def record(
     note: str | None,
     at: int,
     by: str,
+    granted_by: int | None = None,
 ) -> int:
-    """Write a consent down; its number."""
+    """Write a consent down; its number. `granted_by`: objects.id of the partner's answer to a request of ours."""
     number = reserve_ids(tx, consents, 1)[0]
     tx.execute(
         insert(consents).values(
             id=number, partner=partner, ident=ident, recipient=recipient, until=until,
             said_by=said_by, note=note, given_at=at, given_by=by,
+            granted_by=granted_by,
         )
     )  # fmt: skip
     return number
@@ -165,3 +178,29 @@ def count_stored(tx: Transaction, partner: int, *, stored_before: int) -> int:
             )
         ).scalar_one()
     )
+
+
+def granted(tx: Transaction) -> list[Granted]:
+    """The consents that answers to requests granted, those that are over included, by number."""
+    rows = tx.execute(
+        select(
+            consents.c.id, consents.c.granted_by, identifiers.c.stix_id, consents.c.recipient,
+            consents.c.ended_at.is_(None),
+        )
+        .outerjoin(identifiers, identifiers.c.num == consents.c.ident)
+        .where(consents.c.granted_by.is_not(None))
+        .order_by(consents.c.id)
+    )  # fmt: skip
+    return [Granted(row[0], row[1], row[2], row[3], bool(row[4])) for row in rows]
+
+
+def is_granted(tx: Transaction, granted_by: int, ident: int | None, recipient: str) -> bool:
+    """Whether this answer granted such a consent already, whatever became of it."""
+    found = tx.execute(
+        select(consents.c.id).where(
+            consents.c.granted_by == granted_by,
+            consents.c.ident == ident,
+            consents.c.recipient == recipient,
+        )
+    ).first()
+    return found is not None

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from cert_exchange.errors import ObjectInvalid
 from cert_exchange.messages.notices import EXTENSION as NOTICE
+from cert_exchange.messages.requests import EXTENSION as REQUEST
 from cert_exchange.policy.redaction.cutting import GONE, KEY, Cutting, Impossible, Path
 from cert_exchange.policy.redaction.disguises import Named, uuids_in
 from cert_exchange.policy.redaction.folding import has_marks, meant, meant_text, plain, plain_text
@@ -51,6 +52,8 @@ def never_redacted(content: Mapping[str, Any]) -> str | None:
         return "it is a derivative already, and is shown whole or not at all"
     if isinstance(extensions, Mapping) and NOTICE in extensions:
         return "it is a notice, and is shown whole or not at all"
+    if isinstance(extensions, Mapping) and REQUEST in extensions:
+        return "it is between two desks, and is shown whole or not at all"
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cert_exchange.services.doctoring import (
+    asked,
     beating,
     evidence,
     exchange,
@@ -32,6 +33,7 @@ def examine(node: Node, *, partner: str | None = None) -> list[Finding]:
             *signed.examine(node, partner=partner),
             *evidence.examine(node, partner=partner),
             *beating.examine(node, partner=partner),
+            *asked.examine(node, partner=partner),
         ]
         return [*more, *(one for one in found if not more or one.grade != "ok")]
     return [
@@ -41,5 +43,6 @@ def examine(node: Node, *, partner: str | None = None) -> list[Finding]:
         *signed.examine(node),
         *evidence.examine(node),
         *beating.examine(node),
+        *asked.examine(node),
         *exchange.examine(node),
     ]

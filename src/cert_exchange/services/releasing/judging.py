@@ -6,7 +6,8 @@
 3. Nothing older than a revocation is released anew, and none returns where the revocation was taken back.
 4. Of two origins that brought the same version, one is released: ours, else who was first.
 5. Cyber-observables belong to nobody: each origin's copies are judged on their own (DECISIONS 5).
-6. A notice of ours is for its audience, whatever its policy says, and for nobody else (DECISIONS 19).
+6. A notice of ours is for its audience, whatever its policy says, and for nobody else (DECISIONS 19). What a partner asks
+   our desk, or says to what we asked, goes to nobody, whatever a policy or a consent says.
 7. The same functions serve publishing, policy changes, previews and explanations, so that what is shown before is
    what happens (CASES M09).
 """
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
+from cert_exchange.messages import requests
 from cert_exchange.policy.decide import (
     Allow,
     Context,
@@ -29,7 +31,7 @@ from cert_exchange.policy.decide import (
 )
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.rules import Recipe
-from cert_exchange.policy.screening import INTAKE
+from cert_exchange.policy.screening import INTAKE, REVIEW
 from cert_exchange.policy.subject import OWN_NAME
 from cert_exchange.services.releasing import trimming
 from cert_exchange.services.releasing.evaluating import Plan, Pool
@@ -50,6 +52,7 @@ BLOCKED = Deny("blocked", "our desk blocked this id", DenyKind.RULE)
 _REVOKED = Deny("revoked", "a later version revokes this object", DenyKind.RULE)
 _NOTICE = Allow("notice", "it tells this audience what was taken back from it")
 _OTHERS_NOTICE = Deny("notice", "it is a notice for another audience", DenyKind.RULE)
+_BETWEEN_DESKS = Deny("request", "it is between its sender's desk and ours", DenyKind.RULE)
 _NO_POLICY = Deny("no policy", "no active policy decides for this audience", DenyKind.DEFAULT)
 _NOT_NAMED = Deny("collection", "the policy does not name this collection", DenyKind.DEFAULT)
 _NOBODY: Final[frozenset[int]] = frozenset()
@@ -242,6 +245,8 @@ class Judge:
             reader = self.pool.notice_for(version)
             if reader is not None:
                 return _NOTICE if reader == self.plan.audience.id else _OTHERS_NOTICE
+            if version.origin != OWN and requests.declares(self.pool.contents[version.rendition]):
+                return _BETWEEN_DESKS
         policy = self.plan.policy
         if policy is None:
             return _NO_POLICY
@@ -283,6 +288,10 @@ class Judge:
             )
         if version.kept_out and released_at is None and not isinstance(decision, Deny):
             return self._at_the_way_in(version)
+        if released_at is None and isinstance(decision, Allow | Redact):
+            partners = self.pool.bindings.doubted(version)
+            if partners and not carried:
+                return Hold(REVIEW, f"disputed by {', '.join(partners)}, see `review list`", None)
         return decision
 
     def _redacted(

@@ -1,0 +1,21 @@
+"""Requests between desks: what we ask partners for and they us, and what both sides said to it (docs/requests.md)."""
+
+from cert_exchange.services.requesting.granting import settle
+from cert_exchange.services.requesting.lateness import Overdue, overdue, remind
+from cert_exchange.services.requesting.reading import find, threads
+from cert_exchange.services.requesting.sending import Sent, answer, send
+from cert_exchange.services.requesting.threads import Line, Thread
+
+__all__ = [
+    "Line",
+    "Overdue",
+    "Sent",
+    "Thread",
+    "answer",
+    "find",
+    "overdue",
+    "remind",
+    "send",
+    "settle",
+    "threads",
+]
