@@ -25,10 +25,11 @@ from cert_exchange.services.releasing import Line, withdraw
 from cert_exchange.stix.canonical import parse_json
 from cert_exchange.stix.envelopes import Batch, examine_objects
 from cert_exchange.stix.instants import format_micros, parse_micros
+from cert_exchange.store import doubts, objects, releases
 from cert_exchange.store import notices as rows
-from cert_exchange.store import objects, releases
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.doubts import DoubtState
 from cert_exchange.store.notices import LineInForce, Owed
 from cert_exchange.store.objects import Version
 from cert_exchange.store.tables import OWN, LineKind, ObjectStatus
@@ -74,6 +75,7 @@ def revoke(node: Node, stix_id: str, *, by: str, reason: str) -> Revoked:
         taken = withdraw(
             node, stix_id, by=by, reason=reason, block=True, owing=Reason.REVOKED
         )  # fmt: skip
+        node.database.transact(lambda tx: _settle(tx, stix_id, at=node.now(), by=by, reason=reason))
         return Revoked(None, why, taken.lines, noticing.tell_now(node))
     version, lines = node.database.transact(
         lambda tx: _last_version(tx, node, stix_id, by=by, reason=reason)
@@ -132,9 +134,16 @@ def _last_version(
         if not outcome.success:
             raise InputRefused(f"{stix_id} was not revoked: {outcome.message}")
         lines += releasing.lines
+    _settle(tx, stix_id, at=now, by=by, reason=reason)
     rows.reword(tx, newest.ident, reason=Reason.REVOKED.value)
     rows.owe(tx, _debts(before, rows.lines_of(tx, newest.ident)))
     return str(content["modified"]), tuple(lines)
+
+
+def _settle(tx: Transaction, stix_id: str, *, at: int, by: str, reason: str) -> None:
+    """What partners held against it is answered by that (`services.reviewing`)."""
+    idents = objects.idents_of(tx, [stix_id]).values()
+    doubts.end(tx, list(idents), DoubtState.REVOKED, at=at, by=by, remark=reason)
 
 
 def _revoked(tx: Transaction, newest: Version, now: int) -> dict[str, Any]:
