@@ -1,0 +1,93 @@
+"""What our desk is told before it publishes is what happens when it does: held, refused, or only told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.scenes import B_IDENTITY, Scene, address, envelope, indicator
+
+from cert_exchange.errors import InputRefused
+from cert_exchange.node import Node
+from cert_exchange.services import publishing, screening, warning
+
+
+def about(name: str, value: str, **more: Any) -> dict[str, Any]:
+    return indicator(name, pattern=f"[ipv4-addr:value = '{value}']", **more)
+
+
+@pytest.fixture
+def scene(sqlite_node: Node) -> Scene:
+    return Scene.set_up(sqlite_node)
+
+
+@pytest.mark.case("I32")
+def test_what_would_alarm_partners_is_held_until_a_person_lets_it_out(scene: Scene) -> None:
+    """No file is in force. Told before as it happens; one object is let out; partners' own are nobody's business here."""
+    resolver, local, whole, plain = (
+        about("resolver", "8.8.8.8"), about("local", "10.0.0.0/8"), about("whole", "0.0.0.0/0"),
+        about("plain", "45.9.1.7"),
+    )  # fmt: skip
+    empty = indicator("empty", pattern="[file:hashes.MD5 = 'd41d8cd98f00b204e9800998ecf8427e']")
+    seen = address("8.8.8.8")
+    objects = [resolver, local, whole, plain, empty, seen]
+    told = warning.look(scene.node, objects, at=scene.node.now())
+    assert [(one.id, one.of, one.act) for one in told] == [
+        (resolver["id"], "benign", "hold"),
+        (local["id"], "private", "hold"),
+        (whole["id"], "broad", "hold"),
+        (empty["id"], "benign", "hold"),
+        (seen["id"], "benign", "hold"),
+    ]
+    done = scene.publish(*objects)
+    assert {one.result for one in done} == {"accepted"}
+    assert "8.8.8.8 is a public name server" in done[0].message
+    assert scene.names("b") == ["plain"]
+    assert {one.stix_id for one in screening.list_kept(scene.node)} == {one.id for one in told}
+    screening.let_in(scene.node, [resolver["id"]], by="anna", reason="it tunnels over it")
+    assert scene.names("b") == ["plain", "resolver"]
+    scene.publish(about("resolver", "8.8.8.8", version=1))
+    assert len(scene.sees("b", last=False)) > len(
+        scene.sees("b")
+    )  # its next version is not asked about again
+    scene.post("b", about("theirs", "8.8.4.4", by=B_IDENTITY))
+    assert screening.count_held(scene.node) == 4
+
+
+def test_what_the_way_in_refuses_of_it_is_not_stored(scene: Scene) -> None:
+    found = screening.check(scene.node, "warnings: {benign: refuse}\n", file="intake.yaml")
+    screening.apply(scene.node, found, by="anna", reason="agreed")
+    resolver = about("resolver", "8.8.8.8")
+    (told,) = warning.look(scene.node, [resolver], at=scene.node.now())
+    assert told.act == "refuse"
+    (done,) = scene.publish(resolver)
+    assert (done.success, done.result) == (False, "rejected")
+    assert "public name server" in done.message
+
+
+def test_what_is_told_of_only_is_held_where_publishing_is_told_so(scene: Scene) -> None:
+    """Nothing in an observable says that nobody means it to be looked for (`to_ids=0`)."""
+    context, other = address("45.9.1.7"), address("45.9.1.8")
+    (told,) = warning.look(
+        scene.node, [context, other], at=scene.node.now(), context=[context["id"]]
+    )
+    assert (told.id, told.of, told.act) == (context["id"], "context", "hold")
+    publishing.publish(
+        scene.node, envelope(context, other), collection="indicators", by="anna",
+        holding={told.id: told.said},
+    )  # fmt: skip
+    assert scene.names("b") == ["45.9.1.8"]
+    (kept,) = screening.list_kept(scene.node)
+    assert (kept.stix_id, kept.what) == (context["id"], "warned context")
+
+
+def test_lives_and_confidence_are_the_nodes_choice(scene: Scene) -> None:
+    assert warning.confidence(scene.node, "70") == 70
+    text = "lives: {ipv4: 1 day}\nconfidence: estimative\ncollections: [indicators]\n"
+    found = screening.check(scene.node, text, file="intake.yaml")
+    screening.apply(scene.node, found, by="anna", reason="agreed")
+    assert warning.confidence(scene.node, "highly likely") == 90
+    with pytest.raises(InputRefused, match="even chance"):
+        warning.confidence(scene.node, "sure")
+    assert warning.lives(scene.node, "indicators")["ipv4"] == 86_400_000_000
+    assert warning.lives(scene.node, "reports")["ipv4"] == 30 * 86_400_000_000
