@@ -44,6 +44,7 @@ from cert_exchange.cli import (
     pki,
     policies,
     printing,
+    profiles,
     proposals,
     publishing,
     quarantine,
@@ -96,6 +97,7 @@ publishing.register(app)
 withdrawing.register(app)
 app.add_typer(holds.app, name="hold")
 app.add_typer(intake.app, name="intake")
+app.add_typer(profiles.app, name="profile")
 app.add_typer(reviewing.app, name="review")
 answering.register(app)
 app.add_typer(answers.app, name="answers")
