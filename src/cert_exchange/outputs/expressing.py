@@ -1,7 +1,7 @@
 """An indicator as the values that a list can hold, or the reason why no list can.
 
 1. Only a single comparison with =, or a pure OR of them, is taken apart (`stix.alternatives`): anything else would give
-   false alarms (CASES I20). With `simple` only the single comparison is (CASES I30).
+   false alarms (CASES I20). With `simple` only the single comparison is (CASES I30). A name in its folder is one path.
 2. A value stands in a list as `intake.values` spells it, so that what we write is read again as the same. What is no value
    of its kind, such as a hash of the wrong length, is left out with its reason (CASES I09).
 3. Nothing is dropped in silence: what is not said, in whole or in part, is `Unsaid` with the object's id (CASES I27).
@@ -17,6 +17,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
 
 from cert_exchange.intake.findings import Kind
+from cert_exchange.intake.patterns import values_of
 from cert_exchange.intake.values import normalise
 from cert_exchange.stix.alternatives import Alternative, alternatives
 from cert_exchange.stix.instants import shown
@@ -108,6 +109,9 @@ def express(content: Mapping[str, Any], *, simple: bool = False) -> Expressed:
     except PatternInvalid:
         return _nothing(stix_id, "a pattern that cannot be read")
     if found is None:
+        path = [] if simple else _path(pattern)
+        if path:
+            return Expressed((Value(Kind.FILE_PATH, path[0]),))
         return _nothing(stix_id, "a pattern that says more than one of several values")
     if simple and len(found) > 1:
         return _nothing(
@@ -128,6 +132,12 @@ def express(content: Mapping[str, Any], *, simple: bool = False) -> Expressed:
 
 def _nothing(stix_id: str, reason: str) -> Expressed:
     return Expressed((), Unsaid(stix_id, reason))
+
+
+def _path(pattern: str) -> list[str]:
+    """The one path that a pattern names as intake writes it: a name in its folder, which AND joins to one value."""
+    found = values_of(pattern) or ()
+    return [text for kind, text in found if kind is Kind.FILE_PATH and len(found) == 1]
 
 
 def _value(one: Alternative) -> Value | str:

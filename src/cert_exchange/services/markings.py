@@ -32,7 +32,7 @@ def told(tx: Transaction, content: Mapping[str, Any], *, origin: int) -> tuple[s
     if not needs_more(content, marks):
         return (_level(marks.tlp),)
     target = _translated(tx, content) if content.get("type") == "language-content" else None
-    handling = read_handling(content, marks, partial(_held, tx, origin), target)
+    handling = read_handling(content, marks, partial(held_under, tx, origin), target)
     levels = [level for level in (marks.tlp, handling.tlp) if level is not None]
     return (_level(max(levels, default=None)), *_lines(handling, marks.ids | handling.ids))
 
@@ -67,12 +67,13 @@ def _translated(tx: Transaction, content: Mapping[str, Any]) -> list[Mapping[str
     named = content.get("object_modified")
     return [
         one.content
-        for one in _held(tx, OWN, str(content.get("object_ref")))
+        for one in held_under(tx, OWN, str(content.get("object_ref")))
         if named is None or order_key(one.content["modified"]) == order_key(named)
     ]
 
 
-def _held(tx: Transaction, origin: int, stix_id: str) -> Sequence[Definition]:
+def held_under(tx: Transaction, origin: int, stix_id: str) -> Sequence[Definition]:
+    """What we hold under the id of a marking definition, and whether it speaks for an object of this origin."""
     found = rows.find(tx, Wanted(stix_id=stix_id, status=ObjectStatus.ACCEPTED, all_versions=True))
     return [
         Definition(

@@ -169,6 +169,16 @@ def failures(tx: Transaction, partner: int, network: str) -> tuple[int, int, int
     return (row[0], row[1], row[2]) if row else (0, 0, 0)
 
 
+def locked_until(tx: Transaction, partner: int, network: str) -> int:
+    """Until when (micros) a partner is locked out of a network; 0: it never was. Feeds are counted below 0."""
+    found: int | None = tx.execute(
+        select(lockouts.c.locked_until).where(
+            lockouts.c.partner == partner, lockouts.c.network == network
+        )
+    ).scalar()
+    return found or 0
+
+
 def put_failures(
     tx: Transaction, partner: int, network: str, *, count: int, at: int, locked_until: int
 ) -> None:

@@ -1,0 +1,20 @@
+"""What defenders' tools may read of this node: feeds at stable addresses, and exports in their formats."""
+
+from cert_exchange.services.feeding.administering import (
+    Feed,
+    add,
+    change,
+    issue,
+    listing,
+    remove,
+    revoke,
+)
+from cert_exchange.services.feeding.choosing import Choice, Format, Use, choose, from_text, to_text
+from cert_exchange.services.feeding.keeping import Served, Shelf, look, preview
+from cert_exchange.services.feeding.making import MAIN, Output, reasons_of
+from cert_exchange.services.feeding.opening import Reader, recognise
+
+__all__ = [
+    "MAIN", "Choice", "Feed", "Format", "Output", "Reader", "Served", "Shelf", "Use", "add", "change", "choose",
+    "from_text", "issue", "listing", "look", "preview", "reasons_of", "recognise", "remove", "revoke", "to_text",
+]  # fmt: skip

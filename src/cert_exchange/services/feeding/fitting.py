@@ -1,0 +1,254 @@
+"""Whether one object may go into an output, and the reason where it may not.
+
+1. What an exercise brought never does, nor what our desk does not detect by, nor what a partner disagrees with while nobody
+   has looked at that, nor what its terms or markings make unreadable.
+2. PAP and an IEP's permitted actions bind what is done with it (`Use`); a purpose binds it to outputs that name it. A
+   machine cannot judge a purpose: unless all of an object's are named, it stays out.
+3. TLP: of what is marked, the strictest; RED is for named persons and goes into no output that does not ask for it.
+4. Outside `valid_from` and `valid_until`, outside an IEP's dates, and past the retention that was agreed with who sent it,
+   it stays out. `due` is when the answer next changes by itself.
+5. What cannot be told denies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from cert_exchange.policy.sharing_terms import (
+    NO_TERMS,
+    SharingTerms,
+    from_text,
+    terms_of,
+)
+from cert_exchange.services.exercises import Exercises, Mark, exercises
+from cert_exchange.services.feeding.choosing import Choice, Use
+from cert_exchange.services.markings import held_under
+from cert_exchange.services.overriding import not_for_detection
+from cert_exchange.services.releasing.bindings import promises_of
+from cert_exchange.services.releasing.evaluating import plans_for
+from cert_exchange.stix.handling import Definition, Handling, Pap, needs_more, read_handling
+from cert_exchange.stix.instants import InstantInvalid, parse_micros
+from cert_exchange.stix.markings import Tlp, read_markings, squeezed
+from cert_exchange.store import releases
+from cert_exchange.store import terms as term_rows
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.tables import OWN
+from cert_exchange.store.usable import doubted
+
+UNMARKED: Final = Tlp.AMBER_STRICT
+"""What bears no TLP stays in our own organisation."""
+
+_PERMITS: Final[Mapping[Pap, Use]] = {
+    Pap.CLEAR: Use.BLOCK,
+    Pap.GREEN: Use.BLOCK,
+    Pap.AMBER: Use.MONITOR,
+    Pap.RED: Use.LOGS,
+}
+_ACTIONS: Final[Mapping[str, Use | None]] = {
+    "none": None,
+    "contactforinstruction": None,
+    "internallyvisibleactions": Use.LOGS,
+    "externallyvisibleindirectactions": Use.MONITOR,
+    "externallyvisibledirectactions": Use.BLOCK,
+}
+_PASS: Final = frozenset({"marking-definition", "identity", "extension-definition"})
+"""Needed to read the others; they state nothing that a machine acts upon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The answer about one object: `reason` is empty where it goes in."""
+
+    reason: str = ""
+    tlp: Tlp | None = None
+    due: int | None = None
+
+
+@dataclass(slots=True)
+class Fitting:
+    """What a transaction knows for its answers. Made by `fitting`."""
+
+    tx: Transaction
+    choice: Choice
+    now: int
+    drills: Exercises
+    undetected: frozenset[str]
+    doubted: frozenset[str]
+    beside: Mapping[str, Mapping[int, SharingTerms | None]]
+    retention: Mapping[int, int]
+    partners: Mapping[int, str]
+    _definitions: dict[tuple[int, str], Sequence[Definition]] = field(default_factory=dict)
+
+    def fit(
+        self, content: Mapping[str, Any], *, origin: int, body: str, stored_at: int | None = None
+    ) -> Fit:
+        """Whether this stored version goes in. `stored_at` in micros, where the retention is to be looked at."""
+        stix_id = str(content["id"])
+        mark = self.drills.mark(stix_id, origin, body)
+        if mark is not Mark.REAL:
+            return Fit("of an exercise" if mark is Mark.TEST else "its terms cannot be read")
+        if stix_id in self.doubted:
+            return Fit("a partner disagrees with it, and nobody has looked at that yet")
+        if stix_id in self.undetected:
+            return Fit("our desk does not detect by it")
+        dates = _Dates(self.now)
+        if stored_at is not None and (kept := self.retention.get(origin)) is not None:
+            dates.ends(stored_at + kept, "kept longer than was agreed with its sender")
+        if content.get("type") in _PASS:
+            return Fit(dates.reason, due=dates.due)
+        terms = self._terms(content, stix_id, origin)
+        if terms is None:
+            return Fit("its terms cannot be read")
+        if missing := [one for one in terms.purposes if one not in self.choice.purposes]:
+            return Fit(f"for a purpose that is not named here ({len(missing)})")
+        tlp, reason = self._markings(content, origin, terms, dates)
+        if not reason:
+            dates.starts_with(content.get("valid_from"), "not valid yet")
+            dates.ends_with(content.get("valid_until"), "not valid any more")
+            reason = dates.reason or self._confidence(content)
+        return Fit(reason, tlp, dates.due)
+
+    def _terms(self, content: Mapping[str, Any], stix_id: str, origin: int) -> SharingTerms | None:
+        found = NO_TERMS
+        said = self.beside.get(stix_id, {})
+        for whose in (origin, term_rows.EVERY):
+            if whose in said:
+                one = said[whose]
+                if one is None:
+                    return None
+                found &= one
+        try:
+            carried = terms_of(content)
+        except ValueError:
+            return None
+        return found if carried is None else found & carried
+
+    def _markings(
+        self, content: Mapping[str, Any], origin: int, terms: SharingTerms, dates: _Dates
+    ) -> tuple[Tlp | None, str]:
+        marks = read_markings(content)
+        handling = Handling()
+        if needs_more(content, marks):
+            target = None if content.get("type") != "language-content" else ()
+            handling = read_handling(content, marks, partial(self._held, origin), target)
+        levels = [one for one in (marks.tlp, handling.tlp, terms.tlp) if one is not None]
+        tlp = max(levels, default=None)
+        if handling.unreadable:
+            return tlp, "its markings cannot be read"
+        if (UNMARKED if tlp is None else tlp) > self.choice.tlp:
+            return tlp, "marked above what goes in here"
+        permitted = _permitted(handling)
+        if permitted is None:
+            return tlp, "its IEP permits no action"
+        if permitted < self.choice.use:
+            return tlp, f"its PAP or IEP does not permit to {self.choice.use.name.lower()}"
+        if handling.begins is not None:
+            dates.starts(handling.begins, "its IEP has not begun")
+        if handling.ends is not None:
+            dates.ends(handling.ends, "its IEP has ended")
+        return tlp, ""
+
+    def _held(self, origin: int, stix_id: str) -> Sequence[Definition]:
+        key = (origin, stix_id)
+        if key not in self._definitions:
+            self._definitions[key] = held_under(self.tx, origin, stix_id)
+        return self._definitions[key]
+
+    def _confidence(self, content: Mapping[str, Any]) -> str:
+        least = self.choice.least_confidence
+        if least is None or content.get("type") != "indicator":
+            return ""
+        confidence = content.get("confidence")
+        if isinstance(confidence, int) and confidence >= least:
+            return ""
+        return "less confidence than is asked for, or none said"
+
+
+@dataclass(slots=True)
+class _Dates:
+    """When an object may be used: why not now, and when that changes next."""
+
+    now: int
+    reason: str = ""
+    due: int | None = None
+
+    def starts(self, at: int, reason: str) -> None:
+        if at > self.now:
+            self.reason = self.reason or reason
+            self._changes(at)
+
+    def ends(self, at: int, reason: str) -> None:
+        if at <= self.now:
+            self.reason = self.reason or reason
+        else:
+            self._changes(at)
+
+    def starts_with(self, text: Any, reason: str) -> None:
+        if text is not None:
+            at = _micros(text)
+            self.starts(self.now + 1 if at is None else at, reason)
+
+    def ends_with(self, text: Any, reason: str) -> None:
+        if text is not None:
+            at = _micros(text)
+            self.ends(self.now if at is None else at, reason)
+
+    def _changes(self, at: int) -> None:
+        self.due = at if self.due is None else min(self.due, at)
+
+
+def fitting(tx: Transaction, choice: Choice, *, now: int) -> Fitting:
+    """Read what the answers need. `now` in micros."""
+    sharing = releases.read_sharing(tx)
+    numbers = {name: number for number, name in sharing.partners.items()}
+    retention = {
+        numbers[name]: promise.retention
+        for name, promise in promises_of(plans_for(tx, sharing)).items()
+        if promise.retention is not None and name in numbers
+    }
+    return Fitting(
+        tx,
+        choice,
+        now,
+        exercises(tx),
+        not_for_detection(tx),
+        doubted(tx),
+        _beside(tx),
+        retention,
+        {**sharing.partners, OWN: "own"},
+    )
+
+
+def _beside(tx: Transaction) -> dict[str, dict[int, SharingTerms | None]]:
+    """What our desk said beside ids and their derivatives: id -> whose copies -> terms, None where they cannot be read."""
+    found: dict[str, dict[int, SharingTerms | None]] = {}
+    for stix_id, origin, text in term_rows.texts(tx, holding=""):
+        try:
+            terms: SharingTerms | None = from_text(text)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            terms = None
+        found.setdefault(stix_id, {})[origin] = terms
+    return found
+
+
+def _permitted(handling: Handling) -> Use | None:
+    """The most that may be done with it; None: nothing."""
+    permitted = Use.BLOCK if handling.pap is None else _PERMITS[handling.pap]
+    for line in handling.terms:
+        name, _, value = line.partition(": ")
+        if name == "permitted actions":
+            allowed = _ACTIONS.get(squeezed(value.casefold()))
+            if allowed is None:
+                return None
+            permitted = min(permitted, allowed)
+    return permitted
+
+
+def _micros(text: Any) -> int | None:
+    try:
+        return parse_micros(str(text))
+    except InstantInvalid:
+        return None

@@ -1,0 +1,251 @@
+"""An output, made of what this node may use: from rows in force to the bytes that a tool reads.
+
+1. One read transaction: an output is one state of the node.
+2. What does not go in is counted by its reason, with its id; nothing is left out in silence.
+3. The same entries make the same bytes. What counts up (`serial`) and what rules are called (their numbers) is asked for.
+4. At most `MOST_ENTRIES` and `MOST_BYTES`: beyond that the oldest stored are left out, and it is said.
+"""
+
+from __future__ import annotations
+
+import hmac
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from cert_exchange.intake.findings import Kind
+from cert_exchange.node import Node
+from cert_exchange.outputs import lists, passing, rules, tables, zones
+from cert_exchange.outputs.entries import Entry, Written
+from cert_exchange.outputs.expressing import Unsaid, Value, express
+from cert_exchange.outputs.misp.events import Organisation, write_events
+from cert_exchange.services.feeding.choosing import HOLDS, Choice, Format
+from cert_exchange.services.feeding.fitting import Fitting
+from cert_exchange.stix.markings import Tlp
+from cert_exchange.store import feeds as rows
+from cert_exchange.store.database import Transaction
+
+MOST_ENTRIES: Final = 1_000_000
+MOST_BYTES: Final = 64 * 1024 * 1024
+_NAMESPACE: Final = uuid.UUID("7f7e1f5e-1d0c-5b63-9f0a-6f1b3f0c2a41")
+_OBJECTS: Final = frozenset({Format.STIX, Format.MISP})
+_CUT: Final = "older than as many as an output holds"
+_SHARE: Final = 0.9
+MAIN: Final = ""
+"""The name of the file that stands at a feed's own address."""
+
+Progress = Callable[[int, int | None], None]
+
+
+class Source(NamedTuple):
+    """One stored version that may go in. `stored_at` in micros, None where its retention was looked at."""
+
+    stix_id: str
+    type: str
+    origin: int
+    body: str
+    stored_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What goes in, in the order of storing, and what does not."""
+
+    entries: list[Entry] = field(default_factory=list)
+    bodies: list[str] = field(default_factory=list)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+    """reason -> ids"""
+    due: int | None = None
+    """when a date of an object next changes what goes in, in micros"""
+
+    def leave(self, unsaid: Unsaid) -> None:
+        """Count an object that is not there, in whole or in part."""
+        reason = f"in part: {unsaid.reason}" if unsaid.in_part else unsaid.reason
+        self.left_out.setdefault(reason, []).append(unsaid.stix_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The bytes by file name (`MAIN` stands at the address itself), and what they hold."""
+
+    files: Mapping[str, bytes]
+    held: int
+    left_out: Mapping[str, list[str]]
+    due: int | None = None
+
+
+def gather(
+    sources: Iterable[Source], fitting: Fitting, *, progress: Progress | None = None
+) -> Gathered:
+    """Choose and take apart. A type that the format does not hold is passed over without a word."""
+    choice = fitting.choice
+    whole = choice.format in _OBJECTS
+    wanted = frozenset(choice.kinds) or HOLDS.get(choice.format) or frozenset(Kind)
+    left: dict[str, list[str]] = {}
+    found = Gathered(left_out=left)
+    due: int | None = None
+    for place, one in enumerate(sources):
+        if progress is not None and place % 1_000 == 0:
+            progress(place, None)
+        if not whole and one.type != "indicator":
+            continue
+        content = orjson.loads(one.body)
+        fit = fitting.fit(content, origin=one.origin, body=one.body, stored_at=one.stored_at)
+        if fit.due is not None:
+            due = fit.due if due is None else min(due, fit.due)
+        if fit.reason:
+            found.leave(Unsaid(one.stix_id, fit.reason))
+        elif whole:
+            if one.type == "note" and content.get("extensions"):
+                found.leave(Unsaid(one.stix_id, "a message between desks"))
+            else:
+                found.bodies.append(one.body)
+        else:
+            said = express(content, simple=choice.simple)
+            if said.unsaid is not None:
+                found.leave(said.unsaid)
+            values = [value for value in said.values if value.kind in wanted]
+            if said.values and not values:
+                found.leave(
+                    Unsaid(one.stix_id, f"what is {said.values[0].kind} does not go in here")
+                )
+            source = fitting.partners.get(one.origin, str(one.origin))
+            found.entries.extend(_entry(value, content, source, fit.tlp) for value in values)
+    return Gathered(found.entries, found.bodies, left, due)
+
+
+def write(
+    node: Node, choice: Choice, found: Gathered, *, name: str, serial: Callable[[bytes], int]
+) -> Output:
+    """Write what was gathered. `serial` gives a zone its number for a digest of its entries; `name` is the output's."""
+    entries, bodies = found.entries[-MOST_ENTRIES:], found.bodies[-MOST_ENTRIES:]
+    left = {reason: list(ids) for reason, ids in found.left_out.items()}
+    while True:
+        files, written = _written(node, choice, entries, bodies, name=name, serial=1)
+        size = sum(map(len, files.values()))
+        if size <= MOST_BYTES:
+            break
+        share = _SHARE * MOST_BYTES / size
+        entries, bodies = _newest(entries, share), _newest(bodies, share)
+    if choice.format is Format.RPZ:
+        # Last, since each digest that it is asked for counts up.
+        number = serial(_digest(files[MAIN]))
+        files, written = _written(node, choice, entries, bodies, name=name, serial=number)
+    cut = [one.stix_id for one in found.entries[: len(found.entries) - len(entries)]]
+    cut += [orjson.loads(one)["id"] for one in found.bodies[: len(found.bodies) - len(bodies)]]
+    for stix_id in cut:
+        left.setdefault(_CUT, []).append(stix_id)
+    for unsaid in written.unsaid:
+        left.setdefault(unsaid.reason, []).append(unsaid.stix_id)
+    return Output(files, written.held, left, found.due)
+
+
+def _written(
+    node: Node,
+    choice: Choice,
+    entries: list[Entry],
+    bodies: list[str],
+    *,
+    name: str,
+    serial: int,
+) -> tuple[Mapping[str, bytes], Written]:
+    block = choice.use.name == "BLOCK"
+    match choice.format:
+        case Format.CSV:
+            done = tables.for_machines(entries)
+        case Format.CSV_PEOPLE:
+            done = tables.for_people(entries)
+        case Format.LIST:
+            done = lists.write(entries)
+        case Format.SIGMA:
+            done = passing.sigma(entries)
+        case Format.YARA:
+            done = passing.yara(entries)
+        case Format.SURICATA:
+            done = rules.write(entries, number=_numbers(node, entries), block=block)
+        case Format.RPZ:
+            done = zones.write(entries, serial=serial, block=block, subdomains=choice.subdomains)
+        case Format.STIX:
+            done = Written(_bundle(name, bodies), len(bodies))
+        case Format.MISP:
+            return _events(node, name, bodies)
+    return {MAIN: done.body}, done
+
+
+def _events(node: Node, name: str, bodies: list[str]) -> tuple[Mapping[str, bytes], Written]:
+    settings = node.settings
+    organisation = Organisation(settings.title, settings.identity.removeprefix("identity--"))
+    made = write_events(map(orjson.loads, bodies), organisation=organisation, title=name)
+    listed = b",".join(one.body.strip() for one in made.events)
+    files = {MAIN: b'{"response":[' + listed + b"]}\n", "manifest.json": made.manifest}
+    files |= {f"{one.uuid}.json": one.body for one in made.events}
+    return files, Written(files[MAIN], len(made.events), made.unsaid)
+
+
+def _bundle(name: str, bodies: list[str]) -> bytes:
+    joined = ",\n".join(bodies).encode("utf-8")
+    stix_id = f"bundle--{uuid.uuid5(_NAMESPACE, f'{name}/{_digest(joined).hex()}')}"
+    # STIX 2.1 knows no empty lists: a bundle of nothing has no `objects`.
+    if not bodies:
+        return f'{{"id":"{stix_id}","type":"bundle"}}\n'.encode()
+    return f'{{"id":"{stix_id}","type":"bundle","objects":[\n'.encode() + joined + b"\n]}\n"
+
+
+def _numbers(node: Node, entries: Iterable[Entry]) -> Callable[[Value], int]:
+    """The number of each value, asked once for all; new ones are given in a transaction of their own."""
+    keyed = {
+        one.value: _key(node, one.value) for one in entries if one.value.kind is not Kind.SNORT
+    }
+    with node.database.reading() as tx:
+        known = rows.numbers_of(tx, set(keyed.values()))
+    missing = set(keyed.values()) - known.keys()
+
+    def give(tx: Transaction) -> dict[bytes, int]:
+        return rows.number_anew(tx, missing)
+
+    if missing:
+        known |= node.database.transact(give)
+    return lambda value: known[keyed[value]]
+
+
+def _key(node: Node, value: Value) -> bytes:
+    # Keyed: a digest of an address alone can be guessed, and the row stays when the object is erased.
+    text = f"cert-exchange rule 1\x00{value.kind}\x00{value.text}"
+    return hmac.digest(node.secrets.credential_key, text.encode("utf-8"), "sha256")
+
+
+def _digest(body: bytes) -> bytes:
+    return hmac.digest(b"cert-exchange output 1", body, "sha256")
+
+
+def _newest(some: list[Any], share: float) -> list[Any]:
+    return some[len(some) - int(len(some) * share) :]
+
+
+def _entry(value: Value, content: Mapping[str, Any], source: str, tlp: Tlp | None) -> Entry:
+    confidence = content.get("confidence")
+    return Entry(
+        value,
+        str(content["id"]),
+        name=str(content.get("name", "")),
+        description=str(content.get("description", "")),
+        source=source,
+        tlp="" if tlp is None else tlp.name.lower().replace("_", "+"),
+        confidence=confidence if isinstance(confidence, int) else None,
+        valid_from=str(content.get("valid_from", "")),
+        valid_until=str(content.get("valid_until", "")),
+        modified=str(content.get("modified", "")),
+        labels=tuple(str(one) for one in content.get("labels", ()) if isinstance(one, str)),
+    )
+
+
+def reasons_of(left_out: Mapping[str, list[str]]) -> Iterator[tuple[str, int, list[str]]]:
+    """(reason, how many, ids) of what did not go in, the most first."""
+    for reason, ids in sorted(left_out.items(), key=lambda one: (-len(one[1]), one[0])):
+        yield reason, len(ids), sorted(set(ids))
+
+
+__all__ = ["MAIN", "Gathered", "Output", "Source", "gather", "reasons_of", "write"]
