@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cert_exchange.cli import printing
+from cert_exchange.cli import outcomes, printing, taking
 from cert_exchange.cli.exits import ExitCode
 from cert_exchange.cli.files import read_packed
 from cert_exchange.cli.options import AsJson, Home, opened, operator
@@ -18,36 +17,10 @@ from cert_exchange.errors import ConfigurationInvalid, InputRefused
 
 if TYPE_CHECKING:
     from cert_exchange.node import Node
-    from cert_exchange.services.publishing import Outcome, PublishPreview
+    from cert_exchange.services.taking import Source, Understanding
     from cert_exchange.services.terms import SharingTerms
 
 
-_GOOD: Final = ("accepted", "duplicate")
-_NO_POLICY: Final = "nobody: no policy covers this collection"
-_UNSEEN: Final = {
-    "duplicate": "who sees it already",
-    "proposal": "nobody: it would be kept as a proposal",
-    "conflict": "nobody: it would be kept as a conflict",
-    "rejected": "nobody: it would not be stored",
-    "erased": "nobody: it was erased here, and would not be stored",
-}
-_MARKS: Final = {
-    "stays real": (
-        "is already published for real and stays so",
-        "are already published for real and stay so",
-    ),
-    "made real": (
-        "was marked TEST by an earlier publication and is real with this one",
-        "were marked TEST by an earlier publication and are real with this one",
-    ),
-    "stays TEST": (
-        "is marked TEST and stays an exercise's, until `terms set ID --clear`",
-        "are marked TEST and stay an exercise's, until `terms set ID --clear`",
-    ),
-}
-"""What became of marks, of one object and of several."""
-_NAMED: Final = 10
-"""So many ids are named in a sentence."""
 CollectionOption = Annotated[
     str | None,
     typer.Option(
@@ -65,7 +38,8 @@ def publish(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="STIX 2.1 bundles, envelopes, lists or single objects, also gzip; - is standard input."
+            help="STIX 2.1, MISP events, CSV, TSV, lists, reports (text, Markdown, AsciiDoc, HTML, PDF), also gzip; - is"
+            " standard input."
         ),
     ],
     *,
@@ -76,6 +50,67 @@ def publish(
             "--dry-run", help="Store nothing: say what would be accepted and who would see it."
         ),
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="A format or columns that were guessed are right: go on.")
+    ] = False,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="What the files are: stix, stix-lines, misp, csv, tsv, list, text, markdown, asciidoc, html or pdf.",
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", help="How a table is read: a profile's name or its file."),
+    ] = None,
+    save_profile: Annotated[
+        str | None,
+        typer.Option(
+            "--save-profile", help="Keep how the table is read as a profile of this name."
+        ),
+    ] = None,
+    tlp: Annotated[
+        str | None,
+        typer.Option(
+            "--tlp",
+            help="Mark everything: clear, green, amber, amber+strict or red; of it and the input's own the stricter.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="What the report around it is called; else as the file."),
+    ] = None,
+    confidence: Annotated[
+        str | None,
+        typer.Option(
+            "--confidence", help="How sure we are where the input does not say, on your scale."
+        ),
+    ] = None,
+    valid_for: Annotated[
+        str | None,
+        typer.Option(
+            "--valid-for", help="How long it counts where the input does not say, such as 30 days."
+        ),
+    ] = None,
+    around: Annotated[
+        str | None,
+        typer.Option(
+            "--around",
+            help="What names it all: report, grouping or none; else a grouping for tables and lists.",
+        ),
+    ] = None,
+    observables: Annotated[
+        bool,
+        typer.Option(
+            "--observables/--no-observables",
+            help="Also make the observables that indicators are based on.",
+        ),
+    ] = True,
+    losses: Annotated[
+        Path | None,
+        typer.Option("--losses", help="Write all places that could not be used to this new file."),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", help="List only what was not accepted.")
     ] = False,
@@ -95,12 +130,15 @@ def publish(
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Publish STIX objects, and say of each what became of it.
+    """Publish STIX objects and what becomes STIX: events, tables, lists, reports; and say what became of it.
 
-    Each is accepted, a duplicate, or refused with its reason. All files are read and understood before anything is stored. Who gets to see the objects is what your policies
+    The format is recognised, and what was understood is shown before anything is stored; where it is a guess, on a terminal
+    nothing is stored until you say --yes or --format. The same input again adds nothing. Each object is accepted, a
+    duplicate, or refused with its reason. All files are read and understood before anything is stored. Who gets to see the objects is what your policies
     say, and what is given here stands beside the objects and binds them besides (`terms`). Exit code 1 when an object was
     not accepted; the others are published all the same.
     """
+    from cert_exchange.services import taking as services
     from cert_exchange.services import terms
 
     with opened(home) as node:
@@ -113,142 +151,84 @@ def publish(
             onward=onward,
             test=test,
         )
+        if carry and said is None:
+            raise ConfigurationInvalid(
+                "Carry what? Give --only-to, --not-to, --onward or another term."
+            )
         where = collection or _only_collection(node)
-        bodies = {
-            str(file): read_packed(file, limit=node.publish_limits.body_bytes) for file in files
-        }
-        if carry or test:
-            bodies = _carrying(node, bodies, said, whole=carry)
-        _understand_all(node, bodies)
-        if dry_run:
-            refused = _preview(node, bodies, where, said, quiet=quiet, as_json=as_json)
-        else:
-            refused = _publish(node, bodies, where, said, quiet=quiet, as_json=as_json)
+        order = services.order_of(
+            node, form=form, profile=profile, tlp=tlp, name=name, confidence=confidence,
+            valid_for=valid_for, around=around, observables=observables,
+        )  # fmt: skip
+        with taking.sources(files) as inputs:
+            told = [(source, services.understand(source, order)) for source in inputs]
+            if save_profile is not None:
+                _save_profile(node, [how for _, how in told], save_profile)
+            bodies = _bodies(node, told, files)
+            others = [(source, how) for source, how in told if not how.is_stix]
+            if bodies and others and as_json:
+                raise ConfigurationInvalid(
+                    "With --json, publish STIX and other formats by one command each."
+                )
+            if bodies and order != services.Order(form=order.form):
+                raise ConfigurationInvalid(
+                    "STIX is published as it is: --tlp, --name, --confidence, --valid-for, --around and --profile are for"
+                    " other formats. `terms` and `mark` bind what is STIX already."
+                )
+            refused = 0
+            if bodies:
+                if carry or test:
+                    bodies = _carrying(node, bodies, said, whole=carry)
+                _understand_all(node, bodies)
+                deed = outcomes.preview if dry_run else outcomes.publish
+                refused += deed(node, bodies, where, said, quiet=quiet, as_json=as_json)
+            if others:
+                refused += taking.take(
+                    node,
+                    taking.Job(
+                        others, order, where, operator(), said,
+                        carried=_carried(said, whole=carry),
+                        only_look=dry_run, yes=yes or form is not None, losses=losses, as_json=as_json,
+                    ),
+                )  # fmt: skip
     if said is not None and not carry:
         _say_what_nobody_is_told(said)
     if refused:
         raise typer.Exit(ExitCode.REFUSED)
 
 
-def _publish(
-    node: Node,
-    bodies: dict[str, bytes],
-    collection: str,
-    terms: SharingTerms | None,
-    *,
-    quiet: bool,
-    as_json: bool,
-) -> int:
-    from cert_exchange.services import publishing
-
-    outcomes: list[Outcome] = []
-    gained: Counter[tuple[str, str, str]] = Counter()
-    for name, body in bodies.items():
-        with printing.progress(f"publishing {name}") as progress:
-            done = publishing.publish(
-                node, body, collection=collection, by=operator(), terms=terms, progress=progress
-            )
-        outcomes.extend(done.outcomes)
-        gained.update((line.audience, str(line.kind), line.rule) for line in done.lines)
-    if as_json:
-        printing.document({"outcomes": [asdict(o) for o in outcomes], "lines": _counted(gained)})
-    else:
-        _print_outcomes(outcomes, {}, quiet=quiet)
-    for (audience, kind, rule), number in sorted(gained.items()):
-        printing.verdict(f"{audience}: {printing.count(number, kind)} by {rule}")
-    if not gained:
-        printing.verdict("no audience sees anything new; `cert-exchange policy explain` says why")
-    return _verdict(outcomes, terms, "published")
+def _bodies(
+    node: Node, told: Sequence[tuple[Source, Understanding]], files: Sequence[Path]
+) -> dict[str, bytes]:
+    """What is STIX, by the names that a person gave. Of one object a line, a list is made."""
+    limit = node.publish_limits.body_bytes
+    found: dict[str, bytes] = {}
+    for (source, how), file in zip(told, files, strict=True):
+        if not how.is_stix:
+            continue
+        body = source.whole(limit=limit) if str(file) == "-" else read_packed(file, limit=limit)
+        if how.form == "stix-lines":
+            lines = [line for line in body.splitlines() if line.strip()]
+            body = b"[" + b",".join(lines) + b"]"
+        found[str(file)] = body
+    return found
 
 
-def _preview(
-    node: Node,
-    bodies: dict[str, bytes],
-    collection: str,
-    terms: SharingTerms | None,
-    *,
-    quiet: bool,
-    as_json: bool,
-) -> int:
-    from cert_exchange.services import publishing
+def _save_profile(node: Node, hows: Sequence[Understanding], name: str) -> None:
+    from cert_exchange.services import taking as services
 
-    preview = publishing.preview_publish(
-        node, *bodies.values(), collection=collection, by=operator(), terms=terms
-    )
-    outcomes = list(preview.outcomes)
-    answers = Counter((s.audience, s.answer, s.rule) for s in preview.sighted)
-    if as_json:
-        printing.document(
-            {
-                "outcomes": [asdict(outcome) for outcome in outcomes],
-                "seen": [asdict(sighted) for sighted in preview.sighted],
-                "lines": _counted(answers),
-            }
-        )
-    else:
-        _print_outcomes(outcomes, _seen_by(preview), quiet=quiet)
-    for (audience, answer, rule), number in sorted(answers.items()):
-        printing.verdict(f"{audience}: {printing.count(number, 'object')} {answer} by {rule}")
-    return _verdict(outcomes, terms, "looked at; nothing was stored")
+    if len(hows) != 1:
+        raise ConfigurationInvalid("A profile is of one table: give one file with --save-profile.")
+    printing.verdict(f"kept how it is read as {services.save_profile(node, hows[0], name)}")
 
 
-def _seen_by(preview: PublishPreview) -> dict[str, str]:
-    words: dict[str, list[str]] = {}
-    for sighted in preview.sighted:
-        why = f" ({sighted.reason})" if sighted.reason else ""
-        if why and sighted.answer == "released":
-            why = f" {sighted.reason}"
-        words.setdefault(sighted.stix_id, []).append(
-            f"{sighted.audience}: {sighted.answer} by {sighted.rule}{why}"
-        )
-    return {stix_id: "; ".join(sorted(set(said))) for stix_id, said in words.items()}
+def _carried(terms: SharingTerms | None, *, whole: bool) -> SharingTerms | None:
+    """What is written into objects: all the terms, or only that it is an exercise."""
+    from cert_exchange.services.terms import SharingTerms
 
-
-def _print_outcomes(outcomes: list[Outcome], seen: dict[str, str], *, quiet: bool) -> None:
-    shown = [outcome for outcome in outcomes if not quiet or outcome.result not in _GOOD]
-    if quiet and not shown:
-        return
-    columns = ["result", "id", "version", "reason"]
-    rows: list[tuple[Any, ...]] = [(o.result, o.id, o.version, o.message) for o in shown]
-    if seen:
-        columns.append("who would see it")
-        rows = [
-            (*row, seen.get(one.id) or _UNSEEN.get(one.result, _NO_POLICY))
-            for one, row in zip(shown, rows, strict=True)
-        ]
-    printing.table(columns, rows)
-
-
-def _counted(counter: Counter[tuple[str, str, str]]) -> list[dict[str, Any]]:
-    return [
-        {"audience": audience, "answer": answer, "rule": rule, "objects": number}
-        for (audience, answer, rule), number in sorted(counter.items())
-    ]
-
-
-def _verdict(outcomes: list[Outcome], terms: SharingTerms | None, done: str) -> int:
-    counts = Counter(outcome.result for outcome in outcomes)
-    told = ", ".join(f"{number:,} {result}" for result, number in sorted(counts.items()))
-    printing.verdict(f"{printing.count(len(outcomes), 'object')} {done}: {told}")
-    if terms is not None and terms.test:
-        _say_what_looks_real(outcomes)
-    still = _say_marks(outcomes)
-    return still + sum(number for result, number in counts.items() if result not in _GOOD)
-
-
-def _say_marks(outcomes: list[Outcome]) -> int:
-    """Of real objects under ids of an exercise and the reverse, what they are now; how many real ones stay marked TEST."""
-    ids: dict[str, dict[str, None]] = {}
-    for one in outcomes:
-        ids.setdefault(one.mark, {})[one.id] = None
-    for mark, (of_one, of_several) in _MARKS.items():
-        if found := list(ids.get(mark, ())):
-            more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
-            printing.verdict(
-                f"{printing.count(len(found), 'object')} {of_one if len(found) == 1 else of_several}:"
-                f" {', '.join(found[:_NAMED])}{more}"
-            )
-    return len(ids.get("stays TEST", ()))
+    if terms is None or whole:
+        return terms if whole else None
+    return SharingTerms(test=True) if terms.test else None
 
 
 def _carrying(
@@ -256,13 +236,9 @@ def _carrying(
 ) -> dict[str, bytes]:
     """Write the terms into the objects; `whole` is false where they carry only that it is an exercise."""
     from cert_exchange.services import publishing
-    from cert_exchange.services.terms import SharingTerms
 
-    if terms is None:
-        raise ConfigurationInvalid(
-            "Carry what? Give --only-to, --not-to, --onward or another term."
-        )
-    told = terms if whole else SharingTerms(test=True)
+    told = _carried(terms, whole=whole)
+    assert told is not None
     return {name: publishing.carry_terms(node, body, told) for name, body in bodies.items()}
 
 
@@ -276,20 +252,6 @@ def _say_what_nobody_is_told(terms: SharingTerms) -> None:
     untold = [name for name, stands in given.items() if stands]
     if untold:
         printing.verdict(f"receivers are not told of {', '.join(untold)}; --carry tells them")
-
-
-def _say_what_looks_real(outcomes: list[Outcome]) -> None:
-    """Of an exercise, what cannot say so itself: an observable's id may depend on all that is in it."""
-    from cert_exchange.stix.references import is_observable_id
-
-    bare = sum(
-        one.result in _GOOD and not one.mark and is_observable_id(one.id) for one in outcomes
-    )
-    if bare:
-        printing.verdict(
-            f"{printing.count(bare, 'cyber-observable')} of the exercise cannot say TEST: whom your rules show them"
-            " takes them for real"
-        )
 
 
 def _only_collection(node: Node) -> str:

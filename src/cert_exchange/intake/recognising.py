@@ -120,7 +120,11 @@ def recognise(name: str, head: bytes) -> Recognised:
     if text is None:
         return Recognised(None, sure=True, why="it is neither text nor PDF")
     found = _of_markup(text, by_name) or _of_json(text)
-    return found if found is not None else _of_lines(text, by_name)
+    if found is not None:
+        return found
+    if by_name in {Format.STIX, Format.STIX_LINES}:
+        return Recognised(None, sure=True, why="its name says JSON, and it is none")
+    return _of_lines(text, by_name)
 
 
 def _text(head: bytes) -> str | None:

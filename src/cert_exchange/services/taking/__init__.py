@@ -8,6 +8,7 @@ from cert_exchange.intake.findings import Loss
 from cert_exchange.intake.recognising import Format
 from cert_exchange.services.taking.reading import Order, Understanding, understand
 from cert_exchange.services.taking.sources import Source
+from cert_exchange.services.taking.stating import order_of, save_profile
 from cert_exchange.services.taking.storing import Taken, take
 from cert_exchange.services.taking.understanding import Found, look
 
@@ -21,6 +22,8 @@ __all__ = [
     "Taken",
     "Understanding",
     "look",
+    "order_of",
+    "save_profile",
     "take",
     "understand",
 ]
