@@ -14,6 +14,7 @@ from cert_exchange.intake import misp
 from cert_exchange.intake.building import Around
 from cert_exchange.intake.findings import Finding, Loss
 from cert_exchange.intake.misp import Event
+from cert_exchange.intake.openioc import read_openioc
 from cert_exchange.intake.recognising import HEAD, Format, Recognised, recognise
 from cert_exchange.intake.reports.reading import Form, read_pdf_report, read_report
 from cert_exchange.intake.tables.decoding import encoding_of
@@ -94,6 +95,8 @@ def read(source: Source, how: Understanding) -> Stream:
         yield from read_table(source.chunks(), how.layout)
     elif how.form is Format.MISP:
         yield from misp.read_misp(source.whole(limit=WHOLE_BYTES))
+    elif how.form is Format.OPENIOC:
+        yield from read_openioc(source.whole(limit=WHOLE_BYTES))
     elif how.form is Format.PDF:
         yield from read_pdf_report(source.whole(limit=WHOLE_BYTES))
     elif how.form in _REPORTS:
