@@ -28,6 +28,7 @@ from cert_exchange.node import Node, open_node
 from cert_exchange.services import (
     consenting,
     deliveries,
+    ending,
     forgetting,
     introducing,
     ledger,
@@ -133,6 +134,7 @@ class Worker:
             self._step("certificates", lambda: pki.renew_due(self._node))
         if number % _DAILY_TICKS == 0:
             self._step("agreements", lambda: remind(self._node))
+            self._step("expiry", lambda: ending.end_expired(self._node))
             self._step("cards", lambda: introducing.remind(self._node))
             self._step("backups", lambda: forgetting.remove_old_backups(self._node))
             self._step("journal", lambda: forgetting.complete_journal(self._node))

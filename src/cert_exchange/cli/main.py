@@ -24,6 +24,7 @@ from cert_exchange.cli import (
     certifying,
     channels,
     collections,
+    delisting,
     doctoring,
     drifting,
     erasing,
@@ -95,6 +96,7 @@ running.register(app)
 doctoring.register(app)
 publishing.register(app)
 withdrawing.register(app)
+delisting.register(app)
 app.add_typer(holds.app, name="hold")
 app.add_typer(intake.app, name="intake")
 app.add_typer(profiles.app, name="profile")
