@@ -84,7 +84,8 @@ def failed(error: Exception, noted: Noted) -> Answer:
 
 def headers_of(answer: Answer, length: int, *, packed: bool, method: str) -> list[Header]:
     """Write all headers of an answer."""
-    headers: list[Header] = [*_ALWAYS, *answer.headers]
+    own = {name for name, _ in answer.headers}
+    headers = [*(one for one in _ALWAYS if one[0] not in own), *answer.headers]
     if answer.media is not None:
         headers.append((b"content-type", answer.media))
         headers.append((b"content-length", b"%d" % length))

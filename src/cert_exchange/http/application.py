@@ -1,4 +1,4 @@
-"""The ASGI application: health, figures, TAXII, and what peers ask beside it.
+"""The ASGI application: health, figures, TAXII, what peers ask beside it, and feeds for our own tools.
 
 1. Whatever happens, a request gets exactly one answer.
 2. While the database is not there (`attach` has not been called), health says so and everything else is 503.
@@ -33,6 +33,7 @@ from cert_exchange.http.answers import (
     refused,
     wants_gzip,
 )
+from cert_exchange.http.feeds import Feeds
 from cert_exchange.http.scraping import Scraping
 from cert_exchange.http.visitors import Visitors
 from cert_exchange.node import Node
@@ -73,6 +74,7 @@ class Application:
         self._peering: Peering | None = None
         self._with_clerk = with_clerk
         self._clerk: Clerk | None = None
+        self._feeds: Feeds | None = None
         self._scraping: Scraping | None = None
         self._under_way: dict[int | None, int] = {}
         self.visitors = Visitors()
@@ -85,6 +87,7 @@ class Application:
         self.visitors = Visitors(node.settings.trusted_proxies, load_trust(node))
         self._clerk = Clerk(node) if self._with_clerk else None
         self._peering = Peering(node, self._threads, self._taxii, self._clerk)
+        self._feeds = Feeds(node, self._threads, with_child=self._with_clerk)
         if node.settings.metrics_from:
             self._scraping = Scraping(node, self._threads, node.settings.metrics_from)
 
@@ -94,6 +97,8 @@ class Application:
             await self._taxii.receiver.stop()
         if self._clerk is not None:
             await self._clerk.stop()
+        if self._feeds is not None:
+            await self._feeds.stop()
         self._threads.shutdown(wait=True)
         if self._access_log is not None:
             self._access_log.close()
@@ -177,6 +182,8 @@ class Application:
             return await taxii.answer(request, noted)
         if self._peering is not None and self._peering.owns(request):
             return await self._peering.answer(request, noted)
+        if self._feeds is not None and self._feeds.owns(request):
+            return await self._feeds.answer(request, noted)
         if request.segments[0] == "health" and len(request.segments) == 2:
             return await self._health(request, noted)
         if taxii is None:
