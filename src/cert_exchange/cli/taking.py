@@ -139,12 +139,12 @@ def _print_found(found: Found) -> None:
     printing.result(f"{found.name}: {how.form}, {how.why}{'' if how.sure else ' (a guess)'}")
     if how.layout is not None and how.layout.delimiter:
         printing.table(
-            ["column", "holds", "said by", "first values"],
+            ["column", "holds", "how we know", "first values"],
             [
                 (
                     one.name,
                     one.aside or str(one.holds),
-                    "profile or header" if one.stated else "its look",
+                    "stated" if one.stated else "its look",
                     ", ".join(one.samples),
                 )
                 for one in how.layout.columns

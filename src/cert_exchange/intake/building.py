@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final, Literal
 
-from cert_exchange.intake.findings import Finding, Kind
-from cert_exchange.intake.patterns import RULES, observables_of, pattern_of
+from cert_exchange.intake.findings import Finding, Kind, Loss
+from cert_exchange.intake.patterns import RULES, has_observable, observables_of, pattern_of
 from cert_exchange.stix.instants import format_micros, parse_micros
 from cert_exchange.stix.markings import TLP_BY_ID, TLP_DEFINITIONS
 
@@ -39,6 +39,7 @@ _CLOCK: Final = ("created", "modified")
 _MEAN: Final = 700  # of a part, so that chance fills none of them over PART
 _NAME: Final = 200
 _TEXT: Final = 2_000
+_SHOWN: Final = 120
 _TYPES: Final = (
     "indicator", "vulnerability", "attack-pattern", "ipv4-addr", "ipv6-addr", "domain-name", "url", "email-addr", "file",
     "directory", "windows-registry-key", "mutex", "mac-addr", "autonomous-system", "x509-certificate",
@@ -65,6 +66,8 @@ class Batch:
     labels: tuple[str, ...] = ()
     references: tuple[Mapping[str, Any], ...] = ()  # external references
     description: str = ""
+    published: str = ""
+    """When its author published it, as an instant; empty: nobody says, and it is now."""
     definitions: tuple[Mapping[str, Any], ...] = ()  # marking definitions that come along
     confidence: int | None = None
     valid_for: Mapping[Kind, int] = field(default_factory=dict)
@@ -136,6 +139,8 @@ class Builder:
         self._named: dict[tuple[tuple[str, ...], bool], bytearray] = {}
         self.doubles = 0
         """Findings that said again what an earlier one had said."""
+        self.losses: list[Loss] = []
+        """What is told of only, and has no form in STIX but as something to look for."""
 
     def definitions(self) -> Iterator[Built]:
         """The marking definitions that come with the batch."""
@@ -261,6 +266,15 @@ class Builder:
             key=lambda v: (_ORDER[v[0]], v[1]),
         )
         pattern = pattern_of(sought) if sought else None
+        self.losses += [
+            Loss(
+                one.place,
+                one.value[:_SHOWN],
+                f"a {one.kind} that is told of only: STIX has no object for it",
+            )
+            for one in group
+            if pattern is None and not has_observable(one.kind, one.value)
+        ]
         observables = self._observables(group, markings, named=pattern is None)
         if pattern is None:
             return observables
@@ -353,8 +367,8 @@ class Builder:
             content["description"] = batch.description[:_TEXT]
         floating = [*_CLOCK]
         if batch.around == "report":
-            content["published"] = self._at
-            floating.append("published")
+            content["published"] = batch.published or self._at
+            floating += () if batch.published else ("published",)
         else:
             content["context"] = "suspicious-activity"
         if batch.labels:

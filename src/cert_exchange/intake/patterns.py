@@ -4,7 +4,7 @@
 2. Several values are joined by OR in one observation: any of them is enough.
 3. A network is `ISSUBSET`: with `=` only the very text of the network would match.
 4. A file path is its name in its folder, joined by AND; a path that ends with a separator is a folder.
-5. Not every kind has both: a user agent has no observable of its own, a rule no STIX pattern.
+5. Not every kind has both: a user agent, and a URL without its scheme, has no observable, a rule no STIX pattern.
 """
 
 from __future__ import annotations
@@ -129,8 +129,10 @@ def observables_of(values: Iterable[tuple[Kind, str]]) -> tuple[dict[str, Any], 
     return tuple(_named(one) for one in (*files, *found))
 
 
-def has_observable(kind: Kind) -> bool:
-    """Whether a value of this kind is something that can be observed as such."""
+def has_observable(kind: Kind, value: str = "") -> bool:
+    """Whether this is something that can be observed as such. A URL needs its scheme for that (STIX 6.15)."""
+    if kind is Kind.URL:
+        return not value or "://" in value
     return kind not in RULES and kind not in {
         Kind.PATTERN,
         Kind.USER_AGENT,
@@ -216,7 +218,7 @@ def _observables(kind: Kind, value: str) -> list[dict[str, Any]]:
         return [{"type": _CERTIFICATE, "hashes": {_CERTIFICATE_HASHES[len(value)]: value}}]
     if kind is Kind.FILE_NAME:
         return [{"type": "file", "name": value}]
-    if not has_observable(kind) or kind not in _PATHS:
+    if not has_observable(kind, value) or kind not in _PATHS:
         return []
     stix_type, path = _PATHS[kind]
     return [

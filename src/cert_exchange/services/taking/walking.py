@@ -166,12 +166,17 @@ class Walk:
             name=order.name or event.name, creator=self._node.identity, at=self._at, markings=markings,
             around=around, key=f"misp:{event.uuid}" if event.uuid else "", labels=event.labels,
             references=tuple(references), description=event.description, definitions=event.definitions,
+            published=event.at or "",
             confidence=order.confidence, valid_for=self._valid_for, observables=order.observables,
         )  # fmt: skip
 
     def _finish(self, builder: Builder | None, built: Sequence[Built], chunk: Chunk) -> Chunk:
         """Settle, validate and look at what was built; let the reports know what they name."""
-        if builder is None or not built:
+        if builder is None:
+            return chunk
+        chunk.losses += builder.losses
+        builder.losses.clear()
+        if not built:
             return chunk
         chunk.doubles = builder.doubles
         builder.doubles = 0
