@@ -25,6 +25,7 @@ from cert_exchange.intake.misp.marking import Circle, circle_of, narrowed, narro
 from cert_exchange.stix.markings import Tlp
 
 _POINTS: Final = frozenset({"link", "url", "uri"})
+LOCAL_TAGS: Final = "local tags are not for others"
 _DELETED: Final = "deleted in MISP"
 _UNDECIDED: Final = "a proposal that nobody has decided on"
 _FILE_OBJECTS: Final = frozenset({"file", "pe", "elf", "macho", "malware-config"})
@@ -110,10 +111,9 @@ def _part(attribute: Mapping[str, Any], around: _Around, losses: list[Loss]) -> 
         losses.append(lost(part, _DELETED))
         return
     if own.withheld:
-        losses.append(lost(part, f"local tags ({own.withheld}) are not for others"))
-    sightings = sum(1 for _ in mappings(attribute, "Sighting"))
-    if sightings:
-        losses.append(lost(part, f"its sightings ({sightings}) stay here: `sight` sends one"))
+        losses.append(lost(part, LOCAL_TAGS))
+    if any(mappings(attribute, "Sighting")):
+        losses.append(lost(part, "its sightings stay here: `sight` sends one"))
     losses += [lost(part, _UNDECIDED) for _ in mappings(attribute, "ShadowAttribute")]
     if around.group and text_of(attribute, "comment"):
         losses.append(lost(part, "its comment stands for its whole file, if it is the first"))
@@ -145,9 +145,7 @@ def _within(
     for pointing in mappings(owner, "ObjectReference"):
         kind = in_short(pointing.get("relationship_type", "related"))
         target = uuid_of({"uuid": pointing.get("referenced_uuid")})
-        losses.append(
-            Loss(place, name, f"its reference {kind} to {target or 'nothing'} is not kept")
-        )
+        losses.append(Loss(place, f"{name} {kind} {target}", "a link between objects is not kept"))
     words, comment = text_of(owner, "name", limit=80), text_of(owner, "comment", limit=300)
     return _Around(
         raw,

@@ -37,7 +37,7 @@ from cert_exchange.intake.misp.marking import (
     distribution_doubt,
     narrower_distribution,
 )
-from cert_exchange.intake.misp.parts import Part, is_reference, lost, parts_of
+from cert_exchange.intake.misp.parts import LOCAL_TAGS, Part, is_reference, lost, parts_of
 from cert_exchange.intake.patterns import has_observable
 from cert_exchange.intake.values import normalise
 from cert_exchange.stix.markings import Tlp
@@ -100,7 +100,7 @@ def _event(
     uuid = uuid_of(raw)
     place = f"event {uuid}" if uuid else "the file"
     if circle.withheld:
-        losses.append(Loss(place, f"{circle.withheld} local tags", "local tags are not for others"))
+        losses.append(Loss(place, f"{circle.withheld} tags", LOCAL_TAGS))
     doubt = distribution_doubt(raw)
     if doubt:
         losses.append(Loss(place, "distribution", doubt))
@@ -118,7 +118,7 @@ def _event(
             losses.append(lost(part, "the source must not be named (tlp:ex:chr)"))
         else:
             comment = text_of(part.raw, "comment", limit=_CONTEXT)
-            named = f"misp-attribute:{part.type}"
+            named = f"misp-attribute {part.type}"
             said.append(Reference(named, part.value[:4_096], uuid_of(part.raw), comment))
     level, analysis = str(raw.get("threat_level_id", "")), str(raw.get("analysis", ""))
     labels = [*circle.labels, *_galaxies(raw)]
@@ -173,7 +173,7 @@ def _read_part(
             losses.append(lost(part, f"what stands there as {misp_type} is none"))
             return
         kind, value = single
-        if not part.detect and not has_observable(kind) and kind is not Kind.VULNERABILITY:
+        if not part.detect and not has_observable(kind, value) and kind is not Kind.VULNERABILITY:
             losses.append(
                 lost(part, f"{misp_type} that is not flagged for detection says nothing else")
             )
@@ -271,7 +271,7 @@ def _add(
         description=comment,
         markings=tuple(one for one in part.circle.markings if one not in outer.markings),
         group=group,
-        external_ids=((f"misp-attribute:{part.type}", uuid),) if uuid else (),
+        external_ids=((f"misp-attribute {part.type}", uuid),) if uuid else (),
     )
     key = (group, kind.value, value)
     first = findings.get(key)
@@ -279,7 +279,7 @@ def _add(
         findings[key] = made
         return
     if first.place != made.place:
-        losses.append(lost(part, f"the same value as {first.place}: one finding for both"))
+        losses.append(lost(part, "a value that stands there already: one finding for both"))
     findings[key] = replace(
         first,
         detect=first.detect or made.detect,

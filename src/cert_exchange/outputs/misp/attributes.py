@@ -1,7 +1,7 @@
 """Objects of STIX as attributes of MISP: the way back of `intake.misp`, and the way for what others made.
 
 1. Whoever looks for something finds it flagged: an indicator is `to_ids`, an observable beside it is not.
-2. What came from MISP says so in itself (`misp-attribute:TYPE` among its references, `misp:type` among its labels), and
+2. What came from MISP says so in itself (`misp-attribute TYPE` among its references, `misp:type` among its labels), and
    goes back as it came; where that does not fit its pattern, the pattern counts.
 3. A pattern that is no value, no OR of values and none of the stated composites goes as `stix2-pattern`, whole: taken
    apart it would give false alarms (CASES I20).
@@ -22,7 +22,7 @@ from cert_exchange.intake.values import normalise
 from cert_exchange.outputs.expressing import Unsaid
 from cert_exchange.stix.instants import shown
 
-REFERENCE: Final = "misp-attribute:"
+REFERENCE: Final = "misp-attribute "
 LINKS: Final = frozenset({"link", "url", "uri"})
 _LABEL: Final = re.compile(r'misp:(type|category)="([^"]{1,80})"')
 _RULES: Final[Mapping[str, str]] = {

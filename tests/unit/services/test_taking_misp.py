@@ -1,0 +1,244 @@
+"""A MISP event with sixty attributes goes in: a partner sees what it may, our desk is told why not the others.
+
+And on to the partner's node and out again: the same objects, and the same event but for what is said by id.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.scenes import ALLOW_ALL, B_IDENTITY, OWN_IDENTITY, TLP, Scene, envelope, uid
+
+from cert_exchange.intake.misp import read_misp
+from cert_exchange.intake.misp.types import KINDS, read_single
+from cert_exchange.node import Node, make_home, open_node
+from cert_exchange.outputs.misp import Organisation, write_events
+from cert_exchange.services import collections, partners, publishing, screening, taking
+from cert_exchange.services.taking import Found, Loss, Order, Source, Taken
+
+OWN = "name: Our constituency\nkind: own\nnetworks: [198.51.100.0/24]\n"
+REDACTING = """\
+partners: [b]
+collections: [indicators]
+ceiling: {tlp: amber, unmarked: green}
+rules:
+  - {name: less of ours, match: {origin: own}, redact: {remove: [labels], external_references: true}}
+"""
+RED, BENIGN, OURS, TOLD = "red.evil.test", "8.8.8.8", "198.51.100.66", "told.evil.test"
+SAMPLE = Path(__file__).parents[2] / "samples" / "misp" / "pymisp-to_delete1.json"
+
+
+def number(count: int) -> str:
+    return f"11111111-2222-4333-8444-{count:012d}"
+
+
+def source(body: bytes) -> Source:
+    return Source("event.json", lambda: io.BytesIO(body), len(body))
+
+
+def sixty() -> bytes:
+    """An AMBER event of sixty attributes, four of which nobody else should have."""
+    raw: list[dict[str, Any]] = [
+        {"type": "domain", "value": f"c{count}.evil.test"} for count in range(30)
+    ]
+    raw += [{"type": "sha256", "value": f"{count:064x}"} for count in range(1, 21)]
+    raw += [{"type": "ip-dst|port", "value": f"185.220.101.{count}|443"} for count in range(1, 7)]
+    raw += [
+        {"type": "domain", "value": RED, "Tag": [{"name": "tlp:red"}]},
+        {"type": "ip-dst", "value": BENIGN},
+        {"type": "ip-src", "value": OURS},
+        {"type": "domain", "value": TOLD, "to_ids": False},
+    ]
+    attributes = [
+        {"uuid": number(count), "to_ids": True, "category": "Network activity", **one}
+        for count, one in enumerate(raw, 1)
+    ]
+    event = {
+        "info": "phishing against banks", "uuid": number(0), "date": "2026-11-02", "Attribute": attributes,
+        "Tag": [{"name": "tlp:amber"}, {"name": "PAP:AMBER"}],
+    }  # fmt: skip
+    return json.dumps({"Event": event}).encode()
+
+
+def look(scene: Scene, given: Source) -> Found:
+    how = taking.understand(given, Order())
+    assert not how.guessed
+    return taking.look(
+        scene.node, given, how, Order(), collection="indicators", by="desk", preview=True
+    )
+
+
+def take(scene: Scene, given: Source) -> Taken:
+    how = taking.understand(given, Order())
+    return taking.take(scene.node, given, how, Order(), collection="indicators", by="desk")
+
+
+def knows_its_own(scene: Scene, folder: Path) -> None:
+    """The way in of A names its own networks."""
+    (folder / "own.yaml").write_text(OWN)
+    found = screening.check(
+        scene.node, "territories: [own.yaml]\n", file="intake.yaml", folder=folder
+    )
+    screening.apply(scene.node, found, by="anna", reason="agreed")
+
+
+@pytest.mark.parametrize("policy", [ALLOW_ALL.format(partner="b"), REDACTING])
+def test_a_partner_sees_fifty_six_and_our_desk_is_told_the_four_reasons(
+    new_node: Any, tmp_path: Path, policy: str
+) -> None:
+    """Of the four nothing reaches B: no value, no id, no name and no count, also where policy rewrites what it shows."""
+    scene = Scene.set_up(new_node("postgresql" if policy is REDACTING else "sqlite"))
+    knows_its_own(scene, tmp_path)
+    scene.apply("b", policy)
+
+    found = look(scene, source(sixty()))
+    assert {of for of, act in found.warned if act == "hold"} == {"benign", "own", "context"}
+    assert found.preview is not None
+    reasons = {one.reason for one in found.preview.sighted if one.audience == "b" and one.reason}
+    for said in ("TLP:RED, above TLP:AMBER", BENIGN, OURS, "not meant to be looked for"):
+        assert sum(said in reason for reason in reasons) == 1, said
+    assert [loss.place for loss in found.losses] == [f"attribute {number(60)}"]
+
+    take(scene, source(sixty()))
+    seen = scene.sees("b")
+    assert sum(one["type"] == "indicator" for one in seen) == 56
+    (report,) = (one for one in seen if one["type"] == "report")
+    assert {ref for ref in report["object_refs"] if ref.startswith("indicator")} == {
+        one["id"] for one in seen if one["type"] == "indicator"
+    }
+    text = json.dumps(seen)
+    for trace in (RED, BENIGN, OURS, TOLD, "held back", "TLP:RED", TLP["red"], *map(number, (57, 58, 59, 60))):  # fmt: skip
+        assert trace not in text.replace(report["id"], ""), trace
+    marked = [one for one in seen if one["type"] not in ("identity", "marking-definition")]
+    assert {len(one["object_marking_refs"]) for one in marked} == {2}  # AMBER and PAP:AMBER
+    assert len(scene.log("b")) == len(seen)  # nothing came and went
+
+
+def test_the_same_event_again_changes_nothing(sqlite_node: Node) -> None:
+    """Whoever exports the event once more, with its parts in another order, publishes nothing new."""
+    scene = Scene.set_up(sqlite_node)
+    take(scene, source(sixty()))
+    before = scene.log("b")
+    event = json.loads(sixty())
+    event["Event"]["Attribute"].reverse()
+    again = take(scene, source(json.dumps({"response": [event]}).encode()))
+    assert set(again.results) == {"duplicate"}
+    assert scene.log("b") == before
+
+
+def test_an_event_that_says_no_tlp_is_red(sqlite_node: Node) -> None:
+    """Nobody gets it, and the person is told that it lacks one."""
+    scene = Scene.set_up(sqlite_node)
+    event = json.loads(sixty())
+    event["Event"]["Tag"] = []
+    given = source(json.dumps(event).encode())
+    assert "no TLP" in look(scene, given).remarks[0]
+    take(scene, given)
+    assert [one for one in scene.sees("b") if one["type"] != "identity"] == []
+
+
+def neighbour(folder: Path, wall: Any) -> Scene:
+    """CERT B, which knows A as its partner `a`."""
+    node = open_node(
+        make_home(folder / "node-b", identity=B_IDENTITY, title="CERT B"), clock=wall.clock()
+    )
+    scene = Scene(node)
+    publishing.seed(node)
+    partners.add(node, "a", title="CERT A", speaks_for=[OWN_IDENTITY], relays_any=True)
+    directory = node.settings.home / "collections"
+    directory.mkdir(exist_ok=True)
+    (directory / "indicators.yaml").write_text(
+        f"id: {uid('collection b')}\ntitle: x\nalias: indicators\nread: [a]\nwrite: [a]\n"
+    )
+    collections.load_collections(node, directory)
+    return scene
+
+
+def _spelled(one: Mapping[str, Any]) -> str:
+    found = read_single(one["type"], one["value"]) if one["type"] in KINDS else None
+    return str(one["value"]) if found is None else found[1]
+
+
+def attributes_of(event: Mapping[str, Any]) -> dict[str, tuple[object, ...]]:
+    """Type, category, value, flag and comment of every attribute, by UUID; values in the spelling that we keep."""
+    owners = [event, *event.get("Object", [])]
+    return {
+        one["uuid"]: (
+            one["type"], one["category"], _spelled(one), bool(one["to_ids"]), one.get("comment", ""),
+        )
+        for owner in owners for one in owner.get("Attribute", [])
+    }  # fmt: skip
+
+
+@pytest.mark.case("I23")
+def test_an_event_goes_through_two_nodes_and_comes_out_as_it_was(
+    sqlite_node: Node, tmp_path: Path, wall: Any
+) -> None:
+    """STIX -> A -> B -> STIX is equal; MISP -> STIX -> MISP is equal, or the attribute is among the losses."""
+    scene = Scene.set_up(sqlite_node)
+    take(scene, source(SAMPLE.read_bytes()))
+    shown = scene.sees("b")
+    other = neighbour(tmp_path, wall)
+    try:
+        posted = other.post("a", *shown)
+        assert {one.result for one in posted} <= {"accepted", "duplicate"}
+
+        kept = _held(other.node)
+    finally:
+        other.node.close()
+    assert [one for one in shown if kept.get(one["id"]) != one and one["id"] != OWN_IDENTITY] == []
+
+    written = write_events(
+        kept.values(),
+        organisation=Organisation("CERT A", OWN_IDENTITY.partition("--")[2]),
+        title="x",
+    )
+    assert written.unsaid == ()
+    (event,) = written.events
+    told = json.loads(SAMPLE.read_bytes())["Event"]
+    back = json.loads(event.body)["Event"]
+    losses = {
+        one.place.rpartition(" ")[2]
+        for one in read_misp(SAMPLE.read_bytes())
+        if isinstance(one, Loss)
+    }
+    before, after = attributes_of(told), attributes_of(back)
+    assert {uuid for uuid in before if after.get(uuid) != before[uuid]} == losses
+    assert len(before) - len(losses) == 69
+    keys = ("uuid", "info", "date", "analysis", "threat_level_id")
+    assert {key: back[key] for key in keys} == {key: told[key] for key in keys}
+    spelled = {"tlp:white": "tlp:clear"}
+    tags = {spelled.get(tag["name"], tag["name"]) for tag in told["Tag"]}
+    assert {tag["name"] for tag in back["Tag"]} == tags
+
+
+def _held(node: Node) -> dict[str, dict[str, Any]]:
+    """Every object that a node holds, as its bytes say, by id."""
+    from sqlalchemy import select
+
+    from cert_exchange.store.tables import renditions
+
+    with node.database.reading() as conn:
+        bodies = conn.execute(select(renditions.c.body)).scalars()
+        return {one["id"]: one for one in map(json.loads, bodies)}
+
+
+def test_what_goes_out_is_what_misp_reads(sqlite_node: Node) -> None:
+    """pymisp loads the event, and the manifest names it."""
+    pymisp = pytest.importorskip("pymisp")
+    scene = Scene.set_up(sqlite_node)
+    take(scene, source(sixty()))
+    written = write_events(scene.sees("b"), organisation=Organisation("A", number(7)), title="x")
+    (event,) = written.events
+    loaded = pymisp.MISPEvent()
+    loaded.load(event.body.decode())
+    assert loaded.uuid == number(0)
+    assert len(loaded.attributes) == event.attributes == 57
+    assert {tag.name for tag in loaded.tags} == {"tlp:amber", "PAP:AMBER"}
+    assert list(json.loads(written.manifest)) == [number(0)]
+    assert envelope() == b'{"objects": []}'
