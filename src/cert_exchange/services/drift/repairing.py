@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import secrets
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,22 +20,21 @@ from urllib.parse import quote
 from cert_exchange import errors
 from cert_exchange.messages.evidence import Line
 from cert_exchange.node import Node
-from cert_exchange.policy.volumes import Shut
-from cert_exchange.remote.connection import Connection, decode_options
+from cert_exchange.remote.connection import Connection
 from cert_exchange.remote.envelope import read_envelope
 from cert_exchange.services import ledger
 from cert_exchange.services.drift.kinds import FETCHED, Kind
 from cert_exchange.services.drift.walking import patiently
 from cert_exchange.services.syncing.arranging import connect
-from cert_exchange.services.syncing.breaking import GATE, sentence
 from cert_exchange.services.syncing.confirming import await_status, quarantine, weigh
+from cert_exchange.services.syncing.leasing import leased
 from cert_exchange.services.syncing.pulling import store_apart
 from cert_exchange.services.syncing.reporting import FATES, Run, plural
 from cert_exchange.services.syncing.running import refuse_closed
 from cert_exchange.services.syncing.statuses import Failure, PushStatus, read_status
 from cert_exchange.services.syncing.vouching import Vouching
-from cert_exchange.store import channels, freezes, introductions, outgoing
 from cert_exchange.store import drift as rows
+from cert_exchange.store import freezes, introductions, outgoing
 from cert_exchange.store.channels import Channel
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.notebook import Found, Notebook
@@ -234,43 +231,14 @@ def _keep(
 
 @contextmanager
 def _leased(node: Node, channel: Channel, done: str) -> Iterator[Run]:
-    """A run that is none of the usual ones: it gives the lease back, and the channel is due when it was due before."""
-    run = Run(
-        node, channel, decode_options(channel.options), secrets.token_hex(8), threading.Event(),
-        lambda _done, _total: None,
-    )  # fmt: skip
-    if not node.database.transact(
-        lambda tx: channels.take_lease(
-            tx, channel, owner=run.owner, now=node.now(), until=run.lease_until()
-        )
-    ):
-        raise errors.ConfigurationInvalid(
-            f"Another worker runs {channel.name} now; repair when it has ended."
-        )
-    try:
+    """A run that is none of the usual ones, unless the channel is closed."""
+
+    def outcome(run: Run) -> str:
+        count = run.counts["received"] + run.counts["sent"]
+        return f"{plural(count, 'object')} {done} by `sync reconcile`."
+
+    with leased(node, channel, outcome) as run:
         with node.database.reading() as tx:
-            run.channel = channels.reload(tx, channel)
             confined = introductions.is_confined(tx, channel.partner, channel.collection)
         refuse_closed(run.channel, confined=confined)
         yield run
-    finally:
-        _give_back(run, done)
-
-
-def _give_back(run: Run, done: str) -> None:
-    """End the lease; where the gate shut meanwhile, the source is paused as after a pull."""
-    count = run.counts["received"] + run.counts["sent"]
-    outcome = f"{plural(count, 'object')} {done} by `sync reconcile`."
-    shut = Shut.of(run.memory.get(GATE) or {})
-    if shut is not None:
-        outcome = sentence(run.channel.name, shut)
-
-    def work(tx: Transaction) -> None:
-        seen = channels.reload(tx, run.channel)
-        channels.finish(
-            tx, seen, owner=run.owner, outcome=outcome, attempts=seen.attempts,
-            next_attempt_at=seen.next_attempt_at, counters=run.counters(seen.counters, {}),
-            pause_at=None if shut is None else run.node.now(),
-        )  # fmt: skip
-
-    run.node.database.transact(work)

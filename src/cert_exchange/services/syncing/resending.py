@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import secrets
-import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +18,11 @@ from urllib.parse import quote
 from cert_exchange import errors
 from cert_exchange.messages.evidence import Line
 from cert_exchange.node import Node
-from cert_exchange.remote.connection import Connection, decode_options
+from cert_exchange.remote.connection import Connection
 from cert_exchange.services import ledger
 from cert_exchange.services.syncing.arranging import connect
 from cert_exchange.services.syncing.confirming import await_status, weigh
+from cert_exchange.services.syncing.leasing import leased
 from cert_exchange.services.syncing.reporting import Run, plural
 from cert_exchange.services.syncing.statuses import Failure, PushStatus, read_status
 from cert_exchange.store import channels, freezes, introductions, outgoing
@@ -74,22 +73,8 @@ def resend(node: Node, name: str, kept: Sequence[Kept], *, by: str) -> list[Agai
         channel = _target(tx, name)
     if channel is None:
         return [Again(one, "impossible", f"there is no target {name} any more") for one in kept]
-    run = Run(
-        node, channel, decode_options(channel.options), secrets.token_hex(8), threading.Event(),
-        lambda _done, _total: None,
-    )  # fmt: skip
-    if not node.database.transact(
-        lambda tx: channels.take_lease(
-            tx, channel, owner=run.owner, now=node.now(), until=run.lease_until()
-        )
-    ):
-        raise errors.ConfigurationInvalid(
-            f"Another worker runs the target {name} now; try again when it has ended."
-        )
     done: list[Again] = []
-    try:
-        with node.database.reading() as tx:
-            run.channel = channels.reload(tx, channel)
+    with leased(node, channel, _outcome) as run:
         connection = connect(node, run.channel, run=run.id, tell=run.heard)
         for one in kept:
             try:
@@ -102,8 +87,6 @@ def resend(node: Node, name: str, kept: Sequence[Kept], *, by: str) -> list[Agai
         done += [
             Again(one, "impossible", "not tried: its server failed before") for one in kept[len(done) :]
         ]  # fmt: skip
-    finally:
-        _give_back(run)
     return done
 
 
@@ -204,18 +187,7 @@ def _in_force(tx: Transaction, channel: Channel, one: Kept) -> Ready | None:
     )
 
 
-def _give_back(run: Run) -> None:
-    """End the lease; the target is due when it was due before."""
-    channel = run.channel
-    outcome = (
+def _outcome(run: Run) -> str:
+    return (
         f"{plural(run.counts['sent'], 'object')} sent again, {run.counts['confirmed']} confirmed."
     )
-
-    def work(tx: Transaction) -> None:
-        channels.finish(
-            tx, channel, owner=run.owner, outcome=outcome, attempts=channel.attempts,
-            next_attempt_at=channel.next_attempt_at,
-            counters=run.counters(channels.reload(tx, channel).counters, {}),
-        )  # fmt: skip
-
-    run.node.database.transact(work)
