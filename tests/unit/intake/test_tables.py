@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cert_exchange.errors import InputRefused
 from cert_exchange.intake.findings import Finding, Kind, Loss
 from cert_exchange.intake.tables.profiles import Layout, read_profile
 from cert_exchange.intake.tables.proposing import propose
 from cert_exchange.intake.tables.reading import read_table
+from cert_exchange.intake.values import normalise
 
 MD5 = "0" * 31 + "1"
 SHA1 = "a" * 40
@@ -324,6 +327,67 @@ def test_a_table_that_says_nothing_to_us_says_what_to_do() -> None:
         propose(b"colour,size\nred,1\nblue,2\n")
     with pytest.raises(InputRefused, match="empty"):
         propose(b"\n \n")
+
+
+PIECES = [
+    *(
+        b"ioc,type\n",
+        b"value;tlp;valid until\n",
+        b"192.0.2.1",
+        b"evil[.]com",
+        b"hxxp://a.com/x",
+        b"d" * 32,
+        b"c" * 64,
+    ),
+    *(
+        b",",
+        b";",
+        b"\t",
+        b"|",
+        b"\n",
+        b"\r\n",
+        b"\r",
+        b'"',
+        b"#",
+        b"'=",
+        b":443",
+        b"/24",
+        b" (talk)",
+        b"<x>",
+        b"*.",
+    ),
+    *(
+        b"\x00",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf",
+        b"\xe9",
+        b"\xc3",
+        b"\xd0\x90",
+        b"domain",
+        b"md5",
+        b"AMBER",
+        b"3/4/2026",
+    ),
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=60), st.sampled_from([None, "", "\t"]))
+def test_whatever_comes_ends_in_values_as_we_write_them_or_in_reasons(
+    pieces: list[bytes], delimiter: str | None
+) -> None:
+    """Any bytes: refused in a sentence, or values that are normalised already and losses that may be shown."""
+    raw = b"".join(pieces)
+    try:
+        layout = propose(raw, delimiter=delimiter)
+    except InputRefused:
+        return
+    for one in read_table([raw[:9], raw[9:]], layout):
+        if isinstance(one, Finding):
+            assert normalise(one.kind, one.value) == one.value
+        else:
+            assert one.reason
+            assert one.what.isprintable()
 
 
 def test_a_hostile_table_costs_no_more_than_its_length() -> None:

@@ -177,19 +177,21 @@ def write_profile(profile: Profile) -> str:
 
 def layout_as_profile(layout: Layout, name: str) -> Profile:
     """What a layout says, kept under a name: the next file is read the same way, without a guess."""
-    names = [column.name for column in layout.columns]
     return Profile(
         name=name,
         delimiter=layout.delimiter,
         header=layout.header_line > 0,
         encoding=layout.encoding.name,
         dates=layout.dates,
-        columns={
-            # A number where no header names the column, or where two have the same name.
-            column.name
-            if layout.header_line and names.count(column.name) == 1 and not column.name.isdigit()
-            else str(column.place + 1): column.holds
-            for column in layout.columns
-        },
+        columns={_key(column, layout): column.holds for column in layout.columns},
         types=layout.types,
     )
+
+
+def _key(column: Column, layout: Layout) -> str:
+    """What names a column in a profile: its header, or its number where that would not find it again."""
+    number = str(column.place + 1)
+    named = layout.header_line > 0 and layout.delimiter and column.name != f"column {number}"
+    same = [one for one in layout.columns if squeeze(one.name) == squeeze(column.name)]
+    found = len(same) == 1 and squeeze(column.name) and not column.name.isdigit()
+    return column.name if named and found else number
