@@ -27,20 +27,26 @@ def opinion(
     }  # fmt: skip
 
 
-@pytest.fixture
-def scene(node: Node) -> Scene:
+def set_up(node: Node) -> Scene:
     """B sees all of ours; c nothing yet."""
     made = Scene.set_up(node, policies_for=("b",))
     made.apply("c", NOBODY.format(partner="c"))
     return made
 
 
+@pytest.fixture
+def scene(sqlite_node: Node) -> Scene:
+    """One engine: what is SQL in it, the first test asks of both."""
+    return set_up(sqlite_node)
+
+
 def open_up(scene: Scene) -> None:
     scene.apply("c", ALLOW_ALL.format(partner="c"))
 
 
-def test_further_release_is_held_at_once_and_goes_on_when_it_is_kept(scene: Scene) -> None:
+def test_further_release_is_held_at_once_and_goes_on_when_it_is_kept(node: Node) -> None:
     """Who has it keeps it; nobody new gets it, in no new version; a person's answer ends that."""
+    scene = set_up(node)
     doubted, other = indicator("cdn"), indicator("other")
     scene.publish(doubted, other)
     (told,) = scene.post("b", opinion(doubted["id"]))
