@@ -358,3 +358,30 @@ def test_a_node_from_before_has_no_doubt(tmp_path: Path) -> None:
         assert tx.execute(text("SELECT stix_id FROM identifiers")).all() == [("opinion--1",)]
         assert tx.execute(text("SELECT count(*) FROM doubts")).scalar() == 0
     database.dispose()
+
+
+def test_what_was_stated_before_is_looked_at_from_the_start(tmp_path: Path) -> None:
+    """The table is empty after the migration, and the worker begins with the first object."""
+    from alembic import command
+
+    path = tmp_path / "old.db"
+    database = Database.open(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+
+    def to_twenty_fourth(tx: Connection) -> None:
+        config.attributes["connection"] = tx
+        command.upgrade(config, "0024")
+
+    database.transact(to_twenty_fourth)
+    database.dispose()
+    with sqlite3.connect(path) as plain:
+        plain.execute("INSERT INTO identifiers (num, stix_id) VALUES (7, 'indicator--1')")
+    plain.close()
+    assert database.migrate()[0] == "0025"
+    with database.reading() as tx:
+        assert tx.execute(text("SELECT stix_id FROM identifiers")).all() == [("indicator--1",)]
+        assert tx.execute(text("SELECT count(*) FROM stated")).scalar() == 0
+        upto = tx.execute(text("SELECT value FROM node_facts WHERE name = 'stated.upto'"))
+        assert upto.scalar() == "0"
+    database.dispose()

@@ -87,6 +87,7 @@ from cert_exchange.store.tables.sharing import (
     views,
     waiting,
 )
+from cert_exchange.store.tables.stated import stated
 from cert_exchange.store.tables.terms import consents, terms
 
 __all__ = [
@@ -167,6 +168,7 @@ __all__ = [
     "screens",
     "sources",
     "staged_losses",
+    "stated",
     "submissions",
     "targets",
     "terms",
