@@ -79,7 +79,7 @@ def keep(node: Node, profile: Profile, *, replace: bool = False) -> Path:
     if file.exists() and not replace and _text(node, file, profile.name) != text:
         raise InputRefused(
             f"There is a profile {profile.name} already, and it says something else: {file}."
-            " Take another name, or say --replace."
+            f" Take another name, change the file, or `profile make {profile.name} FILE --replace`."
         )
     try:
         file.parent.mkdir(mode=0o750, exist_ok=True)
