@@ -102,7 +102,11 @@ def _story_document(story: Story) -> dict[str, Any]:
 
 
 def _answer_document(answer: Answer) -> dict[str, Any]:
-    return hit_document(answer.hit) | {"about": answer.about, "says": answer.says}
+    return hit_document(answer.hit) | {
+        "about": answer.about,
+        "what": answer.what,
+        "says": answer.says,
+    }
 
 
 def _stand_document(stand: Stand) -> dict[str, Any]:
@@ -142,7 +146,7 @@ def _print_stands(story: Story) -> None:
         whose = "ours" if said.origin == "own" else said.origin
         label = f": {answer.says or said.label}" if answer.says or said.label else ""
         printing.result(
-            f"  {said.type} of {whose}{about}, {said.status}{drill(said)}, {said.stix_id}{label}"
+            f"  {answer.what} of {whose}{about}, {said.status}{drill(said)}, {said.stix_id}{label}"
         )
 
 

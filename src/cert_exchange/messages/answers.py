@@ -51,6 +51,7 @@ MOST_COUNTED: Final = 999_999_999
 """STIX 2.1 section 5.2: a sighting counts up to this."""
 SENTENCE: Final = 300
 """Characters of an answer in a list."""
+_LINE_END: Final = re.compile(r"[\r\n]+")
 _BLANK: Final = re.compile(r"\s+")
 
 
@@ -234,7 +235,7 @@ def told(content: Mapping[str, Any]) -> str:
             parts = [content.get("relationship_type"), content.get("description")]
         case _:
             parts = [content.get("content") or content.get("abstract") or content.get("name")]
-    said = ": ".join(_BLANK.sub(" ", one).strip() for one in parts if isinstance(one, str) and one)
+    said = ": ".join(_on_one_line(one) for one in parts if isinstance(one, str) and one)
     return said if len(said) <= SENTENCE else said[: SENTENCE - 1] + "…"
 
 
@@ -249,10 +250,17 @@ def last_seen(content: Mapping[str, Any]) -> int | None:
     return _instant(content.get("last_seen") or content.get("first_seen"))
 
 
+def _on_one_line(text: str) -> str:
+    return _BLANK.sub(" ", _LINE_END.sub("; ", text.strip()))
+
+
 def _seen(content: Mapping[str, Any]) -> str:
     count, first, last = (content.get(name) for name in ("count", "first_seen", "last_seen"))
     times = f"{count:,} times" if isinstance(count, int) and count != 1 else "once" if count else ""
     spans = [f"{word} {at}" for word, at in (("from", first), ("to", last)) if at]
+    where = content.get("where_sighted_refs")
+    if isinstance(where, list) and where:
+        spans.append(f"at {len(where):,} place{'' if len(where) == 1 else 's'}")
     return " ".join(["seen", *([times] if times else []), *spans])
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cert_exchange.messages.answers import told
+from cert_exchange.messages.answers import told, what_of
 from cert_exchange.services.exercises import Exercises, exercises
 from cert_exchange.services.hits import Hit, hit_of
 from cert_exchange.store import answers
@@ -47,7 +47,9 @@ class Answer:
     hit: Hit
     about: str
     """the id that it names: the object's own, or that of the derivative that the partner was shown"""
-    says: str = ""
+    what: str
+    """sighting, opinion, note, question, reply, proposal, or its type"""
+    says: str
     """what it says, on one line"""
 
 
@@ -97,4 +99,4 @@ def given_about(tx: Transaction, ident: int, names: Mapping[int, str]) -> tuple[
 
 def _answer(one: answers.Said, names: Mapping[int, str], drills: Exercises) -> Answer:
     hit, content = hit_of(one, names, drills)
-    return Answer(hit, one.about, told(content))
+    return Answer(hit, one.about, what_of(content), told(content))

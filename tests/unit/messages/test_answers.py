@@ -53,7 +53,7 @@ def test_a_sighting_tells_that_something_was_seen_and_no_more() -> None:
     told = taken(answers.write_sighting(ONE, seen, **MADE | {"stix_id": stix_id}))
     assert (answers.counted(told), answers.last_seen(told)) == (3, NOW - 1)
     assert answers.told(told).startswith("seen 3 times from 2025-")
-    assert answers.told(told).endswith(": in a mail")
+    assert answers.told(told).endswith(" at 1 place: in a mail")
 
 
 @pytest.mark.parametrize("opinion", list(Opinion))
@@ -81,7 +81,7 @@ def test_notes_are_read_back_for_what_they_are() -> None:
     for what, content in found.items():
         assert answers.read(taken(content)) == said[what]
         assert answers.what_of(content) == what
-    assert answers.told(found["proposal"]) == "weak confidence: 80 -> 20"
+    assert answers.told(found["proposal"]) == "weak; confidence: 80 -> 20"
     assert answers.read({**found["question"], "revoked": True}) is None
 
 

@@ -90,7 +90,7 @@ def test_an_answer_goes_to_the_objects_owner_alone_and_says_so(scene: Scene) -> 
     assert seen(scene, "c", "sighting") == []
     [reached] = done.reached
     assert (reached.partner, reached.sees, reached.why) == ("b", True, "all of ours")
-    assert "never polled answers" in reached.way
+    assert "has fetched nothing so far" in reached.way
 
 
 def test_a_place_is_told_only_where_it_is_given_and_tells_of_one_sighting(scene: Scene) -> None:

@@ -259,7 +259,8 @@ def _way(node: Node, tx: Transaction, partner: str, label: str) -> str:
     views = {one.view for one in releases.read_sharing(tx).heads if one.collection == place.id}
     marks = node.marks.everything()
     if any(one.partner == number and one.view in views for one in marks):
-        return f"it polls {label}"
+        return f"it finds it when it next polls {label}"
     return (
-        f"it has never polled {label} so far: tell its desk that answers lie there, or add a target"
+        f"it finds it when it polls {label}, from where it has fetched nothing so far: its desk may not know that answers"
+        " lie there"
     )
