@@ -103,7 +103,7 @@ def issue(
     """
     from cert_exchange.services import partners
 
-    lives = _span(lifetime)
+    lives = span(lifetime)
     with opened(home) as node, _place(to) as file:
         issued = partners.issue(
             node, name, lifetime=lives, limits=_limits(label, network, read, write), by=operator()
@@ -139,9 +139,9 @@ def rotate(
     """
     from cert_exchange.services import partners
 
-    meanwhile = timedelta(0) if overlap == "0" else _span(overlap)
+    meanwhile = timedelta(0) if overlap == "0" else span(overlap)
     assert meanwhile is not None
-    lives = _span(lifetime)
+    lives = span(lifetime)
     with opened(home) as node, _place(to) as file:
         done = partners.rotate(
             node, name, credential=credential, overlap=meanwhile, lifetime=lives,
@@ -320,7 +320,8 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _span(text: str | None) -> timedelta | None:
+def span(text: str | None) -> timedelta | None:
+    """A span that a person typed, such as 90d; None for none. Raises InputRefused."""
     if text is None:
         return None
     match = _SPAN.fullmatch(text)

@@ -31,6 +31,7 @@ from cert_exchange.cli import (
     exchanging,
     exits,
     explaining,
+    feeds,
     gates,
     heartbeats,
     holds,
@@ -113,6 +114,7 @@ terms.register(app)
 app.add_typer(overriding.app, name="override")
 app.add_typer(requests.app, name="request")
 reading.register(app)
+app.add_typer(feeds.app, name="feeds")
 app.add_typer(collections.app, name="collection")
 introducing.register(partners.app)
 app.add_typer(partners.app, name="partner")

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum, StrEnum
 from typing import Any, Final
@@ -16,6 +16,8 @@ import orjson
 
 from cert_exchange.errors import ConfigurationInvalid, InputRefused
 from cert_exchange.intake.findings import Kind
+from cert_exchange.policy.reading import nearest
+from cert_exchange.policy.spellings import tlp_named
 from cert_exchange.stix.markings import Tlp
 
 NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
@@ -112,6 +114,66 @@ def choose(form: Format, **given: Any) -> Choice:
     return chosen
 
 
+def read_choice(
+    form: str,
+    *,
+    kinds: Iterable[str] = (),
+    use: str | None = None,
+    tlp: str | None = None,
+    purposes: Iterable[str] = (),
+    origins: Iterable[str] = (),
+    collections: Iterable[str] = (),
+    least_confidence: int | None = None,
+    simple: bool = False,
+    subdomains: bool = False,
+) -> Choice:
+    """A choice from words that a person typed. Raises InputRefused with the words that there are."""
+    level = None if tlp is None else tlp_named(tlp)
+    if tlp is not None and level is None:
+        raise InputRefused(
+            f"{tlp!r} is no TLP level; write clear, green, amber, amber+strict or red."
+        )
+    return choose(
+        Format(_among(form, [str(one) for one in Format], "format")),
+        kinds=tuple(Kind(_among(one, [str(kind) for kind in Kind], "kind")) for one in kinds),
+        use=None if use is None else Use[_among(use, _USES, "use").upper()],
+        tlp=Tlp.AMBER_STRICT if level is None else level,
+        purposes=tuple(" ".join(one.split()) for one in purposes),
+        origins=tuple(origins),
+        collections=tuple(collections),
+        least_confidence=least_confidence,
+        simple=simple,
+        subdomains=subdomains,
+    )
+
+
+def said(choice: Choice) -> dict[str, str]:
+    """What a choice is, in words for people: only what is not as it begins, but for format, use and TLP."""
+    found = {
+        "format": str(choice.format),
+        "use": choice.use.name.lower(),
+        "up to": f"TLP:{choice.tlp.name.replace('_', '+')}",
+        "kinds": ", ".join(choice.kinds),
+        "for": "; ".join(choice.purposes),
+        "from": ", ".join(choice.origins),
+        "collections": ", ".join(choice.collections),
+        "confidence": ""
+        if choice.least_confidence is None
+        else f"at least {choice.least_confidence}",
+        "patterns": "single comparisons only" if choice.simple else "",
+        "names": "with their subdomains" if choice.subdomains else "",
+    }
+    return {name: words for name, words in found.items() if words}
+
+
+def _among(word: str, known: Iterable[str], what: str) -> str:
+    known = list(known)
+    if word not in known:
+        raise InputRefused(f"{word[:40]!r} is no {what}; {nearest(word, known)}")
+    return word
+
+
+_USES: Final = tuple(one.name.lower() for one in Use)
 _WRITTEN: Final = frozenset(field.name for field in fields(Choice))
 
 
