@@ -64,7 +64,17 @@ def list_(
         printing.document([_document(one) for one in found])
         return
     printing.table(
-        ["id", "what", "from", "stored", "about", "says", "reply by", "state"],
+        [
+            "id",
+            "what",
+            "from",
+            "stored",
+            "about",
+            "says",
+            "reply by",
+            "state",
+            *(["fetched"] if given else []),
+        ],
         [
             (
                 one.hit.stix_id,
@@ -75,6 +85,7 @@ def list_(
                 one.says,
                 printing.instant(one.due),
                 _state(one),
+                *((one.fetched,) if given else ()),
             )
             for one in found
         ],
@@ -126,6 +137,7 @@ def _document(one: Heard) -> dict[str, Any]:
         "says": one.says,
         "reply_by": printing.instant(one.due) or None,
         "state": one.state,
+        "fetched": one.fetched or None,
         "status": one.hit.status,
         "revoked": one.hit.revoked,
         "test": one.hit.test,

@@ -83,6 +83,8 @@ class Said:
     about: str
     """the id that it names: the object's own, or that of a derivative"""
     body: str
+    object: int
+    """objects.id"""
 
 
 _SHOWN = (
@@ -159,6 +161,7 @@ _SAID = (
         identifiers.c.stix_id, objects.c.type, objects.c.version, objects.c.origin,
         objects.c.status, objects.c.stored_at, objects.c.revoked,
         _originals.c.stix_id.label("about"), renditions.c.body,
+        objects.c.id,
     )
     .join(references, references.c.source == objects.c.id)
     .join(identifiers, identifiers.c.num == objects.c.ident)

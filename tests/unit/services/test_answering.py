@@ -19,6 +19,7 @@ from tests.scenes import (
     note,
     uid,
 )
+from tests.unit.services.test_recalling import fetch
 
 from cert_exchange.errors import ConfigurationInvalid, InputRefused, NotFound
 from cert_exchange.messages import answers as messages
@@ -26,7 +27,7 @@ from cert_exchange.messages.answers import Opinion
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import EXTENSION as TERMS
 from cert_exchange.services import answering, collections, holdings, proposals
-from cert_exchange.services.answering import Manner
+from cert_exchange.services.answering import Manner, fetching
 
 THEIRS = indicator("theirs", by=B_IDENTITY, tlp="green", confidence=80)
 OURS = indicator("ours", confidence=80)
@@ -268,6 +269,29 @@ def test_what_we_said_stands_with_their_object(scene: Scene) -> None:
     assert [one.says for one in story.given] == ["neutral"]
     assert [one.what for one in answering.heard(scene.node, given=True)] == ["opinion"]
     assert story.tally.words == ()
+
+
+def test_whether_an_answer_got_there_is_told(scene: Scene) -> None:
+    """Not fetched, fetched, held back by policy; of what is shown as a derivative, by that."""
+
+    def told() -> list[str]:
+        return [one.fetched for one in answering.heard(scene.node, given=True)]
+
+    done = answering.note(scene.node, THEIRS["id"], "x", by="x")
+    assert told() == ["not fetched yet by b"]
+    fetch(scene, "b", "answers")
+    assert told() == ["fetched by b"]
+    answering.note(scene.node, THEIRS["id"], "y", by="x", manner=Manner(tlp="red"))
+    assert told() == [fetching.UNSEEN, "fetched by b"]
+    scene.apply("b", WITH_ANSWERS.format(partner="b") + (
+        "  - {name: no words, match: {type: note}, redact: {remove: [abstract]}, reason: x}\n"
+    ))  # fmt: skip
+    asked = answering.ask(scene.node, THEIRS["id"], "z", by="x")
+    assert asked.stix_id not in scene.ids("b", "answers")
+    assert told()[0] == "not fetched yet by b"
+    fetch(scene, "b", "answers")
+    assert [told()[0], told()[-1]] == ["fetched by b"] * 2
+    assert done.stored
 
 
 def test_a_question_waits_until_it_is_replied_to(scene: Scene) -> None:

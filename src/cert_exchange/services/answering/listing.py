@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -18,6 +18,7 @@ from cert_exchange.messages import answers as messages
 from cert_exchange.messages import notices
 from cert_exchange.messages.answers import Proposal, Question, Reply
 from cert_exchange.node import Node
+from cert_exchange.services.answering.fetching import fetched
 from cert_exchange.services.exercises import Exercises, exercises
 from cert_exchange.services.hits import Hit, hit_of
 from cert_exchange.store import answers as rows
@@ -47,6 +48,8 @@ class Heard:
     """of a question: by when it asks for a reply, micros"""
     state: str
     """of a question: whether it waits; of a proposal: that it stands in `proposals list`"""
+    fetched: str = ""
+    """of an answer of ours: who fetched it and who has not yet"""
 
     @property
     def waits(self) -> bool:
@@ -80,9 +83,12 @@ def heard(
                 raise NotFound(f"nothing of {about} ever came here.")
         found = _rows(tx, given=given, number=number, ident=ident, limit=limit * _MORE)
         told = _told(tx, found, names, exercises(tx))
-    if only_open:
-        told = [one for one in told if one.waits]
-    return tuple(told[:limit])
+        told = [one for one in told if one.waits or not only_open][:limit]
+        if given:
+            listed = {one.hit.stix_id for one in told}
+            reached = fetched(node, tx, [one for one in found if one.stix_id in listed])
+            told = [replace(one, fetched=reached[one.hit.stix_id]) for one in told]
+    return tuple(told)
 
 
 def _rows(
