@@ -14,7 +14,7 @@ from cert_exchange.errors import InputRefused
 from cert_exchange.messages.requests import Kind, State
 
 if TYPE_CHECKING:
-    from cert_exchange.services.requesting import Line, Overdue, Sent, Thread
+    from cert_exchange.services.requesting import Line, Sent, Thread, Waiting
 
 app = typer.Typer(
     help="Requests between desks: takedown, information, a sample, logs to be kept, permission to re-share, a dispute.",
@@ -261,24 +261,33 @@ def answer(
     printing.verdict(f"said {_seen(done)}")
 
 
-def print_overdue(found: list[Overdue]) -> None:
-    """What `status` says of requests whose answer is overdue."""
-    for one in found:
+def print_waiting(found: Waiting) -> None:
+    """What `status` says of requests: how many wait for our answer, and whose answer is overdue."""
+    if found.to_answer:
+        waits = "waits" if found.to_answer == 1 else "wait"
+        printing.verdict(
+            f"{printing.count(found.to_answer, 'request')} of partners {waits} for our answer:"
+            " cert-exchange request list --open --theirs"
+        )
+    for one in found.overdue:
         printing.verdict(f"{one.thread.partner}: {one.finding}; {one.step}")
 
 
-def overdue_document(found: list[Overdue]) -> list[dict[str, Any]]:
+def waiting_document(found: Waiting) -> dict[str, Any]:
     """The same for a script."""
-    return [
-        {
-            "request": one.thread.stix_id,
-            "partner": one.thread.partner,
-            "owed_by": "partner" if one.thread.ours else "us",
-            "due": printing.instant(one.thread.request.due),
-            "finding": one.finding,
-        }
-        for one in found
-    ]
+    return {
+        "requests_to_answer": found.to_answer,
+        "overdue_requests": [
+            {
+                "request": one.thread.stix_id,
+                "partner": one.thread.partner,
+                "owed_by": "partner" if one.thread.ours else "us",
+                "due": printing.instant(one.thread.request.due),
+                "finding": one.finding,
+            }
+            for one in found.overdue
+        ],
+    }
 
 
 def thread_document(one: Thread) -> dict[str, Any]:

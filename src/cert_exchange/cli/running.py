@@ -181,7 +181,7 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
         unreceipted = deliveries.count_open(node)
         overdue = [one for one in policies.agreements(node) if one.overdue]
         beats = beating.alarms(node)
-        late_requests = requesting.overdue(node)
+        asked = requesting.waiting(node)
     if as_json:
         late = [{"partner": one.partner, "review": one.review} for one in overdue]
         ending = [{"partner": one.partner, "finding": one.finding} for one in lists]
@@ -190,7 +190,7 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
             "open_statements": unreceipted,
             "revocation_lists": ending,
             "heartbeats": [{"partner": one.partner, "finding": one.finding} for one in beats],
-            "overdue_requests": requests.overdue_document(late_requests),
+            **requests.waiting_document(asked),
         }
         printing.document(_status_document(found) | more)
         return
@@ -257,7 +257,7 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
         printing.verdict(f"{whose}: {one.finding}; {one.step}")
     for beat in beats:
         printing.verdict(f"{beat.partner}: {beat.finding}; {beat.step}")
-    requests.print_overdue(late_requests)
+    requests.print_waiting(asked)
 
 
 def _status_document(found: Status) -> dict[str, Any]:

@@ -247,6 +247,7 @@ def read(content: Mapping[str, Any]) -> Request | Statement | None:
         return Statement(State.REMARK, text, refs)
     if declared.get("what") != "request":
         state = _word(State, declared.get("state"), State.REMARK)
+        text = "" if text == state else text  # a note must say something, and had no more to say
         return Statement(state, text, refs, _ticket(declared), _instant(declared.get("until")))
     expected = declared.get("expects") == "answer"
     creator = content.get("created_by_ref")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -44,7 +45,7 @@ class Desks:
     """CERT A (both engines) with partners b and c, and CERT B's node. Notes go by what each may poll of the other."""
 
     def __init__(self, a: Node, b: Node) -> None:
-        self.a, self.b = Scene.set_up(a), other_scene(b)
+        self.a, self.b = Scene.set_up(a), Scene(b)
 
     def ask(self, kind: Kind = Kind.TAKEDOWN, **given: Any) -> Thread:
         """A asks B, and B's node has it."""
@@ -80,19 +81,28 @@ class Desks:
         )
 
 
-@pytest.fixture
-def desks(node: Node, tmp_path: Path, wall: Wall) -> Iterator[Desks]:
-    yield from _desks(node, tmp_path, wall)
+@pytest.fixture(scope="module")
+def b_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CERT B's node as it was set up; tests copy it."""
+    home = make_home(tmp_path_factory.mktemp("b") / "node", identity=B_IDENTITY, title="CERT B")
+    node = open_node(home)
+    other_scene(node)
+    node.close()
+    return home
 
 
 @pytest.fixture
-def sqlite_desks(sqlite_node: Node, tmp_path: Path, wall: Wall) -> Iterator[Desks]:
-    yield from _desks(sqlite_node, tmp_path, wall)
+def desks(node: Node, b_home: Path, tmp_path: Path, wall: Wall) -> Iterator[Desks]:
+    yield from _desks(node, b_home, tmp_path, wall)
 
 
-def _desks(node: Node, folder: Path, wall: Wall) -> Iterator[Desks]:
-    home = make_home(folder / "node-b", identity=B_IDENTITY, title="CERT B")
-    b = open_node(home, clock=wall.clock())
+@pytest.fixture
+def sqlite_desks(sqlite_node: Node, b_home: Path, tmp_path: Path, wall: Wall) -> Iterator[Desks]:
+    yield from _desks(sqlite_node, b_home, tmp_path, wall)
+
+
+def _desks(node: Node, original: Path, folder: Path, wall: Wall) -> Iterator[Desks]:
+    b = open_node(shutil.copytree(original, folder / "node-b"), clock=wall.clock())
     yield Desks(node, b)
     b.close()
 
@@ -204,12 +214,13 @@ def test_what_is_overdue_is_shown_to_both(sqlite_desks: Desks, wall: Wall) -> No
     asked = desks.ask(due="2 hours")
     desks.ask(Kind.INFORMATION, answer_expected=False, ticket="A-2", text="For you to know.")
     for node in (desks.a.node, desks.b.node):
-        assert requesting.overdue(node) == []
+        assert requesting.overdue(node) == ()
     wall.forward(timedelta(hours=3))
     (ours,) = requesting.overdue(desks.a.node)
     (theirs,) = requesting.overdue(desks.b.node)
     assert (ours.grade, theirs.grade) == ("note", "wrong")
     assert "ticket A-1, is overdue for" in ours.finding
+    assert [requesting.waiting(one).to_answer for one in (desks.a.node, desks.b.node)] == [0, 1]
     found = doctoring.examine(desks.b.node, partner="a")
     assert [one.about for one in found if one.finding == theirs.finding] == ["partner a"]
     told: set[str] = set()
@@ -224,7 +235,7 @@ def test_what_is_overdue_is_shown_to_both(sqlite_desks: Desks, wall: Wall) -> No
     }
     assert figures == {(("partner", "a"), ("owed_by", "us")): 1}
     desks.says(desks.b.node, asked, State.NOT_POSSIBLE, text="No such host here.")
-    assert requesting.overdue(desks.a.node) == requesting.overdue(desks.b.node) == []
+    assert requesting.overdue(desks.a.node) == requesting.overdue(desks.b.node) == ()
 
 
 def test_what_cannot_be_asked_is_refused_before_it_is_stored(sqlite_desks: Desks) -> None:
@@ -281,8 +292,7 @@ def test_each_desk_says_its_own_words(sqlite_desks: Desks) -> None:
 class TestPermission:
     """A permission that is granted is a consent, as long as it stands."""
 
-    @pytest.fixture
-    def shared(self, desks: Desks) -> tuple[Desks, dict[str, Any]]:
+    def shared(self, desks: Desks) -> dict[str, Any]:
         """B's AMBER indicator, which A holds; C's policy would let partners' indicators go."""
         desks.a.apply(
             "c",
@@ -291,18 +301,16 @@ class TestPermission:
         )
         theirs = indicator("theirs", tlp="amber", by=B_IDENTITY)
         desks.a.post("b", theirs)
-        return desks, theirs
+        return theirs
 
     def asked(self, desks: Desks, theirs: dict[str, Any], **more: Any) -> Thread:
         return desks.ask(
             Kind.RE_SHARE, about=[theirs["id"]], share_to=["c"], until="30 days", **more
         )
 
-    def test_it_lets_go_what_was_asked_for_and_ends_with_the_word(
-        self, shared: tuple[Desks, dict[str, Any]], wall: Wall
-    ) -> None:
+    def test_it_lets_go_what_was_asked_for_and_ends_with_the_word(self, desks: Desks) -> None:
         """Recorded once, for the shorter time, for that object alone; taken back, it ends. Both engines."""
-        desks, theirs = shared
+        theirs = self.shared(desks)
         a = desks.a.node
         assert desks.a.names("c") == []
         asked = self.asked(desks, theirs)
@@ -326,8 +334,8 @@ class TestPermission:
         ledger.seal(a)
         ledger.verify(a)
 
-    def test_what_our_person_ended_stays_ended(self, shared: tuple[Desks, dict[str, Any]]) -> None:
-        desks, theirs = shared
+    def test_what_our_person_ended_stays_ended(self, sqlite_desks: Desks) -> None:
+        desks, theirs = sqlite_desks, self.shared(sqlite_desks)
         asked = self.asked(desks, theirs)
         desks.says(desks.b.node, asked, State.DONE)
         requesting.settle(desks.a.node)
@@ -336,11 +344,9 @@ class TestPermission:
         requesting.settle(desks.a.node)
         assert consenting.list_consents(desks.a.node) == []
 
-    def test_no_third_party_and_no_other_request_grants_anything(
-        self, shared: tuple[Desks, dict[str, Any]]
-    ) -> None:
+    def test_no_third_party_and_no_other_request_grants_anything(self, sqlite_desks: Desks) -> None:
         """Done by the asker, by C, or said of a takedown: no consent."""
-        desks, theirs = shared
+        desks, theirs = sqlite_desks, self.shared(sqlite_desks)
         asked = self.asked(desks, theirs)
         other = desks.ask(Kind.TAKEDOWN, about=[theirs["id"]])
         desks.says(desks.b.node, other, State.DONE)

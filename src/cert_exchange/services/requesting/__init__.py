@@ -1,7 +1,7 @@
 """Requests between desks: what we ask partners for and they us, and what both sides said to it (docs/requests.md)."""
 
 from cert_exchange.services.requesting.granting import settle
-from cert_exchange.services.requesting.lateness import Overdue, overdue, remind
+from cert_exchange.services.requesting.lateness import Overdue, Waiting, overdue, remind, waiting
 from cert_exchange.services.requesting.reading import find, threads
 from cert_exchange.services.requesting.sending import Sent, answer, send
 from cert_exchange.services.requesting.threads import Line, Thread
@@ -11,6 +11,7 @@ __all__ = [
     "Overdue",
     "Sent",
     "Thread",
+    "Waiting",
     "answer",
     "find",
     "overdue",
@@ -18,4 +19,5 @@ __all__ = [
     "send",
     "settle",
     "threads",
+    "waiting",
 ]

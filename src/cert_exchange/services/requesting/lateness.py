@@ -30,11 +30,28 @@ class Overdue:
     step: str
 
 
-def overdue(node: Node, *, partner: str | None = None) -> list[Overdue]:
-    """All that are, the longest first."""
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for a person: the overdue ones, the longest first, and how many of partners' are open, those included."""
+
+    overdue: tuple[Overdue, ...]
+    to_answer: int
+
+
+def waiting(node: Node, *, partner: str | None = None) -> Waiting:
+    """What waits for a person, of all partners or of one."""
     now = node.now()
-    late = [one for one in threads(node, partner=partner) if one.late and not one.test]
-    return [_said(one, now) for one in sorted(late, key=lambda one: one.request.due or 0)]
+    real = [one for one in threads(node, partner=partner) if not one.test]
+    late = sorted((one for one in real if one.late), key=lambda one: one.request.due or 0)
+    return Waiting(
+        tuple(_said(one, now) for one in late),
+        sum(1 for one in real if not one.ours and one.request.answer_expected and not one.settled),
+    )
+
+
+def overdue(node: Node, *, partner: str | None = None) -> tuple[Overdue, ...]:
+    """All that are, the longest first."""
+    return waiting(node, partner=partner).overdue
 
 
 def remind(node: Node, told: set[str]) -> int:
