@@ -254,8 +254,10 @@ def test_columns_that_may_name_victims_are_left_out() -> None:
         "IP,Victim IP,Target,Seen on\n192.0.2.1,198.51.100.1,bank.com,mail.com\n192.0.2.2,198.51.100.2,bank.com,web.com\n"
     )
     assert values(found) == [(Kind.IPV4, "192.0.2.1"), (Kind.IPV4, "192.0.2.2")]
-    assert [column.aside for column in layout.columns if column.aside] == [
-        "looks like domain; name it in a profile to take it"
+    assert [(column.name, column.aside) for column in layout.columns if column.aside] == [
+        ("Victim IP", "looks like ipv4, its name says otherwise"),
+        ("Target", "looks like domain, its name says otherwise"),
+        ("Seen on", "looks like domain; name it in a profile to take it"),
     ]
 
 
@@ -305,6 +307,19 @@ def test_a_header_in_a_comment_names_the_columns() -> None:
         ("192.0.2.1", False, "X"),
         ("192.0.2.2", False, "Y"),
     ]
+
+
+def test_a_table_out_of_a_spreadsheet_with_its_separator_and_titles() -> None:
+    """`sep=;` and titles above the header are no rows of values."""
+    found, losses, layout = taken(
+        "sep=;\nIndicators of the week;;\n;;\nIoC;Type;Comment\n192.0.2.1;ip;a, b\nevil.com;domain;\n"
+    )
+    assert (layout.delimiter, layout.header_line) == (";", 4)
+    assert [(one.value, one.description) for one in found] == [
+        ("192.0.2.1", "a, b"),
+        ("evil.com", ""),
+    ]
+    assert [(one.place, one.reason) for one in losses] == [("line 2", "stands above the header")]
 
 
 def test_rows_that_do_not_fit_and_empty_ones() -> None:

@@ -101,9 +101,10 @@ def _told(place: int, names: Sequence[str], rows: Rows) -> Column:
     header = names[place] if place < len(names) else ""
     name = header or f"column {place + 1}"
     stated = holds_of_header(header) if header else None
+    look = look_of(cells) if stated in {None, Role.IGNORE} else None
     if stated is not None:
-        return Column(place, name, stated, stated=True, samples=samples)
-    look = look_of(cells)
+        aside = f"looks like {look}, its name says otherwise" if look in {*KINDS, Role.ANY} else ""
+        return Column(place, name, stated, stated=True, samples=samples, aside=aside)
     if look is None:
         # Words beside values in a table without a header are about them.
         holds = Role.IGNORE if names else Role.DESCRIPTION

@@ -10,7 +10,7 @@
       SHA-1: sha1
       Seen at: ignore
     types:                      # words of the column of kinds that are their own
-      c2 node: host
+      c2 node: host             # `any`: by its look, where the source's words cannot be relied on
 
 1. What a profile says is never overruled: a value that is not what its column holds is a loss with its place.
 2. A column that a profile does not name is left out. Without `columns` they are told from header and values.
@@ -135,7 +135,7 @@ def read_profile(text: str, *, file: str) -> Profile:
                     f"{shown(word)} is nothing a column holds; {nearest(word, PROFILE_WORDS)}",
                 )
     for key, word in form.types.items():
-        if word in PROFILE_WORDS and PROFILE_WORDS[word] not in {*KINDS, Role.IGNORE}:
+        if word in PROFILE_WORDS and PROFILE_WORDS[word] not in {*KINDS, Role.ANY, Role.IGNORE}:
             document.complain(("types", key), f"{word} is a column, not a kind of value")
     encoding = None if form.encoding is None else known_encoding(form.encoding)
     if form.encoding is not None and encoding is None:

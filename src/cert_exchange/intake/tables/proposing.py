@@ -15,14 +15,16 @@ from itertools import islice
 from typing import Final
 
 from cert_exchange.errors import InputRefused
+from cert_exchange.intake.tables.cells import read_by_look
 from cert_exchange.intake.tables.columns import is_header, named, told
 from cert_exchange.intake.tables.decoding import HEAD, Line, encoding_of, read_lines
 from cert_exchange.intake.tables.profiles import Column, Layout, Profile
 from cert_exchange.intake.tables.sayings import DateOrder, date_order
-from cert_exchange.intake.tables.splitting import Record, read_records, split_fields
+from cert_exchange.intake.tables.splitting import Record, read_records, separator_of, split_fields
 from cert_exchange.intake.tables.words import HEADERS, Role, squeeze
 from cert_exchange.policy.reading import shown
 
+_TITLES: Final = 10
 _LINES: Final = 1_000
 """Lines of the head that are looked at."""
 _CUT: Final = 16 * 1024
@@ -94,11 +96,14 @@ def delimiter_of(lines: Sequence[Line]) -> str:
     texts = [
         line.text for line in lines if line.text.strip() and not line.text.lstrip().startswith("#")
     ]
+    if lines and (stated := separator_of(lines[0])) in _SIGNS:
+        return stated
     best, most = "", 0.0
-    for sign in _SIGNS:
-        names = split_fields(texts[0], sign).fields if texts else []
-        if len(names) > 1 and sum(squeeze(name) in HEADERS for name in names) > 1:
-            return sign  # two words of a header, however the rows below it look
+    for text in texts[:_TITLES]:
+        for sign in _SIGNS:
+            names = split_fields(text, sign).fields
+            if len(names) > 1 and sum(squeeze(name) in HEADERS for name in names) > 1:
+                return sign  # two words of a header, however the rows below it look
     for sign in _SIGNS:
         counts = Counter(len(split_fields(text, sign).fields) for text in texts)
         if not counts:
@@ -121,8 +126,17 @@ def _header(
         return first
     if not sign:
         return first if squeeze(first.text) in HEADERS else None
-    if is_header(first.fields, [row.fields for row in rows[1:]]):
+    fields = [row.fields for row in rows]
+    if is_header(first.fields, fields[1:]):
         return first
+    for at, row in enumerate(rows[:_TITLES]):
+        # A spreadsheet may have titles above its header; no value stands above it.
+        if any(read_by_look(cell).values for cell in row.fields):
+            break
+        if sum(squeeze(name) in HEADERS for name in row.fields) > 1 and is_header(
+            row.fields, fields[at + 1 :]
+        ):
+            return row
     before = [record for record in records if record.is_comment and record.number < first.number]
     if before:
         names = _names(before[-1], sign)

@@ -68,6 +68,10 @@ def read_table(chunks: Iterable[bytes], layout: Layout) -> Iterator[Finding | Lo
         if record.is_comment:
             heading = record.text.strip("#/* \t")[:LONGEST_CONTEXT]
             continue
+        if record.number < layout.header_line:
+            if any(record.fields):
+                yield _loss(f"line {record.number}", record.text, "stands above the header")
+            continue
         if record.spoilt:
             yield _loss(f"line {record.number}", record.text, record.flaw or record.doubt)
             continue
@@ -135,6 +139,8 @@ class _Rows:
         holds = self._types.get(squeeze(word))
         if holds is None:
             return Cell(bad=((text, f"is of the kind {shown(word)}, which is none that we take"),))
+        if holds is Role.ANY:
+            return read_by_look(text)
         if holds not in KINDS:
             return Cell(
                 bad=((text, f"is of the kind {shown(word)}, which the profile leaves out"),)
@@ -246,6 +252,9 @@ def _ends_early(said: _Said) -> bool:
 
 def _grouped(found: Sequence[Finding], place: str) -> Iterator[Finding]:
     """The findings of one row; those about one file in one group."""
+    if len(found) == 1:
+        yield found[0]
+        return
     hashes = [one.kind for one in found if one.kind in HASHES]
     # Two of one kind are of two files.
     one_file = len(hashes) == len(set(hashes)) > 0

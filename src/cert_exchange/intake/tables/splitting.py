@@ -4,7 +4,7 @@
 2. A quote inside a quoted field that nothing ends is text; the record is taken, and says so.
 3. A quote that is not closed by the rules within `MOST_LINES` lines and `LONGEST_RECORD` characters spoils its own line and no other:
    the lines behind it are read again. After `MOST_RETRIES` such lines, no record may span lines any more.
-4. A line that begins with # is a comment, outside of quotes.
+4. A line that begins with # is a comment, outside of quotes; so is the first line `sep=;` by which a spreadsheet is told.
 """
 
 from __future__ import annotations
@@ -44,6 +44,12 @@ class Split(NamedTuple):
     fields: list[str]
     is_open: bool = False
     flawed: bool = False
+
+
+def separator_of(line: Line) -> str | None:
+    """The sign that a first line `sep=;` names, or None."""
+    text = line.text.strip('" ')
+    return text[4] if len(text) == 5 and text[:4].lower() == "sep=" else None
 
 
 def split_fields(text: str, delimiter: str) -> Split:
@@ -115,7 +121,7 @@ def read_records(lines: Iterable[Line], delimiter: str) -> Iterator[Record]:
             continue
         if (bare := line.text.strip()) == "":
             continue
-        if bare.startswith("#"):
+        if bare.startswith("#") or (line.number == 1 and separator_of(line) is not None):
             yield Record(line.number, line.text, [], doubt=line.doubt)
             continue
         split = split_fields(line.text, delimiter)
