@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
@@ -24,6 +24,8 @@ from cert_exchange.errors import (
 )
 
 _GZIP: Final = b"\x1f\x8b"
+_MANIFEST: Final = "manifest.json"
+_MOST_OF_A_MANIFEST: Final = 64 * 1024 * 1024
 
 
 @contextmanager
@@ -97,6 +99,47 @@ def read_packed(file: Path, *, limit: int) -> bytes:
             f"{file} holds more than {limit:,} bytes, unpacked; publish it in parts."
         )
     return raw
+
+
+def with_feeds(files: Sequence[Path]) -> list[Path]:
+    """The files; in place of a MISP feed (its folder, or the `manifest.json` in it) those of its events, in its order.
+
+    Raises InputRefused where a folder has no manifest, or one names an event whose file is not there.
+    """
+    found: list[Path] = []
+    for file in files:
+        manifest = file / _MANIFEST if file.is_dir() else file
+        named = _named(manifest, certainly=file.is_dir())
+        if not named:
+            found.append(file)
+            continue
+        events = [manifest.parent / f"{uuid}.json" for uuid in named]
+        lacking = [one.name for one in events if not one.is_file()]
+        if lacking:
+            raise InputRefused(
+                f"{manifest} names {len(lacking)} events whose files are not beside it, {lacking[0]} first;"
+                " fetch the feed again, or publish the files that are there."
+            )
+        found += events
+    return found
+
+
+def _named(manifest: Path, *, certainly: bool) -> tuple[str, ...]:
+    """The events of a manifest; none where a file of that name is something else. Raises NotFound, InputRefused."""
+    if not certainly and (manifest.name != _MANIFEST or not manifest.is_file()):
+        return ()
+    from cert_exchange.services.taking import events_of_feed
+
+    try:
+        return events_of_feed(read_packed(manifest, limit=_MOST_OF_A_MANIFEST))
+    except NotFound as error:
+        raise NotFound(
+            f"{manifest.parent} is a folder without {_MANIFEST}, so no feed of MISP; name its files."
+        ) from error
+    except InputRefused:
+        if certainly:
+            raise
+        return ()
 
 
 def _unpack(packed: bytes, file: Path, *, limit: int) -> bytes:

@@ -10,7 +10,7 @@ import typer
 
 from cert_exchange.cli import outcomes, printing, taking
 from cert_exchange.cli.exits import ExitCode
-from cert_exchange.cli.files import read_packed
+from cert_exchange.cli.files import read_packed, with_feeds
 from cert_exchange.cli.options import AsJson, Home, opened, operator
 from cert_exchange.cli.terms import Embargo, Exercise, NotTo, OnlyTo, Onward, Purpose
 from cert_exchange.errors import ConfigurationInvalid, InputRefused
@@ -38,8 +38,8 @@ def publish(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="STIX 2.1, MISP events, CSV, TSV, lists, reports (text, Markdown, AsciiDoc, HTML, PDF), also gzip; - is"
-            " standard input."
+            help="STIX 2.1, MISP events or a feed's folder, CSV, TSV, lists, reports (text, Markdown, AsciiDoc, HTML, PDF),"
+            " also gzip; - is standard input."
         ),
     ],
     *,
@@ -160,6 +160,7 @@ def publish(
             node, form=form, profile=profile, tlp=tlp, name=name, confidence=confidence,
             valid_for=valid_for, around=around, observables=observables,
         )  # fmt: skip
+        files = with_feeds(files)
         with taking.sources(files) as inputs:
             told = [(source, services.understand(source, order)) for source in inputs]
             if save_profile is not None:

@@ -103,6 +103,10 @@ def test_a_partner_sees_fifty_six_and_our_desk_is_told_the_four_reasons(
     for said in ("TLP:RED, above TLP:AMBER", BENIGN, OURS, "not meant to be looked for"):
         assert sum(said in reason for reason in reasons) == 1, said
     assert [loss.place for loss in found.losses] == [f"attribute {number(60)}"]
+    assert found.remarks == [
+        f"1 of 60 attributes are marked TLP:RED, more strictly than the event: attribute {number(57)}"
+    ]
+    assert [one.of for one in found.warnings[:4]] == ["benign", "own", "context", "documentation"]
 
     take(scene, source(sixty()))
     seen = scene.sees("b")

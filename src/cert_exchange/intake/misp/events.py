@@ -58,6 +58,7 @@ class Event:
     description: str = ""
     source: str = ""  # the organisation that made it; empty where it must not be named
     attributes: int = 0  # how many it holds, for people
+    remarks: tuple[str, ...] = ()  # what a person should know before it goes out
 
 
 def parse(data: bytes) -> Iterator[Mapping[str, Any]]:
@@ -83,6 +84,31 @@ def parse(data: bytes) -> Iterator[Mapping[str, Any]]:
         raise InputRefused(
             "The file is JSON, but no MISP event stands in it: neither `Event` nor attributes."
         )
+
+
+def read_manifest(data: bytes) -> tuple[str, ...]:
+    """The UUIDs of the events that a feed's `manifest.json` names, in its order; each stands in `UUID.json` beside it.
+
+    Raises NotJson, InputRefused: what is no UUID could name another file.
+    """
+    if len(data) > MOST_BYTES:
+        raise InputRefused(f"The manifest has {len(data)} bytes; at most {MOST_BYTES} are read.")
+    try:
+        content = json.loads(data.removeprefix(b"\xef\xbb\xbf"))
+    except (ValueError, RecursionError) as error:
+        raise NotJson("The manifest is not valid JSON.") from error
+    if not isinstance(content, dict) or not content:
+        raise InputRefused("This is no manifest of a MISP feed: it names no event.")
+    if len(content) > MOST_EVENTS:
+        raise InputRefused(
+            f"The feed holds more than {MOST_EVENTS} events: publish its files in parts."
+        )
+    odd = next((key for key in content if not _UUID.fullmatch(key)), None)
+    if odd is not None:
+        raise InputRefused(
+            f"This is no manifest of a MISP feed: {in_short(odd)} is no UUID of an event."
+        )
+    return tuple(key.lower() for key in content)
 
 
 def is_misp(content: object) -> bool:

@@ -21,11 +21,18 @@ from cert_exchange.intake.misp.events import (
     text_of,
     uuid_of,
 )
-from cert_exchange.intake.misp.marking import Circle, circle_of, narrowed, narrower_distribution
+from cert_exchange.intake.misp.marking import (
+    Circle,
+    circle_of,
+    distribution_doubt,
+    narrowed,
+    narrower_distribution,
+)
 from cert_exchange.stix.markings import Tlp
 
 _POINTS: Final = frozenset({"link", "url", "uri"})
 LOCAL_TAGS: Final = "local tags are not for others"
+_NAMED: Final = 3
 _DELETED: Final = "deleted in MISP"
 _UNDECIDED: Final = "a proposal that nobody has decided on"
 _FILE_OBJECTS: Final = frozenset({"file", "pe", "elf", "macho", "malware-config"})
@@ -153,6 +160,26 @@ def _within(
         group=f"object {uuid_of(owner) or number}" if is_file else "",
         within=comment if is_file else f"{words}: {comment}" if comment else words,
     )
+
+
+def remarks_of(raw: Mapping[str, Any], circle: Circle, parts: list[Part]) -> Iterator[str]:
+    """What a person should know of the whole event before it goes out."""
+    doubt = distribution_doubt(raw)
+    if doubt:
+        yield doubt
+    if circle.tlp is None:
+        return
+    stricter: dict[Tlp, list[str]] = {}
+    for part in parts:
+        tlp = part.circle.tlp
+        if tlp is not None and tlp > circle.tlp:
+            stricter.setdefault(tlp, []).append(part.place)
+    for tlp, places in sorted(stricter.items()):
+        others = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+        yield (
+            f"{len(places)} of {len(parts)} attributes are marked TLP:{tlp.name.replace('_', '+')}, more strictly than"
+            f" the event: {', '.join(places[:_NAMED])}{others}"
+        )
 
 
 def is_reference(part: Part) -> bool:

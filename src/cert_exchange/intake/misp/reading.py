@@ -34,10 +34,16 @@ from cert_exchange.intake.misp.marking import (
     PAP_DEFINITIONS,
     Circle,
     circle_of,
-    distribution_doubt,
     narrower_distribution,
 )
-from cert_exchange.intake.misp.parts import LOCAL_TAGS, Part, is_reference, lost, parts_of
+from cert_exchange.intake.misp.parts import (
+    LOCAL_TAGS,
+    Part,
+    is_reference,
+    lost,
+    parts_of,
+    remarks_of,
+)
 from cert_exchange.intake.patterns import has_observable
 from cert_exchange.intake.values import normalise
 from cert_exchange.stix.markings import Tlp
@@ -84,6 +90,7 @@ def _read_event(raw: Mapping[str, Any]) -> Iterator[Event | Finding | Loss]:
     yield replace(
         event,
         attributes=len(parts),
+        remarks=tuple(remarks_of(raw, circle, parts)),
         definitions=tuple(PAP_DEFINITIONS[pap] for pap in sorted(p for p in paps if p is not None)),
     )
     for group in _in_groups(findings):
@@ -101,9 +108,6 @@ def _event(
     place = f"event {uuid}" if uuid else "the file"
     if circle.withheld:
         losses.append(Loss(place, f"{circle.withheld} tags", LOCAL_TAGS))
-    doubt = distribution_doubt(raw)
-    if doubt:
-        losses.append(Loss(place, "distribution", doubt))
     hides = any("chr" in rule.lower() for rule in circle.rules)
     said = [Reference("misp", external_id=uuid)] if uuid else []
     for part in references:

@@ -5,6 +5,7 @@
 
 from cert_exchange.intake.building import Around
 from cert_exchange.intake.findings import Loss
+from cert_exchange.intake.misp import read_manifest as events_of_feed
 from cert_exchange.intake.recognising import Format
 from cert_exchange.services.taking.reading import Order, Understanding, understand
 from cert_exchange.services.taking.sources import Source
@@ -21,6 +22,7 @@ __all__ = [
     "Source",
     "Taken",
     "Understanding",
+    "events_of_feed",
     "look",
     "order_of",
     "save_profile",

@@ -28,13 +28,14 @@ SHOWN: Final = 20
 """Losses, warnings and remarks that are told one by one; the others are counted."""
 PREVIEWED: Final = 2_000
 """Objects of which it is asked who would see them."""
+_WEIGHTS: Final = {"refuse": 0, "hold": 1}
 Progress = Callable[[int, int | None], None]
 OnLoss = Callable[[Loss], None]
 
 
 @dataclass(slots=True)
 class Found:
-    """What one input came to. Counted are findings, but for `states`, which counts objects."""
+    """What one input came to. Counted are findings, but for `types` and `states`."""
 
     name: str
     how: Understanding
@@ -50,8 +51,9 @@ class Found:
     """losses by their reason"""
     losses: list[Loss] = field(default_factory=list)
     states: Counter[str] = field(default_factory=Counter)
-    """objects that are new, changed, unchanged"""
+    """what the reports name, by what it is here: new, changed, unchanged"""
     types: Counter[str] = field(default_factory=Counter)
+    """objects by type"""
     warned: Counter[tuple[str, str]] = field(default_factory=Counter)
     """warnings by (what of, what follows)"""
     warnings: list[Warned] = field(default_factory=list)
@@ -70,8 +72,8 @@ class Found:
 
     @property
     def objects(self) -> int:
-        """How many objects would be published, those included that are as they were."""
-        return self.states.total()
+        """How many objects came of it, those included that are as they were."""
+        return self.types.total()
 
     def add(self, chunk: Chunk, on_loss: OnLoss | None = None) -> None:
         """Count a chunk."""
@@ -90,12 +92,11 @@ class Found:
         self.doubles += chunk.doubles
         if chunk.batch and len(self.batches) < SHOWN:
             self.batches.append(chunk.batch)
-        for held in chunk.ready:
-            self.states[held.settled.state] += 1
-            self.types[held.settled.content["type"]] += 1
+        self.types += chunk.types
+        self.states.update(one.settled.state for one in chunk.ready if one.settled.built.named)
         for said in chunk.warned:
             self.warned[said.of, said.act] += 1
-        self.warnings += chunk.warned[: SHOWN - len(self.warnings)]
+        self._keep(chunk)
         self.refused += chunk.refused[: SHOWN - len(self.refused)]
         for _, why in chunk.refused:
             self.refusals[why] += 1
@@ -105,6 +106,21 @@ class Found:
             self.places |= {
                 stix_id: place for stix_id, place in chunk.places.items() if stix_id in wanted
             }
+
+    def _keep(self, chunk: Chunk) -> None:
+        """Keep the weightiest warnings to be shown, of one value and what is made of it one."""
+        told = {(self.places.get(one.id, one.id), one.of) for one in self.warnings}
+        new: list[Warned] = []
+        for one in sorted(chunk.warned, key=_weight):
+            about = (chunk.places.get(one.id, one.id), one.of)
+            if about not in told and len(new) < SHOWN:
+                told.add(about)
+                new.append(one)
+        self.warnings = sorted([*self.warnings, *new], key=_weight)[:SHOWN]
+
+
+def _weight(one: Warned) -> int:
+    return _WEIGHTS.get(one.act, len(_WEIGHTS))
 
 
 def look(
@@ -132,12 +148,14 @@ def look(
     found = Found(source.name, how)
     first: list[dict[str, object]] = []
     holding: dict[str, str] = {}
+    walk.whole = preview
     for chunk in walk.chunks(read(source, how)):
         found.add(chunk, on_loss)
         if preview and len(first) < PREVIEWED:
             some = chunk.ready[: PREVIEWED - len(first)]
             first += contents_of(some)
             holding |= asked_of(chunk)
+        walk.whole = preview and len(first) < PREVIEWED
         if progress is not None:
             progress(found.findings, None)
     if first:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -64,6 +65,8 @@ class Chunk:
     remarks: list[str] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
     """where in the input the objects stand that are warned of or refused"""
+    types: Counter[str] = field(default_factory=Counter)
+    """objects by type, those that are not taken included"""
     batch: str = ""
     doubles: int = 0
     held: int = 0
@@ -88,6 +91,8 @@ class Walk:
         self._how = how
         self._name = name
         self._carried = carried
+        self.whole = True
+        """Whether everything is made ready; else only what the reports name, which is a third of it."""
         self._at = node.now()
         self._valid_for = {kind: lives[kind] for kind in Kind if kind in lives}
         if order.valid_for is not None:
@@ -142,6 +147,7 @@ class Walk:
                 around=around, confidence=order.confidence, valid_for=self._valid_for,
                 observables=order.observables,
             )  # fmt: skip
+        chunk.remarks += event.remarks
         markings = strictest(event.markings, order.markings)
         stated = {TLP_BY_ID.get(one) for one in event.markings} - {None}
         asked = {TLP_BY_ID.get(one) for one in order.markings} - {None}
@@ -195,16 +201,19 @@ class Walk:
 
     def _ready(self, built: Sequence[Built], chunk: Chunk, context: set[str]) -> set[str]:
         """Fill `chunk.ready`; the ids that a warning holds."""
+        chunk.types.update(one.content["type"] for one in built)
+        if not self.whole:
+            built = [one for one in built if one.named]
         if not built:
             return set()
         built = self._with_terms(built)
         with self._node.database.reading() as conn:
             settled = settle(conn, built, at=self._at)
-        usable: list[tuple[Settled, Examined]] = []
-        gone: set[str] = set()
         examined = examine_objects(
             [one.content for one in settled], limits=self._node.publish_limits
         )
+        usable: list[tuple[Settled, Examined]] = []
+        gone: set[str] = set()
         for one, seen in zip(settled, examined.items, strict=True):
             if one.tightened:
                 chunk.remarks.append(f"{one.id} is held under a stricter marking, and keeps it")
@@ -216,24 +225,30 @@ class Walk:
                 chunk.refused.append((one.id, seen.refusal or "refused"))
             else:
                 usable.append((one, seen))
-        warned = warning.look(
-            self._node, [one.content for one, _ in usable], at=self._at, context=context
-        )
-        chunk.warned += warned
-        for said in warned:
-            if said.act == "refuse":
-                gone.add(said.id)
-                chunk.refused.append((said.id, f"refused by a warning ({said.of}): {said.said}"))
-        odd = gone | {said.id for said in warned}
+        held = self._warn([one for one, _ in usable], chunk, context, gone)
+        odd = gone | {said.id for said in chunk.warned}
         chunk.places |= {one.id: one.built.place for one in settled if one.id in odd}
-        held = {said.id for said in warned if said.act == "hold"}
-        asked = {said.id: said.said for said in warned if said.act == "hold" and said.id in context}
-        chunk.held += len(held)
+        asked = {said.id: said.said for said in chunk.warned if said.id in held & context}
+        gone |= _bases_of(gone, [one.content for one in settled])
         chunk.ready = [
             Held(one, seen, asked.get(one.id, ""))
             for one, seen in usable
             if one.id not in gone and not _joins(one.content, gone)
         ]
+        return held
+
+    def _warn(
+        self, settled: Sequence[Settled], chunk: Chunk, context: set[str], gone: set[str]
+    ) -> set[str]:
+        """Look at what the reports name: an observable beside its indicator would be warned of twice. What is held."""
+        contents = [one.content for one in settled if one.built.named]
+        chunk.warned += warning.look(self._node, contents, at=self._at, context=context)
+        for said in chunk.warned:
+            if said.act == "refuse":
+                gone.add(said.id)
+                chunk.refused.append((said.id, f"refused by a warning ({said.of}): {said.said}"))
+        held = {said.id for said in chunk.warned if said.act == "hold"} - gone
+        chunk.held += len(held)
         return held
 
     def _with_terms(self, built: Sequence[Built]) -> Sequence[Built]:
@@ -254,6 +269,16 @@ class Walk:
 def contents_of(ready: Iterable[Held]) -> list[dict[str, Any]]:
     """The objects as they are published."""
     return [one.settled.content for one in ready]
+
+
+def _bases_of(gone: set[str], contents: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The observables that stand for nothing but what is gone."""
+    ends = [
+        (one["source_ref"], one["target_ref"]) for one in contents if one["type"] == "relationship"
+    ]
+    return {to for start, to in ends if start in gone} - {
+        to for start, to in ends if start not in gone
+    }
 
 
 def _joins(content: Mapping[str, Any], gone: set[str]) -> bool:
