@@ -47,6 +47,7 @@ from cert_exchange.services.ledger import checkpointing
 from cert_exchange.services.moving import tell_movers
 from cert_exchange.services.policies import continue_gains, remind
 from cert_exchange.services.publishing import forget_submissions
+from cert_exchange.services.publishing.meeting import note_values
 from cert_exchange.services.releasing.dating import pass_dates
 from cert_exchange.services.timekeeping import accept_clock
 from cert_exchange.store.channels import Channel, Direction
@@ -124,6 +125,7 @@ class Worker:
         if number % _BEAT_TICKS == _FIRST_BEAT:
             self._start_beside("heartbeats", self._beat)
         if number % _TIDY_TICKS == 0:
+            self._step("values", lambda: note_values(self._node))
             self._step("submissions", lambda: forget_submissions(self._node))
             self._step("quarantine", lambda: quarantine.forget_old(self._node))
             self._step("retention", lambda: retention.end_passed(self._node))

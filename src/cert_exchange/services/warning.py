@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from cert_exchange.errors import InputRefused
 from cert_exchange.node import Node
-from cert_exchange.policy.cautions import Of, Warned
+from cert_exchange.policy.cautions import Caution, Of, Warned
 from cert_exchange.policy.lives import LIVES
 from cert_exchange.policy.screening import Life, Screen, UnreadableScreen
+from cert_exchange.services.publishing.meeting import met, note_values
 from cert_exchange.services.publishing.screening import screen_now
 from cert_exchange.stix.confidence import value_of, words_of
 from cert_exchange.stix.instants import format_micros
@@ -32,13 +33,33 @@ def look(
     """
     instant = format_micros(at)
     screen = _screen(node)
+    contents = list(objects)
+    note_values(node)
+    with node.database.reading() as conn:
+        held = met(conn, contents) if _asks_of_others(screen) else {}
     told: list[Warned] = []
-    for content in objects:
+    for content in contents:
         told.extend(screen.warned(content, at=instant))
+        told.extend(_of_others(screen, content, held))
         act = screen.warnings[Of.CONTEXT]
         if content.get("id") in context and act != "silent":
             told.append(Warned(str(content["id"]), Of.CONTEXT.value, act, "", _TOLD_ONLY))
     return tuple(told)
+
+
+def _asks_of_others(screen: Screen | UnreadableScreen) -> bool:
+    return any(screen.warnings[one] != "silent" for one in (Of.KNOWN, Of.CONTRADICTED))
+
+
+def _of_others(
+    screen: Screen | UnreadableScreen,
+    content: Mapping[str, Any],
+    held: Mapping[str, Iterable[Caution]],
+) -> Iterable[Warned]:
+    stix_id = str(content.get("id", ""))
+    for one in held.get(stix_id, ()):
+        if screen.warnings[one.of] != "silent":
+            yield Warned(stix_id, one.of.value, screen.warnings[one.of], one.value, one.said)
 
 
 def lives(node: Node, collection: str) -> Mapping[str, int]:

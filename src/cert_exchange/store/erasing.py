@@ -33,7 +33,7 @@ from cert_exchange.messages.evidence import (
     object_commitment,
     release_commitment,
 )
-from cert_exchange.store import delivered, delivery_blocks, delivery_leaves
+from cert_exchange.store import delivered, delivery_blocks, delivery_leaves, stated
 from cert_exchange.store.database import Transaction, reserve_ids
 from cert_exchange.store.disclosures import MARGIN
 from cert_exchange.store.erasable import Erasable, made_of
@@ -242,6 +242,7 @@ def _wipe_beside(tx: Transaction, numbers: Iterable[int]) -> None:
     for part in parts(numbers):
         delivered.close(tx, part)
         tx.execute(delete(references).where(references.c.source.in_(part)))
+        stated.forget(tx, part)
         for table in (memberships, waiting, holds, handling_dates):
             tx.execute(delete(table).where(table.c.object.in_(part)))
         tx.execute(update(kept_out).where(kept_out.c.object.in_(part)).values(said=GONE))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.scenes import B_IDENTITY, Scene, address, envelope, indicator
+from tests.conftest import Wall
+from tests.scenes import B_IDENTITY, Scene, address, at, envelope, indicator, uid
 
 from cert_exchange.errors import InputRefused
 from cert_exchange.node import Node
 from cert_exchange.services import publishing, screening, warning
+from cert_exchange.services.publishing.meeting import note_values
 
 
 def about(name: str, value: str, **more: Any) -> dict[str, Any]:
@@ -91,3 +94,60 @@ def test_lives_and_confidence_are_the_nodes_choice(scene: Scene) -> None:
         warning.confidence(scene.node, "sure")
     assert warning.lives(scene.node, "indicators")["ipv4"] == 86_400_000_000
     assert warning.lives(scene.node, "reports")["ipv4"] == 30 * 86_400_000_000
+
+
+def others(scene: Scene, *objects: dict[str, Any]) -> list[tuple[str, str]]:
+    told = warning.look(scene.node, objects, at=scene.node.now())
+    return [(one.of, one.said) for one in told if one.of in ("known", "contradicted")]
+
+
+@pytest.mark.parametrize("noted", [False, True], ids=["at once", "written down"])
+def test_what_is_known_and_said_otherwise_is_told(node: Node, wall: Wall, *, noted: bool) -> None:
+    """Compared by value, whatever the ids; a partner's name is for our people only."""
+    scene = Scene.set_up(node)
+    theirs = about("theirs", "2001:db8:0:0::7", by=B_IDENTITY, confidence=90)
+    hashed = indicator("hash", by=B_IDENTITY, pattern=f"[file:hashes.MD5 = '{'A1' * 16}']")
+    benign = about("benign", "45.9.1.9", by=B_IDENTITY, indicator_types=["benign"])
+    gone = about("gone", "45.9.1.8", by=B_IDENTITY)
+    scene.post("b", theirs, hashed, benign, gone)
+    scene.post("b", about("gone", "45.9.1.8", by=B_IDENTITY, version=1, revoked=True))
+    if noted:
+        wall.forward(timedelta(minutes=2))
+        assert note_values(node) > 5
+        assert note_values(node) == 0
+    assert others(scene, about("new", "45.9.1.7")) == []
+    (known,) = others(scene, about("x", "2001:db8::7"))
+    assert known == ("known", f"2001:db8::7 is known from b: {theirs['id']}")
+    ours = indicator("y", pattern=f"[file:hashes.'MD5' = '{'a1' * 16}']")
+    assert [one[0] for one in others(scene, ours)] == ["known"]
+    far = about("z", "2001:db8::7", confidence=20)
+    assert [one[0] for one in others(scene, far)] == ["contradicted", "known"]
+    assert [one[0] for one in others(scene, about("v", "45.9.1.8"))] == ["contradicted"]
+    assert others(scene, about("w", "45.9.1.9"))[0] == (
+        "contradicted", f"b calls 45.9.1.9 in {benign['id']} benign",
+    )  # fmt: skip
+
+
+def test_what_a_partner_disagrees_with_is_contradicted_and_may_be_held(scene: Scene) -> None:
+    ours = about("ours", "45.9.1.7")
+    scene.publish(ours)
+    scene.post(
+        "b",
+        {
+            "type": "opinion", "spec_version": "2.1", "id": f"opinion--{uid('o')}", "created": at(0),
+            "modified": at(0), "created_by_ref": B_IDENTITY, "opinion": "disagree", "object_refs": [ours["id"]],
+        },
+    )  # fmt: skip
+    again = about("again", "45.9.1.7")
+    ((of, said),) = others(scene, again)
+    assert (of, said.startswith("b disagrees with 45.9.1.7")) == ("contradicted", True)
+    found = screening.check(
+        scene.node, "warnings: {contradicted: refuse, known: hold}\n", file="intake.yaml"
+    )
+    screening.apply(scene.node, found, by="anna", reason="agreed")
+    (done,) = scene.publish(again)
+    assert done.result == "rejected"
+    assert "b disagrees" in done.message
+    scene.post("b", about("theirs", "45.9.1.8", by=B_IDENTITY))
+    (done,) = scene.publish(about("known", "45.9.1.8"))
+    assert "held at the way in: 45.9.1.8 is known from b" in done.message

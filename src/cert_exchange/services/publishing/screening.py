@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -19,6 +20,7 @@ from typing import Final
 import structlog
 
 from cert_exchange.errors import PolicyInvalid
+from cert_exchange.policy.cautions import Act, Caution, Of
 from cert_exchange.policy.screening import (
     BUILT_IN,
     FILE_NAME,
@@ -31,6 +33,8 @@ from cert_exchange.policy.screening import (
 from cert_exchange.services.publishing.admitting import Ruling, Step
 from cert_exchange.services.publishing.approving import with_approval
 from cert_exchange.services.publishing.knowing import Intake
+from cert_exchange.services.publishing.meeting import met
+from cert_exchange.stix.envelopes import Examined
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.objects import StixObject
 from cert_exchange.store import screening as rows
@@ -93,6 +97,24 @@ def screened(intake: Intake, ident: int, item: StixObject, ruling: Ruling) -> Ru
         return Ruling(Step.REFUSE, success=False, message=f"refused at the way in: {finding.said}")
     intake.found = finding
     return replace(ruling, message=f"held at the way in: {finding.said}")
+
+
+def asked_of(
+    intake: Intake, items: Sequence[Examined], holding: Mapping[str, str]
+) -> dict[str, list[tuple[Caution, Act]]]:
+    """By STIX id, what our desk asks to be held of a publication, and what its values meet that holds or refuses."""
+    asked: dict[str, list[tuple[Caution, Act]]] = {
+        one: [(Caution(Of.CONTEXT, "", said), "hold")] for one, said in holding.items()
+    }
+    screen = intake.screen
+    if intake.sender.origin != OWN or screen is None:
+        return asked
+    acts = {of: screen.warnings[of] for of in (Of.KNOWN, Of.CONTRADICTED)}
+    if any(act in ("hold", "refuse") for act in acts.values()):
+        found = met(intake.tx, [one.item.content for one in items if one.item is not None])
+        for stix_id, told in found.items():
+            asked.setdefault(stix_id, []).extend((one, acts[one.of]) for one in told)
+    return asked
 
 
 def _listed(intake: Intake, ident: int, item: StixObject, ruling: Ruling) -> Finding | None:

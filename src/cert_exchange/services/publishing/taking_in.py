@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from cert_exchange.messages.evidence import object_commitment
 from cert_exchange.node import Node
 from cert_exchange.policy.agreements import breaches
-from cert_exchange.policy.cautions import Caution, Of
 from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services.publishing import limiting
 from cert_exchange.services.publishing.admitting import (
@@ -39,7 +38,7 @@ from cert_exchange.services.publishing.obeying import obey, speaks_of_withdrawal
 from cert_exchange.services.publishing.recording import write_line
 from cert_exchange.services.publishing.refusing import keep_aside, oust, refused
 from cert_exchange.services.publishing.rulings import Approval, Outcome
-from cert_exchange.services.publishing.screening import catch, screen_for, screened
+from cert_exchange.services.publishing.screening import asked_of, catch, screen_for, screened
 from cert_exchange.services.publishing.terming import lay_beside
 from cert_exchange.services.publishing.unfolding import unfolded
 from cert_exchange.services.releasing import Releasing, issuer_of
@@ -114,9 +113,7 @@ def take_in_watched(
     )  # fmt: skip
     intake = read(tx, node, releasing, sender, items, collection, now, asked)
     intake.screen = screen_for(tx, sharing, collection)
-    intake.asked = {
-        one: ((Caution(Of.CONTEXT, "", said), "hold"),) for one, said in (holding or {}).items()
-    }
+    intake.asked = asked_of(intake, items, holding or {})
     intake.approval = None if answered else approval or limiting.approval_of(sender)
     if origin == OWN and collection is not None:
         intake.marks = marks_met(intake, releasing, items, terms)
