@@ -195,8 +195,8 @@ def _print_found(found: Found) -> None:
 def _in_words(found: Found) -> str:
     states = ", ".join(f"{number:,} {state}" for state, number in sorted(found.states.items()))
     said = [
-        printing.count(found.findings, "value"),
-        f"{printing.count(found.objects, 'object')}{f' ({states})' if states else ''}",
+        f"{printing.count(found.findings, 'value')}{f' ({states})' if states else ''}",
+        printing.count(found.objects, "object"),
     ]
     if found.doubles:
         said.append(f"{found.doubles:,} said twice")
@@ -222,13 +222,10 @@ def _print_preview(found: Found) -> None:
 
 
 def _print_taken(taken: Taken) -> None:
-    if taken.outcomes:
+    # What is held was told among the warnings already.
+    if refused := [one for one in taken.outcomes if not one.success]:
         printing.table(
-            ["result", "id", "reason"],
-            [
-                (one.result, one.id, one.message or (one.found.said if one.found else ""))
-                for one in taken.outcomes
-            ],
+            ["result", "id", "reason"], [(one.result, one.id, one.message) for one in refused]
         )
     for (audience, kind, rule), number in sorted(taken.gained.items()):
         printing.verdict(f"{audience}: {printing.count(number, kind)} by {rule}")
@@ -284,8 +281,8 @@ def _document(found: Found) -> dict[str, Any]:
         "batches": found.batches,
         "looked_for": dict(found.kinds),
         "told_of": dict(found.told),
-        "objects": dict(found.states),
-        "types": dict(found.types),
+        "values": dict(found.states),
+        "objects": dict(found.types),
         "said_twice": found.doubles,
         "lost": dict(found.lost),
         "losses": [asdict(one) for one in found.losses],

@@ -241,7 +241,11 @@ class Walk:
         self, settled: Sequence[Settled], chunk: Chunk, context: set[str], gone: set[str]
     ) -> set[str]:
         """Look at what the reports name: an observable beside its indicator would be warned of twice. What is held."""
-        contents = [one.content for one in settled if one.built.named]
+        contents = [
+            one.content
+            for one in settled
+            if one.built.named or one.content["type"] in {"report", "grouping"}
+        ]
         chunk.warned += warning.look(self._node, contents, at=self._at, context=context)
         for said in chunk.warned:
             if said.act == "refuse":
