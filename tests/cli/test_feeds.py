@@ -51,3 +51,30 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(cli: Cli, node_with_b: Pa
         ran = cli("feeds", *arguments)
         assert (ran.code, said in ran.err) == (code, True), (arguments, ran.err)
     assert cli("feeds", "list").rows() == []
+
+
+def test_a_view_is_exported_in_a_format_of_tools(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """The values that the audience sees, what is left out named; options of lists are refused for a bundle."""
+    both = {**indicator(2), "pattern": "[file:name = 'a.exe' AND file:size = 5]"}
+    watched = {
+        **indicator(3),
+        "labels": ["PAP:AMBER"],
+        "pattern": "[domain-name:value = 'evil.example']",
+    }
+    cli("publish", "-", "--collection", "indicators", stdin=bundle(indicator(1), both, watched))
+    file = tmp_path / "out.csv"
+    ran = cli("export", "cert-b/indicators", file, "--format", "csv")
+    assert (ran.code, len(file.read_text().splitlines())) == (0, 2)
+    assert "1 entry written to" in ran.err
+    assert both["id"] in ran.out
+    watching = cli("export", "cert-b/indicators", "-", "--format", "list", "--use", "monitor")
+    assert "evil.example" in watching.out.splitlines()
+    for arguments, said in (
+        (("-", "--kind", "domain"), "name one with --format"),
+        (("-", "--format", "csv", "--tests"), "cannot say"),
+        ((file, "--format", "csv"), "--force"),
+    ):
+        ran = cli("export", "cert-b/indicators", *arguments)
+        assert (ran.code, said in ran.err) == (1, True), (arguments, ran.err)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from cert_exchange.cli import outputs, printing
 from cert_exchange.cli.credentials import Lifetime, Network, SecretTo, span
-from cert_exchange.cli.files import new_text, whole, writing_to
+from cert_exchange.cli.files import new_text
 from cert_exchange.cli.options import AsJson, Home, opened, operator
 from cert_exchange.errors import InputRefused
 
@@ -210,14 +209,7 @@ def print_(
 
     with opened(home) as node, printing.progress(f"making {name}") as progress:
         _, output = feeding.look(node, name, progress=progress)
-    body = output.files[feeding.MAIN]
-    if str(file) == "-":
-        sys.stdout.buffer.write(body)
-        sys.stdout.buffer.flush()
-    else:
-        with writing_to(file), whole(file) as out:
-            out.write(body)
-    _count(output, f"in {file}" if str(file) != "-" else f"in feed {name}")
+    outputs.write(output, file)
 
 
 @app.command()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from cert_exchange.cli import printing
+from cert_exchange.cli.files import whole, writing_to
 
 if TYPE_CHECKING:
-    from cert_exchange.services.feeding import Choice
+    from cert_exchange.services.feeding import Choice, Output
 
 FORMATS: Final = "csv, csv-people, list, stix, misp, rpz, suricata, sigma or yara"
 _IDS: Final = 3
@@ -105,6 +108,23 @@ def tell_left_out(left_out: Mapping[str, list[str]], *, every_id: bool = False) 
             ["left out", "reason", "such as"],
             [(count, reason, ", ".join(ids[:_IDS])) for reason, count, ids in rows],
         )
+
+
+def write(output: Output, file: Path) -> None:
+    """Write an output where a person says; a table of what is left out goes to the terminal only beside a file."""
+    from cert_exchange.services import feeding
+
+    body = output.files[feeding.MAIN]
+    left = sum(map(len, output.left_out.values()))
+    if str(file) == "-":
+        sys.stdout.buffer.write(body)
+        sys.stdout.buffer.flush()
+    else:
+        with writing_to(file), whole(file) as out:
+            out.write(body)
+        tell_left_out(output.left_out)
+    entries = f"{output.held:,} {'entry' if output.held == 1 else 'entries'}"
+    printing.verdict(f"{entries} written to {file}; {printing.count(left, 'object')} left out")
 
 
 def document(left_out: Mapping[str, list[str]]) -> list[dict[str, object]]:

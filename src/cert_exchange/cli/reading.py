@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cert_exchange.cli import printing
+from cert_exchange.cli import outputs, printing
 from cert_exchange.cli.files import whole, writing_to
 from cert_exchange.cli.options import AsJson, Home, Limit, opened
 from cert_exchange.cli.showing import drill, hit_document, show
@@ -17,6 +17,7 @@ from cert_exchange.errors import InputRefused
 from cert_exchange.stix.instants import InstantInvalid, parse_micros
 
 if TYPE_CHECKING:
+    from cert_exchange.services.feeding import Choice
     from cert_exchange.services.hits import Hit
 
 Since = Annotated[
@@ -115,8 +116,16 @@ def export(
     view: Annotated[
         str, typer.Argument(help="AUDIENCE/COLLECTION, as `cert-exchange status` lists them.")
     ],
-    file: Annotated[Path, typer.Argument(help="Where to write the bundle; - is standard output.")],
+    file: Annotated[Path, typer.Argument(help="Where to write it; - is standard output.")],
     *,
+    form: outputs.Format = "stix",
+    kind: outputs.Kinds = None,
+    use: outputs.Use = None,
+    tlp: outputs.Level = None,
+    purpose: outputs.Purposes = None,
+    confidence: outputs.Confidence = None,
+    simple: outputs.Simple = False,
+    subdomains: outputs.Subdomains = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a file that is there already.")
     ] = False,
@@ -131,19 +140,38 @@ def export(
     ] = False,
     home: Home = None,
 ) -> None:
-    """Write what an audience sees in a collection as one bundle.
+    """Write what an audience sees in a collection: as one STIX bundle, or in a format of defenders' tools.
 
-    The objects are the bytes that the view serves. A file that is there is replaced only with --force. What is marked TEST is
+    The objects of a bundle are the bytes that the view serves. A file that is there is replaced only with --force. What is marked TEST is
     left out, for a cyber-observable cannot say so itself, and who blocks what stands in the file takes it for real.
 
     A file for partners goes out as their polls do: while what goes to one of the audience is frozen, or sending to it
     suspended, nothing is written (exit code 1). What our own defenders load stays in the house: --own-use. Then what our
     desk does not detect by (`override`) is left out.
+
+    In another format each indicator stands as its values. What no list can say, and what its terms, PAP or IEP do not permit
+    for that use, is left out and counted with its ids. The options from --kind to --subdomains are for those formats.
     """
     from cert_exchange.services import bundling
 
     if str(file) != "-" and file.exists() and not force:
         raise InputRefused(f"{file} is there already; name a new file, or replace it with --force.")
+    if form != "stix":
+        if tests:
+            raise InputRefused(
+                "--tests is for a bundle: a list cannot say that a value is of an exercise."
+            )
+        choice = outputs.chosen(
+            form, kinds=kind, use=use, tlp=tlp, purposes=purpose, simple=simple, subdomains=subdomains,
+            confidence=confidence,
+        )  # fmt: skip
+        _export_as(view, file, choice, own_use=own_use, home=home)
+        return
+    if kind or use or tlp or purpose or simple or subdomains or confidence is not None:
+        raise InputRefused(
+            "--kind, --use, --tlp, --purpose, --confidence, --simple and --subdomains are for other formats than a bundle;"
+            " name one with --format."
+        )
     with opened(home) as node, printing.progress(f"exporting {view}") as progress:
         if str(file) == "-":
             done = bundling.export(
@@ -166,6 +194,16 @@ def export(
         printing.verdict(
             f"not to be passed on: what goes out to {', '.join(done.frozen)} is frozen"
         )
+
+
+def _export_as(view: str, file: Path, choice: Choice, *, own_use: bool, home: Path | None) -> None:
+    from cert_exchange.services import feeding
+
+    with opened(home) as node, printing.progress(f"exporting {view}") as progress:
+        output, frozen = feeding.export_as(node, view, choice, own_use=own_use, progress=progress)
+    outputs.write(output, file)
+    if frozen:
+        printing.verdict(f"not to be passed on: what goes out to {', '.join(frozen)} is frozen")
 
 
 def instant_of(text: str | None) -> int | None:

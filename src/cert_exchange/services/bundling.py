@@ -17,6 +17,7 @@ from cert_exchange.services.exercises import exercises
 from cert_exchange.services.overriding import not_for_detection
 from cert_exchange.store import figures, freezes
 from cert_exchange.store import holdings as rows
+from cert_exchange.store.database import Transaction
 
 if TYPE_CHECKING:
     from cert_exchange.node import Node
@@ -55,19 +56,9 @@ def export(
     view shows a real version or copy of it as well, that is written in its place. Raises NotFound for a view that does
     not exist.
     """
-    audience, _, collection = view.partition("/")
     written = left_out = spared = 0
     with node.database.reading() as tx:
-        number = rows.find_view(tx, audience, collection)
-        if number is None:
-            known = ", ".join(f"{v.audience}/{v.collection}" for v in figures.count_views(tx))
-            raise NotFound(f"There is no view {view}; there are: {known or 'none yet'}.")
-        frozen = tuple(freezes.frozen_readers(tx, number))
-        if frozen and not own_use:
-            raise InputRefused(
-                f"What goes out to {', '.join(frozen)} is frozen, or sending to it suspended: a file for it is not"
-                " written (`cert-exchange frozen`). For our own people alone: --own-use."
-            )
+        number, frozen = readable_view(tx, view, own_use=own_use)
         drills = exercises(tx)
         unwanted = not_for_detection(tx) if own_use else frozenset()
         for every in rows.bodies_of_view(tx, number):
@@ -94,3 +85,22 @@ def export(
         b"\n]}\n" if written else f'{{"id":"bundle--{uuid.uuid4()}","type":"bundle"}}\n'.encode()
     )
     return Exported(written, left_out, frozen, spared)
+
+
+def readable_view(tx: Transaction, view: str, *, own_use: bool) -> tuple[int, tuple[str, ...]]:
+    """The number of a view (AUDIENCE/COLLECTION), and of its partners those to whom nothing goes out now.
+
+    Raises NotFound for a view that does not exist, InputRefused where there are such and the file is not for our own use.
+    """
+    audience, _, collection = view.partition("/")
+    number = rows.find_view(tx, audience, collection)
+    if number is None:
+        known = ", ".join(f"{v.audience}/{v.collection}" for v in figures.count_views(tx))
+        raise NotFound(f"There is no view {view}; there are: {known or 'none yet'}.")
+    frozen = tuple(freezes.frozen_readers(tx, number))
+    if frozen and not own_use:
+        raise InputRefused(
+            f"What goes out to {', '.join(frozen)} is frozen, or sending to it suspended: a file for it is not"
+            " written (`cert-exchange frozen`). For our own people alone: --own-use."
+        )
+    return number, frozen

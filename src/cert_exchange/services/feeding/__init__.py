@@ -10,11 +10,12 @@ from cert_exchange.services.feeding.administering import (
     revoke,
 )
 from cert_exchange.services.feeding.choosing import Choice, Format, Use, choose, read_choice, said
+from cert_exchange.services.feeding.exporting import export_as
 from cert_exchange.services.feeding.keeping import Served, Shelf, look, preview
 from cert_exchange.services.feeding.making import MAIN, Output, reasons_of
 from cert_exchange.services.feeding.opening import Reader, recognise
 
 __all__ = [
     "MAIN", "Choice", "Feed", "Format", "Output", "Reader", "Served", "Shelf", "Use", "add", "change", "choose",
-    "issue", "listing", "look", "preview", "read_choice", "reasons_of", "recognise", "remove", "revoke", "said",
+    "export_as", "issue", "listing", "look", "preview", "read_choice", "reasons_of", "recognise", "remove", "revoke", "said",
 ]  # fmt: skip

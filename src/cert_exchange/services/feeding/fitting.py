@@ -200,8 +200,8 @@ class _Dates:
         self.due = at if self.due is None else min(self.due, at)
 
 
-def fitting(tx: Transaction, choice: Choice, *, now: int) -> Fitting:
-    """Read what the answers need. `now` in micros."""
+def fitting(tx: Transaction, choice: Choice, *, now: int, own_use: bool = True) -> Fitting:
+    """Read what the answers need. `now` in micros; what our own desk does not detect by is of no concern to others."""
     sharing = releases.read_sharing(tx)
     numbers = {name: number for number, name in sharing.partners.items()}
     retention = {
@@ -214,7 +214,7 @@ def fitting(tx: Transaction, choice: Choice, *, now: int) -> Fitting:
         choice,
         now,
         exercises(tx),
-        not_for_detection(tx),
+        not_for_detection(tx) if own_use else frozenset(),
         doubted(tx),
         _beside(tx),
         retention,
