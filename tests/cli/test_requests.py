@@ -50,10 +50,13 @@ def test_asking_and_what_the_partner_says(cli: Cli, node_with_b: Path, tmp_path:
     send = ("request", "send", "takedown", "--to", "cert-b", "--text-file", words, "--ticket", "A-7",
             "--due", "2 hours", "--collection", "indicators")  # fmt: skip
     look = cli(*send, "--dry-run")
-    assert (look.code, "not sent, this was a look: to cert-b" in look.err) == (0, True)
+    assert (
+        look.code,
+        "not sent, this was a look: to cert-b: it finds it when it polls" in look.err,
+    ) == (0, True)
     assert cli("request", "list").rows() == []
     ran = cli(*send)
-    assert (ran.code, "sent to cert-b; an answer is expected by" in ran.err) == (0, True)
+    assert (ran.code, "an answer is expected by" in ran.err) == (0, True)
     stix_id = ran.out.strip()
     (row,) = cli("request", "list", "--ours", "--open").rows()
     assert (row["to"], row["for"], row["state"], row["our ticket"]) == (
@@ -130,6 +133,13 @@ def test_what_cannot_be_is_said_with_its_exit_code(cli: Cli, asked: str, home: P
     ):
         ran = cli("request", *words)
         assert (ran.code, why in ran.err) == (code, True), ran.err
+    collection = home / "collections" / "indicators.yaml"
+    collection.write_text(collection.read_text().replace("read: [cert-b]", "read: []"))
+    cli("collection", "load")
+    ran = cli("request", "send", "sample", "--to", "cert-b", *text)
+    assert (ran.code, "may not read indicators and no target pushes it" in ran.err) == (1, True)
+    collection.write_text(collection.read_text().replace("read: []", "read: [cert-b]"))
+    cli("collection", "load")
     policy = home / "policies" / "cert-b.yaml"
     policy.write_text(
         POLICY.replace(

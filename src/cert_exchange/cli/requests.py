@@ -383,7 +383,7 @@ def _short(text: str) -> str:
 def _seen(done: Sent) -> str:
     if done.answer == "held":
         return f"to {done.partner}, which sees it when a person lets it go: {done.why}; cert-exchange hold list"
-    return f"to {done.partner}"
+    return f"to {done.partner}: {done.way}"
 
 
 def _sent(done: Sent) -> dict[str, Any]:
@@ -392,6 +392,7 @@ def _sent(done: Sent) -> dict[str, Any]:
         "partner": done.partner,
         "stored": done.stored,
         "answer": done.answer,
+        "way": done.way,
         "due": printing.instant(done.due) or None,
     }
 

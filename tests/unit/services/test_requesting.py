@@ -181,6 +181,21 @@ def test_neither_side_changes_what_the_other_said(sqlite_desks: Desks, who: str)
         assert len(requesting.threads(desks.a.node)) == 1
 
 
+def test_no_partner_catches_an_answer_that_is_for_another(sqlite_desks: Desks) -> None:
+    """A request whose id begins like another's ticket number, or that bears the same number: we are asked which one."""
+    desks = sqlite_desks
+    asked = desks.ask(ticket="aaaa0000")
+    assert requesting.find(desks.a.node, "aaaa0000").stix_id == asked.stix_id
+    made = messages.write_request(
+        messages.Request(Kind.SAMPLE, "x"), stix_id="note--aaaa0000-0000-4000-8000-000000000001",
+        creator=C_IDENTITY, marking=TLP["green"], now=asked.asked_at,
+    )  # fmt: skip
+    desks.a.post("c", made, to=PLACE)
+    with pytest.raises(InputRefused, match="aaaa0000 of c"):
+        requesting.find(desks.a.node, "aaaa0000")
+    assert requesting.find(desks.a.node, asked.stix_id).partner == "b"
+
+
 def test_a_stock_server_answers_with_a_plain_note(sqlite_desks: Desks) -> None:
     """Who has no program of ours writes a note that refers to the request: a remark with its words."""
     desks = sqlite_desks

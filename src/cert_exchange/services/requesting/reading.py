@@ -76,16 +76,22 @@ def find(node: Node, named: str) -> Thread:
     """
     wanted = named.strip()
     low = wanted.casefold().removeprefix("note--")
-    every = threads(node)
-    found = [one for one in every if one.stix_id.casefold().removeprefix("note--") == low]
-    if not found and len(low) >= _SHORTEST:
-        found = [one for one in every if one.stix_id.removeprefix("note--").startswith(low)]
-    found = found or [one for one in every if wanted and wanted in one.tickets.values()]
+    every = {one.stix_id.removeprefix("note--"): one for one in threads(node)}
+    if low in every:
+        return every[low]
+    # Both at once: nobody makes an id that begins like another's ticket number, and gets the answer.
+    found = [
+        one
+        for key, one in every.items()
+        if (len(low) >= _SHORTEST and key.startswith(low))
+        or (wanted and wanted in one.tickets.values())
+    ]
     if not found:
         raise NotFound(f"there is no request {named!r}; see `request list`")
     if len(found) > 1:
         raise InputRefused(
-            f"{named!r} may be {', '.join(one.short for one in found[:5])}; give the id as `request list` shows it."
+            f"{named!r} may be {', '.join(f'{one.short} of {one.partner}' for one in found[:5])}; give the id as"
+            " `request list` shows it."
         )
     return found[0]
 

@@ -35,6 +35,7 @@ from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import ANYONE, SharingTerms
 from cert_exchange.policy.spellings import tlp_named
 from cert_exchange.services import publishing, terms
+from cert_exchange.services.reaching import way
 from cert_exchange.services.requesting.reading import find
 from cert_exchange.services.requesting.threads import Thread
 from cert_exchange.stix.markings import TLP_DEFINITIONS
@@ -58,6 +59,8 @@ class Sent:
     answer: str
     """released, or held: a person of ours has to let it go first"""
     why: str
+    way: str
+    """by which way it gets there, in words"""
     due: int | None
     stored: bool
 
@@ -215,12 +218,17 @@ def _publish(
             f"{partner} would not see it, so nothing was stored: {why}. Let its policy allow notes in {collection}, and name"
             " only objects that it sees or sent."
         )
+    by_way = way(node, partner, collection)
+    if not by_way.there:
+        raise InputRefused(f"{partner} would not get it, so nothing was stored: {by_way.words}.")
     if not look_only:
         report = publishing.publish(node, body, collection=collection, by=by, terms=only)
         (outcome,) = report.outcomes
         if not outcome.success:
             raise InputRefused(f"It could not be sent: {outcome.message}")
-    return Sent(stix_id, partner, stands.answer, stands.reason, due, stored=not look_only)
+    return Sent(
+        stix_id, partner, stands.answer, stands.reason, by_way.words, due, stored=not look_only
+    )
 
 
 def _audience(node: Node, partner: str) -> str:
