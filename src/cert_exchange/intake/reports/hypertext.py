@@ -28,7 +28,7 @@ from cert_exchange.intake.reports.passages import (
 LONGEST_TAG: Final = 20_000
 DEEPEST: Final = 1_000
 
-_TAG: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]{0,40}+)([^>]*+)>")
+_TAG: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]{0,40}+)")
 _HREF: Final = re.compile(
     r"\bhref\s*=\s*(?:\"([^\"]{0,4000})\"|'([^']{0,4000})'|([^\s>\"']{1,4000}))", re.IGNORECASE
 )
@@ -135,6 +135,7 @@ def read_hypertext(text: str) -> Iterator[Passage]:
 def _pieces(text: str) -> Iterator[tuple[str, bool, str, str, int]]:
     """Tags and the text between: tag, whether it closes, its attributes, words, the line it stands on."""
     at, line, length = 0, 1, len(text)
+    close = -1  # the next ">"; looked for once, however many "<" stand before it
     while at < length:
         begin = text.find("<", at)
         begin = length if begin < 0 else begin
@@ -149,21 +150,22 @@ def _pieces(text: str) -> Iterator[tuple[str, bool, str, str, int]]:
             line += text.count("\n", at, end)
             at = end
             continue
-        if text.startswith(("<!", "<?"), at):
-            end = text.find(">", at, at + LONGEST_TAG)
-            at = at + 2 if end < 0 else end + 1
-            continue
-        found = _TAG.match(text, at, at + LONGEST_TAG)
+        if close < at:
+            close = text.find(">", at)
+            close = length if close < 0 else close
+        found = _TAG.match(text, at) if close < min(length, at + LONGEST_TAG) else None
         if found is None:
-            yield "", False, "", "<", line
-            at += 1
+            declared = text.startswith(("<!", "<?"), at)
+            if not declared:
+                yield "", False, "", "<", line
+            at = close + 1 if declared and close < at + LONGEST_TAG else at + 1
             continue
-        name = found[2].lower()
-        end = found.end()
-        if name in _SKIPPED and not found[1] and not found[3].endswith("/"):
+        name, attributes = found[2].lower(), text[found.end() : close]
+        end = close + 1
+        if name in _SKIPPED and not found[1] and not attributes.endswith("/"):
             end = _after(text, name, end)
         else:
-            yield name, bool(found[1]), found[3], "", line
+            yield name, bool(found[1]), attributes, "", line
         line += text.count("\n", at, end)
         at = end
 

@@ -20,7 +20,7 @@ _TAG: Final = re.compile(
     r"|details|summary|hr|h[1-6])(?:\s[^<>]{0,1000})?/?>",
     re.IGNORECASE,
 )
-_COMMENT: Final = re.compile(r"<!--.{0,5000}?-->")
+_COMMENT: Final = re.compile(r"<!--(?:[^-<]|-(?!->)|<(?!!--))*+-->")
 _BRACKETED: Final = r"[^\[\]]*+(?:\[[^\[\]]*+\][^\[\]]*+)*+"
 _LIVE: Final = r"(?:https?|ftp)://[^\s<>\"`|\\^\[\]]*+"
 
@@ -39,7 +39,7 @@ _ASCIIDOC: Final = re.compile(
     rf"""
     (?P<code>`\+{{0,2}}[^`]++`|\+\+[^+]++\+\+|(?<!\w)\+[^+\s][^+]*+\+(?!\w))
     | (?P<image>image::?)(?P<picture>[^\s\[]*+)\[[^\]]*+\]
-    | (?:link:)?(?P<target>(?:https?|ftp|mailto)://?[^\s<>"`|\\^\[\]]*+|(?<=link:)[^\s\[]++)\[(?P<text>{_BRACKETED})\]
+    | (?:link:)?(?P<target>(?<![\w/.])(?:https?|ftp|mailto)://?[^\s<>"`|\\^\[\]]*+|(?<=link:)[^\s\[]++)\[(?P<text>{_BRACKETED})\]
     | (?P<auto>(?!))
     | (?P<named>(?!))
     | (?<!\\)(?P<live>(?<![\w'"/=]){_LIVE})

@@ -29,9 +29,9 @@ _RULES: Final = frozenset({"yara", "yar", "sigma"})
 _FENCE: Final = re.compile(r"\s{0,12}(`{3,}|~{3,})\s*([\w#+.-]*)")
 _HEADING: Final = re.compile(r"\s{0,3}(#{1,6})\s*(?=[^\s#])(.*)")
 _SETEXT: Final = re.compile(r"\s{0,3}(=+|-{2,})\s*\Z")
-_DELIMITERS: Final = re.compile(r"\s*\|?(?:\s*:?-+:?\s*\|)*\s*:?-+:?\s*\|?\s*\Z")
-_BOLD: Final = re.compile(r"\s*(?:[-*]\s+)?(?:\*\*|__)([^*_]{1,100})(?:\*\*|__)\s*:?\s*\Z")
-_LABEL: Final = re.compile(r"\s*([A-Za-z][\w /&()#+,-]{1,60}):\s*\Z")
+_DELIMITERS: Final = re.compile(r"(?=[^-]*+-)(?=[^|]*+\|)[\s|:-]++\Z")
+_BOLD: Final = re.compile(r"\s*+(?:[-*]\s++)?(?:\*\*|__)([^*_]{1,100})(?:\*\*|__)\s*+:?\s*+\Z")
+_LABEL: Final = re.compile(r"\s*+([A-Za-z][\w /&()#+,-]{1,60}):\s*+\Z")
 _DEFINITION: Final = re.compile(r"\s{0,3}\[\^?[^\]]{1,60}\]:\s*(\S.*)")
 _RULE_BEGINS: Final = re.compile(
     r"\s*(?:(?:private|global)\s+)*rule\s+\w+\s*(?::[\w\s]*)?\{?|\s*import\s+\"\w+\""
@@ -127,7 +127,7 @@ def _read(text: str, *, clickable: bool) -> Iterator[Passage]:
             if table is None:
                 table = _Table(
                     tuple(plain(cell).strip().lower() for cell in cells)
-                    if _DELIMITERS.match(following) and "-" in following
+                    if _DELIMITERS.match(following)
                     else ()
                 )
             yield from _row(cells, table, sections, place, number)

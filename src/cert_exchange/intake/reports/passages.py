@@ -5,7 +5,8 @@
 2. The part that a passage plays is what makes the difference: the same name is an indicator in a list, the name of an
    organisation in a sentence, and a reference in a link.
 3. A section on references or about the authors ends where a heading of its own level or above begins.
-4. Lines are bounded (`LONGEST_LINE`); a longer one is cut where it has a blank.
+4. Lines are bounded (`LONGEST_LINE`); a longer one is cut where it has a blank. Long runs of blanks are made short, so that no
+   pattern can be made to walk them again and again.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ _FOOTER: Final = re.compile(
     r"|change ?log|feedback|share this|follow us|subscribe|newsletter)\b.{0,40}\Z",
     re.IGNORECASE,
 )
+_BLANKS: Final = re.compile(r"\s{9,}+")
 _INVISIBLE: Final = dict.fromkeys(
     map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff")
 )  # soft hyphen, zero width, byte order mark
@@ -112,6 +114,7 @@ def lines_of(text: str) -> Iterator[tuple[int, str]]:
     number = 0
     for number, line in enumerate(text.splitlines(), 1):
         plain = line.translate(_INVISIBLE) if not line.isascii() else line
+        plain = _BLANKS.sub("        ", plain)
         if len(plain) <= LONGEST_LINE:
             yield number, plain.rstrip()
             continue

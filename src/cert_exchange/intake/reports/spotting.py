@@ -98,6 +98,9 @@ _EXECUTABLE: Final = frozenset(
 _OTHER_ROOTS: Final = frozenset({"onion", "bit", "i2p", "bazar"})
 """Endings of names that malware uses outside the DNS of IANA."""
 
+_ANY: Final = re.compile(r"[.:\\/@]|[0-9a-f]{30}|dot|punkt|point|CVE|T[01][0-9]", re.IGNORECASE)
+"""What every value has some of; most cells and lines have none."""
+
 _HASHES: Final = {32: Kind.MD5, 40: Kind.SHA1, 64: Kind.SHA256, 128: Kind.SHA512}
 _TRAILING: Final = ".,;:!?'\"*_~\u2019\u201d"
 _CLOSERS: Final = {")": "(", "]": "[", "}": "{"}
@@ -105,6 +108,8 @@ _CLOSERS: Final = {")": "(", "]": "[", "}": "{"}
 
 def spot(text: str) -> Iterator[Spotted]:
     """All values in a text of at most `passages.LONGEST_LINE` characters, kind by kind."""
+    if _ANY.search(text) is None:
+        return
     taken = bytearray(len(text) + 1)
     for pattern, judge in _LOOKING:
         for found in pattern.finditer(text):
