@@ -22,7 +22,7 @@ from cert_exchange.errors import CertExchangeError
 def main() -> int:
     """Bring the file up to date."""
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    arguments.add_argument("url", help="the feed's address, as `cert-exchange feed add` prints it")
+    arguments.add_argument("url", help="the feed's address, as `cert-exchange feeds add` prints it")
     arguments.add_argument("file", type=Path, help="the file to keep")
     arguments.add_argument("--credential", type=Path, required=True, help="a file that holds it")
     arguments.add_argument(

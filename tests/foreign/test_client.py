@@ -14,7 +14,7 @@ from tests.foreign.conftest import COLLECTION, PASSWORD, USER, Peer
 from tests.scenes import B_IDENTITY, Scene, indicator
 from tests.taxii.test_certificates import Place, placed
 
-from cert_exchange.client import Client, Pushed, Refused
+from cert_exchange.client import Client, Pushed, Refused, fetch_feed
 from cert_exchange.client.values import read_status
 from cert_exchange.errors import (
     ConfigurationInvalid,
@@ -23,7 +23,8 @@ from cert_exchange.errors import (
 )
 from cert_exchange.node import Node
 from cert_exchange.remote.connection import Options
-from cert_exchange.services import pki
+from cert_exchange.services import feeding, pki, releasing
+from cert_exchange.services.feeding import Format, choose
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -103,6 +104,39 @@ def test_a_push_says_of_each_object_what_became_of_it(tls_node: Place) -> None:
         with pytest.raises(RemoteRefused) as refused:
             client.push("reports-of-nobody", sound)
         assert refused.value.remote_status == 404
+
+
+def test_a_feed_is_fetched_when_it_changed_and_replaces_its_file(tls_node: Place) -> None:
+    """Its own address and credential; an unchanged one has no body, and a refusal leaves the file as it is."""
+    desk(tls_node).publish(indicator("f1", pattern="[domain-name:value = 'bad.example']"))
+    feeding.add(tls_node.node, "names", choose(Format.LIST), by="x")
+    key = tls_node.folder / "feed.txt"
+    key.write_text(feeding.issue(tls_node.node, "names", by="x").token)
+    url, ca = f"https://localhost:{tls_node.port}/feeds/names", tls_node.folder / "authority.pem"
+    first = fetch_feed(url, credential=key, ca=ca)
+    assert first.body is not None
+    assert b"bad.example" in first.body
+    assert fetch_feed(url, credential=key, ca=ca, tag=first.tag).body is None
+    file = tls_node.folder / "names.txt"
+
+    def update() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(EXAMPLES / "update_blocklist.py"), url, str(file),
+             "--credential", str(key), "--ca", str(ca)],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    assert update().returncode == 0
+    assert file.read_bytes() == first.body
+    assert "up to date" in update().stdout
+    releasing.withdraw(tls_node.node, indicator("f1")["id"], by="x", reason="x")
+    assert update().returncode == 0
+    assert b"bad.example" not in file.read_bytes()
+    feeding.remove(tls_node.node, "names", by="x")
+    kept = file.read_bytes()
+    refused = update()
+    assert (refused.returncode, file.read_bytes()) == (1, kept)
+    assert "stays as it is" in refused.stderr
 
 
 def test_it_believes_nobody_whom_it_was_not_told_to(tls_node: Place) -> None:
