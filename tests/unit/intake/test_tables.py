@@ -322,6 +322,30 @@ def test_a_table_out_of_a_spreadsheet_with_its_separator_and_titles() -> None:
     assert [(one.place, one.reason) for one in losses] == [("line 2", "stands above the header")]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1251", "utf-16"])
+def test_a_table_of_the_other_side_of_the_channel(encoding: str) -> None:
+    """Headers, kinds and words in Russian; a name in Cyrillic becomes its A-label, as a guess where the charset is one."""
+    text = "Индикатор;Тип;Комментарий;Жертва\n" + "".join(
+        f"203.0.113.{number};IP-адрес;Сервер управления номер {number};банк.рф\n"
+        for number in range(9)
+    )
+    found, losses, _ = taken((text + "пример.рф;Домен;Второй домен;\n").encode(encoding))
+    assert losses == []
+    assert (len(found), found[0].description) == (10, "Сервер управления номер 0")
+    assert (found[-1].value, found[-1].guessed) == ("xn--e1afmkfd.xn--p1ai", encoding == "cp1251")
+
+
+def test_a_name_that_only_looks_like_a_file_is_told_of() -> None:
+    """`setup.exe` in a list: not looked for; stated as a file name it is."""
+    found, _, _ = taken("setup.exe\n192.0.2.1\n")
+    assert [(one.value, one.detect, one.guessed) for one in found] == [
+        ("setup.exe", False, True),
+        ("192.0.2.1", True, False),
+    ]
+    found, _, _ = taken("ioc,type\nsetup.exe,filename\n")
+    assert (found[0].detect, found[0].guessed) == (True, False)
+
+
 def test_rows_that_do_not_fit_and_empty_ones() -> None:
     """More fields than columns is a loss, unless only words run over; a row without a value says so."""
     found, losses, _ = taken("ip,domain\n192.0.2.1,evil.com\n192.0.2.2,a,b\n,\n192.0.2.3\n")

@@ -2,7 +2,7 @@
 
 1. A row gives all its values; what says something about them (until when, how sure, how far) goes to each.
 2. The hashes, the name and the path of one row are about one file: one group. A name beside a hash is told of, not looked
-   for: one pattern of both joined by OR would find every `readme.pdf`.
+   for: one pattern of both joined by OR would find every `readme.pdf`. Nor is a name that only looks like one.
 3. Good lines go in; each bad one is a loss with its number and the reason. A row with more fields than the table has
    columns is bad: nobody knows which field is which.
 4. A cell that the encoding spoilt gives no value outside ASCII; a value read by a guessed encoding is a guess.
@@ -184,7 +184,7 @@ class _Rows:
                 value=value.text,
                 place=where,
                 context=context,
-                detect=said.detect,
+                detect=said.detect and not (value.guessed and value.kind in _NAMES),
                 guessed=value.guessed or doubtful,
                 valid_from=said.valid_from,
                 valid_until=said.valid_until,

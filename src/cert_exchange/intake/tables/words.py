@@ -110,6 +110,28 @@ _UNTAKEN: Final = (
 )
 
 
+# Those of the other side of the channel, and of some neighbours.
+_RUSSIAN: Final[Mapping[Meaning, str]] = {
+    Role.ANY: "индикатор индикаторы значение",
+    Role.TYPE: "тип типиндикатора вид",
+    Role.DESCRIPTION: "описание комментарий примечание",
+    Role.IP: "ipадрес адресip ipадреса",  # noqa: RUF001 - both alphabets are meant
+    Kind.DOMAIN: "домен домены доменноеимя",
+    Kind.URL: "urlадрес",  # noqa: RUF001 - both alphabets are meant
+    Role.HASH: "хэш хеш хешсумма хэшсумма контрольнаясумма",
+    Kind.FILE_NAME: "имяфайла",
+    Kind.EMAIL: "почта электроннаяпочта адресэлектроннойпочты",
+    Role.IGNORE: "жертва жертвы цель источник ссылка дата",
+}
+_NEIGHBOURS: Final[Mapping[Meaning, str]] = {
+    Role.ANY: "indicador indicadores indicateur indicateurs indikator indikatoren wert valor valeur",
+    Role.TYPE: "tipo typ typus",
+    Role.DESCRIPTION: "descripción descripcion descrição beschreibung kommentar bemerkung commentaire comentario",
+    Kind.DOMAIN: "dominio domaine domäne",
+    Role.IGNORE: "opfer ziel victime cible víctima victima objetivo quelle fuente",
+}
+
+
 def _by_word(*tables: Mapping[Meaning, str]) -> dict[str, Meaning]:
     return {
         word: said for table in tables for said, words in table.items() for word in words.split()
@@ -117,16 +139,22 @@ def _by_word(*tables: Mapping[Meaning, str]) -> dict[str, Meaning]:
 
 
 TYPES: Final[Mapping[str, Meaning]] = {
-    **_by_word(_VALUES),
+    **{
+        word: said
+        for word, said in _by_word(_VALUES, _RUSSIAN, _NEIGHBOURS).items()
+        if said in {*KINDS}
+    },
     **{squeeze(kind): kind for kind in Kind},
 }
 """Words in a column of kinds, squeezed."""
 HEADERS: Final[Mapping[str, Meaning]] = {
-    **_by_word(_VALUES, _COLUMNS),
+    **_by_word(_VALUES, _COLUMNS, _RUSSIAN, _NEIGHBOURS),
     **dict.fromkeys(_UNTAKEN.split(), Role.IGNORE),
 }
 """Words in a header, squeezed. What stands for IGNORE is known and left out."""
-UNTAKEN: Final = frozenset(_UNTAKEN.split())
+UNTAKEN: Final = frozenset(
+    {*_UNTAKEN.split(), *_RUSSIAN[Role.IGNORE].split(), *_NEIGHBOURS[Role.IGNORE].split()}
+)
 PROFILE_WORDS: Final[Mapping[str, Meaning]] = {
     **{role.value: role for role in Role},
     **{kind.value: kind for kind in Kind},
