@@ -171,7 +171,7 @@ def _keep(
         _HARMLESS.search(context) is not None
         or _HARMLESS_SECTION.search(passage.heading) is not None
     )
-    shown = f"{passage.heading}: {context}" if bare and passage.heading else context
+    shown = f"{passage.heading}: {context.strip(BULLETS)}" if bare and passage.heading else context
     finding = Finding(
         kind=item.kind,
         value=value,
