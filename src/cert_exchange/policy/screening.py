@@ -222,7 +222,7 @@ class UnreadableScreen:
         content: Mapping[str, Any],  # noqa: ARG002 - it is held anyway
         finding: Finding | None,
         *,
-        at: str,  # noqa: ARG002 - as above
+        at: str,  # noqa: ARG002 - it is held at any time
     ) -> Finding | None:
         """The finding that holds it."""
         return finding

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +22,12 @@ EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 def of_pattern(pattern: str, **more: Any) -> set[str]:
-    content = {"type": "indicator", "id": "indicator--1", "pattern": pattern, "pattern_type": "stix"}
+    content = {
+        "type": "indicator",
+        "id": "indicator--1",
+        "pattern": pattern,
+        "pattern_type": "stix",
+    }
     return {one.of.value for one in warnings_of({**content, **more}, at=NOW)}
 
 
@@ -98,7 +105,11 @@ def test_validity_persons_and_our_own_hosts() -> None:
     screen = parse_screen(
         "territories: [own.yaml]\n", file="intake.yaml", companions={"own.yaml": OWN}
     )
-    ours = {"type": "indicator", "pattern_type": "stix", "pattern": "[ipv4-addr:value = '45.9.0.7']"}
+    ours = {
+        "type": "indicator",
+        "pattern_type": "stix",
+        "pattern": "[ipv4-addr:value = '45.9.0.7']",
+    }
     assert [(one.of, one.act) for one in screen.warned(ours, at=NOW)] == [("own", "hold")]
     assert screen.weighed({**ours, "revoked": True}, None, at=NOW) is None
 
@@ -128,6 +139,17 @@ def test_an_administrator_says_what_follows_of_each() -> None:
         with pytest.raises(PolicyInvalid) as error:
             parse_screen(wrong + "\n", file="intake.yaml")
         assert said in str(error.value.problems[0])
+
+
+def test_the_document_says_what_is_so() -> None:
+    """Every kind with its default, and an example that can be applied."""
+    text = (Path(__file__).parents[3] / "docs/warnings.md").read_text()
+    rows = dict(re.findall(r"^\| `([a-z]+)` \|.*\| ([a-z]+) \|$", text, re.MULTILINE))
+    assert rows == {of.value: act for of, act in DEFAULTS.items()}
+    (example,) = re.findall(r"```yaml intake\n(.*?)```", text, re.DOTALL)
+    screen = parse_screen(example, file="intake.yaml")
+    assert screen.warnings[Of.BENIGN] == "refuse"
+    assert screen.life.revokes_expired
 
 
 def test_lives_are_by_kind_and_may_have_no_end() -> None:
