@@ -96,6 +96,9 @@ def test_a_profile_for_another_table_is_refused_by_the_column_that_is_missing() 
         f"{'a' * 40};192.0.2[.]1\n{'b' * 40};192.0.2[.]2\n",
         "evil.com\n192.0.2.1\n",
         "ip,ip,description\n192.0.2.1,192.0.2.2,x\n",
+        "Of the week,,\n\nip,x,description\n192.0.2.1,192.0.2.2,x\n",
+        '# a feed\n# "first_seen","dst_ip"\n"2026-01-01","192.0.2.1"\n"2026-01-01","192.0.2.2"\n',
+        "sep=;\nIoC;Type\n192.0.2.1;ip\n",
         "md5,5d41402abc4b2a76b9719d911017c592\ncpu,32-bit\nsha1," + "a" * 40 + "\n",
     ],
 )

@@ -61,10 +61,7 @@ def propose(head: bytes, *, profile: Profile | None = None, delimiter: str | Non
         sign = delimiter_of(lines)
     records = list(read_records(lines, sign))
     rows = [record for record in records if record.fields and not record.spoilt]
-    stated = profile.header
-    if stated is None and any(not key.isdigit() for key in profile.columns):
-        stated = True  # it names columns
-    header = _header(records, rows, sign, stated=stated)
+    header = _header(records, rows, sign, profile)
     names = () if header is None else _names(header, sign)
     below = [row.fields for row in rows if header is None or row.number != header.number]
     columns = _columns(names, below, profile, sign)
@@ -117,13 +114,27 @@ def delimiter_of(lines: Sequence[Line]) -> str:
 
 
 def _header(
-    records: Sequence[Record], rows: Sequence[Record], sign: str, *, stated: bool | None
+    records: Sequence[Record], rows: Sequence[Record], sign: str, profile: Profile
 ) -> Record | None:
-    if stated is False or not rows:
+    if profile.header is False or not rows:
         return None
+    named_there = {squeeze(key) for key in profile.columns if not key.isdigit()} - {""}
+    before = [record for record in records if record.is_comment and record.number < rows[0].number]
+    if named_there:
+        # Where most of the columns that a person names stand.
+        best = max(
+            (*rows[:_TITLES], *before[-1:]),
+            key=lambda record: len(named_there & {squeeze(name) for name in _names(record, sign)}),
+        )
+        if named_there & {squeeze(name) for name in _names(best, sign)}:
+            return best
+    found = _told_header(rows, before, sign)
+    return rows[0] if found is None and (profile.header or named_there) else found
+
+
+def _told_header(rows: Sequence[Record], before: Sequence[Record], sign: str) -> Record | None:
+    """The header by its look; `before` are the comments above the rows."""
     first = rows[0]
-    if stated:
-        return first
     if not sign:
         return first if squeeze(first.text) in HEADERS else None
     fields = [row.fields for row in rows]
@@ -137,7 +148,6 @@ def _header(
             row.fields, fields[at + 1 :]
         ):
             return row
-    before = [record for record in records if record.is_comment and record.number < first.number]
     if before:
         names = _names(before[-1], sign)
         if len(names) == len(first.fields) > 1 and is_header(names, [row.fields for row in rows]):
