@@ -31,7 +31,7 @@ from cert_exchange.policy.decide import (
 )
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.rules import Recipe
-from cert_exchange.policy.screening import INTAKE, REVIEW
+from cert_exchange.policy.screening import INTAKE
 from cert_exchange.policy.subject import OWN_NAME
 from cert_exchange.services.releasing import trimming
 from cert_exchange.services.releasing.evaluating import Plan, Pool
@@ -291,7 +291,7 @@ class Judge:
         if released_at is None and isinstance(decision, Allow | Redact):
             partners = self.pool.bindings.doubted(version)
             if partners and not carried:
-                return Hold(REVIEW, f"disputed by {', '.join(partners)}, see `review list`", None)
+                return Hold(INTAKE, f"disputed by {', '.join(partners)}, see `review list`", None)
         return decision
 
     def _redacted(
