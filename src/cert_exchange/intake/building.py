@@ -63,7 +63,7 @@ class Batch:
     around: Around = "report"
     key: str = ""
     """What makes this batch the same as that of an earlier publish; its name where nothing better is known."""
-    labels: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()  # of the report; those that bind stand in each finding
     references: tuple[Mapping[str, Any], ...] = ()  # external references
     description: str = ""
     published: str = ""
@@ -222,7 +222,7 @@ class Builder:
             confidence = self._batch.confidence
         if confidence is not None:
             content["confidence"] = confidence
-        if labels := sorted({*self._batch.labels, *(word for one in group for word in one.labels)}):
+        if labels := sorted({word for one in group for word in one.labels}):
             content["labels"] = labels
         ids = sorted({pair for one in group for pair in one.external_ids})
         if ids:
@@ -364,7 +364,7 @@ class Builder:
         said += [f"part {number + 1} of {parts}"] if parts > 1 else []
         content["name"] = f"{batch.name} ({', '.join(said)})" if said else batch.name
         if batch.description:
-            content["description"] = batch.description[:_TEXT]
+            content["description"] = batch.description
         floating = [*_CLOCK]
         if batch.around == "report":
             content["published"] = batch.published or self._at

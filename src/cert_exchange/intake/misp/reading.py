@@ -85,7 +85,7 @@ def _read_event(raw: Mapping[str, Any]) -> Iterator[Event | Finding | Loss]:
             _read_part(part, circle, findings, losses)
             if part.kept and len(losses) == before:
                 losses.append(lost(part, part.kept))
-    _read_techniques(raw, findings)
+    _read_techniques(raw, circle, findings)
     event = _event(raw, circle, references, losses)
     yield replace(
         event,
@@ -293,14 +293,22 @@ def _add(
     )
 
 
-def _read_techniques(raw: Mapping[str, Any], findings: dict[tuple[str, ...], Finding]) -> None:
+def _read_techniques(
+    raw: Mapping[str, Any], circle: Circle, findings: dict[tuple[str, ...], Finding]
+) -> None:
     """ATT&CK techniques that the event's tags and galaxies name, each once."""
     for number, name in _techniques(raw):
         value = normalise(Kind.TECHNIQUE, number)
         if value is not None:
             findings.setdefault(
                 ("", Kind.TECHNIQUE.value, value),
-                Finding(Kind.TECHNIQUE, value, "tags of the event", description=name[:200]),
+                Finding(
+                    Kind.TECHNIQUE,
+                    value,
+                    "tags of the event",
+                    description=name[:200],
+                    labels=circle.rules,
+                ),
             )
 
 
