@@ -18,7 +18,7 @@ OTHER = "indicator--22222222-2222-4222-8222-222222222222"
 
 
 def entry(kind: Kind, text: str, stix_id: str = ID, **more: object) -> Entry:
-    return Entry(Value(kind, text), stix_id, **more)  # type: ignore[arg-type]
+    return Entry(Value(kind, text), stix_id, **more)  # type: ignore[arg-type]  # the fields of an entry, whatever they are
 
 
 # -- CSV
