@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from stix2validator import ValidationOptions, validate_instance
+from tests.attack.world import Worlds
+from tests.foreign.test_compared_ledgers import connect as connect_ledgers
 from tests.foreign.test_restores import Two
 from tests.foreign.test_restores import two as two  # noqa: PLC0414 - a fixture
 from tests.scenes import ALLOW_ALL, Scene, indicator, uid
 from tests.unit.syncing.conftest import sync
 
 from cert_exchange.messages.answers import Opinion
-from cert_exchange.services import answering, collections, holdings, proposals, syncing
+from cert_exchange.services import (
+    answering,
+    collections,
+    drift,
+    holdings,
+    proposals,
+    reconciling,
+    syncing,
+)
 
 SECRET = "seen by the honeypot in the cellar"
 ONE = indicator("one", description=SECRET, confidence=80)
@@ -82,3 +94,31 @@ def test_answers_come_home_and_are_answered(two: Two) -> None:
     (reply,) = answering.heard(other.node)
     assert (reply.what, reply.says, reply.about) == ("reply", "In a sinkhole.", (question,))
     assert SECRET not in str(a.sees("b", "answers"))
+
+
+@pytest.fixture(scope="module")
+def worlds() -> Iterator[Worlds]:
+    with Worlds() as made:
+        yield made
+
+
+def test_what_came_in_a_note_is_no_difference(worlds: Worlds) -> None:
+    """The proposal that A makes of B's note was never sent as such: no account of either side takes it for lost or invented."""
+    with worlds.world() as world:
+        a, b = world.a, world.b
+        connect_ledgers(world, b, a)
+        connect_ledgers(world, a, b)
+        a.scene.publish(ONE)
+        assert b.syncs("from-a").ok
+        manner = answering.Manner(collection="indicators")
+        done = answering.propose(
+            b.node, ONE["id"], changes={"confidence": 20}, by="b", manner=manner
+        )
+        assert done.reached[0].sees
+        assert a.syncs("from-b").ok
+        assert len(proposals.proposals(a.node)) == 1
+        for one, other in ((a, b), (b, a)):
+            assert reconciling.reconcile(one.node, other.name).differences == ()
+            for compared in drift.reconcile(one.node, other.name).parts:
+                assert "0 of 256 buckets differ" in compared.how
+                assert (compared.here, compared.counts) == (compared.there, {})

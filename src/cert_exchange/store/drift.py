@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from cert_exchange.store.database import Transaction, streamed
 from cert_exchange.store.outgoing import READY, Ready
+from cert_exchange.store.proposals import CAME_IN_A_NOTE
 from cert_exchange.store.quarantine import CONFLICT, REFUSED_BY_TARGET, REJECTED
 from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
@@ -189,6 +190,7 @@ def held_from(
             objects.c.id <= upto,
             ~_ERASED,
             or_(memberships.c.object.is_not(None), objects.c.status == ObjectStatus.PROPOSAL.value),
+            ~CAME_IN_A_NOTE,
         )
         .order_by(objects.c.ident, objects.c.version_key)
     )

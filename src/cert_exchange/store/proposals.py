@@ -11,8 +11,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, exists, insert, select
+from sqlalchemy import Select, and_, exists, insert, select
 
+from cert_exchange.messages.answers import EXTENSION
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
@@ -22,6 +23,7 @@ from cert_exchange.store.tables import (
     objects,
     partners,
     proposal_answers,
+    references,
     renditions,
     undone_objects,
 )
@@ -71,6 +73,23 @@ _ENDED = exists().where(
     proposal_answers.c.object == objects.c.id,
     proposal_answers.c.answer.in_((ACCEPTED, DECLINED)),
 )
+_note = objects.alias("proposing_note")
+_named = references.alias("named_by_note")
+_bears = references.alias("borne_by_note")
+_extension = identifiers.alias("answers_extension")
+CAME_IN_A_NOTE: Final = and_(
+    objects.c.status == ObjectStatus.PROPOSAL.value,
+    exists().where(
+        _named.c.target == objects.c.ident,
+        _note.c.id == _named.c.source,
+        _note.c.origin == objects.c.origin,
+        _note.c.stored_at == objects.c.stored_at,
+        _bears.c.source == _note.c.id,
+        _bears.c.target
+        == select(_extension.c.num).where(_extension.c.stix_id == EXTENSION).scalar_subquery(),
+    ),
+)
+"""A proposal that was never sent as such: taken out of its sender's note in the transaction that stored both."""
 WAITING: Final = (~_UNDONE, ~_ENDED)
 """Conditions on a proposal: it waits for a person."""
 

@@ -1,7 +1,8 @@
 """What two nodes say of each other's deliveries: what we hold from a partner, and what it may have fetched of ours.
 
 1. An observable's version is each node's own instant of storage: here it is empty, and bytes alone tell it.
-2. What was erased is held by nobody any more, and is in no list.
+2. What was erased is held by nobody any more, and is in no list. A proposal that was taken out of a note never came over the
+   line: its note did.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sqlalchemy import and_, case, func, or_, select
 
 from cert_exchange.store.database import Transaction, streamed
 from cert_exchange.store.handed_in import Sight, seen_with
+from cert_exchange.store.proposals import CAME_IN_A_NOTE
 from cert_exchange.store.tables import (
     audience_members,
     erased_objects,
@@ -68,6 +70,7 @@ def held_from(
             objects.c.origin == partner,
             objects.c.id > after,
             ~_ERASED,
+            ~CAME_IN_A_NOTE,
             *([] if sight is None else [seen_with(sight)]),
         )
         .order_by(objects.c.id)
