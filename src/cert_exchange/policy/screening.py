@@ -40,9 +40,8 @@ from cert_exchange.policy.warnings import warnings_of
 from cert_exchange.stix.confidence import NUMBERS
 
 INTAKE: Final = "intake"
-"""Stands in a rule's place where something is held at the way in; no rule of a policy has this name."""
-REVIEW: Final = "review"
-"""The same where a partner disagrees with an object of ours, and nobody has looked at it yet."""
+"""Stands in a rule's place where something is held at the way in, or a partner disputes it and nobody has looked; no rule of
+a policy has this name."""
 FILE_NAME: Final = "intake.yaml"
 """The one file of a policy folder that is no policy."""
 
@@ -312,7 +311,6 @@ __all__ = [
     "BUILT_IN",
     "FILE_NAME",
     "INTAKE",
-    "REVIEW",
     "Finding",
     "Screen",
     "UnreadableScreen",

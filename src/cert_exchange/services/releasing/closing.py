@@ -19,7 +19,7 @@ from typing import Final
 
 from cert_exchange.policy.decide import Allow, Deny, DenyKind, Hold, Redact
 from cert_exchange.policy.redaction import Need
-from cert_exchange.policy.screening import INTAKE, REVIEW
+from cert_exchange.policy.screening import INTAKE
 from cert_exchange.services.releasing.carrying import Carrying
 from cert_exchange.services.releasing.deriving import Deriving
 from cert_exchange.services.releasing.evaluating import Plan, Pool
@@ -141,10 +141,7 @@ class Closing:
                         result.carried_now[key] = False
                 elif isinstance(decision, Hold):
                     where = (verdict.version.id, verdict.collection)
-                    if decision.rule not in (
-                        INTAKE,
-                        REVIEW,
-                    ):  # `intake` and `review` list and end those
+                    if decision.rule != INTAKE:  # `intake` and `review` list and end those
                         result.holds.append(hold_line(*where, decision))
                     denied[verdict.view] = decision.rule
                 else:
