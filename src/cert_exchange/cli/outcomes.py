@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +13,7 @@ from cert_exchange.cli.options import operator
 if TYPE_CHECKING:
     from cert_exchange.node import Node
     from cert_exchange.services.publishing import Outcome, PublishPreview
+    from cert_exchange.services.taking import Warned
     from cert_exchange.services.terms import SharingTerms
 
 
@@ -53,25 +55,37 @@ def publish(
     as_json: bool,
 ) -> int:
     """Publish these bodies and print what became of each object; how many were not accepted."""
-    from cert_exchange.services import publishing
+    from cert_exchange.services import publishing, taking
 
     outcomes: list[Outcome] = []
+    missing: set[str] = set()
     gained: Counter[tuple[str, str, str]] = Counter()
+    warned = taking.look_at_stix(node, *bodies.values())
     for name, body in bodies.items():
         with printing.progress(f"publishing {name}") as progress:
             done = publishing.publish(
                 node, body, collection=collection, by=operator(), terms=terms, progress=progress
             )
         outcomes.extend(done.outcomes)
+        missing.update(done.unresolved)
         gained.update((line.audience, str(line.kind), line.rule) for line in done.lines)
     if as_json:
-        printing.document({"outcomes": [asdict(o) for o in outcomes], "lines": _counted(gained)})
+        printing.document(
+            {
+                "outcomes": [asdict(o) for o in outcomes],
+                "lines": _counted(gained),
+                "warnings": [asdict(one) for one in warned],
+                "unresolved": sorted(missing),
+            }
+        )
     else:
         _print_outcomes(outcomes, {}, quiet=quiet)
+    _say_warnings(warned)
     for (audience, kind, rule), number in sorted(gained.items()):
         printing.verdict(f"{audience}: {printing.count(number, kind)} by {rule}")
     if not gained:
         printing.verdict("no audience sees anything new; `cert-exchange policy explain` says why")
+    _say_missing(missing)
     return _verdict(outcomes, terms, "published")
 
 
@@ -85,8 +99,9 @@ def preview(
     as_json: bool,
 ) -> int:
     """Print what publishing them would do; how many would not be accepted. Nothing is stored."""
-    from cert_exchange.services import publishing
+    from cert_exchange.services import publishing, taking
 
+    warned = taking.look_at_stix(node, *bodies.values())
     seen = publishing.preview_publish(
         node, *bodies.values(), collection=collection, by=operator(), terms=terms
     )
@@ -98,13 +113,38 @@ def preview(
                 "outcomes": [asdict(outcome) for outcome in outcomes],
                 "seen": [asdict(sighted) for sighted in seen.sighted],
                 "lines": _counted(answers),
+                "warnings": [asdict(one) for one in warned],
+                "unresolved": list(seen.unresolved),
             }
         )
     else:
         _print_outcomes(outcomes, _seen_by(seen), quiet=quiet)
+    _say_warnings(warned)
     for (audience, answer, rule), number in sorted(answers.items()):
         printing.verdict(f"{audience}: {printing.count(number, 'object')} {answer} by {rule}")
+    _say_missing(seen.unresolved)
     return _verdict(outcomes, terms, "looked at; nothing was stored")
+
+
+def _say_warnings(warned: Sequence[Warned]) -> None:
+    """What is told only; what is held or refused says so among the outcomes."""
+    told = [one for one in warned if one.act == "warn"]
+    for one in told[:_NAMED]:
+        printing.verdict(f"warning ({one.of}): {one.said} ({one.id})")
+    if len(told) > _NAMED:
+        printing.verdict(
+            f"and {printing.count(len(told) - _NAMED, 'more warning')}; --json has all"
+        )
+
+
+def _say_missing(ids: Collection[str]) -> None:
+    """References are kept as they are; who refers to what is not here is shown to nobody until it comes."""
+    if ids:
+        more = f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else ""
+        printing.verdict(
+            f"not held here, and referred to: {', '.join(sorted(ids)[:_NAMED])}{more}; what refers to it waits for it,"
+            " unless a policy says `unresolved: allow`"
+        )
 
 
 def _seen_by(preview: PublishPreview) -> dict[str, str]:

@@ -145,7 +145,6 @@ def test_a_packed_input_is_read_in_pieces(sqlite_scene: Scene) -> None:
         look(sqlite_scene, source(packed[:-12], "x.csv"))
 
 
-@pytest.mark.case("I05")
 def test_a_long_input_is_stored_in_parts_with_its_reports_whole(sqlite_scene: Scene) -> None:
     """Over several commits: every reference of every grouping is there."""
 

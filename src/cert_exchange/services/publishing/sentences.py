@@ -26,6 +26,7 @@ from cert_exchange.stix.canonical import Limits
 from cert_exchange.stix.envelopes import Batch, examine
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.markings import TLP_DEFINITIONS
+from cert_exchange.stix.references import Role
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import objects, sights
 from cert_exchange.store import versions as version_rows
@@ -46,6 +47,8 @@ class PublishReport:
 
     outcomes: tuple[Outcome, ...]
     lines: tuple[Line, ...]
+    unresolved: tuple[str, ...] = ()
+    """ids that were referred to and that we do not hold: what refers to them waits, as it is (CASES I05)"""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -75,6 +78,8 @@ class PublishPreview:
 
     outcomes: tuple[Outcome, ...]
     sighted: tuple[Sighted, ...]
+    unresolved: tuple[str, ...] = ()
+    """as in a report"""
 
 
 class _LookedAt(Exception):
@@ -117,7 +122,7 @@ def publish(
         done += len(part.items)
         if progress is not None:
             progress(done, len(batch.items))
-    return PublishReport(tuple(outcomes), tuple(lines))
+    return PublishReport(tuple(outcomes), tuple(lines), _unresolved(node, [batch]))
 
 
 def preview_publish(
@@ -151,8 +156,30 @@ def preview_publish(
     try:
         node.database.transact(work)
     except _LookedAt:
-        return seen[0]
+        return replace(seen[0], unresolved=_unresolved(node, batches))
     raise AssertionError("a preview always rolls back")
+
+
+def _unresolved(node: Node, batches: Sequence[Batch]) -> tuple[str, ...]:
+    items = [one.item for batch in batches for one in batch.items if one.item is not None]
+    wanted = {
+        reference.target
+        for item in items
+        for reference in item.references
+        if reference.role in {Role.REQUIRED, Role.MARKING}
+    } - {item.id for item in items}
+    missing: set[str] = set()
+    with node.database.reading() as conn:
+        for some in _batched(sorted(wanted)):
+            numbers = objects.idents_of(conn, some)
+            held = version_rows.held(conn, numbers.values())
+            missing |= {one for one in some if numbers.get(one) not in held}
+    return tuple(sorted(missing))
+
+
+def _batched(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), PART_OBJECTS):
+        yield ids[start : start + PART_OBJECTS]
 
 
 def sighted(releasings: Sequence[Releasing]) -> list[Sighted]:

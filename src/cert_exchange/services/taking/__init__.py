@@ -11,7 +11,8 @@ from cert_exchange.services.taking.reading import Order, Understanding, understa
 from cert_exchange.services.taking.sources import Source
 from cert_exchange.services.taking.stating import order_of, save_profile
 from cert_exchange.services.taking.storing import Taken, take
-from cert_exchange.services.taking.understanding import Found, look
+from cert_exchange.services.taking.understanding import Found, look, look_at_stix
+from cert_exchange.services.warning import Warned
 
 __all__ = [
     "Around",
@@ -22,8 +23,10 @@ __all__ = [
     "Source",
     "Taken",
     "Understanding",
+    "Warned",
     "events_of_feed",
     "look",
+    "look_at_stix",
     "order_of",
     "save_profile",
     "take",

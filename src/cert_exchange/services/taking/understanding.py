@@ -12,6 +12,7 @@ from typing import Final
 
 import orjson
 
+from cert_exchange.errors import InputRefused
 from cert_exchange.intake.findings import Loss
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import SharingTerms
@@ -21,11 +22,13 @@ from cert_exchange.services.taking.reading import Order, Understanding, read
 from cert_exchange.services.taking.sources import Source
 from cert_exchange.services.taking.walking import Chunk, Walk, contents_of
 from cert_exchange.services.warning import Warned
+from cert_exchange.stix.envelopes import examine
 
 SAMPLES: Final = 3
 """of each kind"""
 SHOWN: Final = 20
 """Losses, warnings and remarks that are told one by one; the others are counted."""
+LOOKED: Final = 32 * 1024 * 1024
 PREVIEWED: Final = 2_000
 """Objects of which it is asked who would see them."""
 _WEIGHTS: Final = {"refuse": 0, "hold": 1}
@@ -164,6 +167,22 @@ def look(
         )  # fmt: skip
         found.previewed = len(first)
     return found
+
+
+def look_at_stix(node: Node, *bodies: bytes) -> tuple[Warned, ...]:
+    """The warnings about bodies that are STIX already, up to `LOOKED` bytes; what is no STIX is publishing's to refuse."""
+    found: list[Warned] = []
+    at, left = node.now(), LOOKED
+    for body in bodies:
+        left -= len(body)
+        if left < 0:
+            break
+        try:
+            batch = examine(body, limits=node.publish_limits)
+        except InputRefused:
+            continue
+        found += warning.look(node, [one.item.content for one in batch.items if one.item], at=at)
+    return tuple(found)
 
 
 def asked_of(chunk: Chunk) -> Mapping[str, str]:
