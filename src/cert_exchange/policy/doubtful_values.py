@@ -29,8 +29,8 @@ from cert_exchange.stix.instants import shown
 _SHORTEST_LIKE: Final = 4
 _SHORTEST_MATCH: Final = 6
 _SHORTEST_NAME: Final = 3
-_BROAD: Final = {4: 1 << 16, 6: 1 << 96}
-"""More addresses than this are too many to look for: IPv4 above /16, IPv6 above /32."""
+_BROAD: Final = {4: 1 << 20, 6: 1 << 96}
+"""More addresses than this are too many to look for: IPv4 above /12, IPv6 above /32. Reports do name networks of /15."""
 _META: Final = re.compile(r"\\[wWdDsSbB]|[\\^$.|?*+()\[\]{}]")
 _ROOT_URL: Final = re.compile(
     r"[a-z][a-z0-9+.-]{0,20}+://([^/?#@:\s]{1,253}+)(?::[0-9]{1,5}+)?/?", re.IGNORECASE

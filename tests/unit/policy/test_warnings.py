@@ -42,7 +42,7 @@ def of_pattern(pattern: str, **more: Any) -> set[str]:
         ("[ipv6-addr:value = '2001:4860:4860:0:0:0:0:8888']", {"benign"}),
         ("[ipv4-addr:value = '0.0.0.0/0']", {"broad"}),
         ("[ipv4-addr:value = '45.0.0.0/8']", {"broad"}),
-        ("[ipv4-addr:value = '45.9.0.0/16']", set()),
+        ("[ipv4-addr:value = '45.8.0.0/15']", set()),
         ("[ipv6-addr:value = '::/0']", {"broad"}),
         ("[ipv4-addr:value = '10.0.0.0/8']", {"private"}),
         ("[ipv4-addr:value = '10.1.2.3']", {"private"}),
