@@ -111,3 +111,69 @@ def test_what_was_shown_is_kept_and_reads_the_same(text: str) -> None:
     assert list(read_table([raw], again)) == list(read_table([raw], layout))
     assert again.guessed == ()
     assert again.profile == "kept"
+
+
+@pytest.mark.parametrize(
+    ("header", "holds"),
+    [
+        # Headers as known feeds and products write them.
+        ("Indicator type,Indicator,Description", "type any description"),
+        ("IndicatorType,IndicatorValue,ExpirationTime,Severity", "type any valid-until ignore"),
+        (
+            "uuid,event_id,category,type,value,comment,to_ids,date",
+            "ignore ignore description type any description detect ignore",
+        ),
+        (
+            "first_seen_utc,ioc_id,ioc_value,ioc_type,confidence_level,reference,tags",
+            "ignore ignore any type confidence ignore labels",
+        ),
+        (
+            "id,dateadded,url,url_status,tags,urlhaus_link,reporter",
+            "ignore ignore url ignore labels ignore ignore",
+        ),
+        ("first_seen_utc,dst_ip,dst_port,c2_status,malware", "ignore ip ignore ignore description"),
+        (
+            "sha256_hash,md5_hash,file_name,mime_type,imphash,ssdeep,tlsh",
+            "sha256 md5 file-name ignore ignore ssdeep tlsh",
+        ),
+        ("File Hash (SHA256),Malicious IP Address,C2 domain,Domain/IP", "sha256 ip host any"),
+        (
+            "Indicator of Compromise,Name server,Affected host,Victim URL",
+            "any ignore ignore ignore",
+        ),
+        ("Индикатор,Тип,Описание,Жертва", "any type description ignore"),
+        ("Indicador,Tipo,Descripción,Víctima", "any type description ignore"),
+    ],
+)
+def test_the_headers_that_feeds_and_products_write_are_known(header: str, holds: str) -> None:
+    """Each column by its header alone; what may name victims is left out."""
+    raw = f"{header}\n{',' * header.count(',')}\n".encode()
+    assert [str(column.holds) for column in propose(raw).columns] == holds.split()
+
+
+@pytest.mark.parametrize(
+    ("word", "value", "kind"),
+    [
+        ("ip:port", "192.0.2.1:443", Kind.IPV4),
+        ("sha256_hash", "a" * 64, Kind.SHA256),
+        ("FileHash-MD5", "a" * 32, Kind.MD5),
+        ("FileSha256", "a" * 64, Kind.SHA256),
+        ("IPv4-Addr", "192.0.2.1", Kind.IPV4),
+        ("Domain-Name", "evil.example", Kind.DOMAIN),
+        ("StixFile", "a" * 40, Kind.SHA1),
+        ("x509-fingerprint-sha1", "a" * 40, Kind.CERTIFICATE),
+        ("email-src", "a@evil.example", Kind.EMAIL),
+        ("regkey", "HKLM\\Software\\x", Kind.REGISTRY_KEY),
+        ("AS", "64496", Kind.ASN),
+        ("Домен", "evil.example", Kind.DOMAIN),
+        ("IP-адрес", "192.0.2.1", Kind.IPV4),
+    ],
+)
+def test_the_words_for_kinds_that_feeds_and_products_write_are_known(
+    word: str, value: str, kind: Kind
+) -> None:
+    """Each kind as others spell it; stated, so no guess."""
+    raw = f"ioc,type\n{value},{word}\n".encode()
+    (one,) = read_table([raw], propose(raw))
+    assert isinstance(one, Finding)
+    assert (one.kind, one.guessed) == (kind, False)

@@ -56,14 +56,16 @@ def squeeze(word: str) -> str:
 _PUNCTUATION: Final = re.compile(r"[\W_]+")
 _VALUES: Final[Mapping[Meaning, str]] = {
     Role.IP: "ip ipaddress ipaddr ipaddresses ips ipsrc ipdst srcip dstip sourceip destinationip destip address ipv4ipv6 "
-    "c2ip ipindicator networkaddress",
+    "c2ip ipindicator networkaddress ipport ipaddressport dstipport",
     Kind.IPV4: "ipv4 ipv4addr ipv4address ipv4cidr",
     Kind.IPV6: "ipv6 ipv6addr ipv6address ipv6cidr",
-    Role.HOST: "host c2 c2server cnc cc server c2domain c2host cncserver hostorip destination rhost controlserver",
-    Kind.DOMAIN: "domain domains domainname hostname hostnames fqdn fqdns dns dnsname",
+    Role.HOST: "host c2 c2server cnc cc server c2domain c2host cncserver hostorip destination rhost controlserver hostip iphost "
+    "hostport",
+    Kind.DOMAIN: "domain domains domainname hostname hostnames fqdn fqdns dns dnsname domainport stixdomain",
     Kind.URL: "url urls uri uris urlindicator downloadurl payloadurl phishingurl",
-    Kind.EMAIL: "email emails emailaddr emailaddress mail emailsrc emaildst sender emailsender senderaddress",
-    Role.HASH: "hash hashes filehash file checksum digest malwaresample filehashes",
+    Kind.EMAIL: "email emails emailaddr emailaddress mail emailsrc emaildst sender emailsender senderaddress "
+    "whoisregistrantemail registrantemail",
+    Role.HASH: "hash hashes filehash file checksum digest malwaresample filehashes stixfile hashvalue fileindicator",
     Kind.MD5: "md5 md5hash hashmd5 filehashmd5 filemd5",
     Kind.SHA1: "sha1 sha1hash hashsha1 filehashsha1 filesha1",
     Kind.SHA256: "sha256 sha256hash hashsha256 filehashsha256 sha2 filesha256",
@@ -88,12 +90,14 @@ _VALUES: Final[Mapping[Meaning, str]] = {
 }
 _COLUMNS: Final[Mapping[Meaning, str]] = {
     Role.ANY: "ioc iocs indicator indicators value values observable observables indicatorvalue iocvalue artifact "
-    "iocindicator observablevalue",
+    "iocindicator observablevalue indicatorofcompromise indicatorsofcompromise urldomain domainurl ipdomain domainip "
+    "domainips domainsips urlip ipurl iocdata",
     Role.TYPE: "type types indicatortype ioctype entitytype kind observabletype valuetype typeofioc iocstype datatype",
     Role.DESCRIPTION: "description descriptions comment comments note notes details context remarks remark info desc "
     "malwarefamily malware category role campaign threat title",
     Role.VALID_FROM: "validfrom",
-    Role.VALID_UNTIL: "validuntil validto expires expiry expiration expirationdate expirydate",
+    Role.VALID_UNTIL: "validuntil validto expires expiry expiration expirationdate expirydate expirationtime "
+    "expirationdatetime expiresat",
     Role.CONFIDENCE: "confidence confidencelevel confidencescore",
     Role.TLP: "tlp marking tlplevel tlpmarking trafficlight",
     Role.PAP: "pap",
@@ -106,6 +110,8 @@ _UNTAKEN: Final = (
     "id uuid guid eventid attributeid objectid package packagename appname firstseen lastseen date dateadded added "
     "firstseenutc compiletime signingtime version filesize size mime mimetype filetype signature compilerstamp timestamp "
     "eventuuid orgc org author reporter password asname country "
+    "nameserver nameservers ns registrar whois whoisserver dnsserver provider status port "
+    "affected impacted infected compromised internal customer local our own "
     "target targets victim victims victimdomain victimip victimemail recipient recipients to mailto targetdomain targetip"
 )
 
