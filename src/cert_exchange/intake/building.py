@@ -18,22 +18,20 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from cert_exchange.intake.batches import Around, Batch, Built, own_id, strictest
 from cert_exchange.intake.findings import Finding, Kind, Loss
 from cert_exchange.intake.patterns import RULES, has_observable, observables_of, pattern_of
 from cert_exchange.stix.instants import format_micros, parse_micros
-from cert_exchange.stix.markings import TLP_BY_ID, TLP_DEFINITIONS
+from cert_exchange.stix.markings import TLP_DEFINITIONS
 
-NAMESPACE: Final = uuid.UUID("5c2f1a0e-9d43-5b7e-8a36-0f6b2c9d71e4")
-"""Of the ids that intake makes. Never changes: a second publish would find nothing of the first."""
+__all__ = ["PART", "Around", "Batch", "Builder", "Built", "build", "grouped", "own_id", "strictest"]
 
 PART: Final = 1_000
 """The most objects that one report or grouping names."""
 
-Around = Literal["report", "grouping", "none"]
 _ORDER: Final = {kind: number for number, kind in enumerate(Kind)}
 _CLOCK: Final = ("created", "modified")
 _MEAN: Final = 700  # of a part, so that chance fills none of them over PART
@@ -50,44 +48,6 @@ _TITLES: Final[Mapping[Kind, re.Pattern[str]]] = {
     Kind.YARA: re.compile(r"(?:^|\s)rule\s+([A-Za-z_][A-Za-z0-9_]{0,127})"),
 }
 _TLP_NAMES: Final = {str(one["id"]): str(one["name"]) for one in TLP_DEFINITIONS}
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What holds for all of one input. Instants and durations are microseconds."""
-
-    name: str
-    creator: str  # the id of our own identity
-    at: int
-    markings: tuple[str, ...] = ()  # ids of marking definitions
-    around: Around = "report"
-    key: str = ""
-    """What makes this batch the same as that of an earlier publish; its name where nothing better is known."""
-    labels: tuple[str, ...] = ()  # of the report; those that bind stand in each finding
-    references: tuple[Mapping[str, Any], ...] = ()  # external references
-    description: str = ""
-    published: str = ""
-    """When its author published it, as an instant; empty: nobody says, and it is now."""
-    definitions: tuple[Mapping[str, Any], ...] = ()  # marking definitions that come along
-    confidence: int | None = None
-    valid_for: Mapping[Kind, int] = field(default_factory=dict)
-    observables: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """One object, and which of its properties come from the clock. `named`: the report names it."""
-
-    content: dict[str, Any]
-    floating: tuple[str, ...] = ()
-    named: bool = False
-    kind: Kind | None = None
-    place: str = ""
-
-    @property
-    def id(self) -> str:
-        """Its STIX id."""
-        return str(self.content["id"])
 
 
 def build(findings: Iterable[Finding], batch: Batch) -> Iterator[Built]:
@@ -109,24 +69,6 @@ def grouped(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]:
         else:
             for one in members:
                 yield "", [one]
-
-
-def own_id(creator: str, stix_type: str, *parts: str) -> str:
-    """The id of an object of ours that is the same whenever it is made of the same parts."""
-    # Lengths before the texts: no two lists of parts give one name.
-    name = "".join(f"{len(part)}:{part}" for part in (creator, stix_type, *parts))
-    return f"{stix_type}--{uuid.uuid5(NAMESPACE, name)}"
-
-
-def strictest(*markings: Iterable[str]) -> tuple[str, ...]:
-    """The markings of all of these: of TLPs the strictest alone, sorted."""
-    found = {one for some in markings for one in some}
-    tlps = [one for one in found if one in TLP_BY_ID]
-    if len(tlps) > 1:
-        # Of two ids of one level (TLP 1 and 2) the same one every time.
-        kept = max(tlps, key=lambda one: (TLP_BY_ID[one], one))
-        found -= {one for one in tlps if one != kept}
-    return tuple(sorted(found))
 
 
 class Builder:
