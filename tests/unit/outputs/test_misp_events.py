@@ -1,0 +1,202 @@
+"""Objects as MISP events: what is said of them, with every marking, and what cannot be said with its id."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.scenes import OWN_IDENTITY, TLP, indicator, malware, relationship, report
+
+from cert_exchange.intake.building import Batch, build
+from cert_exchange.intake.findings import Finding, Loss
+from cert_exchange.intake.misp import read_misp
+from cert_exchange.outputs.misp import Events, Organisation, write_events
+from cert_exchange.stix.patterns import comparisons
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+OWN = Organisation("CERT A", OWN_IDENTITY.partition("--")[2])
+
+
+def written(*objects: Mapping[str, Any]) -> Events:
+    return write_events(objects, organisation=OWN, title="what CERT A holds")
+
+
+def only(events: Events) -> dict[str, Any]:
+    (event,) = events.events
+    content: dict[str, Any] = json.loads(event.body)["Event"]
+    return content
+
+
+def about(name: str, pattern: str, **more: Any) -> dict[str, Any]:
+    return indicator(name, pattern=pattern, pattern_version="2.1", **more)
+
+
+def told(event: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
+    return [(one["type"], one["value"], one["to_ids"]) for one in event["Attribute"]]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "attributes"),
+    [
+        ("[ipv4-addr:value = '192.0.2.1']", [("ip-dst", "192.0.2.1")]),
+        ("[ipv4-addr:value ISSUBSET '192.0.2.0/24']", [("ip-dst", "192.0.2.0/24")]),
+        ("[domain-name:value = 'a.example' OR domain-name:value = 'b.example']", [("domain", "a.example"), ("domain", "b.example")]),
+        ("[url:value = 'http://a.example/?q=\\'x\\'']", [("url", "http://a.example/?q='x'")]),
+        (f"[x509-certificate:hashes.'SHA-1' = '{'a' * 40}']", [("x509-fingerprint-sha1", "a" * 40)]),
+        (("[network-traffic:dst_ref.type = 'ipv4-addr' AND network-traffic:dst_ref.value = '192.0.2.1'"
+         " AND network-traffic:dst_port = 443]"), [("ip-dst|port", "192.0.2.1|443")]),
+        # Taken apart these would give false alarms.
+        ("[file:name = 'a.exe' AND file:size = 5]", [("stix2-pattern", "[file:name = 'a.exe' AND file:size = 5]")]),
+        ("[domain-name:value = 'a.example'] FOLLOWEDBY [url:value = 'http://b.example/']",
+         [("stix2-pattern", "[domain-name:value = 'a.example'] FOLLOWEDBY [url:value = 'http://b.example/']")]),
+        ("[ipv4-addr:value != '192.0.2.1']", [("stix2-pattern", "[ipv4-addr:value != '192.0.2.1']")]),
+    ],
+)  # fmt: skip
+def test_a_pattern_is_the_values_that_it_means(
+    pattern: str, attributes: list[tuple[str, str]]
+) -> None:
+    """And what is more than one of several values stays a pattern."""
+    events = written(about("x", pattern))
+    assert told(only(events)) == [(kind, value, True) for kind, value in attributes]
+    assert events.unsaid == ()
+
+
+def test_hashes_of_one_file_are_a_file_object_with_the_name_told_of() -> None:
+    """What the indicator does not look for is not flagged."""
+    seen = {
+        "type": "file", "spec_version": "2.1", "id": "file--11111111-1111-5111-8111-111111111111",
+        "name": "oui.exe", "hashes": {"MD5": "a" * 32, "SHA-256": "b" * 64},
+    }  # fmt: skip
+    sought = about("x", f"[file:hashes.MD5 = '{'a' * 32}' OR file:hashes.'SHA-256' = '{'b' * 64}']")
+    joined = relationship(sought, seen, relationship_type="based-on")
+    event = only(written(sought, seen, joined))
+    (made,) = event["Object"]
+    assert {(one["type"], one["to_ids"]) for one in made["Attribute"]} == {
+        ("md5", True), ("sha256", True), ("filename", False),
+    }  # fmt: skip
+    assert event["Attribute"] == []
+
+
+@pytest.mark.case("I23")
+def test_a_report_keeps_its_text_its_links_and_its_members() -> None:
+    """The text goes as an event report; a reference without an address and an object without a word are listed."""
+    actor = malware("Emotet")
+    sought = about("x", "[domain-name:value = 'a.example']")
+    whole = report(
+        "wave of mails", [sought["id"], actor["id"]], description="How it came.",
+        external_references=[
+            {"source_name": "blog", "url": "https://blog.example/a", "description": "first report"},
+            {"source_name": "case", "external_id": "4711"},
+        ],
+    )  # fmt: skip
+    events = written(sought, actor, whole)
+    event = only(events)
+    assert (event["info"], event["EventReport"][0]["content"]) == ("wave of mails", "How it came.")
+    assert told(event) == [
+        ("domain", "a.example", True), ("link", "https://blog.example/a", False),
+    ]  # fmt: skip
+    assert {one.stix_id: one.in_part for one in events.unsaid} == {
+        actor["id"]: False,
+        whole["id"]: True,
+    }
+
+
+def test_no_object_loses_its_marking() -> None:
+    """The event bears its report's, an attribute what differs, and a marking without a word in MISP its name."""
+    statement = {
+        "type": "marking-definition", "spec_version": "2.1", "id": "marking-definition--11111111-1111-4111-8111-111111111111",
+        "created": "2026-01-01T00:00:00.000Z", "name": "Only for banks", "definition_type": "statement",
+        "definition": {"statement": "Only for banks"},
+    }  # fmt: skip
+    plain = about("x", "[domain-name:value = 'a.example']", tlp="green")
+    strict = about("y", "[domain-name:value = 'b.example']", tlp="amber")
+    bound = about(
+        "z",
+        "[domain-name:value = 'c.example']",
+        object_marking_refs=[TLP["green"], statement["id"]],
+    )
+    whole = report("r", [plain["id"], strict["id"], bound["id"]], tlp="green")
+    event = only(written(plain, strict, bound, statement, whole))
+    assert event["Tag"] == [{"name": "tlp:green"}]
+    assert {one["value"]: one.get("Tag") for one in event["Attribute"]} == {
+        "a.example": None, "b.example": [{"name": "tlp:amber"}], "c.example": [{"name": 'marking="Only for banks"'}],
+    }  # fmt: skip
+
+
+def test_the_text_of_a_stricter_report_stands_in_no_looser_event() -> None:
+    """Two reports of one MISP event are one event again, which says what the looser one says."""
+    origin = [{"source_name": "misp", "external_id": "11111111-2222-4333-8444-000000000000"}]
+    one = about("x", "[domain-name:value = 'a.example']", tlp="green")
+    two = about("y", "[domain-name:value = 'b.example']", tlp="red")
+    loose = report("r", [one["id"]], tlp="green", description="for all", external_references=origin)
+    strict = report(
+        "r (TLP:RED)", [two["id"]], tlp="red", description="for few", external_references=origin
+    )
+    events = written(one, two, loose, strict)
+    event = only(events)
+    assert (event["uuid"], event["info"]) == (origin[0]["external_id"], "r")
+    assert "for few" not in events.events[0].body.decode()
+    assert [one.get("Tag") for one in event["Attribute"]] == [None, [{"name": "tlp:red"}]]
+
+
+def test_the_same_objects_make_the_same_bytes_in_any_order() -> None:
+    """So that MISP updates what it has; and no UUID stands in two events."""
+    sought = about("x", "[domain-name:value = 'a.example']")
+    reports = [report(name, [sought["id"]]) for name in ("one", "two")]
+    first, again = written(sought, *reports), written(*reversed(reports), sought)
+    assert [one.body for one in first.events] == [one.body for one in again.events]
+    assert first.manifest == again.manifest
+    uuids = [json.loads(one.body)["Event"]["Attribute"][0]["uuid"] for one in first.events]
+    assert len(set(uuids)) == 2
+
+
+def test_what_no_report_names_is_in_one_event_more() -> None:
+    """Nothing is left out; rules go as they are, and a language without an attribute is listed."""
+    rule = indicator("r", pattern="rule a { condition: true }", pattern_type="yara")
+    odd = indicator("o", pattern="<x/>", pattern_type="openioc")
+    events = written(rule, odd)
+    assert told(only(events)) == [("yara", "rule a { condition: true }", True)]
+    assert [(one.stix_id, "openioc" in one.reason) for one in events.unsaid] == [(odd["id"], True)]
+
+
+CONVERT = """
+import json, sys
+from misp_stix_converter import MISPtoSTIX21Parser
+parser = MISPtoSTIX21Parser()
+parser.parse_json_content(open(sys.argv[1]).read())
+print(json.dumps([one["pattern"] for one in parser.bundle.objects if one["type"] == "indicator"]))
+"""
+"""In a process of its own: what misp-stix imports changes how everything after it is imported."""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    "name", ["pymisp-to_delete1.json", "pymisp-57c4445b-c548-4654-af0b-4be3950d210f.json"]
+)
+def test_the_converter_of_misp_finds_the_same_values(name: str) -> None:
+    """misp-stix as the oracle: every value that its patterns compare stands in what we make, or is a loss."""
+    path = SAMPLES / "misp" / name
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", CONVERT, path], check=True, capture_output=True
+    )
+    items = list(read_misp(path.read_bytes()))
+    findings = [one for one in items if isinstance(one, Finding)]
+    ours = json.dumps([one.content for one in build(findings, Batch("x", OWN_IDENTITY, at=1))])
+    lost = " ".join(one.what for one in items if isinstance(one, Loss))
+    theirs = {
+        value
+        for pattern in json.loads(ran.stdout)
+        for one in comparisons(pattern, version="2.1")
+        for value in one.values
+        if one.path[-1] != "type"
+    }
+    assert len(theirs) > 3
+    # Of a file in its folder we keep the two apart.
+    names = {one.rpartition("\\")[2] if one[-4:] == ".exe" else one for one in theirs}
+    missing = {one for one in names if json.dumps(one)[1:-1] not in ours and one not in lost}
+    assert missing == set()
