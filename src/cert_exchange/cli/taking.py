@@ -144,7 +144,7 @@ def _print_found(found: Found) -> None:
                 (
                     one.name,
                     one.aside or str(one.holds),
-                    "stated" if one.stated else "its look",
+                    "stated" if one.stated else "its look" if one.has_values else "",
                     ", ".join(one.samples),
                 )
                 for one in how.layout.columns

@@ -255,9 +255,9 @@ def test_columns_that_may_name_victims_are_left_out() -> None:
     )
     assert values(found) == [(Kind.IPV4, "192.0.2.1"), (Kind.IPV4, "192.0.2.2")]
     assert [(column.name, column.aside) for column in layout.columns if column.aside] == [
-        ("Victim IP", "looks like ipv4, its name says otherwise"),
-        ("Target", "looks like domain, its name says otherwise"),
-        ("Seen on", "looks like domain; name it in a profile to take it"),
+        ("Victim IP", "left out: looks like ipv4, its name says otherwise"),
+        ("Target", "left out: looks like domain, its name says otherwise"),
+        ("Seen on", "left out: looks like domain; name it in a profile to take it"),
     ]
 
 

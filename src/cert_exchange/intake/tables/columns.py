@@ -103,7 +103,11 @@ def _told(place: int, names: Sequence[str], rows: Rows) -> Column:
     stated = holds_of_header(header) if header else None
     look = look_of(cells) if stated in {None, Role.IGNORE} else None
     if stated is not None:
-        aside = f"looks like {look}, its name says otherwise" if look in {*KINDS, Role.ANY} else ""
+        aside = (
+            f"left out: looks like {look}, its name says otherwise"
+            if look in {*KINDS, Role.ANY}
+            else ""
+        )
         return Column(place, name, stated, stated=True, samples=samples, aside=aside)
     if look is None:
         # Words beside values in a table without a header are about them.
@@ -128,7 +132,7 @@ def _beside_types(columns: Sequence[Column], rows: Rows) -> list[Column]:
 
 
 def _left_out(column: Column) -> Column:
-    aside = f"looks like {column.holds}; name it in a profile to take it"
+    aside = f"left out: looks like {column.holds}; name it in a profile to take it"
     return Column(
         column.place, column.name, Role.IGNORE, stated=False, samples=column.samples, aside=aside
     )
