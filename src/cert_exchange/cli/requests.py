@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cert_exchange.cli import printing
+from cert_exchange.cli import printing, request_threads
 from cert_exchange.cli.files import read_packed
 from cert_exchange.cli.options import AsJson, Home, Limit, opened, operator
 from cert_exchange.errors import InputRefused
 from cert_exchange.messages.requests import Kind, State
 
 if TYPE_CHECKING:
-    from cert_exchange.services.requesting import Line, Sent, Thread, Waiting
+    from cert_exchange.services.requesting import Sent
 
 app = typer.Typer(
     help="Requests between desks: takedown, information, a sample, logs to be kept, permission to re-share, a dispute.",
     no_args_is_help=True,
 )
-_CELL: Final = 80
 _BYTES: Final = 200_000
 
 Request = Annotated[
@@ -146,27 +145,9 @@ def list_(
     ]
     shown = found[:limit]
     if as_json:
-        printing.document([thread_document(one) for one in shown])
+        printing.document([request_threads.thread_document(one) for one in shown])
         return
-    printing.table(
-        ["request", "from", "to", "for", "text", "state", "since", "due", "our ticket", "theirs"],
-        [
-            (
-                one.short,
-                "us" if one.ours else one.partner,
-                one.partner if one.ours else "us",
-                _kind(one),
-                _short(one.request.text),
-                f"{one.state}, OVERDUE" if one.late else one.state,
-                printing.instant(one.state_at),
-                _due(one),
-                one.tickets["asker" if one.ours else "asked"],
-                one.tickets["asked" if one.ours else "asker"],
-            )
-            for one in shown
-        ],
-        empty="no request",
-    )
+    request_threads.print_table(shown)
     more = len(found) - len(shown)
     if more:
         printing.verdict(f"{printing.count(more, 'older request')} not shown: --limit {len(found)}")
@@ -183,37 +164,9 @@ def show(request: Request, *, as_json: AsJson = False, home: Home = None) -> Non
     with opened(home) as node:
         one = requesting.find(node, request)
     if as_json:
-        printing.document(thread_document(one))
+        printing.document(request_threads.thread_document(one))
         return
-    printing.facts(
-        {
-            "request": one.stix_id,
-            "from": "us" if one.ours else one.partner,
-            "to": one.partner if one.ours else "us",
-            "for": _kind(one),
-            "about": ", ".join(one.request.about),
-            **(
-                {
-                    "to be shared with": ", ".join(one.request.recipients),
-                    "until": printing.instant(one.request.until),
-                }
-                if one.request.recipients
-                else {}
-            ),
-            "our ticket": one.tickets["asker" if one.ours else "asked"],
-            "their ticket": one.tickets["asked" if one.ours else "asker"],
-            "state": f"{one.state} since {printing.instant(one.state_at)}",
-            "due": f"{_due(one)}{', OVERDUE' if one.late else ''}",
-        }
-    )
-    printing.result("")
-    for line in one.lines:
-        _print_line(one, line)
-    printing.result("")
-    printing.result(f"check: {one.check}")
-    todo = _next_step(one)
-    if todo:
-        printing.verdict(f"next: {todo}")
+    request_threads.print_thread(one)
 
 
 @app.command()
@@ -259,125 +212,6 @@ def answer(
         return
     printing.result(done.stix_id)
     printing.verdict(f"said {_seen(done)}")
-
-
-def print_waiting(found: Waiting) -> None:
-    """What `status` says of requests: how many wait for our answer, and whose answer is overdue."""
-    if found.to_answer:
-        waits = "waits" if found.to_answer == 1 else "wait"
-        printing.verdict(
-            f"{printing.count(found.to_answer, 'request')} of partners {waits} for our answer:"
-            " cert-exchange request list --open --theirs"
-        )
-    for one in found.overdue:
-        printing.verdict(f"{one.thread.partner}: {one.finding}; {one.step}")
-
-
-def waiting_document(found: Waiting) -> dict[str, Any]:
-    """The same for a script."""
-    return {
-        "requests_to_answer": found.to_answer,
-        "overdue_requests": [
-            {
-                "request": one.thread.stix_id,
-                "partner": one.thread.partner,
-                "owed_by": "partner" if one.thread.ours else "us",
-                "due": printing.instant(one.thread.request.due),
-                "finding": one.finding,
-            }
-            for one in found.overdue
-        ],
-    }
-
-
-def thread_document(one: Thread) -> dict[str, Any]:
-    """One request as JSON; `timeline` and `check` are equal on both sides."""
-    request = one.request
-    return {
-        "request": one.stix_id,
-        "partner": one.partner,
-        "ours": one.ours,
-        "test": one.test,
-        "kind": request.kind.value,
-        "text": request.text,
-        "about": list(request.about),
-        "answer_expected": request.answer_expected,
-        "due": printing.instant(request.due) or None,
-        "share_to": list(request.recipients),
-        "until": printing.instant(request.until) or None,
-        "state": one.state,
-        "state_at": printing.instant(one.state_at),
-        "why": one.why,
-        "tickets": dict(one.tickets),
-        "overdue": one.late,
-        "timeline": [
-            {
-                "id": line.stix_id,
-                "version": line.version,
-                "at": printing.instant(line.at),
-                "side": line.side,
-                "said": line.said,
-                "text": line.text,
-                "ticket": line.ticket,
-                "refs": list(line.refs),
-                "until": printing.instant(line.until) or None,
-            }
-            for line in one.lines
-        ],
-        "check": one.check,
-        "here": [
-            {
-                "id": line.stix_id,
-                "stored_at": printing.instant(line.came_at),
-                "reached": line.reached or None,
-            }
-            for line in one.lines
-        ],
-    }
-
-
-def _print_line(one: Thread, line: Line) -> None:
-    who = "we" if (line.side == "asker") is one.ours else one.partner
-    parts = [f"{printing.instant(line.at)} {who}: {line.said}"]
-    if line.ticket:
-        parts.append(f"ticket {line.ticket}")
-    if line.until is not None:
-        parts.append(f"until {printing.instant(line.until)}")
-    parts.append(line.reached or f"came {printing.instant(line.came_at)}")
-    printing.result("; ".join(parts))
-    if line.text:
-        printing.result("    " + "\n    ".join(line.text.splitlines()))
-    given = [ref for ref in line.refs if ref != one.stix_id] if line is not one.lines[0] else []
-    if given:
-        printing.result(f"    with {', '.join(given)}")
-
-
-def _next_step(one: Thread) -> str:
-    if one.settled:
-        return ""
-    if not one.ours:
-        return f"cert-exchange request answer {one.short} received --ticket OURS (or passed-on, done, not-possible)"
-    return f"call the desk of {one.partner}" if one.late else ""
-
-
-def _kind(one: Thread) -> str:
-    kind = (
-        one.request.kind.value
-        if one.request.answer_expected
-        else f"{one.request.kind.value}, informative"
-    )
-    return f"TEST {kind}" if one.test else kind
-
-
-def _due(one: Thread) -> str:
-    if not one.request.answer_expected:
-        return "no answer expected"
-    return printing.instant(one.request.due) or "answer expected, no time set"
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _CELL else line[: _CELL - 1] + "…"
 
 
 def _seen(done: Sent) -> str:

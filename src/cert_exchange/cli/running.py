@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cert_exchange.cli import printing, requests
+from cert_exchange.cli import printing, request_threads
 from cert_exchange.cli.files import writing_to
 from cert_exchange.cli.options import (
     AsJson,
@@ -190,7 +190,7 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
             "open_statements": unreceipted,
             "revocation_lists": ending,
             "heartbeats": [{"partner": one.partner, "finding": one.finding} for one in beats],
-            **requests.waiting_document(asked),
+            **request_threads.waiting_document(asked),
         }
         printing.document(_status_document(found) | more)
         return
@@ -257,7 +257,7 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
         printing.verdict(f"{whose}: {one.finding}; {one.step}")
     for beat in beats:
         printing.verdict(f"{beat.partner}: {beat.finding}; {beat.step}")
-    requests.print_waiting(asked)
+    request_threads.print_waiting(asked)
 
 
 def _status_document(found: Status) -> dict[str, Any]:
