@@ -50,23 +50,12 @@ PROFILES = {
 }
 
 SPAWN = "a program of Windows that the beacon of the report starts: listed in its configuration, and no sign of an attack"
-FOLDED = "the page breaks the key at a blank, and nothing says that it goes on"
-EXPLORER = r"\software\microsoft\windows\currentversion\explorer\shell"
-CURRENT_USER, LOCAL_MACHINE = f"hkey_current_user{EXPLORER}", f"hkey_local_machine{EXPLORER}"
 QUOTED = "the event has a stray quotation mark before the path; the reader mends no values"
 PLACEHOLDER = "the event writes words in brackets for the folder; the reader mends no values"
 DISAGREEMENTS: dict[tuple[str, str, str], str] = {
     # (file, "missed" or "wrong", kind and value) -> cause
     ("amnesty-vietnam.md", "wrong", r"file-path %windir%\syswow64\rundll32.exe"): SPAWN,
     ("amnesty-vietnam.md", "wrong", r"file-path %windir%\sysnative\rundll32.exe"): SPAWN,
-    ("pymisp-to_delete1.pdf", "missed", f"registry-key {CURRENT_USER} folders\\startup"): FOLDED,
-    (
-        "pymisp-to_delete1.pdf",
-        "missed",
-        f"registry-key {LOCAL_MACHINE} folders\\common startup",
-    ): FOLDED,
-    ("pymisp-to_delete1.pdf", "wrong", f"registry-key {CURRENT_USER}"): FOLDED,
-    ("pymisp-to_delete1.pdf", "wrong", f"registry-key {LOCAL_MACHINE}"): FOLDED,
     ("pymisp-to_delete1.json", "missed", r"file-path %temp%\~wupdate.lnk"): QUOTED,
     ("pymisp-to_delete1.json", "wrong", "file-path \u2018" + r"%temp%\~wupdate.lnk"): QUOTED,
     ("pymisp-to_delete1.json", "missed", "file-name winhelp.cpl"): PLACEHOLDER,

@@ -4,7 +4,8 @@
 2. A report is known before it is judged: whether its author defangs, and to which sites it links.
 3. A rule (YARA, Sigma) is taken whole; a link gives what its page is about: a technique of ATT&CK, a sample by its hash.
 4. What the author calls legitimate at any place is told of, and not looked for (`detect=False`).
-5. Each value comes once, at its best place, and what is not taken is a loss with its reason, once for each value and reason.
+5. Each value comes once, at its best place, and what is not taken is a loss with its reason, once for each value and reason:
+   first what somebody might mend, then what was judged, at last links, references and what is about the authors.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from cert_exchange.intake.reports.spotting import Spotted, spot
 from cert_exchange.intake.values import normalise, refang
 
 MOST_VALUES: Final = 200_000
+
+_ASIDE: Final = frozenset({Role.LINK, Role.REFERENCE, Role.FOOTER})
 
 _HARMLESS: Final = re.compile(
     r"\((?:[\w, ]{0,40}\b)?(?:legit|legitimate|benign|clean|harmless|not malicious)\b[^)]{0,100}\)"
@@ -61,7 +64,7 @@ def choose(passages: Iterable[Passage]) -> Iterator[Finding | Loss]:
     )
     linked = _linked(looked)
     known: dict[tuple[Kind, str], _Known] = {}
-    losses: dict[tuple[str, str], Loss] = {}
+    losses: dict[tuple[str, str], tuple[int, Loss]] = {}
     for passage, found in looked:
         for item in found:
             verdict = judge(item, passage, defangs=defangs, linked=linked)
@@ -69,14 +72,16 @@ def choose(passages: Iterable[Passage]) -> Iterator[Finding | Loss]:
                 _keep(known, item, passage, verdict)
             elif verdict.reason and len(losses) < MOST_VALUES:
                 what = one_line(item.raw, 120)
-                losses.setdefault((what, verdict.reason), Loss(passage.place, what, verdict.reason))
+                loss = Loss(passage.place, what, verdict.reason)
+                rank = 0 if item.value is None else 2 if passage.role in _ASIDE else 1
+                losses.setdefault((what, verdict.reason), (rank, loss))
     groups = _groups(looked)
     taken = set()
     for (kind, value), one in known.items():
         taken.add(value)
         detect = one.finding.detect and not one.harmless
         yield replace(one.finding, detect=detect, group=groups.get((kind, value), ""))
-    for (what, _), loss in losses.items():
+    for (what, _), (_, loss) in sorted(losses.items(), key=lambda one: one[1][0]):
         if what not in taken and refang(what) not in taken:
             yield loss
 

@@ -3,8 +3,9 @@
 1. Limits before work: bytes of the file, pages, bytes of the drawing instructions of a page, characters in all. What is beyond
    one is a loss that says so; nothing is read half without a word.
 2. `pypdf` may fail on a page in any way: that page is a loss, the others go on.
-3. A hash that a page breaks over two lines is made whole where both parts together have the length of a hash, and an address
-   where its line is full and the next holds one word only.
+3. A hash that a page breaks over two lines is made whole where both parts together have the length of a hash; a key of the
+   registry or a path where the next line goes on with a backslash; an address where its line is full and the next holds one
+   word only, which does not look like a word.
 4. A line that stands at the top or the foot of most pages is a FOOTER.
 5. Nothing is executed, fetched or drawn: text and the addresses of links only.
 """
@@ -33,6 +34,11 @@ MOST_LINKS: Final = 200  # on one page
 _HEX_END: Final = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{8,127}+\Z")
 _HEX_START: Final = re.compile(r"[0-9a-fA-F]{1,120}+(?![0-9A-Za-z])")
 _URL_END: Final = re.compile(r"(?:https?|hxxps?|ftp)\S{0,2000}\Z", re.IGNORECASE)
+_FOLDED_END: Final = re.compile(
+    r"(?:\bHK(?:LM|CU|CR|U|CC|EY_[A-Z_]{5,20})|\b[A-Z]:|%[A-Z_()]{2,40}%)\\[^\n,;\"<>|]{0,1000}+\Z",
+    re.IGNORECASE,
+)
+_FOLDED_START: Final = re.compile(r"[\w.()-]{1,60}+(?: [\w.()-]{1,60}+){0,3}\\")
 _LENGTHS: Final = frozenset({32, 40, 64, 128})
 _NUMBERED: Final = re.compile(r"\A(?:\d{1,2}(?:\.\d{1,2}){0,3}\.?\s+)?(?=\S)(.{1,80})\Z")
 
@@ -95,7 +101,7 @@ def _pages(content: bytes) -> tuple[list[tuple[list[str], list[str]]], list[Loss
         losses.append(
             Loss(
                 f"page {MOST_PAGES + 1}",
-                f"{count - MOST_PAGES} pages",
+                f"pages {MOST_PAGES + 1} to {count}",
                 f"at most {MOST_PAGES} pages are read",
             )
         )
@@ -160,7 +166,8 @@ def _whole(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
         line, first = lines[at], at + 1
         while at + 1 < len(lines) and _goes_on(line, len(lines[at]), lines[at + 1], widest):
             at += 1
-            line += lines[at]
+            folded = _FOLDED_END.search(line) is not None and not line.endswith("\\")
+            line += (" " if folded else "") + lines[at]
         at += 1
         yield first, line
 
@@ -175,9 +182,12 @@ def _goes_on(line: str, width: int, following: str, widest: int) -> bool:
         )
         if not whole_already:
             return True
+    if _FOLDED_END.search(line) is not None and _FOLDED_START.match(following) is not None:
+        return True
     return (
-        width >= 0.8 * widest
+        width >= 0.9 * widest
         and _URL_END.search(line) is not None
         and " " not in following
+        and not re.fullmatch(r"[A-Z]?[a-z]+:?", following)
         and not re.match(r"(?:https?|hxxps?|ftp):?", following, re.IGNORECASE)
     )

@@ -16,11 +16,12 @@ from cert_exchange.intake.findings import Finding, Loss
 from cert_exchange.intake.misp import Event
 from cert_exchange.intake.openioc import read_openioc
 from cert_exchange.intake.recognising import HEAD, Format, Recognised, recognise
-from cert_exchange.intake.reports.reading import Form, read_pdf_report, read_report
+from cert_exchange.intake.reports.reading import Form, read_report
 from cert_exchange.intake.tables.decoding import encoding_of
 from cert_exchange.intake.tables.profiles import Layout, Profile
 from cert_exchange.intake.tables.proposing import propose
 from cert_exchange.intake.tables.reading import read_table
+from cert_exchange.services.apart import read_pdf_apart
 from cert_exchange.services.taking.sources import Source
 
 WHOLE_BYTES: Final = 64 * 1024 * 1024
@@ -98,7 +99,7 @@ def read(source: Source, how: Understanding) -> Stream:
     elif how.form is Format.OPENIOC:
         yield from read_openioc(source.whole(limit=WHOLE_BYTES))
     elif how.form is Format.PDF:
-        yield from read_pdf_report(source.whole(limit=WHOLE_BYTES))
+        yield from read_pdf_apart(source.whole(limit=WHOLE_BYTES))
     elif how.form in _REPORTS:
         data = source.whole(limit=WHOLE_BYTES)
         encoding = encoding_of(data[:HEAD])
