@@ -5,7 +5,9 @@
    for: one pattern of both joined by OR would find every `readme.pdf`. Nor is a name that only looks like one.
 3. Good lines go in; each bad one is a loss with its number and the reason. A row with more fields than the table has
    columns is bad: nobody knows which field is which.
-4. A cell that the encoding spoilt gives no value outside ASCII; a value read by a guessed encoding is a guess.
+4. What stands in columns that are left out goes nowhere: a table has no context besides its columns of words, since the
+   line around a value may name the victim.
+5. A cell that the encoding spoilt gives no value outside ASCII; a value read by a guessed encoding is a guess.
 """
 
 from __future__ import annotations
@@ -117,7 +119,7 @@ class _Rows:
             if cell.values and record.doubt and not text.isascii():
                 cell = Cell(bad=((text, record.doubt),))
             losses += [_loss(where, part, reason) for part, reason in cell.bad]
-            found += self._findings(cell, text, where, said, record, heading)
+            found += self._findings(cell, text, where, said, heading)
         yield from _grouped(found, place)
         yield from losses
         if not found and not losses:
@@ -170,12 +172,11 @@ class _Rows:
         )
 
     def _findings(
-        self, cell: Cell, text: str, where: str, said: _Said, record: Record, heading: str
+        self, cell: Cell, text: str, where: str, said: _Said, heading: str
     ) -> Iterator[Finding]:
         if not cell.values:
             return
         doubtful = self._layout.encoding.guessed and not text.isascii()
-        context = heading if self._is_list else _one_line(record.text, LONGEST_CONTEXT)
         notes = (*said.description, cell.note) if cell.note else said.description
         description = "; ".join(dict.fromkeys(notes))[:LONGEST_DESCRIPTION]
         for value in cell.values:
@@ -183,7 +184,7 @@ class _Rows:
                 kind=value.kind,
                 value=value.text,
                 place=where,
-                context=context,
+                context=heading if self._is_list else "",
                 detect=said.detect and not (value.guessed and value.kind in _NAMES),
                 guessed=value.guessed or doubtful,
                 valid_from=said.valid_from,
