@@ -1,0 +1,135 @@
+"""publish of what is no STIX, as a person at the desk uses it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Cli
+
+TABLE = b"value,comment\n203.0.113.7,C2\nevil.test,C2\nno value,x\n8.8.8.8,dns\n"
+
+
+def write(folder: Path, name: str, content: bytes) -> Path:
+    file = folder / name
+    file.write_bytes(content)
+    return file
+
+
+def test_a_table_is_shown_and_published_and_adds_nothing_twice(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """Columns, values, losses with their lines, warnings with what follows; then what became of it."""
+    file = write(tmp_path, "feed.csv", TABLE)
+    looked = cli("publish", file, "--tlp", "green", "--dry-run")
+    assert looked.code == 0
+    assert "evil.test" in looked.out
+    assert "line 4, column value" in looked.out
+    assert "benign" in looked.out
+    assert "nothing was stored" in looked.err
+    first = cli("publish", file, "--tlp", "green", "--json").json()
+    [one] = first["inputs"]
+    assert first["stored"] is True
+    assert one["looked_for"] == {"ipv4": 2, "domain": 1}
+    assert one["values"] == {"new": 3}
+    assert set(one["results"]) == {"accepted"}
+    assert one["held"] >= 1
+    assert [loss["place"] for loss in one["losses"]] == ["line 4, column value"]
+    again = cli("publish", file, "--tlp", "green")
+    assert again.code == 0
+    assert "duplicate" in again.err
+    assert "accepted" not in again.err
+
+
+def test_all_losses_go_to_a_file(cli: Cli, node_with_b: Path, tmp_path: Path) -> None:
+    """A line each, with its place; the file must be new."""
+    file = write(tmp_path, "feed.csv", TABLE)
+    out = tmp_path / "losses.tsv"
+    ran = cli("publish", file, "--tlp", "green", "--dry-run", "--losses", out)
+    assert ran.code == 0
+    assert [line.split("\t")[0] for line in out.read_text().splitlines()] == [
+        "line 4, column value"
+    ]
+    assert cli("publish", file, "--tlp", "green", "--dry-run", "--losses", out).code != 0
+
+
+def test_standard_input_is_read_twice_and_stored_once(cli: Cli, node_with_b: Path) -> None:
+    """A pipe cannot be read again, so it is kept until the end."""
+    ran = cli(
+        "publish", "-", "--format", "list", "--tlp", "green", stdin=b"evil[.]test\n203.0.113.9\n"
+    )
+    assert ran.code == 0
+    assert "2 values (2 new)" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("feed.csv", b"<!DOCTYPE html><html><body>sign in</body></html>", "This is HTML, not CSV"),
+        ("x.docx", b"PK\x03\x04abc", "a ZIP archive or an Office document"),
+        ("x.txt", b"nothing to see here, move on\n", "can be published"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_in_a_sentence(
+    cli: Cli, node_with_b: Path, tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    """Exit code 1 and a reason; nothing is stored."""
+    ran = cli("publish", write(tmp_path, name, content))
+    assert ran.code == 1
+    assert words in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--tlp", "purple"), "is no TLP"),
+        (("--format", "xls"), "is no format"),
+        (("--valid-for", "long"), "is no duration"),
+        (("--profile", "none-of-ours"), "no profile"),
+        (("--around", "box"), "nothing to put around"),
+    ],
+)
+def test_a_word_that_is_none_is_refused_with_those_that_are(
+    cli: Cli, node_with_b: Path, tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    """Before anything is read."""
+    ran = cli("publish", write(tmp_path, "feed.csv", TABLE), *options)
+    assert ran.code != 0
+    assert words in ran.err
+
+
+def test_a_guess_on_a_terminal_stores_nothing_until_a_person_says_so(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """The program itself on a terminal: a look by default, and how to go on."""
+    file = write(tmp_path, "feed.csv", TABLE)
+    shown = on_a_terminal("publish", str(file), "--tlp", "green")
+    assert "Nothing was stored, since this was a guess" in shown
+    assert "--yes" in shown
+    assert cli("publish", file, "--tlp", "green", "--dry-run", "--json").json()["inputs"][0][
+        "values"
+    ] == {"new": 3}
+
+
+def on_a_terminal(*arguments: str) -> str:
+    """What the program writes to a terminal, in one line of words."""
+    ours, its = pty.openpty()
+    program = Path(sys.executable).with_name("cert-exchange")
+    process = subprocess.Popen([program, *arguments], stdin=its, stdout=its, stderr=its)
+    os.close(its)
+    shown = b""
+    while True:
+        try:
+            block = os.read(ours, 65_536)
+        except OSError:  # the other side is closed
+            break
+        if not block:
+            break
+        shown += block
+    os.close(ours)
+    process.wait()
+    return " ".join(shown.decode().split())
