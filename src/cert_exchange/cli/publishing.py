@@ -57,7 +57,7 @@ def publish(
         str | None,
         typer.Option(
             "--format",
-            help="What the files are: stix, stix-lines, misp, csv, tsv, list, text, markdown, asciidoc, html or pdf.",
+            help="What the files are: stix, stix-lines, misp, csv, tsv, list, text, markdown, asciidoc, html, pdf or openioc.",
         ),
     ] = None,
     profile: Annotated[
