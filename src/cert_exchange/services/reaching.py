@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cert_exchange.node import Node
 from cert_exchange.services import partners
-from cert_exchange.store import channels, figures, releases
+from cert_exchange.store import channels, figures, freezes, releases
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import policies as policy_rows
 
@@ -45,16 +45,22 @@ def way(node: Node, partner: str, collection: str) -> Way:
             for one in channels.channels(tx)
             if (one.direction, one.partner, one.collection) == ("push", number, place.id)
         ]
+        stopped = freezes.frozen(tx, number)
         readable = collection_rows.may_read(tx, place.id, number)
         views = {one.view for one in releases.read_sharing(tx).heads if one.collection == place.id}
-    if pushing:
-        return Way(there=True, words=f"target {', '.join(pushing)} pushes it")
-    if not readable:
+    if not readable and not pushing:
         return Way(
             there=False,
             words=f"it may not read {collection} and no target pushes it: name it under `read` in the collection's file and"
             " run `cert-exchange collection load`, or add a target",
         )
+    if stopped:
+        return Way(
+            there=True,
+            words="what goes out to it is frozen or suspended, so that it gets it afterwards: cert-exchange frozen",
+        )
+    if pushing:
+        return Way(there=True, words=f"target {', '.join(pushing)} pushes it")
     marks = node.marks.everything()
     if any(one.partner == number and one.view in views for one in marks):
         return Way(there=True, words=f"it finds it when it next polls {collection}")

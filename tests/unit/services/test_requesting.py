@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from tests.scenes import (
     uid,
 )
 
-from cert_exchange.errors import InputRefused, NotFound
+from cert_exchange.errors import CursorMoved, InputRefused, NotFound
 from cert_exchange.messages import requests as messages
 from cert_exchange.messages.requests import Kind, State
 from cert_exchange.node import Node, make_home, open_node
@@ -33,10 +34,12 @@ from cert_exchange.services import (
     doctoring,
     ledger,
     metering,
+    policies,
     requesting,
     revoking,
 )
 from cert_exchange.services.requesting import Thread
+from cert_exchange.worker import Worker
 
 PLACE = "reports"
 
@@ -353,11 +356,18 @@ class TestPermission:
         desks, theirs = sqlite_desks, self.shared(sqlite_desks)
         asked = self.asked(desks, theirs)
         desks.says(desks.b.node, asked, State.DONE)
-        requesting.settle(desks.a.node)
+        Worker(desks.a.node, stop=threading.Event()).tick(0)
         (consent,) = consenting.list_consents(desks.a.node)
         consenting.end(desks.a.node, consent.id, by="anna", reason="enough")
         requesting.settle(desks.a.node)
         assert consenting.list_consents(desks.a.node) == []
+        granted = requesting.find(desks.a.node, asked.stix_id).granting
+        assert granted is not None
+        with pytest.raises(CursorMoved):  # another worker that had not seen it
+            consenting.give(
+                desks.a.node, "b", to=consent.recipient, until="1 day", said_by="x", by="x",
+                stix_id=theirs["id"], granted_by=granted.number,
+            )  # fmt: skip
 
     def test_no_third_party_and_no_other_request_grants_anything(self, sqlite_desks: Desks) -> None:
         """Done by the asker, by C, or said of a takedown: no consent."""
@@ -393,6 +403,9 @@ def test_what_a_partner_asks_goes_to_nobody(sqlite_desks: Desks) -> None:
     desks.a.post("b", note("plain", [OWN_IDENTITY], tlp="green", by=B_IDENTITY), to=PLACE)
     assert [one.request.text for one in requesting.threads(desks.a.node)] == ["Who is 192.0.2.7?"]
     assert desks.a.names("c", PLACE) == ["plain"]
+    (asked,) = requesting.threads(desks.a.node)
+    (why,) = policies.explain(desks.a.node, asked.stix_id, partner="c").versions
+    assert (why.answer, why.steps[0].asked) == ("denied", "request between desks")
 
 
 def test_a_request_of_an_exercise_is_called_that(sqlite_desks: Desks) -> None:

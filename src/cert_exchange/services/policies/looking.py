@@ -21,7 +21,7 @@ from cert_exchange.policy.wording import held_until
 from cert_exchange.services.policies.showing import Showing
 from cert_exchange.services.releasing.bindings import bindings_for
 from cert_exchange.services.releasing.evaluating import Plan, Pool, plans_for
-from cert_exchange.services.releasing.judging import BLOCKED, Judge
+from cert_exchange.services.releasing.judging import BETWEEN_DESKS, BLOCKED, Judge
 from cert_exchange.services.releasing.naming import Issuer
 from cert_exchange.services.releasing.settlement import Settlement, Sight
 from cert_exchange.stix.instants import format_micros
@@ -198,6 +198,8 @@ class Look:
         policy, line = self.plan.policy, answer.line
         if answer.rule == "notice" and self.pool.notice_for(answer.version) is not None:
             return (Step("notice of withdrawal", answer.answer, answer.reason),)
+        if answer.decision == BETWEEN_DESKS:
+            return (Step("request between desks", answer.answer, answer.reason),)
         if policy is None:
             return ()
         carried = answer.decision is None or answer.rule == "carried"

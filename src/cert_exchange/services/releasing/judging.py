@@ -52,7 +52,7 @@ BLOCKED = Deny("blocked", "our desk blocked this id", DenyKind.RULE)
 _REVOKED = Deny("revoked", "a later version revokes this object", DenyKind.RULE)
 _NOTICE = Allow("notice", "it tells this audience what was taken back from it")
 _OTHERS_NOTICE = Deny("notice", "it is a notice for another audience", DenyKind.RULE)
-_BETWEEN_DESKS = Deny("request", "it is between its sender's desk and ours", DenyKind.RULE)
+BETWEEN_DESKS = Deny("request", "it is between its sender's desk and ours", DenyKind.RULE)
 _NO_POLICY = Deny("no policy", "no active policy decides for this audience", DenyKind.DEFAULT)
 _NOT_NAMED = Deny("collection", "the policy does not name this collection", DenyKind.DEFAULT)
 _NOBODY: Final[frozenset[int]] = frozenset()
@@ -246,7 +246,7 @@ class Judge:
             if reader is not None:
                 return _NOTICE if reader == self.plan.audience.id else _OTHERS_NOTICE
             if version.origin != OWN and requests.declares(self.pool.contents[version.rendition]):
-                return _BETWEEN_DESKS
+                return BETWEEN_DESKS
         policy = self.plan.policy
         if policy is None:
             return _NO_POLICY
