@@ -114,7 +114,7 @@ def test_b_says_that_is_our_cdn(
         assert (row.stix_id, row.partner, row.because) == (CDN["id"], "b", "that is our CDN")
         a.apply("late", OPEN.format(partner="late"))
         assert a.names("late") == ["bad"]
-        # O: fed(a.node)
+        assert "45.9.1.7" in fed(a.node)  # a partner's word alone ends nobody's detection
         assert "disputed" not in str(polled())
 
         reviewing.revoke(a.node, CDN["id"], by="anna", reason="it is their CDN")

@@ -1,7 +1,7 @@
 """Whether one object may go into an output, and the reason where it may not.
 
-1. What an exercise brought never does, nor what our desk does not detect by, nor what a partner disagrees with while nobody
-   has looked at that, nor what its terms or markings make unreadable.
+1. What an exercise brought never does, nor what our desk does not detect by, nor what its terms or markings make
+   unreadable. What a partner disagrees with stays in until our people have looked: its word must not end our detection.
 2. PAP and an IEP's permitted actions bind what is done with it (`Use`); a purpose binds it to outputs that name it. A
    machine cannot judge a purpose: unless all of an object's are named, it stays out.
 3. TLP: of what is marked, the strictest; RED is for named persons and goes into no output that does not ask for it.
@@ -36,7 +36,6 @@ from cert_exchange.store import releases
 from cert_exchange.store import terms as term_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import OWN
-from cert_exchange.store.usable import doubted
 
 UNMARKED: Final = Tlp.AMBER_STRICT
 """What bears no TLP stays in our own organisation."""
@@ -76,7 +75,6 @@ class Fitting:
     now: int
     drills: Exercises
     undetected: frozenset[str]
-    doubted: frozenset[str]
     beside: Mapping[str, Mapping[int, SharingTerms | None]]
     retention: Mapping[int, int]
     partners: Mapping[int, str]
@@ -90,8 +88,6 @@ class Fitting:
         mark = self.drills.mark(stix_id, origin, body)
         if mark is not Mark.REAL:
             return Fit("of an exercise" if mark is Mark.TEST else "its terms cannot be read")
-        if stix_id in self.doubted:
-            return Fit("a partner disagrees with it, and nobody has looked at that yet")
         if stix_id in self.undetected:
             return Fit("our desk does not detect by it")
         dates = _Dates(self.now)
@@ -215,7 +211,6 @@ def fitting(tx: Transaction, choice: Choice, *, now: int, own_use: bool = True) 
         now,
         exercises(tx),
         not_for_detection(tx) if own_use else frozenset(),
-        doubted(tx),
         _beside(tx),
         retention,
         {**sharing.partners, OWN: "own"},
