@@ -106,7 +106,7 @@ def test_a_guess_on_a_terminal_stores_nothing_until_a_person_says_so(
     cli: Cli, node_with_b: Path, tmp_path: Path
 ) -> None:
     """The program itself on a terminal: a look by default, and how to go on."""
-    file = write(tmp_path, "feed.csv", TABLE)
+    file = write(tmp_path, "feed", TABLE)
     shown = on_a_terminal("publish", str(file), "--tlp", "green")
     assert "Nothing was stored, since this was a guess" in shown
     assert "--yes" in shown

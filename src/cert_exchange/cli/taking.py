@@ -246,14 +246,13 @@ def _say_how_to_go_on(job: Job, guessed: Sequence[Understanding]) -> None:
     if job.only_look or not guessed:
         printing.verdict("looked at; nothing was stored")
         return
-    how = guessed[0]
     say = (
-        f"--format {how.form}"
-        if not how.sure
-        else "--save-profile NAME, and change there what is wrong"
+        "what it is with --format"
+        if any(not how.sure for how in guessed)
+        else "what the columns hold with a profile (`profile make`)"
     )
     printing.verdict(
-        f"Nothing was stored, since this was a guess. If it is right, say --yes; else {say}."
+        f"Nothing was stored, since this was a guess. If it is right, say --yes; else say {say}."
     )
 
 

@@ -197,6 +197,8 @@ def _of_lines(text: str, by_name: Format | None) -> Recognised:
     separated = _separated(said)
     if by_name in {Format.CSV, Format.TSV}:
         word = _SPOKEN[by_name]
+        if separated is by_name:
+            return Recognised(by_name, sure=True, why=f"its name and its lines say {word}")
         return Recognised(
             by_name, sure=False, why=f"its name says {word}, and nothing speaks against it"
         )

@@ -30,7 +30,7 @@ def test_a_page_of_html_is_no_table(name: str) -> None:
         ("x", '[{"type": "indicator"}]', Format.STIX, True),
         ("x.txt", '{"type": "indicator", "id": "a"}\n{"type": "url"}\n', Format.STIX_LINES, True),
         ("x.json", '{"Event": {"info": "x", "Attribute": []}}', Format.MISP, True),
-        ("x.csv", "value,type\nevil.example,domain\n", Format.CSV, False),
+        ("x.csv", "value,type\nevil.example,domain\n", Format.CSV, True),
         ("x", "value;type\nevil.example;domain\n", Format.CSV, False),
         ("x", "value\ttype\nevil.example\tdomain\n", Format.TSV, False),
         ("x.txt", "# ours\n192.0.2.1\nevil[.]example # C2\n", Format.LIST, False),
