@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.conftest import Wall
 from tests.scenes import (
     ALLOW_ALL,
     B_IDENTITY,
@@ -294,11 +296,18 @@ def test_whether_an_answer_got_there_is_told(scene: Scene) -> None:
     assert done.stored
 
 
-def test_a_question_waits_until_it_is_replied_to(scene: Scene) -> None:
+def test_a_question_waits_until_it_is_replied_to(scene: Scene, wall: Wall) -> None:
     """Both ways: ours to B, and B's to us, whose reply goes to B alone."""
     asked = answering.ask(scene.node, THEIRS["id"], "what is it?", due="3 days", by="x")
     (open_,) = answering.heard(scene.node, given=True, only_open=True)
-    assert (open_.what, open_.waits, open_.due is not None) == ("question", True, True)
+    assert (open_.what, open_.state, open_.due is not None) == (
+        "question",
+        "waits for a reply",
+        True,
+    )
+    wall.forward(timedelta(days=4))
+    (late,) = answering.heard(scene.node, given=True, only_open=True)
+    assert late.state == "overdue: waits for a reply"
     from_b = messages.write_reply(
         [asked.stix_id], asked.stix_id, "a scanner", stix_id=f"note--{uid('r')}",
         creator=B_IDENTITY, now=scene.node.now(),

@@ -28,6 +28,7 @@ from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import OWN
 
 OPEN: Final = "waits for a reply"
+OVERDUE: Final = "overdue: waits for a reply"
 _MORE: Final = 10
 """An answer may name so many objects, each a row."""
 
@@ -54,7 +55,7 @@ class Heard:
     @property
     def waits(self) -> bool:
         """Whether somebody is asked and has not replied."""
-        return self.state == OPEN
+        return self.state in (OPEN, OVERDUE)
 
 
 def heard(
@@ -82,7 +83,7 @@ def heard(
             if ident is None:
                 raise NotFound(f"nothing of {about} ever came here.")
         found = _rows(tx, given=given, number=number, ident=ident, limit=limit * _MORE)
-        told = _told(tx, found, names, exercises(tx))
+        told = _told(tx, found, names, exercises(tx), node.now())
         told = [one for one in told if one.waits or not only_open][:limit]
         if given:
             listed = {one.hit.stix_id for one in told}
@@ -105,7 +106,11 @@ def _rows(
 
 
 def _told(
-    tx: Transaction, found: Collection[Said], names: Mapping[int, str], drills: Exercises
+    tx: Transaction,
+    found: Collection[Said],
+    names: Mapping[int, str],
+    drills: Exercises,
+    now: int,
 ) -> list[Heard]:
     together: dict[tuple[str, int], list[Said]] = {}
     for one in found:
@@ -126,16 +131,18 @@ def _told(
                 tuple(name for name, original in originals.items() if name != original),
                 messages.told(content),
                 said.due if isinstance(said, Question) else None,
-                _state(tx, many[0], said),
+                _state(tx, many[0], said, now),
             )
         )
     return told
 
 
-def _state(tx: Transaction, one: Said, said: Question | Reply | Proposal | None) -> str:
+def _state(tx: Transaction, one: Said, said: Question | Reply | Proposal | None, now: int) -> str:
     match said:
-        case Question():
-            return "replied" if _replied(tx, one) else OPEN
+        case Question() if _replied(tx, one):
+            return "replied"
+        case Question(_, due):
+            return OVERDUE if due is not None and due < now else OPEN
         case Proposal() if one.origin != OWN:
             return "see `proposals list`"
         case _:
