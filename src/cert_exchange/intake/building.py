@@ -37,7 +37,6 @@ _CLOCK: Final = ("created", "modified")
 _MEAN: Final = 700  # of a part, so that chance fills none of them over PART
 _NAME: Final = 200
 _TEXT: Final = 2_000
-_REPORT_TEXT: Final = 100_000
 _SHOWN: Final = 120
 _TYPES: Final = (
     "indicator", "vulnerability", "attack-pattern", "ipv4-addr", "ipv6-addr", "domain-name", "url", "email-addr", "file",
