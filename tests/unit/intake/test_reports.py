@@ -266,6 +266,23 @@ def test_a_page_of_html_is_read_as_a_person_sees_it() -> None:
     assert not {"192.0.2.66", "script.example.org"} & set(losses)
 
 
+def test_what_a_page_hides_becomes_no_indicator() -> None:
+    """A page cannot slip in what its reader does not see; where the hiding ends, reading goes on."""
+    found, losses = read(
+        "<html><div style='display: none'>192.0.2.1 <div>hxxp://evil[.]example[.]com/</div> 192.0.2.2</div><p>192.0.2.3</p>"
+        "<span hidden>192.0.2.4</span><p>192.0.2.5<br hidden>192.0.2.6</p><td style='font-size:0'>192.0.2.7</td>",
+        Form.HTML,
+    )
+    assert set(found) == {"192.0.2.3", "192.0.2.5", "192.0.2.6"}
+    assert {one for one, reason in losses.items() if "hidden" in reason} == {
+        "192.0.2.1",
+        "192.0.2.2",
+        "192.0.2.4",
+        "192.0.2.7",
+        "hxxp://evil[.]example[.]com/",
+    }
+
+
 def test_a_signature_below_plain_text_is_left_out() -> None:
     """The line of two hyphens and a blank (RFC 3676)."""
     found, losses = read("Seen: 192.0.2.1\n-- \nA. Nalyst, 192.0.2.2\n", Form.TEXT)

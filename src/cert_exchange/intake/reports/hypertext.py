@@ -1,8 +1,9 @@
 """HTML as passages: what a person reads of a page, without scripts, styles, menus and footers.
 
 1. The page is never drawn, run or fetched: tags are cut out with one pass forward, so that its cost is its length.
-2. Text inside `<a>` is the text of a link, and where it is a live address it is the LINK itself. `<code>`, `<pre>`, cells and
-   items of lists are LISTED. `nav`, `header`, `footer` and `aside`, and what is hidden by its tag, are FOOTER or left away.
+2. Text inside `<a>` is the text of a link, and where it is a live address it is the LINK itself. `<code>`, `<pre>` and
+   cells are LISTED. `nav`, `header`, `footer` and `aside` are FOOTER, and what its own tag hides is HIDDEN: nobody
+   who looks at the page sees it, so that it must not become an indicator.
 3. `<br>` and every tag of a block end a line. `<wbr>` and invisible characters inside a value do not.
 4. What a tag never closed is read as if it were closed at the end.
 """
@@ -62,23 +63,13 @@ _BLOCKS: Final = (
     | _ASIDE
 )
 _VOID: Final = frozenset(
-    {
-        "br",
-        "hr",
-        "img",
-        "input",
-        "link",
-        "meta",
-        "wbr",
-        "base",
-        "col",
-        "source",
-        "area",
-        "embed",
-        "param",
-        "track",
-    }
+    "br hr img input link meta wbr base col source area embed param track".split()  # noqa: SIM905 - a list of words reads better without quotes
 )
+_HIDES: Final = re.compile(
+    r"(?:^|\s)hidden(?=[\s=/]|$)|display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0",
+    re.IGNORECASE,
+)
+_UNREAD: Final = frozenset({Role.FOOTER, Role.HIDDEN})
 _LIVE: Final = re.compile(r"\s*(?:https?|ftp)://\S+\s*\Z", re.IGNORECASE)
 
 
@@ -91,7 +82,7 @@ class _Page:
     code: int = 0
     program: int = 0
     aside: int = 0
-    item: int = 0
+    hidden: tuple[str, int] = ("", 0)  # the tag that hides, and how many of its name are open
     link: bool = False
     heading: int = 0
     cell: bool = False
@@ -104,6 +95,8 @@ class _Page:
     @property
     def role(self) -> Role:
         """What text that stands here is."""
+        if self.hidden[1]:
+            return Role.HIDDEN
         if self.aside:
             return Role.FOOTER
         if self.program:
@@ -182,7 +175,7 @@ def _say(page: _Page, words: str) -> None:
     if not page.code:
         plain = re.sub(r"\s+", " ", plain)
     role = page.role
-    if page.link and role is not Role.FOOTER and _LIVE.match(plain):
+    if page.link and role not in _UNREAD and _LIVE.match(plain):
         role = Role.LINK
     page.pieces.append((plain, role))
 
@@ -190,6 +183,11 @@ def _say(page: _Page, words: str) -> None:
 def _turn(page: _Page, tag: str, attributes: str, line: int, *, closing: bool) -> Iterator[Passage]:
     """What a tag changes."""
     step = -1 if closing else 1
+    by, depth = page.hidden
+    if depth and tag == by:
+        page.hidden = (by, depth + step)
+    elif not depth and not closing and tag not in _VOID and _HIDES.search(attributes):
+        page.hidden = (tag, 1)
     if tag in _CODE:
         page.code = max(0, min(DEEPEST, page.code + step))
         if closing:
@@ -206,7 +204,7 @@ def _turn(page: _Page, tag: str, attributes: str, line: int, *, closing: bool) -
         if found is not None:
             target = unescape(found[1] or found[2] or found[3] or "").strip()
             if ":" in target[:12]:
-                role = Role.FOOTER if page.aside else page.sections.role(Role.LINK)
+                role = page.role if page.role in _UNREAD else page.sections.role(Role.LINK)
                 yield Passage(target[:LONGEST_LINE], f"line {line}", role, page.sections.titles)
     elif tag in {"td", "th"}:
         page.cell = not closing
@@ -239,7 +237,7 @@ def _flush(page: _Page, line: int) -> Iterator[Passage]:
                 if role in {Role.LISTED, Role.PROGRAM}:
                     page.number += 1
                 meant = Role.HEADING if page.heading and role is not Role.LINK else role
-                kept = role if role is Role.FOOTER else page.sections.role(meant)
+                kept = role if role in _UNREAD else page.sections.role(meant)
                 around = context if part.strip() != whole.strip() and "\n" not in whole else ""
                 yield Passage(
                     part.strip(),
@@ -279,7 +277,7 @@ def _row_done(page: _Page, line: int) -> Iterator[Passage]:
     for words, role, at in row:
         column = page.heads[at - 1] if 0 < at <= len(page.heads) else ""
         kept = Role.LISTED if role is Role.LINK and indicates(column) else role
-        kept = kept if kept is Role.FOOTER else page.sections.role(kept)
+        kept = kept if kept in _UNREAD else page.sections.role(kept)
         for _, part in lines_of(words):
             if part.strip():
                 yield Passage(

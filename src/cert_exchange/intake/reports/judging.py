@@ -57,6 +57,8 @@ def judge(item: Spotted, passage: Passage, *, defangs: bool, linked: set[str]) -
     role, kind = passage.role, item.kind
     if role is Role.REFERENCE:
         return _not("it stands in the references of the report")
+    if role is Role.HIDDEN:
+        return _not("it is hidden on the page: nobody who looks at it sees it")
     if role is Role.FOOTER:
         return _not("it stands in a part about the report or its authors")
     if item.value is None:

@@ -32,6 +32,7 @@ class Role(StrEnum):
     RULE = "rule"  # a whole YARA or Sigma rule
     LINK = "link"  # where a link leads
     REFERENCE = "reference"  # a list of sources
+    HIDDEN = "hidden"  # on a page, and not to be seen there
     FOOTER = "footer"  # who wrote it, how to reach them, what the law says
 
 
