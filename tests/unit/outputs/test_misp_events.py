@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.scenes import OWN_IDENTITY, TLP, indicator, malware, relationship, report
+from tests.scenes import (
+    B_IDENTITY,
+    C_IDENTITY,
+    OWN_IDENTITY,
+    TLP,
+    address,
+    indicator,
+    malware,
+    relationship,
+    report,
+)
 
 from cert_exchange.intake.building import Batch, build
 from cert_exchange.intake.findings import Finding, Loss
@@ -162,6 +172,93 @@ def test_what_no_report_names_is_in_one_event_more() -> None:
     events = written(rule, odd)
     assert told(only(events)) == [("yara", "rule a { condition: true }", True)]
     assert [(one.stix_id, "openioc" in one.reason) for one in events.unsaid] == [(odd["id"], True)]
+
+
+def named_by_misp(uuid: str, misp_type: str = "domain") -> list[dict[str, str]]:
+    return [{"source_name": f"misp-attribute {misp_type}", "external_id": uuid}]
+
+
+def test_nobody_speaks_in_anothers_event() -> None:
+    """A UUID that A and C both state stays with A: what C sends takes over neither event nor attribute."""
+    event, attribute = (
+        "11111111-2222-4333-8444-000000000000",
+        "11111111-2222-4333-8444-000000000001",
+    )
+    ours = about(
+        "x", "[domain-name:value = 'a.example']", external_references=named_by_misp(attribute)
+    )
+    theirs = about(
+        "y",
+        "[domain-name:value = 'b.example']",
+        by=C_IDENTITY,
+        external_references=named_by_misp(attribute),
+    )
+    whole = [{"source_name": "misp", "external_id": event}]
+    first = report("ours", [ours["id"]], external_references=whole)
+    other = report(
+        "t", [theirs["id"]], by=C_IDENTITY, external_references=whole, description="false"
+    )
+    events = {
+        one.uuid: json.loads(one.body)["Event"]
+        for one in written(theirs, other, ours, first).events
+    }
+    assert set(events) == {event, other["id"].rpartition("--")[2]}
+    assert (events[event]["info"], told(events[event])) == ("ours", [("domain", "a.example", True)])
+    assert "EventReport" not in events[event]
+    assert events[event]["Attribute"][0]["uuid"] == attribute
+    strangers = written(
+        theirs,
+        other,
+        about(
+            "z",
+            "[domain-name:value = 'd.example']",
+            by=B_IDENTITY,
+            external_references=named_by_misp(attribute),
+        ),
+    )
+    assert attribute not in json.dumps([json.loads(one.body) for one in strangers.events])
+
+
+def test_an_observable_is_an_indicators_where_its_creator_says_so() -> None:
+    """Who joins something to another's indicator neither adds to it nor takes anything from the file."""
+    ours = about("x", "[domain-name:value = 'a.example']")
+    seen = address("192.0.2.1")
+    event = only(
+        written(ours, seen, relationship(ours, seen, relationship_type="based-on", by=C_IDENTITY))
+    )
+    assert told(event) == [("domain", "a.example", True), ("ip-dst", "192.0.2.1", False)]
+    event = only(written(ours, seen, relationship(ours, seen, relationship_type="based-on")))
+    assert told(event) == [("domain", "a.example", True), ("ip-dst", "192.0.2.1", False)]
+
+
+@pytest.mark.parametrize(
+    "uuid", ["../../../etc/passwd", "no-uuid", "11111111-2222-4333-8444-000000000000/../x"]
+)
+def test_what_is_no_uuid_names_no_file(uuid: str) -> None:
+    """A feed writes each event into a file of its UUID."""
+    odd = about("x", "[domain-name:value = 'a.example']", external_references=named_by_misp(uuid))
+    whole = report(
+        "r", [odd["id"]], external_references=[{"source_name": "misp", "external_id": uuid}]
+    )
+    (event,) = written(odd, whole).events
+    assert event.uuid == whole["id"].rpartition("--")[2]
+    assert uuid not in event.body.decode()
+
+
+def test_words_of_a_sender_are_taken_over_only_where_they_fit() -> None:
+    """A type that its value is none of, a category that MISP has not, a level that its markings contradict."""
+    labels = ['misp:type="md5"', 'misp:category="<script>"', "tlp:white", "osint"]
+    event = only(
+        written(about("x", "[domain-name:value = 'a.example']", labels=labels, tlp="amber"))
+    )
+    (made,) = event["Attribute"]
+    assert (made["type"], made["category"]) == ("domain", "Network activity")
+    assert made["Tag"] == [{"name": "tlp:amber"}, {"name": "osint"}]
+    fitting = ['misp:type="hostname"', 'misp:category="Payload delivery"']
+    (made,) = only(written(about("x", "[domain-name:value = 'a.example']", labels=fitting)))[
+        "Attribute"
+    ]
+    assert (made["type"], made["category"]) == ("hostname", "Payload delivery")
 
 
 CONVERT = """

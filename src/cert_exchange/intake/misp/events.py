@@ -180,6 +180,11 @@ def uuid_of(content: Mapping[str, Any]) -> str:
     return value.lower() if _UUID.fullmatch(value) else ""
 
 
+def is_uuid(text: str) -> bool:
+    """Whether a text is a UUID as MISP writes it, and nothing else: it will name a file."""
+    return _UUID.fullmatch(text) is not None
+
+
 def is_true(value: object) -> bool:
     """MISP writes a switch as true, 1 or "1"."""
     return (

@@ -58,6 +58,8 @@ One content for each id, for ever: these bytes never change.
 _PAP_BY_ID: Final = {str(made["id"]): pap for pap, made in PAP_DEFINITIONS.items()}
 _TLP_BY_OWN_ID: Final = {stix_id: tlp for tlp, stix_id in TLP_IDS.items()}
 
+_LONGEST: Final = 250
+"""Characters of a tag; MISP's own have at most 255."""
 _CONFIDENCE: Final[Mapping[str, int]] = {
     "completely-confident": 100,
     "usually-confident": 75,
@@ -102,12 +104,12 @@ def circle_of(tags: object) -> Circle:
         pap=handling.pap,
         labels=tuple(
             dict.fromkeys(
-                n for n, local in names if not _is_level(n) and not (local and n not in marks.tags)
+                n for n, local in names if not is_level(n) and not (local and n not in marks.tags)
             )
         ),
         confidence=next((c for n in said if (c := _confidence(n)) is not None), None),
         rules=tuple(tag for tag in marks.tags if pap_of_text(tag) is None),
-        withheld=sum(local and n not in marks.tags and not _is_level(n) for n, local in names),
+        withheld=sum(local and n not in marks.tags and not is_level(n) for n, local in names),
     )
 
 
@@ -165,17 +167,17 @@ def strictest(*levels: Tlp | None) -> Tlp | None:
     return max((level for level in levels if level is not None), default=None)
 
 
+def is_level(name: str) -> bool:
+    """Whether a tag says nothing but a TLP or PAP, which markings say in its place."""
+    marks = read_markings({"type": "indicator", "labels": [name]})
+    return (marks.tlp is not None and not marks.tags) or pap_of_text(name) is not None
+
+
 def _names(tags: object) -> Iterator[tuple[str, bool]]:
     """Names of tags, and whether each is local."""
     for tag in tags if isinstance(tags, list) else ():
         if isinstance(tag, Mapping) and isinstance(tag.get("name"), str) and tag["name"].strip():
-            yield tag["name"].strip(), tag.get("local") in (True, 1, "1")
-
-
-def _is_level(name: str) -> bool:
-    """Whether a tag says nothing but a TLP or PAP, which markings say in its place."""
-    marks = read_markings({"type": "indicator", "labels": [name]})
-    return (marks.tlp is not None and not marks.tags) or pap_of_text(name) is not None
+            yield tag["name"].strip()[:_LONGEST], tag.get("local") in (True, 1, "1")
 
 
 def _confidence(name: str) -> int | None:

@@ -88,6 +88,15 @@ TYPES: Final[Mapping[Kind, tuple[str, str]]] = {
 }
 """The type and the category that a kind is written as, where nothing says which it came from."""
 
+CATEGORIES: Final = frozenset(
+    {
+        "Antivirus detection", "Artifacts dropped", "Attribution", "External analysis", "Financial fraud",
+        "Internal reference", "Network activity", "Other", "Payload delivery", "Payload installation", "Payload type",
+        "Persistence mechanism", "Person", "Social network", "Support Tool", "Targeting data",
+    }
+)  # fmt: skip
+"""MISP takes no other."""
+
 _VICTIM: Final = "it names who was hit, which is nobody else's business"
 _WORDS: Final = "words for people, which no object of ours carries"
 _LIKENESS: Final = "a likeness that STIX has no property for"

@@ -3,9 +3,11 @@
 1. Whoever looks for something finds it flagged: an indicator is `to_ids`, an observable beside it is not.
 2. What came from MISP says so in itself (`misp-attribute TYPE` among its references, `misp:type` among its labels), and
    goes back as it came; where that does not fit its pattern, the pattern counts.
-3. A pattern that is no value, no OR of values and none of the stated composites goes as `stix2-pattern`, whole: taken
+3. Whoever made the object wrote these words: one that MISP does not know, or that is no UUID, is not taken over, and a
+   label that says another level than the markings is not repeated.
+4. A pattern that is no value, no OR of values and none of the stated composites goes as `stix2-pattern`, whole: taken
    apart it would give false alarms (CASES I20).
-4. What cannot be said has its id and its reason, also where only a part of it cannot.
+5. What cannot be said has its id and its reason, also where only a part of it cannot.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from typing import Any, Final
 
 from cert_exchange.intake.findings import Kind
 from cert_exchange.intake.misp import types
+from cert_exchange.intake.misp.events import is_uuid
+from cert_exchange.intake.misp.marking import is_level
 from cert_exchange.intake.patterns import HASHES, values_of
 from cert_exchange.intake.values import normalise
 from cert_exchange.outputs.expressing import Unsaid
@@ -190,15 +194,17 @@ class _Origin:
             found = _LABEL.fullmatch(label) if isinstance(label, str) else None
             if found is not None:
                 said[found[1]].append(found[2])
-            elif isinstance(label, str):
+            elif isinstance(label, str) and not is_level(label):
                 tags.append(label)
-        one_type, one_category = (words[0] if len(words) == 1 else "" for words in said.values())
+        one_type, category = (words[0] if len(words) == 1 else "" for words in said.values())
+        one_category = category if category in types.CATEGORIES else ""
         uuids = tuple(
             (str(one["source_name"]).removeprefix(REFERENCE), str(one["external_id"]))
             for one in content.get("external_references", ())
             if isinstance(one, Mapping)
             and "external_id" in one
             and str(one.get("source_name")).startswith(REFERENCE)
+            and is_uuid(str(one["external_id"]))
         )
         return cls(one_type, one_category, uuids, tuple(tags))
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from cert_exchange.intake.misp.marking import TLP_IDS, tags_of
+from cert_exchange.intake.misp.marking import TLP_IDS, is_level, tags_of
 from cert_exchange.outputs.expressing import Unsaid
 from cert_exchange.outputs.misp.attributes import (
     LINKS,
@@ -28,12 +28,14 @@ from cert_exchange.outputs.misp.attributes import (
     of_vulnerability,
     values_of_observable,
 )
-from cert_exchange.outputs.misp.gathering import SILENT, Draft, beside, external_ids, gather
+from cert_exchange.outputs.misp.gathering import SILENT, Draft, Owners, beside, external_ids, gather
 from cert_exchange.stix.handling import pap_of_text
 from cert_exchange.stix.instants import InstantInvalid, parse_micros
 from cert_exchange.stix.markings import read_markings
 from cert_exchange.stix.references import OBSERVABLE_TYPES
 
+MOST_ATTRIBUTES: Final = 1_000_000
+"""of all events together: an object stands in each report that names it"""
 _NAMESPACE: Final = UUID("0b6d5c3a-3f0e-5c0f-8e55-2f6d8a9b7c10")
 _LEVEL: Final = re.compile(r'misp:(threat-level-id|analysis)="([0-4])"')
 
@@ -101,12 +103,14 @@ class _Writer:
             if one.get("type") == "directory"
         }
         self._beside = beside(held)
+        self._owners = Owners(held, f"identity--{organisation.uuid}")
+        self._room = MOST_ATTRIBUTES
         self._used: set[str] = set()
 
     def events(self) -> Events:
         """All events; what is not said is known once they are made."""
         spare = str(uuid5(_NAMESPACE, f"{self._organisation.uuid}/{self._title}"))
-        made = [self._event(one) for one in gather(self._held, spare, self._title)]
+        made = [self._event(one) for one in gather(self._held, self._owners, spare, self._title)]
         return Events(
             tuple(one for one in made if one.attributes or one.content.get("EventReport")),
             tuple(self._unsaid.values()),
@@ -120,7 +124,7 @@ class _Writer:
             found = _LEVEL.fullmatch(label)
             if found is not None:
                 levels[found[1]] = found[2]
-            else:
+            elif not is_level(label):
                 labels.append(label)
         attributes, files, techniques = self._members(draft, {*tags, *labels})
         attributes += self._links(draft)
@@ -163,6 +167,9 @@ class _Writer:
                 techniques += _technique(content, around)
                 continue
             said = self._said(stix_id, content)
+            self._room -= len(said.attributes)
+            if self._room < 0:
+                said = Said((), unsaid=Unsaid(stix_id, f"more than {MOST_ATTRIBUTES} attributes"))
             if said.unsaid is not None:
                 self._unsaid[stix_id] = said.unsaid
             tags = [one for one in (*self._tags(content), *said.labels) if one not in around]
@@ -195,7 +202,7 @@ class _Writer:
         self, draft: Draft, one: Attribute, content: Mapping[str, Any], tags: Sequence[str]
     ) -> dict[str, Any]:
         uuid = one.uuid
-        if not uuid or uuid in self._used:
+        if not uuid or uuid in self._used or not self._owners.may(content, uuid):
             # One UUID stands in one event only, and an object may be named by several reports.
             uuid = str(
                 uuid5(_NAMESPACE, f"{draft.uuid}/{content.get('id')}/{one.type}/{one.value}")
