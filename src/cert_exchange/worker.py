@@ -121,11 +121,11 @@ class Worker:
         if number % _COMPARE_TICKS == 0:
             self._step("requests", lambda: requesting.remind(self._node, self._overdue))
         if number % _COMPARE_TICKS == _COMPARE_TICKS // 2:
+            self._step("values", lambda: note_values(self._node))
             self._start_beside("ledgers", lambda: asking.compare_due(self._node))
         if number % _BEAT_TICKS == _FIRST_BEAT:
             self._start_beside("heartbeats", self._beat)
         if number % _TIDY_TICKS == 0:
-            self._step("values", lambda: note_values(self._node))
             self._step("submissions", lambda: forget_submissions(self._node))
             self._step("quarantine", lambda: quarantine.forget_old(self._node))
             self._step("retention", lambda: retention.end_passed(self._node))

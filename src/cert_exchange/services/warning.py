@@ -15,7 +15,7 @@ from cert_exchange.node import Node
 from cert_exchange.policy.cautions import Caution, Of, Warned
 from cert_exchange.policy.lives import LIVES
 from cert_exchange.policy.screening import Life, Screen, UnreadableScreen
-from cert_exchange.services.publishing.meeting import met, note_values
+from cert_exchange.services.publishing.meeting import catch_up, met
 from cert_exchange.services.publishing.screening import screen_now
 from cert_exchange.stix.confidence import value_of, words_of
 from cert_exchange.stix.instants import format_micros
@@ -34,7 +34,7 @@ def look(
     instant = format_micros(at)
     screen = _screen(node)
     contents = list(objects)
-    note_values(node)
+    catch_up(node)
     with node.database.reading() as conn:
         held = met(conn, contents) if _asks_of_others(screen) else {}
     told: list[Warned] = []

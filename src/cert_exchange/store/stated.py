@@ -1,4 +1,4 @@
-"""Which object states which value, written down in parts after the objects: nobody who brings one waits for it.
+"""Which object of a partner's states which value, written down in parts after the objects: nobody who brings one waits.
 
 1. `note_part` goes through the objects by number and remembers how far it came; two that run at once wait for each other.
 2. A number that was reserved is seen after its commit, which may be later than that of a higher one: what was stored in the
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import delete, select, update
+from sqlalchemy import and_, delete, or_, select, update
 
 from cert_exchange.store.bulk import insert_rows
 from cert_exchange.store.database import Transaction
@@ -36,6 +36,18 @@ _PER_KEY: Final = 5
 Keys = Callable[[Mapping[str, Any]], Mapping[bytes, str]]
 
 
+_SILENT: Final = (
+    "grouping", "identity", "marking-definition", "note", "opinion", "relationship", "report", "sighting",
+)  # fmt: skip
+_THEIRS: Final = objects.c.origin.in_(select(partners.c.id))
+# Of ours only what was revoked is compared: what our desk publishes at night would be most of it.
+_COMPARED: Final = and_(
+    objects.c.status == ObjectStatus.ACCEPTED.value,
+    objects.c.type.not_in(_SILENT),
+    or_(_THEIRS, objects.c.revoked.is_(True)),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Stating:
     """The newest accepted version of an object that states a value. `partner` is None for one of ours."""
@@ -54,43 +66,23 @@ def note_part(tx: Transaction, keys: Keys, *, now: int, limit: int = PART) -> in
     upto = int(
         tx.execute(select(node_facts.c.value).where(node_facts.c.name == _UPTO)).scalar() or 0
     )
+    settled = objects.c.stored_at <= now - SETTLING
     rows = tx.execute(
-        select(
-            objects.c.id, objects.c.type, objects.c.status, objects.c.stored_at, renditions.c.body
-        )
+        select(objects.c.id, renditions.c.body)
         .join(renditions, renditions.c.id == objects.c.rendition)
-        .where(objects.c.id > upto)
+        .where(objects.c.id > upto, settled, _COMPARED)
         .order_by(objects.c.id)
         .limit(limit)
     ).all()
-    found: list[tuple[bytes, int]] = []
-    looked = 0
-    for number, stix_type, status, stored_at, body in rows:
-        if stored_at > now - SETTLING:
-            break
-        looked, upto = looked + 1, number
-        if status == ObjectStatus.ACCEPTED.value and (
-            stix_type == "indicator" or stix_type not in _SILENT
-        ):
-            found.extend((key, number) for key in keys(orjson.loads(body)))
-    if looked:
-        insert_rows(tx, (stated.c.digest, stated.c.object), found)
-        tx.execute(update(node_facts).where(node_facts.c.name == _UPTO).values(value=str(upto)))
-    return looked
-
-
-_SILENT: Final = frozenset(
-    {
-        "identity",
-        "marking-definition",
-        "relationship",
-        "report",
-        "grouping",
-        "note",
-        "opinion",
-        "sighting",
-    }
-)
+    if len(rows) == limit:
+        last = rows[-1][0]
+    else:  # nothing that is compared is left below the newest that has settled
+        newest = select(objects.c.id).where(settled).order_by(objects.c.id.desc()).limit(1)
+        last = max(tx.execute(newest).scalar() or 0, upto)
+    found = [(key, number) for number, body in rows for key in keys(orjson.loads(body))]
+    insert_rows(tx, (stated.c.digest, stated.c.object), found)
+    tx.execute(update(node_facts).where(node_facts.c.name == _UPTO).values(value=str(last)))
+    return len(rows)
 
 
 def stating(conn: Transaction, keys: Iterable[bytes]) -> dict[int, Stating]:
@@ -109,27 +101,29 @@ def stating(conn: Transaction, keys: Iterable[bytes]) -> dict[int, Stating]:
             counts[digest] = counts.get(digest, 0) + 1
             if counts[digest] <= _PER_KEY:
                 idents.add(ident)
-    return _newest(conn, idents)
+    return newest_of(conn, idents)
 
 
-def fresh(conn: Transaction, *, limit: int) -> dict[int, Stating]:
-    """The newest objects of which it is not written down yet what they state; none where they are more than `limit`."""
+def fresh(conn: Transaction, *, limit: int) -> dict[int, Stating] | None:
+    """The objects of partners of which it is not written down yet what they state; None where they are more than `limit`."""
     upto = int(
         conn.execute(select(node_facts.c.value).where(node_facts.c.name == _UPTO)).scalar() or 0
     )
     rows = conn.execute(
         select(objects.c.ident)
         .where(
+            _THEIRS,
             objects.c.id > upto,
             objects.c.status == ObjectStatus.ACCEPTED.value,
-            objects.c.type.not_in(sorted(_SILENT)),
+            objects.c.type.not_in(_SILENT),
         )
         .limit(limit + 1)
     ).all()
-    return {} if len(rows) > limit else _newest(conn, {row[0] for row in rows})
+    return None if len(rows) > limit else newest_of(conn, {row[0] for row in rows})
 
 
-def _newest(conn: Transaction, idents: Iterable[int]) -> dict[int, Stating]:
+def newest_of(conn: Transaction, idents: Iterable[int]) -> dict[int, Stating]:
+    """The newest accepted versions of these ids."""
     found: dict[int, Stating] = {}
     for part in parts(sorted(idents)):
         rows = conn.execute(

@@ -22,13 +22,18 @@ from cert_exchange.store.stated import Stating
 FAR: Final = 40
 """So much apart, of 100, two confidences contradict each other."""
 PARTS: Final = 10
-_FRESH: Final = 500
+_FRESH: Final = 1_000
+"""So many objects of partners are compared before it is written down what they state."""
+_DISPUTED: Final = 1_000
 _TOLD: Final = 3
 """So many warnings of each kind are told of one object."""
 
 
 def note_values(node: Node, *, most: int = PARTS) -> int:
     """Write down what objects state that came since the last time, in parts; how many objects were looked at."""
+    with node.database.reading() as conn:
+        if rows.fresh(conn, limit=0) is not None:
+            return 0
     done = 0
     for _ in range(most):
         looked = node.database.transact(lambda tx: rows.note_part(tx, values_of, now=node.now()))
@@ -36,6 +41,14 @@ def note_values(node: Node, *, most: int = PARTS) -> int:
         if not looked:
             break
     return done
+
+
+def catch_up(node: Node) -> None:
+    """Write down what partners' objects state where too many wait for the worker to do it."""
+    with node.database.reading() as conn:
+        behind = rows.fresh(conn, limit=_FRESH) is None
+    if behind:
+        note_values(node)
 
 
 def met(conn: Transaction, contents: Sequence[Mapping[str, Any]]) -> dict[str, list[Caution]]:
@@ -48,13 +61,17 @@ def met(conn: Transaction, contents: Sequence[Mapping[str, Any]]) -> dict[str, l
     keys = {key for _, values in ours.values() for key in values}
     if not keys:
         return {}
-    held = {**rows.stating(conn, keys), **rows.fresh(conn, limit=_FRESH)}
+    disputed = doubts.open_against(conn)
+    held = {
+        **rows.stating(conn, keys),
+        **(rows.fresh(conn, limit=_FRESH) or {}),
+        **rows.newest_of(conn, sorted(disputed)[:_DISPUTED]),
+    }
     by_key: dict[bytes, list[Stating]] = {}
     for one in held.values():
         for key in values_of(one.content):
             if key in keys:
                 by_key.setdefault(key, []).append(one)
-    disputed = doubts.open_against(conn)
     found: dict[str, list[Caution]] = {}
     for stix_id, (content, values) in ours.items():
         told = [
