@@ -31,6 +31,7 @@ def read(text: str, form: Form = Form.MARKDOWN) -> tuple[dict[str, Finding], dic
     [
         ("hxxps://evil[.]example[.]com/a?b=1", Kind.URL, "https://evil.example.com/a?b=1"),
         ("hXXp[:]//evil[.]example[.]com/", Kind.URL, "http://evil.example.com/"),
+        ("http://evil[.]example[.]com/x", Kind.URL, "http://evil.example.com/x"),
         ("http[://]evil.example.com/x", Kind.URL, "http://evil.example.com/x"),
         ("hxxp://192.0.2[.]7:8080/x.bin", Kind.URL, "http://192.0.2.7:8080/x.bin"),
         ("evil[.]example[.]com/gate.php", Kind.URL, "evil.example.com/gate.php"),
@@ -182,7 +183,7 @@ def test_a_finding_says_where_it_stands_and_what_is_around_it() -> None:
         ),
         ("- " + "0" * 64, "it is no hash: too few different digits"),
         ("- evil[.]nosuchending", "it ends in no top-level domain"),
-        ("- 192.0.2.999", "it cannot be read as one"),
+        ("- 192.0.2.7/24", "it is no address, and no network whose host bits are zero"),
     ],
 )
 def test_what_looks_like_a_value_and_is_none_is_a_loss(text: str, lost: str) -> None:
@@ -219,6 +220,21 @@ def test_links_tell_of_techniques_and_samples() -> None:
     assert {value: one.kind for value, one in found.items()} == {
         "T1027.001": Kind.TECHNIQUE,
         SHA256: Kind.SHA256,
+    }
+
+
+@pytest.mark.parametrize("form", Form)
+def test_half_defanged_addresses_are_no_links(form: Form) -> None:
+    """`http` left as it is, and only the dots in brackets: in a sentence and in a cell, in every form."""
+    found, _ = read(
+        "Asks http://a[.]example[.]com/x, then [http://b[.]example[.]com/y].\n\n"
+        "|IoC|Type|\n|---|---|\n|http://192.0.2[.]1:8888/z|URL|\n",
+        form,
+    )
+    assert set(found) == {
+        "http://a.example.com/x",
+        "http://b.example.com/y",
+        "http://192.0.2.1:8888/z",
     }
 
 

@@ -22,7 +22,8 @@ _TAG: Final = re.compile(
 )
 _COMMENT: Final = re.compile(r"<!--(?:[^-<]|-(?!->)|<(?!!--))*+-->")
 _BRACKETED: Final = r"[^\[\]]*+(?:\[[^\[\]]*+\][^\[\]]*+)*+"
-_LIVE: Final = r"(?:https?|ftp)://[^\s<>\"`|\\^\[\]]*+"
+_DEFANGING: Final = r"\[(?:\.|dot|:|/|://)\]"
+_LIVE: Final = rf"(?:https?|ftp)://[^\s<>\"`|\\^\[\]]*+(?!{_DEFANGING})"
 
 _MARKDOWN: Final = re.compile(
     rf"""
@@ -39,7 +40,7 @@ _ASCIIDOC: Final = re.compile(
     rf"""
     (?P<code>`\+{{0,2}}[^`]++`|\+\+[^+]++\+\+|(?<!\w)\+[^+\s][^+]*+\+(?!\w))
     | (?P<image>image::?)(?P<picture>[^\s\[]*+)\[[^\]]*+\]
-    | (?:link:)?(?P<target>(?<![\w/.])(?:https?|ftp|mailto)://?[^\s<>"`|\\^\[\]]*+|(?<=link:)[^\s\[]++)\[(?P<text>{_BRACKETED})\]
+    | (?:link:)?(?P<target>(?<![\w/.])(?:https?|ftp|mailto)://?[^\s<>"`|\\^\[\]]*+|(?<=link:)[^\s\[]++)(?!{_DEFANGING})\[(?P<text>{_BRACKETED})\]
     | (?P<auto>(?!))
     | (?P<named>(?!))
     | (?<!\\)(?P<live>(?<![\w'"/=]){_LIVE})

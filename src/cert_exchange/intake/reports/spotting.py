@@ -101,6 +101,12 @@ _OTHER_ROOTS: Final = frozenset({"onion", "bit", "i2p", "bazar"})
 _ANY: Final = re.compile(r"[.:\\/@]|[0-9a-f]{30}|dot|punkt|point|CVE|T[01][0-9]", re.IGNORECASE)
 """What every value has some of; most cells and lines have none."""
 
+_FAULTS: Final = {
+    Kind.IPV4: "it is no address, and no network whose host bits are zero",
+    Kind.URL: "it is no address as a whole",
+    Kind.EMAIL: "it is no mail address",
+}
+
 _HASHES: Final = {32: Kind.MD5, 40: Kind.SHA1, 64: Kind.SHA256, 128: Kind.SHA512}
 _TRAILING: Final = ".,;:!?'\"*_~\u2019\u201d"
 _CLOSERS: Final = {")": "(", "]": "[", "}": "{"}
@@ -144,7 +150,7 @@ def _spotted(
         end=start + len(raw),
         value=value,
         defanged=refang(raw) != raw or "\\." in raw,
-        fault=fault or ("" if value is not None else "it cannot be read as one"),
+        fault=fault or ("" if value is not None else _FAULTS.get(kind, "it cannot be read as one")),
         ambiguous=ambiguous,
     )
 
