@@ -19,6 +19,7 @@ SMALL = {
     "intake/reports/publishers.py": "one list and its question",
     "intake/batches.py": "the values that building and taking share",
     "intake/refanging.py": "one question about a text",
+    "intake/stated_tlp.py": "one question, and what follows of its answer",
     "intake/findings.py": "the values that every reader hands on, and nothing that works on them",
     # A module may be shorter than 80 lines where this table says why.
     "cli/delisting.py": "one command",
@@ -92,6 +93,7 @@ SMALL = {
     "services/releasing/governing.py": "what newer versions say of older ones, which judging, deriving and arranging share",
     "services/releasing/issuing.py": "one step between settling and writing",
     "services/publishing/obeying.py": "one sentence: a partner's notice is carried out",
+    "services/doctoring/answers.py": "two findings about one subject",
     "services/answering/fetching.py": "one question: whether an answer got to whom it is for",
     "services/publishing/unfolding.py": "one question: which versions notes propose",
     "services/publishing/standing_in.py": "one question: which original a line stands for",
