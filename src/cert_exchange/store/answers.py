@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 
 from cert_exchange.stix.references import Role
 from cert_exchange.store.database import Transaction
@@ -38,6 +38,8 @@ from cert_exchange.store.tables import (
 _newer = objects.alias("newer")
 _originals = identifiers.alias("originals")
 _subject = objects.alias("subject")
+_borne = references.alias("borne")
+_extension = identifiers.alias("extension")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def original_of(conn: Transaction, stix_id: str) -> str | None:
     ).scalar_one_or_none()
 
 
-_SAID = (
+_SAID: Select[Any] = (
     select(
         identifiers.c.stix_id, objects.c.type, objects.c.version, objects.c.origin,
         objects.c.status, objects.c.stored_at, objects.c.revoked,
@@ -209,12 +211,15 @@ def said_about(conn: Transaction, ident: int, *, limit: int) -> list[Said]:
     return [Said(*row) for row in rows]
 
 
-def heard(conn: Transaction, *, partner: int | None, limit: int) -> list[Said]:
+def heard(
+    conn: Transaction, *, partner: int | None, limit: int, bearing: str | None = None
+) -> list[Said]:
     """What partners say about objects of ours, or about derivatives of theirs, the newest stored first; a row for each.
 
-    Sightings, opinions and notes; identities, which sightings name as places, are no subject.
+    Sightings, opinions and notes, or only what bears an extension; identities, which sightings name as places, are no
+    subject.
     """
-    wanted = _SAID.where(
+    wanted = _bearing(bearing).where(
         objects.c.type.in_(_ANSWERING),
         or_(_held_from(ours=True), and_(derived_ids.c.ident.is_not(None), _A_MEMBER)),
     )
@@ -222,9 +227,9 @@ def heard(conn: Transaction, *, partner: int | None, limit: int) -> list[Said]:
     return [Said(*row) for row in conn.execute(wanted.where(who).limit(limit))]
 
 
-def given(conn: Transaction, *, limit: int) -> list[Said]:
+def given(conn: Transaction, *, limit: int, bearing: str | None = None) -> list[Said]:
     """What our desk says about partners' objects, the newest stored first; a row for each object."""
-    wanted = _SAID.where(
+    wanted = _bearing(bearing).where(
         objects.c.type.in_(_ANSWERING), objects.c.origin == OWN, _held_from(ours=False)
     )
     return [Said(*row) for row in conn.execute(wanted.limit(limit))]
@@ -239,6 +244,19 @@ def given_about(conn: Transaction, ident: int, *, limit: int) -> list[Said]:
         objects.c.origin == OWN,
     )
     return [Said(*row) for row in conn.execute(wanted.limit(limit))]
+
+
+def _bearing(extension: str | None) -> Select[Any]:
+    """Only what bears this extension, found by it; all where None."""
+    if extension is None:
+        return _SAID
+    return _SAID.where(
+        objects.c.id.in_(
+            select(_borne.c.source)
+            .join(_extension, _extension.c.num == _borne.c.target)
+            .where(_extension.c.stix_id == extension)
+        )
+    )
 
 
 def _held_from(*, ours: bool) -> ColumnElement[bool]:

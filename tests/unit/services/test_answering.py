@@ -28,7 +28,7 @@ from cert_exchange.messages import answers as messages
 from cert_exchange.messages.answers import Opinion
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import EXTENSION as TERMS
-from cert_exchange.services import answering, collections, holdings, proposals
+from cert_exchange.services import answering, collections, doctoring, holdings, proposals
 from cert_exchange.services.answering import Manner, fetching
 
 THEIRS = indicator("theirs", by=B_IDENTITY, tlp="green", confidence=80)
@@ -60,6 +60,12 @@ def scene(sqlite_node: Node) -> Scene:
 
 def seen(scene: Scene, partner: str, kind: str) -> list[dict[str, Any]]:
     return [one for one in scene.sees(partner, "answers") if one["type"] == kind]
+
+
+def said_of(scene: Scene, partner: str | None = None) -> list[tuple[str, str, str]]:
+    """What `doctor` says of questions."""
+    found = doctoring.answers.examine(scene.node, partner=partner)
+    return [(one.grade, one.about, one.finding) for one in found]
 
 
 def as_of(content: dict[str, Any], name: str, by: str, about: str, **more: Any) -> dict[str, Any]:
@@ -308,6 +314,7 @@ def test_a_question_waits_until_it_is_replied_to(scene: Scene, wall: Wall) -> No
     wall.forward(timedelta(days=4))
     (late,) = answering.heard(scene.node, given=True, only_open=True)
     assert late.state == "overdue: waits for a reply"
+    assert said_of(scene) == [("note", "answers", "questions of ours without a reply in time: 1")]
     from_b = messages.write_reply(
         [asked.stix_id], asked.stix_id, "a scanner", stix_id=f"note--{uid('r')}",
         creator=B_IDENTITY, now=scene.node.now(),
@@ -319,6 +326,9 @@ def test_a_question_waits_until_it_is_replied_to(scene: Scene, wall: Wall) -> No
     scene.post("b", question, to="answers")
     (theirs,) = answering.heard(scene.node, only_open=True)
     assert theirs.hit.stix_id == question["id"]
+    waits = "questions that wait for our reply: 1, 1 of them overdue"
+    assert said_of(scene) == said_of(scene, "b") == [("wrong", "partner b", waits)]
+    assert said_of(scene, "c") == []
     with pytest.raises(InputRefused, match="no question"):
         answering.reply(scene.node, THEIRS["id"], "x", by="x")
     done = answering.reply(scene.node, question["id"], "a honeypot", by="x")
@@ -326,6 +336,7 @@ def test_a_question_waits_until_it_is_replied_to(scene: Scene, wall: Wall) -> No
     assert [one["content"] for one in seen(scene, "b", "note")][-1] == "a honeypot"
     assert "a honeypot" not in json.dumps(scene.sees("c", "answers"))
     assert answering.heard(scene.node, only_open=True) == ()
+    assert said_of(scene) == []
 
 
 def test_the_reply_to_a_question_about_a_derivative_names_the_question(sqlite_node: Node) -> None:

@@ -57,6 +57,11 @@ class Heard:
         """Whether somebody is asked and has not replied."""
         return self.state in (OPEN, OVERDUE)
 
+    @property
+    def overdue(self) -> bool:
+        """Whether a reply was asked for by now."""
+        return self.state == OVERDUE
+
 
 def heard(
     node: Node,
@@ -82,7 +87,10 @@ def heard(
             ident = objects.idents_of(tx, [about]).get(about)
             if ident is None:
                 raise NotFound(f"nothing of {about} ever came here.")
-        found = _rows(tx, given=given, number=number, ident=ident, limit=limit * _MORE)
+        found = _rows(
+            tx, given=given, number=number, ident=ident, limit=limit * _MORE,
+            bearing=messages.EXTENSION if only_open else None,
+        )  # fmt: skip
         told = _told(tx, found, names, exercises(tx), node.now())
         told = [one for one in told if one.waits or not only_open][:limit]
         if given:
@@ -93,14 +101,20 @@ def heard(
 
 
 def _rows(
-    tx: Transaction, *, given: bool, number: int | None, ident: int | None, limit: int
+    tx: Transaction,
+    *,
+    given: bool,
+    number: int | None,
+    ident: int | None,
+    limit: int,
+    bearing: str | None,
 ) -> list[Said]:
     if given:
         if ident is None:
-            return rows.given(tx, limit=limit)
+            return rows.given(tx, limit=limit, bearing=bearing)
         return rows.given_about(tx, ident, limit=limit)
     if ident is None:
-        return rows.heard(tx, partner=number, limit=limit)
+        return rows.heard(tx, partner=number, limit=limit, bearing=bearing)
     found = rows.said_about(tx, ident, limit=limit)
     return [one for one in found if number is None or one.origin == number]
 

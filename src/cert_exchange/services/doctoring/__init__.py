@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cert_exchange.services.doctoring import (
+    answers,
     asked,
     beating,
     evidence,
@@ -34,6 +35,7 @@ def examine(node: Node, *, partner: str | None = None) -> list[Finding]:
             *evidence.examine(node, partner=partner),
             *beating.examine(node, partner=partner),
             *asked.examine(node, partner=partner),
+            *answers.examine(node, partner=partner),
         ]
         return [*more, *(one for one in found if not more or one.grade != "ok")]
     return [
@@ -44,5 +46,6 @@ def examine(node: Node, *, partner: str | None = None) -> list[Finding]:
         *evidence.examine(node),
         *beating.examine(node),
         *asked.examine(node),
+        *answers.examine(node),
         *exchange.examine(node),
     ]
