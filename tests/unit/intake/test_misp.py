@@ -135,7 +135,8 @@ def test_what_does_not_say_that_it_is_flagged_is_not(flag: object) -> None:
         del raw["to_ids"]
     else:
         raw["to_ids"] = flag
-    _, findings, losses = read(event(raw))
+    head, findings, losses = read(event(raw))
+    assert "none of the 1 attributes" in head.remarks[0]
     assert said(findings) == [(Kind.DOMAIN, "evil.example", False)]
     assert [one.place for one in losses] == [f"attribute {number(1)}"]
     assert "to_ids=0" in losses[0].reason

@@ -167,6 +167,11 @@ def remarks_of(raw: Mapping[str, Any], circle: Circle, parts: list[Part]) -> Ite
     doubt = distribution_doubt(raw)
     if doubt:
         yield doubt
+    if parts and not any(part.detect for part in parts):
+        yield (
+            f"none of the {len(parts)} attributes is flagged for detection (to_ids), so that no indicator is made:"
+            " flag in MISP what is to be looked for"
+        )
     if circle.tlp is None:
         return
     stricter: dict[Tlp, list[str]] = {}
