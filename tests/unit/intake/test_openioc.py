@@ -65,6 +65,16 @@ def test_terms_joined_by_and_are_not_split_into_loose_indicators() -> None:
     ]
 
 
+def test_a_level_in_its_words_marks_all_terms() -> None:
+    """TLP:AMBER in the description counts, as in any other input."""
+    raw = document(item("PortItem/remoteIP", "192.0.2.1")).replace(b"APT", b"TLP:AMBER APT")
+    found, told = read_openioc(raw)
+    assert isinstance(found, Finding)
+    assert found.markings == ("marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421",)
+    assert isinstance(told, Loss)
+    assert told.what == "TLP:AMBER"
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
