@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import ColumnElement, FromClause, and_, exists, func, or_, select
 
 from cert_exchange.store.database import Transaction, streamed
+from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
     ObjectStatus,
-    doubts,
     identifiers,
     ledger_head,
     ledger_lines,
@@ -30,6 +31,18 @@ from cert_exchange.store.tables import (
 
 _better = objects.alias("better")
 _end = objects.alias("end")
+_ROWS: Final = (
+    select(
+        objects.c.id,
+        identifiers.c.stix_id,
+        objects.c.type,
+        objects.c.origin,
+        objects.c.stored_at,
+        renditions.c.body,
+    )
+    .join(identifiers, identifiers.c.num == objects.c.ident)
+    .join(renditions, renditions.c.id == objects.c.rendition)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,32 +81,30 @@ def count_lines(tx: Transaction) -> int:
 @contextmanager
 def usable(tx: Transaction, wanted: Wanted) -> Iterator[Iterator[UsableRow]]:
     """The versions in force, in the order of storing."""
-    statement = (
-        select(
-            objects.c.id,
-            identifiers.c.stix_id,
-            objects.c.type,
-            objects.c.origin,
-            objects.c.stored_at,
-            renditions.c.body,
-        )
-        .join(identifiers, identifiers.c.num == objects.c.ident)
-        .join(renditions, renditions.c.id == objects.c.rendition)
-        .where(*_conditions(wanted))
-        .order_by(objects.c.id)
-    )
-    with streamed(tx, statement) as rows:
+    with streamed(tx, _ROWS.where(*_conditions(wanted)).order_by(objects.c.id)) as rows:
         yield (UsableRow(*row) for row in rows)
 
 
-def doubted(tx: Transaction) -> frozenset[str]:
-    """The ids that a partner holds something against, which no person of ours has looked at yet."""
-    rows = tx.execute(
-        select(identifiers.c.stix_id)
-        .join(doubts, doubts.c.ident == identifiers.c.num)
-        .where(doubts.c.state == "open")
+def rows_of(tx: Transaction, numbers: Collection[int]) -> Iterator[UsableRow]:
+    """The versions of these numbers, which the caller knows to be in force."""
+    for part in parts(sorted(numbers)):
+        for row in tx.execute(_ROWS.where(objects.c.id.in_(part)).order_by(objects.c.id)):
+            yield UsableRow(*row)
+
+
+def definitions(tx: Transaction) -> list[int]:
+    """The numbers of every marking definition that counts, in whatever collection or none."""
+    return list(
+        tx.execute(
+            select(objects.c.id)
+            .where(
+                objects.c.type == "marking-definition",
+                objects.c.status == ObjectStatus.ACCEPTED.value,
+                objects.c.salt.is_not(None),
+            )
+            .order_by(objects.c.id)
+        ).scalars()
     )
-    return frozenset(rows.scalars())
 
 
 def policies_in_force(tx: Transaction) -> list[tuple[str, int]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import Wall
-from tests.scenes import B_IDENTITY, C_IDENTITY, Scene, address, at, indicator, note, uid
+from tests.scenes import B_IDENTITY, C_IDENTITY, TLP, Scene, address, at, indicator, note, uid
 
 from cert_exchange.errors import InputRefused, NotAuthenticated, NotFound, TooManyRequests
 from cert_exchange.intake.findings import Kind
@@ -24,6 +24,7 @@ from cert_exchange.services import (
     overriding,
     recalling,
     releasing,
+    reviewing,
     revoking,
     screening,
     terms,
@@ -137,6 +138,51 @@ def test_the_newest_version_counts_and_nobody_elses(node: Node) -> None:
     scene.post("b", {**ONE_OF_B, "modified": at(5), "pattern": "[ipv4-addr:value = '203.0.113.5']"})
     scene.post("c", {**ONE_OF_B, "modified": at(6), "revoked": True})
     assert lines(Shelf(node)) == [FROM_C, OURS, "203.0.113.5"]
+
+
+def test_a_definition_says_what_may_be_done(node: Node) -> None:
+    """PAP as a marking definition of its sender, which may come after what it marks."""
+    scene = set_up(node)
+    pap = {
+        "type": "marking-definition", "spec_version": "2.1", "id": f"marking-definition--{uid('pap')}", "created": at(0),
+        "created_by_ref": B_IDENTITY, "definition_type": "statement", "definition": {"statement": "PAP:RED"},
+        "name": "PAP:RED",
+    }  # fmt: skip
+    quiet = about(
+        "quiet", "203.0.113.1", by=B_IDENTITY, object_marking_refs=[TLP["green"], pap["id"]]
+    )
+    shelf = Shelf(node)
+    said = about(
+        "said",
+        "203.0.113.2",
+        by=B_IDENTITY,
+        object_marking_refs=[TLP["green"], "marking-definition--" + uid("word")],
+    )
+    scene.post("b", quiet, said)
+    assert lines(shelf) == [FROM_B, FROM_C, OURS]
+    assert left_out(node) == {"a marking that is not here": [quiet["id"], said["id"]]}
+    word = {key: pap[key] for key in pap if key != "name"} | {
+        "id": f"marking-definition--{uid('word')}", "definition": {"statement": "copyright b"}
+    }  # fmt: skip
+    scene.post("b", pap, word)
+    assert lines(shelf) == [FROM_B, FROM_C, OURS, "203.0.113.2"]
+    assert left_out(node) == {"its PAP or IEP does not permit to block": [quiet["id"]]}
+
+
+def test_a_partners_word_alone_ends_nothing_and_our_answer_ends_it_everywhere(node: Node) -> None:
+    """After "that is our CDN" our tools go on until a person has looked; revoked, it is gone with the next answer."""
+    scene = set_up(node)
+    shelf = Shelf(node)
+    opinion = {
+        "type": "opinion", "spec_version": "2.1", "id": f"opinion--{uid('cdn')}", "created": at(1), "modified": at(1),
+        "created_by_ref": B_IDENTITY, "object_marking_refs": [TLP["green"]], "opinion": "strongly-disagree",
+        "explanation": "that is our CDN", "object_refs": [ONE_OF_OURS["id"]],
+    }  # fmt: skip
+    scene.post("b", opinion)
+    assert [one.stix_id for one in reviewing.list_disputed(node)] == [ONE_OF_OURS["id"]]
+    assert lines(shelf) == [FROM_B, FROM_C, OURS]
+    reviewing.revoke(node, ONE_OF_OURS["id"], **BY)
+    assert lines(shelf) == [FROM_B, FROM_C]
 
 
 @pytest.fixture

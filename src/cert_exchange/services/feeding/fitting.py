@@ -7,7 +7,8 @@
 3. TLP: of what is marked, the strictest; RED is for named persons and goes into no output that does not ask for it.
 4. Outside `valid_from` and `valid_until`, outside an IEP's dates, and past the retention that was agreed with who sent it,
    it stays out. `due` is when the answer next changes by itself.
-5. What cannot be told denies.
+5. What cannot be told denies: a marking whose definition we do not hold may say anything. One that we hold and that is no
+   scheme of ours, such as a statement of copyright, is for people and keeps nothing out.
 """
 
 from __future__ import annotations
@@ -134,6 +135,9 @@ class Fitting:
         tlp = max(levels, default=None)
         if handling.unreadable:
             return tlp, "its markings cannot be read"
+        unknown = (marks.ids | handling.ids) - handling.understood
+        if any(not self._held(origin, one) for one in unknown):
+            return tlp, "a marking that is not here"
         if (UNMARKED if tlp is None else tlp) > self.choice.tlp:
             return tlp, "marked above what goes in here"
         permitted = _permitted(handling)

@@ -3,7 +3,7 @@
 1. What is given out is one state of the node that was committed before the request was answered: nothing that was
    withdrawn, revoked or has expired by then stands in it.
 2. Three looks, each dearer than the one before: whether any transaction wrote since (the count of ledger lines), whether
-   the versions in force or what is said beside them changed, and only then the objects themselves.
+   the versions in force or what is said beside them changed, and only then the versions that are new or fell due.
 3. The same entries give the same bytes and the same tag (ETag), in every process: `serial` is settled in the database.
 4. What is kept is bounded: `MOST_KEPT` bytes of all feeds together; what was used longest ago goes first.
 """
@@ -11,7 +11,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -23,11 +24,15 @@ from cert_exchange.services.feeding.choosing import MEDIA, Choice, Format, from_
 from cert_exchange.services.feeding.fitting import Fitting, fitting
 from cert_exchange.services.feeding.making import (
     MAIN,
+    OBJECTS,
     Gathered,
     Output,
     Progress,
     Source,
+    Taken,
+    fold,
     gather,
+    take,
     write,
 )
 from cert_exchange.store import collections as collection_rows
@@ -41,9 +46,11 @@ from cert_exchange.store.tables import ObjectStatus
 from cert_exchange.store.usable import Wanted
 
 MOST_KEPT: Final = 256 * 1024 * 1024
+MOST_PARTS: Final = 200_000
+"""Versions of all feeds together of which it is kept what goes in of them; a feed of more is made anew each time."""
+MOST_BODIES: Final = 50_000
 _NOBODY: Final = -(2**31)
 """An origin that nothing has: a name that is gone restricts to nothing, and never widens."""
-_BESIDE: Final = frozenset({"marking-definition", "extension-definition"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,9 @@ class Served:
 class _Kept:
     feed: FeedRow
     lines: int
-    state: bytes
+    beside: bytes
+    numbers: bytes  # digest of the versions in force
+    parts: Mapping[int, Taken]  # by the number of the version; none where they are too many to keep
     output: Output
     left: int
     tags: Mapping[str, str]
@@ -90,30 +99,61 @@ class Shelf:
         with node.database.reading() as tx:
             feed = existing(tx, name)
             kept = self._kept.pop(feed.id, None)
+            if kept is not None and kept.feed.options != feed.options:
+                kept = None
             lines = in_force.count_lines(tx)
-            due = None if kept is None else kept.output.due
-            fresh = kept is not None and kept.feed.options == feed.options
-            fresh = fresh and (due is None or due > now)
-            if fresh and kept is not None and kept.lines == lines:
+            fresh = kept is not None and (kept.output.due is None or kept.output.due > now)
+            if kept is not None and fresh and kept.lines == lines:
                 return self._keep(kept)
             choice = from_text(feed.options)
-            state = _state(tx, choice)
-            if fresh and kept is not None and kept.state == state:
+            numbers = in_force.usable_ids(tx, _wanted(tx, choice))
+            beside = _beside(tx)
+            known = kept.parts if kept is not None and kept.beside == beside else {}
+            digest = hashlib.sha256(array("q", numbers)).digest()
+            same = kept is not None and (kept.beside, kept.numbers) == (beside, digest)
+            if kept is not None and fresh and same:
                 return self._keep(replace(kept, lines=lines))
-            found = _gathered(tx, choice, now=now)
+            parts = _taken(tx, choice, numbers, known, now=now)
+            found = _completed(tx, fold(parts.values()))
         output = _written(node, feed, choice, found)
         tags = {file: hashlib.sha256(body).hexdigest()[:32] for file, body in output.files.items()}
         # Ids by the hundred thousand are for `feeds show`; of what is kept, their number is enough.
         left = sum(map(len, output.left_out.values()))
-        output = replace(output, left_out={})
-        return self._keep(_Kept(feed, lines, state, output, left, tags, MEDIA[choice.format]))
+        most = MOST_BODIES if choice.format in OBJECTS else MOST_PARTS
+        return self._keep(
+            _Kept(
+                feed, lines, beside, digest, parts if len(parts) <= most else {},
+                replace(output, left_out={}), left, tags, MEDIA[choice.format],
+            )
+        )  # fmt: skip
 
     def _keep(self, kept: _Kept) -> _Kept:
         """Keep it as the one that was used last."""
         self._kept[kept.feed.id] = kept
         while len(self._kept) > 1 and sum(one.size for one in self._kept.values()) > MOST_KEPT:
             del self._kept[next(iter(self._kept))]
+        for number, one in list(self._kept.items()):
+            if sum(len(each.parts) for each in self._kept.values()) <= MOST_PARTS:
+                break
+            self._kept[number] = replace(one, parts={})
         return kept
+
+
+def _taken(
+    tx: Transaction, choice: Choice, numbers: list[int], known: Mapping[int, Taken], *, now: int
+) -> dict[int, Taken]:
+    """What goes in of each version, in their order; what is known and has not fallen due is not read again."""
+    found = {
+        number: known[number]
+        for number in numbers
+        if number in known and (known[number].due is None or (known[number].due or 0) > now)
+    }
+    missing = [number for number in numbers if number not in found]
+    if missing:
+        asked = fitting(tx, choice, now=now)
+        for row in in_force.rows_of(tx, missing):
+            found[row.object] = take(_source(row), asked)
+    return {number: found[number] for number in numbers if number in found}
 
 
 def look(node: Node, name: str, *, progress: Progress | None = None) -> tuple[Choice, Output]:
@@ -137,10 +177,19 @@ def _gathered(
 ) -> Gathered:
     asked: Fitting = fitting(tx, choice, now=now)
     with in_force.usable(tx, _wanted(tx, choice)) as found:
-        gathered = gather(_sources(found), asked, progress=progress)
-    if gathered.bodies:
-        gathered.bodies[:0] = _needed(tx, gathered.bodies)
-    return gathered
+        gathered = gather(map(_source, found), asked, progress=progress)
+    return _completed(tx, gathered)
+
+
+def _completed(tx: Transaction, found: Gathered) -> Gathered:
+    """Whole objects with what they need beside them, which comes first."""
+    if found.bodies:
+        found.bodies[:0] = _needed(tx, found.bodies)
+    return found
+
+
+def _source(row: in_force.UsableRow) -> Source:
+    return Source(row.stix_id, row.type, row.origin, row.body, row.stored_at)
 
 
 def _needed(tx: Transaction, bodies: list[str]) -> list[str]:
@@ -159,10 +208,6 @@ def _needed(tx: Transaction, bodies: list[str]) -> list[str]:
         held = [one for one in holdings.find(tx, asked) if one.status == ObjectStatus.ACCEPTED]
         found += [one.body for one in sorted(held, key=lambda one: one.origin)[:1]]
     return found
-
-
-def _sources(found: Iterator[in_force.UsableRow]) -> Iterator[Source]:
-    return (Source(one.stix_id, one.type, one.origin, one.body, one.stored_at) for one in found)
 
 
 def _written(node: Node, feed: FeedRow, choice: Choice, found: Gathered) -> Output:
@@ -188,17 +233,12 @@ def _wanted(tx: Transaction, choice: Choice) -> Wanted:
     )
 
 
-def _state(tx: Transaction, choice: Choice) -> bytes:
-    """A digest of what the output is made of: the versions in force, and what is said beside them."""
-    digest = hashlib.sha256()
-    for number in in_force.usable_ids(tx, _wanted(tx, choice)):
-        digest.update(number.to_bytes(8, "big"))
-    digest.update(b"marks")
-    for number in in_force.usable_ids(tx, Wanted(types=_BESIDE)):
-        digest.update(number.to_bytes(8, "big"))
-    for row in sorted(term_rows.texts(tx, holding="")):
-        digest.update(repr(row).encode())
-    digest.update(repr(sorted(in_force.doubted(tx))).encode())
-    digest.update(repr(sorted(in_force.policies_in_force(tx))).encode())
-    digest.update(repr(sorted(holdings.names_of_origins(tx).items())).encode())
-    return digest.digest()
+def _beside(tx: Transaction) -> bytes:
+    """A digest of all that is said beside objects and that decides whether they go in."""
+    said = (
+        in_force.definitions(tx),
+        sorted(term_rows.texts(tx, holding="")),
+        sorted(in_force.policies_in_force(tx)),
+        sorted(holdings.names_of_origins(tx).items()),
+    )
+    return hashlib.sha256(repr(said).encode()).digest()

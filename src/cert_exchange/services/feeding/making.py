@@ -31,7 +31,7 @@ from cert_exchange.store.database import Transaction
 MOST_ENTRIES: Final = 1_000_000
 MOST_BYTES: Final = 64 * 1024 * 1024
 _NAMESPACE: Final = uuid.UUID("7f7e1f5e-1d0c-5b63-9f0a-6f1b3f0c2a41")
-_OBJECTS: Final = frozenset({Format.STIX, Format.MISP})
+OBJECTS: Final = frozenset({Format.STIX, Format.MISP})
 _CUT: Final = "older than as many as an output holds"
 _SHARE: Final = 0.9
 MAIN: Final = ""
@@ -48,6 +48,19 @@ class Source(NamedTuple):
     origin: int
     body: str
     stored_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What goes in of one object, and what does not. `due`: when a date next changes that, in micros."""
+
+    entries: tuple[Entry, ...] = ()
+    body: str | None = None
+    unsaid: tuple[Unsaid, ...] = ()
+    due: int | None = None
+
+
+NOTHING: Final = Taken()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,40 +94,56 @@ def gather(
     sources: Iterable[Source], fitting: Fitting, *, progress: Progress | None = None
 ) -> Gathered:
     """Choose and take apart. A type that the format does not hold is passed over without a word."""
-    choice = fitting.choice
-    whole = choice.format in _OBJECTS
-    wanted = frozenset(choice.kinds) or HOLDS.get(choice.format) or frozenset(Kind)
-    left: dict[str, list[str]] = {}
-    found = Gathered(left_out=left)
+    return fold(_told(sources, fitting, progress))
+
+
+def fold(taken: Iterable[Taken]) -> Gathered:
+    """What was taken of each object, as one."""
+    found = Gathered()
     due: int | None = None
+    for one in taken:
+        found.entries.extend(one.entries)
+        if one.body is not None:
+            found.bodies.append(one.body)
+        for unsaid in one.unsaid:
+            found.leave(unsaid)
+        if one.due is not None:
+            due = one.due if due is None else min(due, one.due)
+    return Gathered(found.entries, found.bodies, found.left_out, due)
+
+
+def take(one: Source, fitting: Fitting) -> Taken:
+    """What goes in of one object. It depends on the object, on what is said beside it, and until `due` on nothing else."""
+    choice = fitting.choice
+    whole = choice.format in OBJECTS
+    if not whole and one.type != "indicator":
+        return NOTHING
+    content = orjson.loads(one.body)
+    fit = fitting.fit(content, origin=one.origin, body=one.body, stored_at=one.stored_at)
+    if fit.reason:
+        return Taken(unsaid=(Unsaid(one.stix_id, fit.reason),), due=fit.due)
+    if whole:
+        if one.type == "note" and content.get("extensions"):
+            return Taken(unsaid=(Unsaid(one.stix_id, "a message between desks"),))
+        return Taken(body=one.body, due=fit.due)
+    said = express(content, simple=choice.simple)
+    unsaid: tuple[Unsaid, ...] = () if said.unsaid is None else (said.unsaid,)
+    wanted = choice.kinds or HOLDS.get(choice.format)
+    values = [value for value in said.values if wanted is None or value.kind in wanted]
+    if said.values and not values:
+        unsaid += (Unsaid(one.stix_id, f"what is {said.values[0].kind} does not go in here"),)
+    source = fitting.partners.get(one.origin, str(one.origin))
+    entries = tuple(_entry(value, content, source, fit.tlp) for value in values)
+    return Taken(entries, unsaid=unsaid, due=fit.due)
+
+
+def _told(
+    sources: Iterable[Source], fitting: Fitting, progress: Progress | None
+) -> Iterator[Taken]:
     for place, one in enumerate(sources):
         if progress is not None and place % 1_000 == 0:
             progress(place, None)
-        if not whole and one.type != "indicator":
-            continue
-        content = orjson.loads(one.body)
-        fit = fitting.fit(content, origin=one.origin, body=one.body, stored_at=one.stored_at)
-        if fit.due is not None:
-            due = fit.due if due is None else min(due, fit.due)
-        if fit.reason:
-            found.leave(Unsaid(one.stix_id, fit.reason))
-        elif whole:
-            if one.type == "note" and content.get("extensions"):
-                found.leave(Unsaid(one.stix_id, "a message between desks"))
-            else:
-                found.bodies.append(one.body)
-        else:
-            said = express(content, simple=choice.simple)
-            if said.unsaid is not None:
-                found.leave(said.unsaid)
-            values = [value for value in said.values if value.kind in wanted]
-            if said.values and not values:
-                found.leave(
-                    Unsaid(one.stix_id, f"what is {said.values[0].kind} does not go in here")
-                )
-            source = fitting.partners.get(one.origin, str(one.origin))
-            found.entries.extend(_entry(value, content, source, fit.tlp) for value in values)
-    return Gathered(found.entries, found.bodies, left, due)
+        yield take(one, fitting)
 
 
 def write(
