@@ -297,6 +297,12 @@ def _check(
             document.complain(
                 ("listed", name), f"unknown list {shown(name)}; {nearest(name, names)}", key=True
             )
+    if Of.OWN in (form.warnings or {}) and OWN not in kinds:
+        document.complain(
+            ("warnings", "own"),
+            "no territory of kind own is named under territories, so nothing can match",
+            key=True,
+        )
     for key in ("concerns", "mentions"):
         for kind in getattr(form, key) or ():
             if kind not in kinds:

@@ -135,6 +135,7 @@ def test_an_administrator_says_what_follows_of_each() -> None:
         ("lives: {ipv4: soon}", "duration"),
         ("confidence: high", "admiralty"),
         ("unread: pass", "nothing is ever found"),
+        ("warnings: {own: hold}", "no territory of kind own"),
     ):
         with pytest.raises(PolicyInvalid) as error:
             parse_screen(wrong + "\n", file="intake.yaml")
