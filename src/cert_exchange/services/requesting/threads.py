@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import orjson
 
@@ -135,25 +135,26 @@ Reach = Callable[[int, int], str]
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A letter that was read."""
+    """A letter that was read, and what it says."""
 
     letter: Letter
-    content: Mapping[str, Any]
+    said: Request | Statement
 
 
 def open_letters(letters: Iterable[Letter], parties: Parties) -> Iterator[Opened]:
     """Read letters, and leave out those whose creator did not bring them itself."""
     for letter in letters:
         content = orjson.loads(letter.body)
-        if parties.speaks(letter.origin, content.get("created_by_ref")):
-            yield Opened(letter, content)
+        said = read(content)
+        if said is not None and parties.speaks(letter.origin, content.get("created_by_ref")):
+            yield Opened(letter, said)
 
 
 def asked_by(letters: Iterable[Letter], parties: Parties) -> dict[str, list[Opened]]:
     """Of these letters the requests: STIX id -> their versions, the oldest first, each of one side and to one side."""
     found: dict[str, list[Opened]] = {}
     for one in open_letters(letters, parties):
-        if isinstance(read(one.content), Request):
+        if isinstance(one.said, Request):
             found.setdefault(one.letter.stix_id, []).append(one)
     for versions in found.values():
         versions.sort(key=lambda one: one.letter.version_key)
@@ -185,7 +186,7 @@ def put_together(
     standing = [one for one in versions if one.letter.in_use and not one.letter.revoked]
     gone = next((one for one in versions if one.letter.revoked), None)
     shown = versions[:1] if gone is not None or not standing else standing
-    request = read(shown[-1].content)
+    request = shown[-1].said
     assert isinstance(request, Request)
     begun = line(shown[0], ASKED_FOR, "asker")
     said = [line(one, CHANGED, "asker") for one in shown[1:]]
@@ -217,7 +218,7 @@ def put_together(
 
 def _partner(versions: Sequence[Opened], parties: Parties) -> int | None:
     """With whom a request is: whom ours asks, or who asks us; None where it is not between the two."""
-    request = read(versions[0].content)
+    request = versions[0].said
     assert isinstance(request, Request)
     origin = versions[0].letter.origin
     if origin == OWN:
@@ -229,7 +230,7 @@ def _spoken(letters: Iterable[Opened], asker: int) -> Iterator[tuple[Opened, str
     """What counts of what refers to the request, and the word that it counts as."""
     by_id: dict[str, list[Opened]] = {}
     for one in letters:
-        if one.letter.in_use and isinstance(read(one.content), Statement):
+        if one.letter.in_use and isinstance(one.said, Statement):
             by_id.setdefault(one.letter.stix_id, []).append(one)
     for versions in by_id.values():
         gone = next((one for one in versions if one.letter.revoked), None)
@@ -237,9 +238,8 @@ def _spoken(letters: Iterable[Opened], asker: int) -> Iterator[tuple[Opened, str
             yield gone, TAKEN_BACK
             continue
         for one in versions:
-            said = read(one.content)
-            assert isinstance(said, Statement)
-            yield one, _word(said.state, of_asker=one.letter.origin == asker)
+            assert isinstance(one.said, Statement)
+            yield one, _word(one.said.state, of_asker=one.letter.origin == asker)
 
 
 def _word(state: State, *, of_asker: bool) -> str:
@@ -249,9 +249,7 @@ def _word(state: State, *, of_asker: bool) -> str:
 
 
 def _line(one: Opened, word: str, side: Side, reached: str) -> Line:
-    letter = one.letter
-    found = read(one.content)
-    assert found is not None
+    letter, found = one.letter, one.said
     try:
         at = parse_micros(letter.version)
     except InstantInvalid:
