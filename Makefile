@@ -34,7 +34,7 @@ SEED ?= 1
 # `make attack`: which engine the two nodes run on, and which attempts.
 ENGINE ?= sqlite
 
-.PHONY: help setup demo run check test soak attack chaos bench bench-quick bench-policy bench-channel bench-sync bench-taking lock
+.PHONY: help setup demo run check test soak attack chaos bench bench-quick bench-policy bench-channel bench-sync bench-taking bench-feeds lock
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ bench-channel: $(READY) ## polls with client certificates against polls with TLS
 
 bench-sync: $(READY) ## two nodes: the first full sync, and how late a publication arrives
 	@$(CLEAN_ENV) OBJECTS=$(or $(OBJECTS),100000) $(PY) -m benchmarks.exchanging
+
+bench-feeds: $(READY) ## feeds made, asked for again, and made anew after a withdrawal; OBJECTS=10000 makes it smaller
+	@$(CLEAN_ENV) OBJECTS=$(or $(OBJECTS),100000) $(PY) -m benchmarks.feeds
 
 bench-taking: $(READY) ## a table of 1,000,000 lines: understood, published, published again; LINES=100000 STORED=20000
 	@$(CLEAN_ENV) LINES=$(or $(LINES),1000000) STORED=$(or $(STORED),$(or $(LINES),1000000)) $(PY) -m benchmarks.taking

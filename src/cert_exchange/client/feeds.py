@@ -1,6 +1,6 @@
 """A feed of a node, fetched by a program: a firewall's block list, a resolver's zone, rules of a sensor.
 
-1. A feed has its own address and credential (`cert-exchange feeds add` prints both); it is no TAXII.
+1. A feed has its own address and credential (`cert-exchange feeds add` and `feeds issue` print them); it is no TAXII.
 2. Give the tag of what you have: an unchanged feed costs one small answer.
 3. An error is never an empty feed. Who replaces a list by what came, does so only when something came.
 """

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 
+import dns.zone
 import pytest
 
 from cert_exchange.intake.findings import Kind
@@ -85,6 +86,19 @@ def zone(*entries: Entry, block: bool = True, subdomains: bool = False) -> list[
 def test_names_and_addresses_become_triggers(kind: Kind, value: str, line: str) -> None:
     """As BIND's manual spells them."""
     assert zone(entry(kind, value)) == [line]
+
+
+def test_a_resolver_reads_the_zone() -> None:
+    """As dnspython does, below whatever origin its loader gives it."""
+    entries = [entry(Kind.DOMAIN, "_x.evil.example"), entry(Kind.IPV6, "2001:db8::/32")]
+    text = zones.write(entries, serial=2**32 - 1, block=True, subdomains=True).body.decode()
+    found = dns.zone.from_text(text, origin="rpz.cert-a.example.")
+    assert {str(name) for name in found.nodes} == {
+        "@",
+        "_x.evil.example",
+        "*._x.evil.example",
+        "32.zz.db8.2001.rpz-ip",
+    }
 
 
 def test_a_watched_name_passes_and_its_subdomains_only_where_asked() -> None:

@@ -29,7 +29,7 @@ from cert_exchange.services import (
     screening,
     terms,
 )
-from cert_exchange.services.feeding import Format, Shelf, Use, choose
+from cert_exchange.services.feeding import Format, Shelf, Use, choose, making
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.markings import Tlp
 
@@ -329,6 +329,18 @@ def test_misp_finds_a_feed(scene: Scene) -> None:
         values |= {one["value"] for one in json.loads(event)["Event"]["Attribute"]}
     assert values == {FROM_B, FROM_C, OURS}
     assert shelf.serve("misp", "other.json").body is None
+
+
+def test_an_output_is_bounded_and_says_what_it_left_out(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By number and by bytes: the oldest stored go first, and are named."""
+    node = scene.node
+    monkeypatch.setattr(making, "MOST_ENTRIES", 2)
+    assert lines(Shelf(node)) == [FROM_B, FROM_C]
+    assert left_out(node) == {"older than as many as an output holds": [ONE_OF_OURS["id"]]}
+    monkeypatch.setattr(making, "MOST_BYTES", 15)
+    assert lines(Shelf(node)) == [FROM_C]
 
 
 def test_rules_keep_their_numbers(scene: Scene) -> None:
