@@ -282,6 +282,23 @@ def test_a_page_of_html_is_read_as_a_person_sees_it() -> None:
     assert not {"192.0.2.66", "script.example.org"} & set(losses)
 
 
+@pytest.mark.parametrize("form", [Form.TEXT, Form.MARKDOWN, Form.ASCIIDOC])
+def test_a_line_that_says_what_it_lists_is_a_list(form: Form) -> None:
+    """`C2 servers: a, b` is no sentence; `Source: ...` and `More information: ...` say that they refer."""
+    found, _ = read(
+        "* Final URL: http://evil.example.com/a.exe\n* **C2 servers**: a.example.net, b.example.net and c.example.net\n"
+        "* Source URL: https://blog.example.org/\n* Seen at d.example.net in spring; hxxp://x[.]example[.]com/\n",
+        form,
+    )
+    assert set(found) == {
+        "http://evil.example.com/a.exe",
+        "a.example.net",
+        "b.example.net",
+        "c.example.net",
+        "http://x.example.com/",
+    }
+
+
 def test_what_a_page_hides_becomes_no_indicator() -> None:
     """A page cannot slip in what its reader does not see; where the hiding ends, reading goes on."""
     found, losses = read(

@@ -16,8 +16,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cert_exchange.intake.reports.inline import asciidoc_parts
-from cert_exchange.intake.reports.markdown import PROGRAMMING, indicates
-from cert_exchange.intake.reports.passages import Passage, Role, Sections, lines_of, one_line
+from cert_exchange.intake.reports.markdown import PROGRAMMING
+from cert_exchange.intake.reports.passages import (
+    Passage,
+    Role,
+    Sections,
+    indicates,
+    label_of,
+    lines_of,
+    one_line,
+)
 
 _HEADING: Final = re.compile(r"(={1,6})\s+(\S.*)")
 _ATTRIBUTE: Final = re.compile(r":[\w!-]{1,60}:")
@@ -105,11 +113,14 @@ def _sentence(
     text: str, context: str, place: str, number: int, sections: Sections
 ) -> Iterator[Passage]:
     escaped = "\\http" in text
+    label = label_of(text)
     for part, role in asciidoc_parts(text):
-        kept = Role.LISTED if escaped and role is Role.PROSE and "://" in part else role
-        yield Passage(
-            part.strip(), place, sections.role(kept), sections.titles, context, row=number
-        )
+        if role is Role.PROSE:
+            meant = bool(label) or (escaped and "://" in part)
+        else:
+            meant = role is Role.LINK and bool(label) and f"{part}[" not in text
+        kept = sections.role(Role.LISTED if meant else role)
+        yield Passage(part.strip(), place, kept, sections.titles, context, label, number)
 
 
 def _add(table: _Table, line: str, number: int, sections: Sections) -> Iterator[Passage]:

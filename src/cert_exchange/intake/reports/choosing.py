@@ -81,6 +81,8 @@ def choose(passages: Iterable[Passage]) -> Iterator[Finding | Loss]:
         taken.add(value)
         detect = one.finding.detect and not one.harmless
         yield replace(one.finding, detect=detect, group=groups.get((kind, value), ""))
+    if len(known) == MOST_VALUES:
+        yield Loss("the end", "the rest", f"at most {MOST_VALUES:,} values of a report are taken")
     for (what, _), (_, loss) in sorted(losses.items(), key=lambda one: one[1][0]):
         if what not in taken and refang(what) not in taken:
             yield loss

@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from html import unescape
 from typing import Final
 
-from cert_exchange.intake.reports.markdown import PROGRAMMING, indicates
+from cert_exchange.intake.reports.markdown import PROGRAMMING
 from cert_exchange.intake.reports.passages import (
     LONGEST_LINE,
     Passage,
     Role,
     Sections,
+    indicates,
+    label_of,
     lines_of,
     one_line,
 )
@@ -231,12 +233,15 @@ def _flush(page: _Page, line: int) -> Iterator[Passage]:
     if page.heading:
         page.sections.enter(page.heading, one_line(whole, 200))
     context = one_line(whole, 500)
+    label = label_of(whole.strip())
     for words, role in _joined(pieces):
         for _, part in lines_of(words):
             if part.strip():
                 if role in {Role.LISTED, Role.PROGRAM}:
                     page.number += 1
-                meant = Role.HEADING if page.heading and role is not Role.LINK else role
+                meant = Role.LISTED if label and role is Role.PROSE else role
+                if page.heading and role is not Role.LINK:
+                    meant = Role.HEADING
                 kept = role if role in _UNREAD else page.sections.role(meant)
                 around = context if part.strip() != whole.strip() and "\n" not in whole else ""
                 yield Passage(
@@ -245,7 +250,8 @@ def _flush(page: _Page, line: int) -> Iterator[Passage]:
                     kept,
                     page.sections.titles,
                     around,
-                    row=page.number,
+                    label,
+                    page.number,
                 )
 
 

@@ -15,7 +15,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cert_exchange.intake.reports.inline import markdown_parts, plain
-from cert_exchange.intake.reports.passages import Passage, Role, Sections, lines_of, one_line
+from cert_exchange.intake.reports.passages import (
+    Passage,
+    Role,
+    Sections,
+    indicates,
+    label_of,
+    lines_of,
+    one_line,
+)
 
 PROGRAMMING: Final = frozenset(
     """
@@ -37,14 +45,6 @@ _RULE_BEGINS: Final = re.compile(
     r"\s*(?:(?:private|global)\s+)*rule\s+\w+\s*(?::[\w\s]*)?\{?|\s*import\s+\"\w+\""
 )
 _CELL: Final = re.compile(r"((?:`[^`|]*+`|\\.|[^|`\\]|`)*+)(?:\||\Z)")
-_INDICATING: Final = re.compile(
-    r"\b(?:iocs?|indicators?|urls?|domains?|hosts?|hostnames?|ips?|addresses|c2|c&c|cnc|servers?|values?|hash(?:es)?|md5|sha-?1|sha-?256)\b",
-    re.IGNORECASE,
-)
-_REFERRING: Final = re.compile(
-    r"\b(?:links?|references?|sources?|reports?|more info(?:rmation)?|publishers?|analysis|blog(?: ?posts?)?|details)\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass(slots=True)
@@ -70,11 +70,6 @@ def read_markdown(text: str) -> Iterator[Passage]:
 def read_plain(text: str) -> Iterator[Passage]:
     """The passages of a text without markup."""
     yield from _read(text, clickable=False)
-
-
-def indicates(column: str) -> bool:
-    """Whether the head of a column says that what stands below it are indicators."""
-    return _INDICATING.search(column) is not None and _REFERRING.search(column) is None
 
 
 def _read(text: str, *, clickable: bool) -> Iterator[Passage]:
@@ -192,11 +187,13 @@ def _sentence(
     if definition is not None:
         yield Passage(definition[1], place, Role.REFERENCE, sections.titles, row=number)
         return
+    label = label_of(line)
     if not clickable:
-        yield Passage(line.strip(), place, sections.role(Role.PROSE), sections.titles, row=number)
+        role = sections.role(Role.LISTED if label else Role.PROSE)
+        yield Passage(line.strip(), place, role, sections.titles, "", label, number)
         return
     context = one_line(line, 500)
     for part, role in markdown_parts(line):
-        yield Passage(
-            part.strip(), place, sections.role(role), sections.titles, context, row=number
-        )
+        meant = label and (role is Role.PROSE or (role is Role.LINK and f"({part}" not in line))
+        kept = sections.role(Role.LISTED if meant else role)
+        yield Passage(part.strip(), place, kept, sections.titles, context, label, number)

@@ -62,6 +62,17 @@ _FOOTER: Final = re.compile(
     re.IGNORECASE,
 )
 _BLANKS: Final = re.compile(r"\s{9,}+")
+_INDICATING: Final = re.compile(
+    r"\b(?:iocs?|indicators?|urls?|domains?|hosts?|hostnames?|ips?|addresses|c2|c&c|cnc|servers?|values?|hash(?:es)?|md5|sha-?1|sha-?256)\b",
+    re.IGNORECASE,
+)
+_REFERRING: Final = re.compile(
+    r"\b(?:links?|references?|sources?|reports?|more info(?:rmation)?|publishers?|analysis|blog(?: ?posts?)?|details)\b",
+    re.IGNORECASE,
+)
+_LINE_LABEL: Final = re.compile(
+    r"[\s>*+\u2022-]*+([A-Za-z][\w &/().#-]{0,38}[\w)])[*_ ]{0,3}:[*_]{0,2}\s"
+)
 _INVISIBLE: Final = dict.fromkeys(
     map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff")
 )  # soft hyphen, zero width, byte order mark
@@ -74,6 +85,17 @@ def aside_of(title: str) -> Role | None:
     if _REFERENCES.search(title):
         return Role.REFERENCE
     return Role.FOOTER if _FOOTER.match(title) else None
+
+
+def indicates(column: str) -> bool:
+    """Whether the head of a column says that what stands below it are indicators."""
+    return _INDICATING.search(column) is not None and _REFERRING.search(column) is None
+
+
+def label_of(line: str) -> str:
+    """What a line says before a colon that it lists, in lower case, such as "c2 servers"; empty where it says nothing of the kind."""
+    found = _LINE_LABEL.match(line)
+    return found[1].lower() if found is not None and indicates(found[1]) else ""
 
 
 class Sections:

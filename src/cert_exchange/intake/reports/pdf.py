@@ -23,7 +23,14 @@ from pypdf.generic import DictionaryObject
 
 from cert_exchange.errors import InputRefused
 from cert_exchange.intake.findings import Loss
-from cert_exchange.intake.reports.passages import Passage, Role, Sections, aside_of, lines_of
+from cert_exchange.intake.reports.passages import (
+    Passage,
+    Role,
+    Sections,
+    aside_of,
+    label_of,
+    lines_of,
+)
 
 MOST_BYTES: Final = 32 * 1024 * 1024
 MOST_PAGES: Final = 500
@@ -70,7 +77,9 @@ def read_pdf(content: bytes) -> Iterator[Passage | Loss]:
                 sections.enter(2, title[1])
             elif sections.aside is not None and _ends_aside(line):
                 sections.enter(2, line)
-            yield Passage(line, place, sections.role(Role.PROSE), "", row=row)
+            label = label_of(line)
+            role = sections.role(Role.LISTED if label else Role.PROSE)
+            yield Passage(line, place, role, "", "", label, row)
 
 
 def _ends_aside(line: str) -> bool:
