@@ -4,7 +4,8 @@
     (3) `undo`: nothing of it counts any more
 
 1. What it sent is set aside as proposals: it leaves every view and feed, who fetched it is told, and an older version
-   that stood before governs again. Nothing is deleted: what was genuine is accepted by a person, or sent again.
+   that stood before governs again. What its opinions held of ours goes on. Nothing is deleted: what was genuine is
+   accepted by a person, or sent again.
 2. What it took back since then, by DELETE or by a notice, stands again, and so does what its versions drove out as those of
    the creator (`publishing.refusing.oust`): both stand as on the day before. What it proposed of others' objects stays a
    proposal, as it was: nothing of theirs was changed.
@@ -25,8 +26,8 @@ from cert_exchange.services import ledger, noticing
 from cert_exchange.services.erasing import record
 from cert_exchange.services.releasing import Releasing, issuer_of
 from cert_exchange.stix.instants import format_micros
+from cert_exchange.store import doubts, objects, undoing
 from cert_exchange.store import ledger as ledger_rows
-from cert_exchange.store import objects, undoing
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import OWN, LineKind
@@ -128,8 +129,9 @@ def _set_aside(
     undoing.set_aside(tx, found, at=releasing.now, by=by)
     undoing.put_back(tx, counted, taken_by=OWN, since=releasing.now)
     restored = undoing.put_back_ousted(tx, counted)
+    freed = doubts.take_back(tx, idents, partner=origin, at=releasing.now)
     releasing.reload()
-    releasing.reconsider(idents)
+    releasing.reconsider([*idents, *sorted(freed)])
     part = _part_of(releasing)
     part.accepted, part.proposals = len(counted), len(found) - len(counted)
     part.put_back = restored

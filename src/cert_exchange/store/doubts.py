@@ -170,7 +170,7 @@ def open_against(tx: Transaction) -> dict[int, tuple[str, ...]]:
 
 
 def take_back(tx: Transaction, opinions: Collection[int], *, partner: int, at: int) -> set[int]:
-    """End what a partner's own opinions (identifiers.num) held, since a later version came; against which objects."""
+    """End what a partner's own opinions (identifiers.num) held: a later version came, or it was undone; against what."""
     ended: set[int] = set()
     for part in parts(sorted(opinions)):
         rows = tx.execute(

@@ -10,7 +10,7 @@ from tests.scenes import ALLOW_ALL, B_IDENTITY, C_IDENTITY, Scene, at, indicator
 
 from cert_exchange.errors import NotFound
 from cert_exchange.node import Node
-from cert_exchange.services import doctoring, policies, reviewing, screening
+from cert_exchange.services import doctoring, policies, reviewing, screening, undoing
 from cert_exchange.services.publishing import doubting
 from cert_exchange.services.reviewing import DoubtState
 
@@ -156,3 +156,16 @@ def test_one_partner_cannot_stop_everything(scene: Scene, monkeypatch: pytest.Mo
     scene.post("b", opinion(third["id"], name="other"))
     assert reviewing.count_open(scene.node) == 1
     assert len(reviewing.list_disputed(scene.node, states=[DoubtState.NOTED])) == 2
+
+
+def test_what_a_thief_disagreed_with_goes_on_when_it_is_undone(scene: Scene) -> None:
+    """An opinion from a stolen credential is set aside with all that it sent."""
+    doubted = indicator("cdn")
+    scene.publish(doubted)
+    since = scene.node.now()
+    scene.post("b", opinion(doubted["id"]))
+    open_up(scene)
+    assert scene.names("c") == []
+    undoing.undo(scene.node, "b", since=since, by="anna", reason="its credential was stolen")
+    assert scene.names("c") == ["cdn"]
+    assert reviewing.count_open(scene.node) == 0
