@@ -24,7 +24,8 @@ from tests.scenes import (
 
 from cert_exchange.intake.building import Batch, build
 from cert_exchange.intake.findings import Finding, Loss
-from cert_exchange.intake.misp import read_misp
+from cert_exchange.intake.misp import Event, read_misp
+from cert_exchange.intake.misp.types import COMPOSITES, KINDS, NAMED_FILES
 from cert_exchange.outputs.misp import Events, Organisation, write_events
 from cert_exchange.stix.patterns import comparisons
 
@@ -259,6 +260,99 @@ def test_words_of_a_sender_are_taken_over_only_where_they_fit() -> None:
         "Attribute"
     ]
     assert (made["type"], made["category"]) == ("hostname", "Payload delivery")
+
+
+VALUES = {
+    "md5": "a" * 32, "sha1": "b" * 40, "sha256": "c" * 64, "sha512": "d" * 128, "ssdeep": "3:abcabc:abcabc", "tlsh": "T1" + "A" * 70,
+    "ip-dst": "192.0.2.1", "ip-src": "2001:db8::/32", "domain": "a.example", "hostname": "xn--bcher-kva.example",
+    "onion-address": "abcdefabcdefabcd.onion", "url": "http://a.example/'x", "uri": "b.example/x", "email": "x@a.example",
+    "email-src": "y@a.example", "email-dst": "z@a.example", "email-reply-to": "r@a.example", "dns-soa-email": "s@a.example",
+    "filename": "C:\\Temp\\it's.exe", "email-attachment": "a.doc", "regkey": "HKEY_USERS\\x", "mutex": "Global\\m",
+    "user-agent": "Mozilla/5.0 (x)", "mac-address": "00:11:22:33:44:55", "AS": "AS64496",
+    "x509-fingerprint-sha1": "e" * 40, "x509-fingerprint-sha256": "f" * 64, "vulnerability": "CVE-2021-44228",
+    "stix2-pattern": "[file:size = 5 AND file:name = 'b']", "snort": 'alert tcp any any -> any any (msg:"x"; sid:1;)',
+    "suricata": 'alert dns any any -> any any (msg:"y"; sid:2;)', "sigma": "title: x\ndetection:\n  a: b",
+    "yara": "rule a { condition: true }", "ip-dst|port": "192.0.2.2|443", "ip-src|port": "2001:db8::5|80",
+    "hostname|port": "c.example|8080", "domain|ip": "d.example|192.0.2.3", "regkey|value": "HKEY_USERS\\y|C:\\it's",
+    **{f"filename|{name}": f"n.exe|{mark}" for name, mark in (
+        ("md5", "1" * 32), ("sha1", "2" * 40), ("sha256", "3" * 64), ("sha512", "4" * 128), ("ssdeep", "3:dddddd:dddddd"),
+        ("tlsh", "T1" + "B" * 70))},
+    "malware-sample": "m.exe|" + "5" * 32,
+}  # fmt: skip
+
+
+def every_type() -> bytes:
+    """An event with one flagged attribute of each type that we read, tags and a comment on each."""
+    attributes = [
+        {
+            "uuid": f"11111111-2222-4333-8444-{count:012d}", "type": misp_type, "value": value, "to_ids": True,
+            "category": "Payload delivery", "comment": f"seen {count}", "Tag": [{"name": "tlp:red"}, {"name": "own"}][count % 2 :],
+            "first_seen": "2026-11-01T00:00:00.000000Z",
+        }
+        for count, (misp_type, value) in enumerate(sorted(VALUES.items()), 1)
+    ]  # fmt: skip
+    event = {
+        "info": "every type", "uuid": "11111111-2222-4333-8444-000000000000", "date": "2026-11-02", "analysis": "1",
+        "threat_level_id": "2", "Tag": [{"name": "tlp:amber"}, {"name": "PAP:GREEN"}, {"name": "osint"}], "Attribute": attributes,
+        "EventReport": [{"name": "Summary", "content": "How it came."}],
+    }  # fmt: skip
+    return json.dumps({"Event": event}).encode()
+
+
+def objects_of(data: bytes) -> dict[str, dict[str, Any]]:
+    items = list(read_misp(data))
+    head = items[0]
+    assert isinstance(head, Event)
+    references = [
+        {
+            name: getattr(one, name)
+            for name in ("source_name", "url", "external_id", "description")
+            if getattr(one, name)
+        }
+        for one in head.references
+    ]
+    batch = Batch(
+        head.name, OWN_IDENTITY, at=1, markings=head.markings, labels=head.labels, key=head.uuid, definitions=head.definitions,
+        description=head.description, published=head.at or "", references=tuple(references),
+    )  # fmt: skip
+    findings = [one for one in items if isinstance(one, Finding)]
+    return {one.id: one.content for one in build(findings, batch)}
+
+
+def test_the_samples_of_types_are_of_every_type() -> None:
+    """What is added to the table is added to the test below."""
+    assert {*KINDS, *COMPOSITES, *NAMED_FILES} - {"hostname|ip"} == set(VALUES)
+
+
+@pytest.mark.case("I29")
+@pytest.mark.parametrize(
+    "name", ["every type", "pymisp-to_delete1.json", "eset-cloudmensis.misp.json"]
+)
+def test_stix_to_misp_and_back_is_equal(name: str) -> None:
+    """Each object of the event, byte for byte but for its order: ids, patterns, markings, labels, references, instants."""
+    data = every_type() if name == "every type" else (SAMPLES / "misp" / name).read_bytes()
+    before = objects_of(data)
+    events = written(*before.values())
+    assert events.unsaid == ()
+    (event,) = events.events
+    after = objects_of(event.body)
+    assert {
+        key for key in before.keys() | after.keys() if before.get(key) != after.get(key)
+    } == set()
+    stated = {
+        one["uuid"]: one
+        for one in json.loads(data).get("Event", {}).get("Attribute", [])
+        if one["to_ids"]
+    }
+    back = {
+        one["uuid"]: one
+        for owner in (json.loads(event.body)["Event"], *json.loads(event.body)["Event"]["Object"])
+        for one in owner["Attribute"]
+    }
+    for uuid, one in stated.items():
+        assert {key: back[uuid][key] for key in ("type", "value", "category", "to_ids", "comment")} == {
+            key: one[key] for key in ("type", "value", "category", "to_ids", "comment")
+        }  # fmt: skip
 
 
 CONVERT = """

@@ -25,6 +25,9 @@ MOST_ATTRIBUTES: Final = 200_000
 LONGEST_TEXT: Final = 100_000
 """characters of an event's own words"""
 
+UNNAMED: Final = "description"
+"""What we call an event report that has no name of its own."""
+
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LAST_SECOND: Final = 253_402_300_799  # of the year 9999

@@ -19,6 +19,7 @@ from cert_exchange.intake.findings import Finding, Kind, Loss
 from cert_exchange.intake.misp import types
 from cert_exchange.intake.misp.events import (
     LONGEST_TEXT,
+    UNNAMED,
     Event,
     Reference,
     day_of,
@@ -157,7 +158,8 @@ def _report_text(raw: Mapping[str, Any], losses: list[Loss]) -> str:
         if why or not content:
             losses.append(Loss(place, in_short(report.get("name", "")), why or "an empty report"))
             continue
-        texts.append(f"# {text_of(report, 'name', limit=200)}\n\n{content}")
+        name = text_of(report, "name", limit=200)
+        texts.append(content if name in ("", UNNAMED) else f"# {name}\n\n{content}")
     text = "\n\n".join(texts)
     if len(text) > LONGEST_TEXT:
         losses.append(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+from cert_exchange.intake.misp.events import UNNAMED
 from cert_exchange.intake.misp.marking import TLP_IDS, is_level, tags_of
 from cert_exchange.outputs.expressing import Unsaid
 from cert_exchange.outputs.misp.attributes import (
@@ -258,10 +259,13 @@ class _Writer:
         return made
 
     def _text(self, draft: Draft, text: str) -> dict[str, Any]:
+        """The text of a report; what `intake.misp` made a heading of is the name again."""
+        first, apart, rest = text.partition("\n\n")
+        headed = apart and first.startswith("# ") and "\n" not in first
         return {
             "uuid": str(uuid5(_NAMESPACE, f"{draft.uuid}/text")),
-            "name": draft.title,
-            "content": text,
+            "name": first[2:] if headed else UNNAMED,
+            "content": rest if headed else text,
             "distribution": "5",
             "timestamp": str(_second(draft.report)),
         }
