@@ -127,6 +127,9 @@ def list_(
         bool | None,
         typer.Option("--ours/--theirs", help="Only what we asked, or what we are asked."),
     ] = None,
+    about: Annotated[
+        str | None, typer.Option("--about", metavar="ID", help="Only those about this object.")
+    ] = None,
     limit: Limit = 100,
     as_json: AsJson = False,
     home: Home = None,
@@ -142,6 +145,7 @@ def list_(
         if (ours is None or one.ours is ours)
         and (not only_open or not one.settled)
         and (not overdue or one.late)
+        and about in (None, *one.request.about)
     ]
     shown = found[:limit]
     if as_json:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from cert_exchange.messages import answers as messages
-from cert_exchange.messages import notices
+from cert_exchange.messages import notices, requests
 from cert_exchange.messages.answers import Opinion
 from cert_exchange.store import answers as rows
 from cert_exchange.store.answers import Said
@@ -76,7 +76,7 @@ def counted(found: Iterable[Said], names: Mapping[int, str], *, at_least: bool) 
             continue
         if one.type == "sighting":
             sightings.setdefault(one.stix_id, one)
-        elif one.type == "note" and not notices.declares(orjson.loads(one.body)):
+        elif one.type == "note" and not _of_desks(orjson.loads(one.body)):
             notes.add(one.stix_id)
         elif one.type == "opinion":
             word = orjson.loads(one.body).get("opinion")
@@ -94,3 +94,8 @@ def counted(found: Iterable[Said], names: Mapping[int, str], *, at_least: bool) 
         len(notes),
         at_least,
     )
+
+
+def _of_desks(content: Mapping[str, Any]) -> bool:
+    """Whether a note is a notice, or of a request: those are listed on their own."""
+    return notices.declares(content) or requests.declares(content)

@@ -38,6 +38,7 @@ from cert_exchange.services import (
     requesting,
     revoking,
 )
+from cert_exchange.services.answering import heard
 from cert_exchange.services.requesting import Thread
 from cert_exchange.worker import Worker
 
@@ -163,6 +164,7 @@ def test_neither_side_changes_what_the_other_said(sqlite_desks: Desks, who: str)
     asked = desks.ask()
     desks.says(desks.b.node, asked, State.RECEIVED)
     before = alike(requesting.find(desks.a.node, asked.stix_id))
+    assert heard(desks.a.node) == ()  # the answers to objects are another list
     mine = next(one for one in desks.a.sees("b", PLACE) if one["id"] == asked.stix_id)
     if who == "asker's words":
         forged = messages.write_statement(

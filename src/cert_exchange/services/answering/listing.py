@@ -15,7 +15,7 @@ import orjson
 
 from cert_exchange.errors import NotFound
 from cert_exchange.messages import answers as messages
-from cert_exchange.messages import notices
+from cert_exchange.messages import notices, requests
 from cert_exchange.messages.answers import Proposal, Question, Reply
 from cert_exchange.node import Node
 from cert_exchange.services.answering.fetching import fetched
@@ -132,8 +132,8 @@ def _told(
     told: list[Heard] = []
     for many in together.values():
         content: dict[str, Any] = orjson.loads(many[0].body)
-        if notices.declares(content):
-            continue
+        if notices.declares(content) or requests.declares(content):
+            continue  # `notices list`, `request list`
         hit = hit_of(many[0], names, drills)[0]
         originals = {one.about: rows.original_of(tx, one.about) or one.about for one in many}
         said = messages.read(content)
