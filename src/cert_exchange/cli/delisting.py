@@ -47,7 +47,8 @@ def delist(
                 f"{printing.count(len(found), 'indicator')} would be revoked; nothing was changed"
             )
             return
-        done = ending.delist(node, found, by=operator(), reason=reason)
+        with printing.progress("revoking") as progress:
+            done = ending.delist(node, found, by=operator(), reason=reason, progress=progress)
     if as_json:
         printing.document({"dropped": found, "revoked": done.revoked})
     more = f", the first {_SHOWN} listed" if len(found) > _SHOWN and not as_json else ""
