@@ -84,6 +84,17 @@ def test_only_what_changed_gets_a_new_version(sqlite_scene: Scene, wall: Wall) -
     assert found.results["accepted"] == 1
 
 
+def test_two_feeds_that_name_one_value_do_not_take_turns(sqlite_scene: Scene) -> None:
+    """What each says of it is kept, once: from the second round on nothing changes."""
+    feeds = [table(["203.0.113.7,C2 of one"]), table(["203.0.113.7,seen by two"])]
+    for feed in feeds:
+        take(sqlite_scene, feed)
+    assert [set(take(sqlite_scene, feed).results) for feed in feeds] == [{"duplicate"}] * 2
+    [one] = [o for o in sqlite_scene.sees("b") if o["type"] == "indicator"]
+    assert "C2 of one" in one["description"]
+    assert "seen by two" in one["description"]
+
+
 def test_looking_stores_nothing_and_says_what_is_there(sqlite_scene: Scene) -> None:
     """Counts, samples, losses with their lines, and who would see it."""
     found = look(sqlite_scene, table([*ROWS, "no value at all,x", "8.8.8.8,dns"]))

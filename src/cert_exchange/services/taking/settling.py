@@ -3,7 +3,8 @@
 1. What comes from the clock is no change: such properties keep the values of the version that we hold, and the second
    publish of an input adds nothing (CASES I24). A default end that has passed is set anew: somebody saw it again.
 2. A change keeps `created`, gets a later `modified`, and takes nothing away that the input does not speak of: another
-   input, or a person, may have said it. Labels and external references are joined.
+   input, or a person, may have said it. Labels, external references and what is said of a value are joined: two feeds
+   that name one value do not take turns in it.
 3. A marking is never loosened by an input: the strictest TLP of both stays, and every other marking.
 4. What was revoked here stays revoked: a feed that lists it again does not bring it back.
 5. Read outside the transaction that stores: who publishes the same at the same time gets a conflict, nothing worse.
@@ -26,6 +27,7 @@ from cert_exchange.store.tables import OWN, ObjectStatus
 State = Literal["new", "changed", "unchanged", "revoked"]
 _JOINED: Final = ("labels", "external_references")
 _MOST_JOINED: Final = 100
+_LONGEST: Final = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ def _settled(built: Built, held: Mapping[str, Any] | None, at: int) -> Settled:
     for name in _JOINED:
         if name in held and name in new:
             content[name] = _joined(held[name], new[name])
+    if built.named and "description" in held and "description" in new:
+        content["description"] = _both_said(str(held["description"]), str(new["description"]))
     _mark(content, markings)
     if content == held:
         return Settled(built, content, "unchanged", tightened)
@@ -107,6 +111,14 @@ def _joined(held: Any, new: Any) -> list[Any]:
     if not isinstance(held, list) or not isinstance(new, list):
         return list(new)
     return [*held, *(one for one in new if one not in held)][: max(_MOST_JOINED, len(held))]
+
+
+def _both_said(held: str, new: str) -> str:
+    """What was said before, and what is new, as long as there is room for both."""
+    if new in held:
+        return held
+    joined = f"{held}; {new}"
+    return joined if len(joined) <= _LONGEST else held
 
 
 def _markings(content: Mapping[str, Any]) -> list[str]:
