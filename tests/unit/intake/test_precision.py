@@ -1,7 +1,7 @@
 """How much of what people write the readers find, and how much of what they find is meant.
 
 Truth is `tests/samples/truth/NAME.txt`: one `kind<TAB>value` a line, written from the file by a person before the reader of its
-format was tuned. A third column `told of` says that the author names the value, and that nobody is to look for it.
+format was tuned, but where its head says otherwise. A third column `told of` says that the author names the value, and that nobody is to look for it.
 
 1. A file is read by the format that `recognising` tells, as `publish` does.
 2. Found is what is to be looked for (`detect`). What a reader only tells of is not found where it is a hash, an address, a URL
@@ -52,8 +52,12 @@ PROFILES = {
 SPAWN = "a program of Windows that the beacon of the report starts: listed in its configuration, and no sign of an attack"
 QUOTED = "the event has a stray quotation mark before the path; the reader mends no values"
 PLACEHOLDER = "the event writes words in brackets for the folder; the reader mends no values"
+NO_ENDING = "a name of a file without an ending, in a list: nothing in the line says that it is one"
 DISAGREEMENTS: dict[tuple[str, str, str], str] = {
     # (file, "missed" or "wrong", kind and value) -> cause
+    ("avast-certishell.md", "missed", "file-name mafia 1"): NO_ENDING,
+    ("avast-certishell.md", "missed", "file-name steamcdkeys"): NO_ENDING,
+    ("avast-certishell.md", "missed", "file-name steamlistcdkeys"): NO_ENDING,
     ("amnesty-vietnam.md", "wrong", r"file-path %windir%\syswow64\rundll32.exe"): SPAWN,
     ("amnesty-vietnam.md", "wrong", r"file-path %windir%\sysnative\rundll32.exe"): SPAWN,
     ("pymisp-to_delete1.json", "missed", r"file-path %temp%\~wupdate.lnk"): QUOTED,

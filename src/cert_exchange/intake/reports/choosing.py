@@ -16,11 +16,19 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from cert_exchange.intake.findings import Finding, Kind, Loss
-from cert_exchange.intake.reports.judging import BULLETS, FILES, HASHES, Verdict, host_of, judge
+from cert_exchange.intake.reports.judging import (
+    BULLETS,
+    FILE_SECTION,
+    FILES,
+    HASHES,
+    Verdict,
+    host_of,
+    judge,
+)
 from cert_exchange.intake.reports.passages import LONGEST_CONTEXT, Passage, Role, one_line
 from cert_exchange.intake.reports.publishers import ATTACK, covered, shows_samples
 from cert_exchange.intake.reports.spotting import Spotted, spot
-from cert_exchange.intake.values import normalise, refang
+from cert_exchange.intake.values import FILE_EXTENSIONS, normalise, refang
 
 MOST_VALUES: Final = 200_000
 
@@ -40,6 +48,7 @@ _AGENT_VALUE: Final = re.compile(
     r"[\w.+-]{2,40}/[0-9][\w.+-]{0,20}+(?: \([^()\n]{1,300}\)| [\w.+-]{2,40}/[\w.+-]{1,40}+| like [A-Z]\w{1,20}){0,12}+"
 )
 _MUTEX_VALUE: Final = re.compile(r"\S(?:.{0,198}\S)?")
+_FILE_LINE: Final = re.compile(r"[^:|\"<>*?\t;]{1,200}|[A-Za-z]:\\[^:|\"<>*?\t;]{1,400}")
 _TECHNIQUE_PAGE: Final = re.compile(r"/techniques/(T[0-9]{4})(?:/([0-9]{3}))?/?(?:\Z|[#?])")
 _DIGEST: Final = re.compile(
     r"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{64}|[0-9a-fA-F]{40}|[0-9a-fA-F]{32})(?![0-9a-fA-F])"
@@ -114,6 +123,13 @@ def _spotted(passage: Passage) -> Iterator[Spotted]:
         value = text.strip(" -*")
         if not _MUTEX.search(value) and len(value.split()) < 9:
             yield Spotted(Kind.MUTEX, value, 0, len(text), normalise(Kind.MUTEX, value))
+            return
+    if listed and FILE_SECTION.search(passage.column or passage.heading):
+        name = text.strip(" -*\t")
+        ending = name.rpartition(".")[2].lower()
+        if ending in FILE_EXTENSIONS and refang(name) == name and _FILE_LINE.fullmatch(name):
+            kind = Kind.FILE_PATH if "\\" in name or "/" in name else Kind.FILE_NAME
+            yield Spotted(kind, name, 0, len(text), normalise(kind, name))
             return
     labelled = _AGENT.search(text) or _AGENT.search(passage.column or passage.heading)
     if labelled:

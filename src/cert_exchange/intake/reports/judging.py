@@ -27,7 +27,7 @@ BULLETS: Final = " \t-*+\u2022\u00b7\u25cf>|'\"`()[],;:."
 
 _ADDRESSES: Final = frozenset({Kind.IPV4, Kind.IPV6})
 _TELLING: Final = HASHES | _ADDRESSES | {Kind.URL, Kind.DOMAIN, Kind.YARA, Kind.SIGMA}
-_FILE_SECTION: Final = re.compile(r"\bfile ?(?:names?|paths?)\b", re.IGNORECASE)
+FILE_SECTION: Final = re.compile(r"\bfile ?(?:names?|paths?)\b", re.IGNORECASE)
 _NAME_SECTION: Final = re.compile(r"\b(?:domains?|host ?names?|fqdn)\b", re.IGNORECASE)
 _TOLD_SECTION: Final = re.compile(
     r"\b(?:strings|targets|targeted \w+|victims?|impersonated|monitored)\b", re.IGNORECASE
@@ -97,7 +97,7 @@ def _file(item: Spotted, passage: Passage, *, listed: bool) -> Verdict:
         value = item.value or ""
         folder = value[-1:] in {"/", "\\"}
         return Verdict(take=listed or "\\" in value, detect=not folder, weight=2 if listed else 1)
-    in_list = _FILE_SECTION.search(passage.heading) is not None
+    in_list = FILE_SECTION.search(passage.heading) is not None
     named = passage.role in {Role.LISTED, Role.HEADING} or in_list
     sure = passage.role is not Role.HEADING and named and (in_list or "file" in passage.column)
     return Verdict(take=named, detect=bool(sure), weight=2 if sure else 1)
