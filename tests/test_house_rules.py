@@ -19,7 +19,6 @@ SMALL = {
     "intake/reports/publishers.py": "one list and its question",
     "intake/batches.py": "the values that building and taking share",
     "intake/refanging.py": "one question about a text",
-    "intake/stated_tlp.py": "one question, and what follows of its answer",
     "intake/findings.py": "the values that every reader hands on, and nothing that works on them",
     # A module may be shorter than 80 lines where this table says why.
     "cli/delisting.py": "one command",

@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 from cert_exchange.errors import InputRefused
 from cert_exchange.intake.findings import Finding, Kind, Loss
-from cert_exchange.intake.stated_tlp import marked_by_its_words
+from cert_exchange.intake.own_words import marked_by_own_words
 from cert_exchange.intake.values import normalise
 
 DEEPEST: Final = 64
@@ -127,7 +127,7 @@ def read_openioc(data: bytes) -> Iterator[Finding | Loss]:
         ) from None
     context = " ".join(reader.title.split())[:500]
     terms = (_read(term, context) for term in reader.terms)
-    yield from marked_by_its_words(terms, data.decode("utf-8", "replace"))
+    yield from marked_by_own_words(terms, data.decode("utf-8", "replace"))
 
 
 def _refuse_doctype(*_: object) -> None:

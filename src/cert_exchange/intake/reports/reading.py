@@ -4,7 +4,7 @@
    long; a longer one is refused before anything is read.
 2. The form is stated by who calls. It is never guessed here (`intake.recognising` does).
 3. Findings come first, then the losses.
-4. A report that names its TLP in words marks all that it says (`intake.stated_tlp`).
+4. A report that names its TLP or PAP in words marks all that it says (`intake.own_words`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Final
 
 from cert_exchange.errors import InputRefused
 from cert_exchange.intake.findings import Finding, Loss
+from cert_exchange.intake.own_words import marked_by_own_words
 from cert_exchange.intake.reports.asciidoc import read_asciidoc
 from cert_exchange.intake.reports.choosing import choose
 from cert_exchange.intake.reports.hypertext import read_hypertext
 from cert_exchange.intake.reports.markdown import read_markdown, read_plain
 from cert_exchange.intake.reports.passages import Passage
 from cert_exchange.intake.reports.pdf import read_pdf
-from cert_exchange.intake.stated_tlp import marked_by_its_words
 
 MOST_CHARACTERS: Final = 8_000_000
 
@@ -53,7 +53,7 @@ def read_report(text: str, form: Form) -> Iterator[Finding | Loss]:
             f"The report has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read. Is it a list? Name its format "
             "(--format csv or list), which has no such limit."
         )
-    yield from marked_by_its_words(choose(_READERS[form](text)), text)
+    yield from marked_by_own_words(choose(_READERS[form](text)), text)
 
 
 def read_pdf_report(content: bytes) -> Iterator[Finding | Loss]:
@@ -70,6 +70,6 @@ def choose_of(pieces: Iterable[Passage | Loss]) -> Iterator[Finding | Loss]:
             losses.append(piece)
         else:
             passages.append(piece)
-    words = " ".join(passage.text for passage in passages)
-    yield from marked_by_its_words(choose(passages), words)
+    words = "\n".join(passage.text for passage in passages)
+    yield from marked_by_own_words(choose(passages), words)
     yield from losses

@@ -7,7 +7,7 @@
    columns is bad: nobody knows which field is which.
 4. What stands in columns that are left out goes nowhere: a table has no context besides its columns of words, since the
    line around a value may name the victim.
-5. A TLP that words above the rows name marks all rows below, one in a row marks that row.
+5. A TLP or PAP that words above the rows name marks all rows below, one in a row marks that row.
 6. A cell that the encoding spoilt gives no value outside ASCII; a value read by a guessed encoding is a guess.
 """
 
@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from cert_exchange.intake.findings import Finding, Kind, Loss
-from cert_exchange.intake.stated_tlp import marking_of_level, stated_tlp, told
+from cert_exchange.intake.own_words import OwnWords, own_words
 from cert_exchange.intake.tables.cells import (
     Cell,
     read_by_look,
@@ -34,11 +34,11 @@ from cert_exchange.intake.tables.splitting import Record, read_records
 from cert_exchange.intake.tables.words import FILE_KINDS, HASHES, KINDS, TYPES, Role, squeeze
 from cert_exchange.policy.reading import shown
 from cert_exchange.stix.instants import parse_micros
-from cert_exchange.stix.markings import Tlp
 
 LONGEST_CONTEXT: Final = 500
 LONGEST_DESCRIPTION: Final = 2_000
 _LONGEST_WHAT: Final = 120
+_MAY_SAY: Final = re.compile(r"tlp|pap", re.IGNORECASE)
 _NAMES: Final = frozenset({Kind.FILE_NAME, Kind.FILE_PATH})
 _SAYS: Final = frozenset(
     {
@@ -67,15 +67,12 @@ def read_table(chunks: Iterable[bytes], layout: Layout) -> Iterator[Finding | Lo
     """
     rows = _Rows(layout)
     heading = ""
-    above: Tlp | None = None
     for record in read_records(read_lines(chunks, layout.encoding), layout.delimiter):
         if record.number == layout.header_line:
             continue
         talk = record.is_comment or record.number < layout.header_line
-        if talk and (level := stated_tlp(record.text)) is not None:
-            above = level if above is None else max(above, level)
-            rows.mark(above)
-            yield told(f"line {record.number}", record.text, above, "what stands below")
+        if talk and (words := own_words(record.text)) != OwnWords():
+            yield rows.mark(words).told(f"line {record.number}", record.text, "what stands below")
         if record.is_comment:
             heading = record.text.strip("#/* \t")[:LONGEST_CONTEXT]
             continue
@@ -101,11 +98,12 @@ class _Rows:
         self._typed = next((c for c in self._values if c.holds is Role.ANY), None)
         self._width = len(layout.columns)
         self._is_list = not layout.delimiter
-        self._marked: tuple[str, ...] = ()
+        self._above = OwnWords()
 
-    def mark(self, level: Tlp) -> None:
-        """Mark every row from here on, as words above them say."""
-        self._marked = (marking_of_level(level),)
+    def mark(self, words: OwnWords) -> OwnWords:
+        """Mark every row from here on, as these words and those above them say; what they are marked now."""
+        self._above = self._above.joined(words)
+        return self._above
 
     def read(self, record: Record, heading: str) -> Iterator[Finding | Loss]:
         """The findings and losses of one row."""
@@ -123,8 +121,13 @@ class _Rows:
                 return
         losses: list[Loss] = []
         said = self._said(place, fields, losses)
-        if "tlp" in record.text.lower() and (level := stated_tlp(record.text)) is not None:
-            said = said._replace(markings=(*said.markings, marking_of_level(level)))
+        words = self._above
+        if _MAY_SAY.search(record.text) is not None:
+            words = words.joined(own_words(record.text))
+        if words != OwnWords():
+            said = said._replace(
+                markings=(*said.markings, *words.markings), labels=(*said.labels, *words.labels)
+            )
         found: list[Finding] = []
         for column in self._values:
             text = fields[column.place] if column.place < len(fields) else ""
@@ -212,7 +215,7 @@ class _Rows:
             )
 
     def _said(self, place: str, fields: Sequence[str], losses: list[Loss]) -> _Said:
-        said = _NOTHING_SAID._replace(markings=self._marked) if self._marked else _NOTHING_SAID
+        said = _NOTHING_SAID
         for column in self._says:
             text = unneutralised(fields[column.place]) if column.place < len(fields) else ""
             if not text:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cert_exchange.intake.findings import Finding, Loss
+from cert_exchange.intake.own_words import own_words
 from cert_exchange.intake.reports.reading import Form, read_report
-from cert_exchange.intake.stated_tlp import stated_tlp
 from cert_exchange.intake.tables.proposing import propose
 from cert_exchange.intake.tables.reading import read_table
 from cert_exchange.stix.markings import TLP_BY_ID, Tlp
@@ -33,7 +33,7 @@ from cert_exchange.stix.markings import TLP_BY_ID, Tlp
 )
 def test_the_strictest_level_that_words_name_counts(text: str, level: Tlp | None) -> None:
     """Spelled as people spell it; a word about markings is none."""
-    assert stated_tlp(text) is level
+    assert own_words(text).tlp is level
 
 
 def levels(pieces: list[Finding | Loss]) -> list[tuple[str, list[Tlp]]]:
@@ -51,7 +51,7 @@ def test_a_comment_marks_what_stands_below_it_and_never_loosens() -> None:
     assert levels(out) == [
         ("192.0.2.1", []),
         ("192.0.2.2", [Tlp.AMBER]),
-        ("evil.com", [Tlp.AMBER, Tlp.RED]),
+        ("evil.com", [Tlp.RED]),
         ("192.0.2.3", [Tlp.AMBER]),
     ]
     assert [(one.place, one.reason) for one in out if isinstance(one, Loss)] == [
@@ -62,8 +62,17 @@ def test_a_comment_marks_what_stands_below_it_and_never_loosens() -> None:
     out = list(read_table([raw], propose(raw)))
     assert levels(out) == [
         ("192.0.2.1", [Tlp.GREEN, Tlp.AMBER]),
-        ("192.0.2.2", [Tlp.GREEN, Tlp.RED]),
+        ("192.0.2.2", [Tlp.RED]),
     ]
+
+
+def test_what_may_be_done_with_it_counts_as_well() -> None:
+    """PAP above a list and in a row, the stricter of both, as the label that partners read."""
+    raw = b"# PAP:GREEN, TLP:GREEN\n192.0.2.1\nevil.com # pap:red\n"
+    out = list(read_table([raw], propose(raw)))
+    assert [one.labels for one in out if isinstance(one, Finding)] == [("PAP:GREEN",), ("PAP:RED",)]
+    (told,) = [one for one in out if isinstance(one, Loss)]
+    assert told.reason.startswith("says TLP:GREEN and PAP:GREEN: what stands below")
 
 
 def test_a_report_marks_all_that_it_says() -> None:
@@ -71,5 +80,18 @@ def test_a_report_marks_all_that_it_says() -> None:
     text = "We saw the server 192[.]0[.]2[.]1 of the group.\n\nThis report is TLP:AMBER+STRICT.\n"
     out = list(read_report(text, Form.TEXT))
     assert levels(out) == [("192.0.2.1", [Tlp.AMBER_STRICT])]
-    told = [one for one in out if isinstance(one, Loss)]
-    assert [(one.place, one.what) for one in told] == [("the text", "TLP:AMBER+STRICT")]
+    (told,) = [one for one in out if isinstance(one, Loss)]
+    assert (told.place, told.what) == ("the text", "TLP:AMBER+STRICT")
+
+
+def test_a_legend_of_all_levels_states_none() -> None:
+    """A head of a page states a level; sentences that explain all of them count only where none does."""
+    seen = "We saw the server 192[.]0[.]2[.]1 of the group.\n\n"
+    legend = (
+        "Sources may use TLP:RED when information cannot be effectively acted upon without significant risk, TLP:AMBER"
+        " when it requires support, TLP:GREEN when it is useful for the awareness of all, and TLP:CLEAR otherwise.\n"
+    )
+    assert levels(list(read_report(f"TLP:GREEN\n\n{seen}{legend}", Form.TEXT))) == [
+        ("192.0.2.1", [Tlp.GREEN])
+    ]
+    assert levels(list(read_report(seen + legend, Form.TEXT))) == [("192.0.2.1", [Tlp.RED])]
