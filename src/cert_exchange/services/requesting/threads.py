@@ -193,7 +193,7 @@ def put_together(
     if gone is not None and gone is not shown[0]:
         said.append(line(gone, TAKEN_BACK, "asker"))
     asker = OWN if ours else partner
-    heard = [one for one in open_letters(replies, parties) if one.letter.origin in (OWN, partner)]
+    heard = [one for one in open_letters(replies, parties) if may_speak(one.letter.origin, partner)]
     for one, word in _spoken(heard, asker):
         said.append(line(one, word, "asker" if one.letter.origin == asker else "asked"))
     said.sort(key=lambda one: (one.version_key, one.stix_id))
@@ -214,6 +214,11 @@ def put_together(
         first.stix_id, first.ident, parties.names.get(partner, "?"), partner, ours, test, request,
         begun.at, state, begun.at if at is None else at, why, tickets, late, (begun, *said),
     )  # fmt: skip
+
+
+def may_speak(origin: int, partner: int) -> bool:
+    """Whether who brought a note has a word in a request that is between us and this partner."""
+    return origin in (OWN, partner)
 
 
 def _partner(versions: Sequence[Opened], parties: Parties) -> int | None:
