@@ -285,7 +285,7 @@ def every_type() -> bytes:
     """An event with one flagged attribute of each type that we read, tags and a comment on each."""
     attributes = [
         {
-            "uuid": f"11111111-2222-4333-8444-{count:012d}", "type": misp_type, "value": value, "to_ids": True,
+            "uuid": f"11111111-2222-4333-8444-{count:012d}", "type": misp_type, "value": value, "to_ids": misp_type != "vulnerability",
             "category": "Payload delivery", "comment": f"seen {count}", "Tag": [{"name": "tlp:red"}, {"name": "own"}][count % 2 :],
             "first_seen": "2026-11-01T00:00:00.000000Z",
         }

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -32,6 +33,9 @@ from cert_exchange.stix.markings import Tlp
 
 _POINTS: Final = frozenset({"link", "url", "uri"})
 LOCAL_TAGS: Final = "local tags are not for others"
+_TECHNIQUE: Final = re.compile(
+    r'misp-galaxy:mitre-[a-z-]*attack-pattern="([^"]{1,200}?) - (T[0-9]{4}(?:\.[0-9]{3})?)"'
+)
 _NAMED: Final = 3
 _DELETED: Final = "deleted in MISP"
 _UNDECIDED: Final = "a proposal that nobody has decided on"
@@ -185,6 +189,29 @@ def remarks_of(raw: Mapping[str, Any], circle: Circle, parts: list[Part]) -> Ite
             f"{len(places)} of {len(parts)} attributes are marked TLP:{tlp.name.replace('_', '+')}, more strictly than"
             f" the event: {', '.join(places[:_NAMED])}{others}"
         )
+
+
+def techniques_of(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Numbers and names of the ATT&CK techniques that tags and galaxies name."""
+    for tag in mappings(raw, "Tag"):
+        found = _TECHNIQUE.fullmatch(text_of(tag, "name"))
+        if found is not None and not is_true(tag.get("local")):
+            yield found[2], found[1]
+    for galaxy in mappings(raw, "Galaxy"):
+        for cluster in mappings(galaxy, "GalaxyCluster"):
+            ids = next(mappings(cluster, "meta"), {}).get("external_id")
+            if "attack-pattern" in text_of(cluster, "type") and not is_true(cluster.get("local")):
+                for one in ids if isinstance(ids, list) else ():
+                    yield str(one), text_of(cluster, "value").partition(" - ")[0]
+
+
+def galaxies_of(raw: Mapping[str, Any]) -> Iterator[str]:
+    """The tags that clusters stand for; exports repeat most of them among the tags."""
+    for galaxy in mappings(raw, "Galaxy"):
+        for cluster in mappings(galaxy, "GalaxyCluster"):
+            tag = text_of(cluster, "tag_name", limit=250)
+            if tag and not is_true(cluster.get("local")):
+                yield tag
 
 
 def is_reference(part: Part) -> bool:

@@ -40,10 +40,12 @@ from cert_exchange.intake.misp.marking import (
 from cert_exchange.intake.misp.parts import (
     LOCAL_TAGS,
     Part,
+    galaxies_of,
     is_reference,
     lost,
     parts_of,
     remarks_of,
+    techniques_of,
 )
 from cert_exchange.intake.patterns import has_observable
 from cert_exchange.intake.values import normalise
@@ -57,9 +59,6 @@ _TOLD_OF: Final = (
 )
 _CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,7}", re.IGNORECASE)
 """Most of them stand in events as text."""
-_TECHNIQUE: Final = re.compile(
-    r'misp-galaxy:mitre-[a-z-]*attack-pattern="([^"]{1,200}?) - (T[0-9]{4}(?:\.[0-9]{3})?)"'
-)
 _POINTS: Final = frozenset({"link", "url", "uri"})
 _FILE_OBJECTS: Final = frozenset({"file", "pe", "elf", "macho", "malware-config"})
 
@@ -126,7 +125,7 @@ def _event(
             named = f"misp-attribute {part.type}"
             said.append(Reference(named, part.value[:4_096], uuid_of(part.raw), comment))
     level, analysis = str(raw.get("threat_level_id", "")), str(raw.get("analysis", ""))
-    labels = [*circle.labels, *_galaxies(raw)]
+    labels = [*circle.labels, *galaxies_of(raw)]
     if level in {"1", "2", "3", "4"}:
         labels.append(f'misp:threat-level-id="{level}"')
     if analysis in {"0", "1", "2"}:
@@ -184,6 +183,8 @@ def _read_part(
                 lost(part, f"{misp_type} that is not flagged for detection says nothing else")
             )
             return
+        if part.detect and kind is Kind.VULNERABILITY:
+            losses.append(lost(part, "nobody looks for a vulnerability: its flag is not kept"))
         group = part.group if kind in _OF_A_FILE else ""
         _add(part, outer, kind, value, findings, losses, group=group, detect=part.detect)
     elif misp_type in types.COMPOSITES:
@@ -299,7 +300,7 @@ def _read_techniques(
     raw: Mapping[str, Any], circle: Circle, findings: dict[tuple[str, ...], Finding]
 ) -> None:
     """ATT&CK techniques that the event's tags and galaxies name, each once."""
-    for number, name in _techniques(raw):
+    for number, name in techniques_of(raw):
         value = normalise(Kind.TECHNIQUE, number)
         if value is not None:
             findings.setdefault(
@@ -312,28 +313,6 @@ def _read_techniques(
                     labels=circle.rules,
                 ),
             )
-
-
-def _techniques(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for tag in mappings(raw, "Tag"):
-        found = _TECHNIQUE.fullmatch(text_of(tag, "name"))
-        if found is not None and not is_true(tag.get("local")):
-            yield found[2], found[1]
-    for galaxy in mappings(raw, "Galaxy"):
-        for cluster in mappings(galaxy, "GalaxyCluster"):
-            ids = _one(cluster, "meta").get("external_id")
-            if "attack-pattern" in text_of(cluster, "type") and not is_true(cluster.get("local")):
-                for one in ids if isinstance(ids, list) else ():
-                    yield str(one), text_of(cluster, "value").partition(" - ")[0]
-
-
-def _galaxies(raw: Mapping[str, Any]) -> Iterator[str]:
-    """The tags that clusters stand for; exports repeat most of them among the tags."""
-    for galaxy in mappings(raw, "Galaxy"):
-        for cluster in mappings(galaxy, "GalaxyCluster"):
-            tag = text_of(cluster, "tag_name", limit=250)
-            if tag and not is_true(cluster.get("local")):
-                yield tag
 
 
 def _in_groups(findings: Mapping[tuple[str, ...], Finding]) -> Iterable[list[Finding]]:
