@@ -59,8 +59,6 @@ _TOLD_OF: Final = (
 )
 _CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,7}", re.IGNORECASE)
 """Most of them stand in events as text."""
-_POINTS: Final = frozenset({"link", "url", "uri"})
-_FILE_OBJECTS: Final = frozenset({"file", "pe", "elf", "macho", "malware-config"})
 
 
 def read_misp(data: bytes) -> Iterator[Event | Finding | Loss]:
