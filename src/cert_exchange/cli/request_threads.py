@@ -138,6 +138,7 @@ def thread_document(one: Thread) -> dict[str, Any]:
                 "id": line.stix_id,
                 "stored_at": printing.instant(line.came_at),
                 "reached": line.reached or None,
+                "held_at_the_way_in": line.kept_out,
             }
             for line in one.lines
         ],
@@ -152,6 +153,8 @@ def _print_line(one: Thread, line: Line) -> None:
     if line.until is not None:
         parts.append(f"until {printing.instant(line.until)}")
     parts.append(line.reached or f"came {printing.instant(line.came_at)}")
+    if line.kept_out:
+        parts.append("held at the way in: cert-exchange intake list")
     printing.result("; ".join(parts))
     if line.text:
         printing.result("    " + "\n    ".join(line.text.splitlines()))

@@ -49,6 +49,8 @@ class Letter:
     stored_at: int
     in_use: bool
     """whether it was not taken back from every collection"""
+    kept_out: bool
+    """whether it waits for a person of ours at the way in"""
     body: str
 
 
@@ -60,7 +62,7 @@ _LETTERS: Final = (
         exists().where(
             memberships.c.object == objects.c.id, memberships.c.taken_back_at.is_(None)
         ),
-        renditions.c.body,
+        objects.c.kept_out, renditions.c.body,
     )
     .join(references, references.c.source == objects.c.id)
     .join(identifiers, identifiers.c.num == objects.c.ident)
@@ -151,5 +153,5 @@ def _read(tx: Transaction, statement: Select[Any]) -> list[Letter]:
 def _letter(row: Any) -> Letter:
     return Letter(
         row[0], row[1], row[2], row[3], row[4], row[5], bytes(row[6]), bool(row[7]), row[8],
-        bool(row[9]), row[10],
+        bool(row[9]), bool(row[10]), row[11],
     )  # fmt: skip

@@ -37,8 +37,10 @@ from cert_exchange.services import (
     policies,
     requesting,
     revoking,
+    screening,
 )
 from cert_exchange.services.answering import heard
+from cert_exchange.services.gating import partnering as gating
 from cert_exchange.services.requesting import Thread
 from cert_exchange.worker import Worker
 
@@ -370,6 +372,20 @@ class TestPermission:
                 desks.a.node, "b", to=consent.recipient, until="1 day", said_by="x", by="x",
                 stix_id=theirs["id"], granted_by=granted.number,
             )  # fmt: skip
+
+    def test_what_waits_at_the_way_in_grants_nothing(self, sqlite_desks: Desks) -> None:
+        """Where what B brings waits for a person of ours, its word does too."""
+        desks, theirs = sqlite_desks, self.shared(sqlite_desks)
+        asked = self.asked(desks, theirs)
+        gating.set_gate(desks.a.node, "b", {"approval": True}, by="anna", reason="new")
+        desks.says(desks.b.node, asked, State.DONE)
+        now = requesting.find(desks.a.node, asked.stix_id)
+        assert (now.state, now.lines[-1].kept_out) == ("done", True)
+        requesting.settle(desks.a.node)
+        assert consenting.list_consents(desks.a.node) == []
+        screening.let_in(desks.a.node, [now.lines[-1].stix_id], by="anna", reason="looked")
+        requesting.settle(desks.a.node)
+        assert len(consenting.list_consents(desks.a.node)) == 1
 
     def test_no_third_party_and_no_other_request_grants_anything(self, sqlite_desks: Desks) -> None:
         """Done by the asker, by C, or said of a takedown: no consent."""

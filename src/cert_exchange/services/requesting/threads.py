@@ -69,6 +69,8 @@ class Line:
     came_at: int
     reached: str
     """of our own: fetched | pushed | not fetched yet | not released; empty for the partner's"""
+    kept_out: bool
+    """it waits for a person of ours at the way in"""
     number: int
     """objects.id"""
     version_key: str
@@ -110,13 +112,13 @@ class Thread:
 
     @property
     def granting(self) -> Line | None:
-        """The line of the asked side by which it counts as done; None where it does not."""
+        """The line of the asked side by which it counts as done; None where it does not, or waits at the way in."""
         if self.state != State.DONE:
             return None
-        return next(
-            (one for one in reversed(self.lines) if (one.side, one.said) == ("asked", self.state)),
-            None,
+        last = next(
+            one for one in reversed(self.lines) if (one.side, one.said) == ("asked", self.state)
         )
+        return None if last.kept_out else last
 
     @property
     def check(self) -> str:
@@ -262,7 +264,7 @@ def _line(one: Opened, word: str, side: Side, reached: str) -> Line:
     return Line(
         letter.stix_id, letter.version, at, side, word, "" if word == TAKEN_BACK else found.text,
         found.ticket, found.refs if isinstance(found, Statement) else found.about, found.until,
-        letter.stored_at, reached if letter.origin == OWN else "", letter.object,
+        letter.stored_at, reached if letter.origin == OWN else "", letter.kept_out, letter.object,
         letter.version_key, letter.sameness,
     )  # fmt: skip
 
