@@ -157,6 +157,20 @@ def test_hashes_of_one_row_are_of_one_file() -> None:
     assert found[SHA256].group == ""
 
 
+@pytest.mark.parametrize("form", Form)
+def test_hashes_below_each_other_that_name_their_kinds_are_of_one_file(form: Form) -> None:
+    """`MD5: ...`, `SHA-1: ...` of one file, then of the next; a list of MD5 followed by one of SHA-1 is none."""
+    mark = "<br>" if form is Form.HTML else ""
+    other = MD5[::-1]
+    found, _ = read(
+        f"MD5: {MD5}{mark}\nSHA-1: {SHA1}{mark}\nMD5: {other}{mark}\nSHA256: {SHA256}{mark}\n", form
+    )
+    assert found[MD5].group == found[SHA1].group != ""
+    assert found[other].group == found[SHA256].group != found[MD5].group
+    found, _ = read(f"{MD5}{mark}\n{SHA1}{mark}\n{SHA256}{mark}\n", form)
+    assert {one.group for one in found.values()} == {""}
+
+
 def test_a_finding_says_where_it_stands_and_what_is_around_it() -> None:
     """Line, the line itself, and the headings where the value stands alone. Twice in a report is once in the findings."""
     found, _ = read(

@@ -42,6 +42,7 @@ _HARMLESS: Final = re.compile(
 _HARMLESS_SECTION: Final = re.compile(
     r"\b(?:legitimate|benign|clean files?|false positives?|whitelist|allowlist)\b", re.IGNORECASE
 )
+_HASH_NAMED: Final = re.compile(r"\b(?:md5|sha-?1|sha-?256|sha-?512)\b", re.IGNORECASE)
 _MUTEX: Final = re.compile(r"\bmutex(?:es)?\b", re.IGNORECASE)
 _AGENT: Final = re.compile(r"user-?\s?agents?\b", re.IGNORECASE)
 _AGENT_VALUE: Final = re.compile(
@@ -221,17 +222,35 @@ def _keep(
 
 
 def _groups(looked: Iterable[tuple[Passage, tuple[Spotted, ...]]]) -> dict[tuple[Kind, str], str]:
-    """Hashes of different kinds in one row or line are of one file."""
+    """Hashes of different kinds in one row or line are of one file; so are those of lines one below the other that name their kind."""
     rows: dict[int, tuple[str, list[Spotted]]] = {}
+    labelled: list[tuple[int, str, Spotted]] = []
     for passage, found in looked:
         if passage.row and passage.role in {Role.LISTED, Role.PROSE}:
             hashes = [item for item in found if item.kind in HASHES and item.value]
             if hashes:
                 rows.setdefault(passage.row, (passage.place, []))[1].extend(hashes)
+            if len(hashes) == 1 and _HASH_NAMED.search(passage.text[: hashes[0].start]):
+                labelled.append((passage.row, passage.place, hashes[0]))
     groups: dict[tuple[Kind, str], str] = {}
-    for place, items in rows.values():
+    for place, items in [*rows.values(), *_runs(labelled)]:
         values = {(item.kind, item.value or "") for item in items}
         if 1 < len(values) == len({kind for kind, _ in values}):
             for value in values:
                 groups.setdefault(value, place)
     return groups
+
+
+def _runs(labelled: Iterable[tuple[int, str, Spotted]]) -> Iterator[tuple[str, list[Spotted]]]:
+    """Lines one below the other, until a kind comes again."""
+    run: list[Spotted] = []
+    first, last = "", -1
+    for row, place, item in labelled:
+        if row != last + 1 or item.kind in {one.kind for one in run}:
+            if run:
+                yield first, run
+            run, first = [], place
+        run.append(item)
+        last = row
+    if run:
+        yield first, run
