@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cert_exchange.intake.findings import Kind
@@ -22,6 +22,7 @@ _FREE = (
 
 
 @pytest.mark.case("I21")
+@settings(max_examples=50)
 @given(st.sampled_from(_FREE), _TEXTS)
 def test_what_is_built_is_read_again(kind: Kind, text: str) -> None:
     """Backslashes, quotes and brackets are escaped once: the pattern is valid and says exactly the value."""
@@ -36,6 +37,7 @@ def test_what_is_built_is_read_again(kind: Kind, text: str) -> None:
 
 
 @pytest.mark.case("I21")
+@settings(max_examples=50)
 @given(st.lists(_TEXTS, min_size=1, max_size=4, unique=True))
 def test_alternatives_are_read_again(texts: list[str]) -> None:
     """OR of several values is those values, in their order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cert_exchange.intake.findings import Kind
@@ -112,6 +112,7 @@ def test_defanged_texts_are_read(text: str, plain: str) -> None:
     assert refang(text) == plain
 
 
+@settings(max_examples=50)
 @given(st.sampled_from(list(Kind)), st.text(max_size=60))
 def test_a_spelling_is_its_own_spelling(kind: Kind, text: str) -> None:
     """Normalised twice is normalised once."""
@@ -120,6 +121,7 @@ def test_a_spelling_is_its_own_spelling(kind: Kind, text: str) -> None:
         assert normalise(kind, value) == value
 
 
+@settings(max_examples=50)
 @given(st.text(st.sampled_from("ab1.:/@[]()-_%\\x0 \u00fc*hxtp"), max_size=40))
 def test_what_is_read_is_a_value_of_its_kind(text: str) -> None:
     """`read` and `normalise` never disagree."""
