@@ -92,6 +92,7 @@ SMALL = {
     "services/releasing/governing.py": "what newer versions say of older ones, which judging, deriving and arranging share",
     "services/releasing/issuing.py": "one step between settling and writing",
     "services/publishing/obeying.py": "one sentence: a partner's notice is carried out",
+    "services/doctoring/asked.py": "one sentence",
     "services/doctoring/answers.py": "two findings about one subject",
     "services/answering/fetching.py": "one question: whether an answer got to whom it is for",
     "services/publishing/unfolding.py": "one question: which versions notes propose",
