@@ -159,8 +159,7 @@ def test_nobody_else_sees_or_speaks(sqlite_desks: Desks) -> None:
     assert requesting.find(desks.a.node, asked.stix_id).state == "open"
 
 
-@pytest.mark.parametrize("who", ["asker's words", "another's note", "another's request"])
-def test_neither_side_changes_what_the_other_said(sqlite_desks: Desks, who: str) -> None:
+def test_neither_side_changes_what_the_other_said(sqlite_desks: Desks) -> None:
     """A new version of the other's note is a proposal; the other's words in one's own mouth are a remark."""
     desks = sqlite_desks
     asked = desks.ask()
@@ -168,24 +167,22 @@ def test_neither_side_changes_what_the_other_said(sqlite_desks: Desks, who: str)
     before = alike(requesting.find(desks.a.node, asked.stix_id))
     assert heard(desks.a.node) == ()  # the answers to objects are another list
     mine = next(one for one in desks.a.sees("b", PLACE) if one["id"] == asked.stix_id)
-    if who == "asker's words":
-        forged = messages.write_statement(
-            messages.Statement(State.WITHDRAWN, "No longer needed.", (asked.stix_id,)),
-            stix_id=f"note--{uid('forged')}", creator=B_IDENTITY, marking=mine["object_marking_refs"][0],
-            now=asked.asked_at + 10**6,
-        )  # fmt: skip
-    elif who == "another's note":
-        forged = mine | {"id": f"note--{uid('forged')}"}  # A's identity, by B's channel
-    else:
-        forged = mine | {"modified": "2030-01-01T00:00:00.000Z", "content": "Leave it up."}
-    desks.a.post("b", forged, to=PLACE)
-    now = requesting.find(desks.a.node, asked.stix_id)
-    assert now.state == "received"
-    if who == "asker's words":
-        assert [one.said for one in now.lines] == ["request", "received", "remark"]
-    else:
-        assert alike(now) == before
+    for forged in (
+        mine | {"id": f"note--{uid('another')}"},  # A's identity, by B's channel
+        mine | {"modified": "2030-01-01T00:00:00.000Z", "content": "Leave it up."},
+    ):
+        desks.a.post("b", forged, to=PLACE)
+        assert alike(requesting.find(desks.a.node, asked.stix_id)) == before
         assert len(requesting.threads(desks.a.node)) == 1
+    said = messages.write_statement(
+        messages.Statement(State.WITHDRAWN, "No longer needed.", (asked.stix_id,)),
+        stix_id=f"note--{uid('words')}", creator=B_IDENTITY, marking=TLP["green"],
+        now=asked.asked_at + 10**6,
+    )  # fmt: skip
+    desks.a.post("b", said, to=PLACE)
+    now = requesting.find(desks.a.node, asked.stix_id)
+    assert sorted(one.said for one in now.lines) == ["received", "remark", "request"]
+    assert now.state == "received"
 
 
 def test_no_partner_catches_an_answer_that_is_for_another(sqlite_desks: Desks) -> None:
