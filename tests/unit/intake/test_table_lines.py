@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cert_exchange.intake.tables.decoding import (
@@ -106,6 +106,7 @@ def test_a_quote_that_nobody_closes_spoils_its_line_alone() -> None:
     assert records[4].fields == ["5", '12" disk']
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.text(st.characters(codec="utf-8", exclude_characters="\x00\r\ufeff"), max_size=12),

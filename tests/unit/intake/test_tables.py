@@ -411,7 +411,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=60), st.sampled_from([None, "", "\t"]))
 def test_whatever_comes_ends_in_values_as_we_write_them_or_in_reasons(
     pieces: list[bytes], delimiter: str | None
@@ -433,7 +433,7 @@ def test_whatever_comes_ends_in_values_as_we_write_them_or_in_reasons(
 def test_a_hostile_table_costs_no_more_than_its_length() -> None:
     """Open quotes on every line, one cell of many values, one endless line, blanks without end."""
     hostile = [
-        "ip,x\n192.0.2.1,a\n" + '"192.0.2.1,\n' * 5_000,
+        "ip,x\n192.0.2.1,a\n" + '"192.0.2.1,\n' * 2_000,
         "ip,x\n192.0.2.1,a\n" + '""" """ ""' * 5_000 + "\n",
         'ip,x\n192.0.2.1,a\n"' + "192.0.2.1 " * 5_000 + '",b\n',
         "ip,x\n192.0.2.1,a\n" + "a" * 300_000 + "\n192.0.2.2,b\n",
