@@ -301,6 +301,7 @@ def test_a_line_that_says_what_it_lists_is_a_list(form: Form) -> None:
     """`C2 servers: a, b` is no sentence; `Source: ...` and `More information: ...` say that they refer."""
     found, _ = read(
         "* Final URL: http://evil.example.com/a.exe\n* **C2 servers**: a.example.net, b.example.net and c.example.net\n"
+        "A campaign was seen. C2 servers: e.example.net, hxxp://y[.]example[.]com/\n"
         "* Source URL: https://blog.example.org/\n* Seen at d.example.net in spring; hxxp://x[.]example[.]com/\n",
         form,
     )
@@ -310,6 +311,8 @@ def test_a_line_that_says_what_it_lists_is_a_list(form: Form) -> None:
         "b.example.net",
         "c.example.net",
         "http://x.example.com/",
+        "e.example.net",
+        "http://y.example.com/",
     }
 
 
@@ -331,10 +334,17 @@ def test_what_a_page_hides_becomes_no_indicator() -> None:
 
 
 def test_a_signature_below_plain_text_is_left_out() -> None:
-    """The line of two hyphens and a blank (RFC 3676)."""
-    found, losses = read("Seen: 192.0.2.1\n-- \nA. Nalyst, 192.0.2.2\n", Form.TEXT)
-    assert set(found) == {"192.0.2.1"}
+    """The line of two hyphens and a blank (RFC 3676), or a farewell near the end."""
+    found, losses = read(
+        "Seen: a.example.com, says http://b.example.com/\n-- \nA. Nalyst, 192.0.2.2\n", Form.TEXT
+    )
+    assert set(found) == {"a.example.com", "http://b.example.com/"}
     assert set(losses) == {"192.0.2.2"}
+    found, losses = read(
+        "Seen: 192.0.2.1\n\nKind regards,\nA. Nalyst\nwww.example.org\n", Form.TEXT
+    )
+    assert set(found) == {"192.0.2.1"}
+    assert set(losses) == {"www.example.org"}
 
 
 def test_kinds_that_only_a_heading_or_a_label_tells() -> None:

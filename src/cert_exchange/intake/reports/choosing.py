@@ -25,7 +25,13 @@ from cert_exchange.intake.reports.judging import (
     host_of,
     judge,
 )
-from cert_exchange.intake.reports.passages import LONGEST_CONTEXT, Passage, Role, one_line
+from cert_exchange.intake.reports.passages import (
+    LONGEST_CONTEXT,
+    Passage,
+    Role,
+    one_line,
+    split_at_label,
+)
 from cert_exchange.intake.reports.publishers import ATTACK, covered, shows_samples
 from cert_exchange.intake.reports.spotting import Spotted, spot
 from cert_exchange.intake.values import FILE_EXTENSIONS, normalise, refang
@@ -68,7 +74,11 @@ class _Known:
 
 def choose(passages: Iterable[Passage]) -> Iterator[Finding | Loss]:
     """The indicators of a report, then what was not taken of it."""
-    looked = [(passage, tuple(_spotted(passage))) for passage in passages]
+    looked = [
+        (passage, tuple(_spotted(passage)))
+        for whole in passages
+        for passage in split_at_label(whole)
+    ]
     defangs = any(
         item.defanged and item.kind is not Kind.FILE_PATH for _, found in looked for item in found
     )

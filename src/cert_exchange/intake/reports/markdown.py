@@ -4,7 +4,7 @@
 2. A cell of a table is LISTED; a live address in it is a LINK unless the head of its column speaks of indicators.
 3. A line that is only bold, or ends in a colon and names a kind, is a heading below all others.
 4. Plain text is Markdown in which nothing can be clicked: its live addresses stay in their line, and a line `-- ` begins
-   the signature (RFC 3676).
+   the signature (RFC 3676); near the end a farewell does.
 """
 
 from __future__ import annotations
@@ -32,6 +32,15 @@ PROGRAMMING: Final = frozenset(
     objective-c asm nasm x86asm diff patch vb vba vbs vbscript vbnet jsx scala r dockerfile
     makefile cmake graphql proto regex mermaid
     """.split()  # noqa: SIM905 - a list of words reads better without quotes
+)
+MOST_SIGNATURE: Final = 15
+"""So many lines from the end a farewell may stand."""
+
+_FAREWELL: Final = re.compile(
+    r"\s*+(?:(?:with )?(?:kind|best|warm)(?:est)? (?:regards|wishes)|regards|sincerely(?: yours)?|yours (?:sincerely|faithfully|truly)"
+    r"|cheers|mit freundlichen gr(?:ü|ue)(?:ß|ss)en|viele gr(?:ü|ue)(?:ß|ss)e|cordialement|bien à vous|saludos(?: cordiales)?"
+    r"|cordiali saluti|с уважением|з повагою|z poważaniem)[,.!]?\s*+",
+    re.IGNORECASE,
 )
 _RULES: Final = frozenset({"yara", "yar", "sigma"})
 _FENCE: Final = re.compile(r"\s{0,12}(`{3,}|~{3,})\s*([\w#+.-]*)")
@@ -92,7 +101,9 @@ def _read(text: str, *, clickable: bool) -> Iterator[Passage]:
         if not line.strip():
             table = None
             continue
-        if not clickable and line.rstrip("\r\n") == "--":
+        if not clickable and (
+            line == "--" or (len(lines) - at <= MOST_SIGNATURE and _FAREWELL.fullmatch(line))
+        ):
             signature = True
         if signature:
             yield Passage(line, place, Role.FOOTER, row=number)
@@ -101,12 +112,13 @@ def _read(text: str, *, clickable: bool) -> Iterator[Passage]:
         if fence is not None:
             block = _Block(fence[1][:3], _role_of(fence[2], following), number)
             continue
-        heading = _heading(line, following)
+        heading = _heading(line, following, clickable=clickable)
         if heading is not None:
             level, title = heading
             shown = plain(title)
             sections.enter(level, shown)
-            for part, role in markdown_parts(title):
+            parts = markdown_parts(title) if clickable else ((title, Role.PROSE),)
+            for part, role in parts:
                 kept = role if role is Role.LINK else Role.HEADING
                 yield Passage(part, place, sections.role(kept), sections.title, "", row=number)
             continue
@@ -133,11 +145,20 @@ def _read(text: str, *, clickable: bool) -> Iterator[Passage]:
         yield from _closed(block, sections)
 
 
-def _heading(line: str, following: str) -> tuple[int, str] | None:
+def _heading(line: str, following: str, *, clickable: bool) -> tuple[int, str] | None:
     found = _HEADING.match(line)
     if found is not None:
         return len(found[1]), found[2].rstrip("# ")
-    if following and _SETEXT.match(following) and "|" not in line and not _SETEXT.match(line):
+    underlined = following.strip() if _SETEXT.match(following) else ""
+    least = (
+        1 if clickable else max(4, len(line.strip()) // 2)
+    )  # `--` begins a signature in plain text
+    if (
+        len(underlined) >= least
+        and len(line) <= 120
+        and "|" not in line
+        and not _SETEXT.match(line)
+    ):
         return (1 if "=" in following else 2), line.strip()
     bold = _BOLD.match(line) or _LABEL.match(line)
     return (7, bold[1]) if bold is not None else None

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -73,6 +73,7 @@ _REFERRING: Final = re.compile(
 _LINE_LABEL: Final = re.compile(
     r"[\s>*+\u2022-]*+([A-Za-z][\w &/().#-]{0,38}[\w)])[*_ ]{0,3}:[*_]{0,2}\s"
 )
+_MID_LABEL: Final = re.compile(r"(?<=[.;!?)] )([A-Z][\w &/()#-]{0,38}[\w)]): ")
 _INVISIBLE: Final = dict.fromkeys(
     map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff")
 )  # soft hyphen, zero width, byte order mark
@@ -96,6 +97,26 @@ def label_of(line: str) -> str:
     """What a line says before a colon that it lists, in lower case, such as "c2 servers"; empty where it says nothing of the kind."""
     found = _LINE_LABEL.match(line)
     return found[1].lower() if found is not None and indicates(found[1]) else ""
+
+
+def split_at_label(passage: Passage) -> tuple[Passage, ...]:
+    """A sentence that ends in a list (`... was seen. C2 servers: a, b`) as two passages; else the passage as it is."""
+    if passage.role is not Role.PROSE:
+        return (passage,)
+    for found in _MID_LABEL.finditer(passage.text):
+        if indicates(found[1]):
+            context = passage.context or passage.text
+            return (
+                replace(passage, text=passage.text[: found.start()], context=context),
+                replace(
+                    passage,
+                    text=passage.text[found.end() :],
+                    role=Role.LISTED,
+                    context=context,
+                    column=found[1].lower(),
+                ),
+            )
+    return (passage,)
 
 
 class Sections:
