@@ -39,7 +39,7 @@ MOST_SIGNATURE: Final = 15
 _FAREWELL: Final = re.compile(
     r"\s*+(?:(?:with )?(?:kind|best|warm)(?:est)? (?:regards|wishes)|regards|sincerely(?: yours)?|yours (?:sincerely|faithfully|truly)"
     r"|cheers|mit freundlichen gr(?:ü|ue)(?:ß|ss)en|viele gr(?:ü|ue)(?:ß|ss)e|cordialement|bien à vous|saludos(?: cordiales)?"
-    r"|cordiali saluti|с уважением|з повагою|z poważaniem)[,.!]?\s*+",
+    r"|cordiali saluti|\u0441 уважением|з повагою|z poważaniem)[,.!]?\s*+",
     re.IGNORECASE,
 )
 _RULES: Final = frozenset({"yara", "yar", "sigma"})
