@@ -28,8 +28,8 @@ from cert_exchange.messages import answers as messages
 from cert_exchange.messages.answers import Opinion
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import EXTENSION as TERMS
-from cert_exchange.services import answering, collections, doctoring, holdings, proposals
-from cert_exchange.services.answering import Manner, fetching
+from cert_exchange.services import answering, collections, doctoring, holdings, partners, proposals
+from cert_exchange.services.answering import Manner, fetching, giving, subjects
 
 THEIRS = indicator("theirs", by=B_IDENTITY, tlp="green", confidence=80)
 OURS = indicator("ours", confidence=80)
@@ -150,6 +150,18 @@ def test_what_is_about_an_exercise_is_of_the_exercise(scene: Scene) -> None:
     done = answering.note(scene.node, drill["id"], "x", by="x")
     assert done.content["extensions"][TERMS]["test"] is True
     assert not done.reached[0].sees  # no rule here lets exercises go
+
+
+def test_a_partner_without_an_identity_is_bound_by_what_needs_no_name(scene: Scene) -> None:
+    """Others would not know whom its name means: beside the answer it is named, in it only `onward` stands."""
+    partners.add(scene.node, "d", title="CERT D", speaks_for=[])
+    subject = subjects.subject_of(scene.node, THEIRS["id"])
+    for to in (("d",), ("b", "d")):
+        answer, said = giving.dress(scene.node, subject, {"type": "note"}, Manner(to=to), to)
+        assert said.only_to == (frozenset(to),)
+        assert answer["extensions"][TERMS] == {
+            "extension_type": "property-extension", "onward": "none",
+        }  # fmt: skip
 
 
 def test_whom_to_answer_is_asked_where_it_cannot_be_told(scene: Scene) -> None:
