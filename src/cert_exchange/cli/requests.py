@@ -41,7 +41,12 @@ Collection = Annotated[
 
 @app.command()
 def send(
-    kind: Annotated[Kind, typer.Argument(help="What is asked for.")],
+    kind: Annotated[
+        Kind,
+        typer.Argument(
+            help="What is asked for: takedown, information, sample, log-preservation, re-share or dispute."
+        ),
+    ],
     *,
     to: Annotated[str, typer.Option("--to", help="The partner whose desk is asked.")],
     text: Text = "",

@@ -254,7 +254,7 @@ def _identity(tx: Transaction, partner: str) -> str:
     spoken, _ = partner_rows.identities(tx).get(row.id, ([], []))
     if not spoken:
         raise InputRefused(
-            f"{partner} speaks for no identity, so that nobody could tell who is asked; see `partner set --speaks-for`."
+            f"{partner} speaks for no identity, so that nobody could tell who is asked; see `partner amend --speaks-for`."
         )
     return spoken[0]
 
