@@ -14,8 +14,7 @@ from cert_exchange.services import ending, screening
 REVOKE = "expired: revoke\n"
 
 
-@pytest.fixture
-def scene(node: Node) -> Scene:
+def set_up(node: Node) -> Scene:
     made = Scene.set_up(node)
     made.apply(
         "c",
@@ -23,6 +22,12 @@ def scene(node: Node) -> Scene:
         "rules:\n  - {name: all, match: {origin: any}, allow: true}\n",
     )
     return made
+
+
+@pytest.fixture
+def scene(sqlite_node: Node) -> Scene:
+    """One engine: the SQL is asked of both below."""
+    return set_up(sqlite_node)
 
 
 def look_for(scene: Scene, text: str) -> None:
@@ -67,8 +72,9 @@ def test_nothing_is_revoked_by_the_clock_unless_we_chose_so(scene: Scene) -> Non
     assert ending.end_expired(scene.node) == 0
 
 
-def test_what_a_list_drops_is_revoked_for_everyone(scene: Scene) -> None:
-    """Only ours, only what no other list of ours names, and nothing in a dry look."""
+def test_what_a_list_drops_is_revoked_for_everyone(node: Node) -> None:
+    """Only ours, only what no other list of ours names, and nothing in a dry look; what is past its end goes as well."""
+    scene = set_up(node)
     one, two, three, four = (indicator(name) for name in ("one", "two", "three", "four"))
     whole = [item["id"] for item in (one, two, three)]
     scene.publish(one, two, three, four, report("list", whole), report("other", [two["id"]]))
@@ -84,3 +90,6 @@ def test_what_a_list_drops_is_revoked_for_everyone(scene: Scene) -> None:
     assert ending.look(scene.node, listed) == []
     with pytest.raises(InputRefused):
         ending.look(scene.node, one["id"])
+    look_for(scene, REVOKE)
+    scene.publish(indicator("past", valid_until="2026-01-01T01:00:00Z"))
+    assert ending.end_expired(scene.node) == 1
