@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cryptography import x509
-from sqlalchemy import select
+from sqlalchemy import func, select
 from tests import engines
 from tests.authorities import Foreign, Holder
 from tests.chaos import checking
@@ -34,7 +34,7 @@ from tests.scenes import uid
 
 from cert_exchange.services import signing, syncing
 from cert_exchange.store import epochs, partner_epochs
-from cert_exchange.store.tables import sources, targets
+from cert_exchange.store.tables import owed_notices, sources, targets
 
 STEPS = 36
 STEP_SECONDS = 0.12
@@ -299,6 +299,7 @@ class Run:
             whole = [watcher.poll() for watcher in self.watchers]
             a, b = self.sides
             quiet = all(whole) and not checking.apart(a, b) and not checking.apart(b, a)
+            quiet = quiet and not any(map(_owes, self.sides))
             calm = calm + 1 if quiet and all(map(_met, self.sides)) else 0
             if calm == 3:
                 return True
@@ -324,6 +325,12 @@ def _channels(side: Side) -> list[str]:
         f" paused {row['paused_at']}, at {row['cursor']}, {row['last_outcome']}"
         for row in rows
     ]
+
+
+def _owes(side: Side) -> bool:
+    """Whether a notice may still come that its readers could not have polled yet."""
+    with side.node.database.reading() as tx:
+        return bool(tx.execute(select(func.count()).select_from(owed_notices)).scalar_one())
 
 
 def _met(side: Side) -> bool:
