@@ -116,6 +116,7 @@ def test_names_of_files_are_no_domains() -> None:
     }
     assert losses["c.mov"] == "it may be the name of a file; written defanged it would be taken"
     assert not found["setup.exe"].detect
+    assert (found["a.zip"].kind, found["a.zip"].detect) == (Kind.FILE_NAME, False)
     found, _ = read("## Domains\n- a.zip\n- b.sh\n")
     assert {value: one.guessed for value, one in found.items()} == {"a.zip": True, "b.sh": True}
     found, _ = read("## File names\n- setup.exe\n")
@@ -222,6 +223,14 @@ def test_what_looks_like_a_value_and_is_none_is_a_loss(text: str, lost: str) -> 
 def test_what_only_looks_a_little_like_a_value_is_passed_over(text: str) -> None:
     """Versions, times, UUIDs, addresses of wallets, detection names."""
     assert read(text) == ({}, {})
+
+
+def test_what_stands_before_a_colon_is_a_label_and_a_query_may_be_empty() -> None:
+    """`crates.io: a` lists for crates.io; `http://.../x?` on its own line ends in its question mark."""
+    found, _ = read(
+        "- crates.io: `logtrace`\n- hxxp://evil[.]example[.]com/x?\nIs it hxxp://evil[.]example[.]com/y?\n"
+    )
+    assert set(found) == {"http://evil.example.com/x?", "http://evil.example.com/y"}
 
 
 def test_links_tell_of_techniques_and_samples() -> None:

@@ -88,6 +88,8 @@ def choose(passages: Iterable[Passage]) -> Iterator[Finding | Loss]:
     for passage, found in looked:
         for item in found:
             verdict = judge(item, passage, defangs=defangs, linked=linked)
+            if verdict.file:
+                item = replace(item, kind=Kind.FILE_NAME, value=item.raw)  # noqa: PLW2901 - the same place, read as it is meant
             if verdict.take and item.value is not None and len(known) < MOST_VALUES:
                 _keep(known, item, passage, verdict)
             elif verdict.reason and len(losses) < MOST_VALUES:

@@ -19,7 +19,7 @@ from typing import Final
 from cert_exchange.intake.findings import Kind
 from cert_exchange.intake.reports.passages import Passage, Role
 from cert_exchange.intake.reports.publishers import is_publisher
-from cert_exchange.intake.reports.spotting import Spotted
+from cert_exchange.intake.reports.spotting import TELLING_ENDINGS, Spotted
 
 HASHES: Final = frozenset({Kind.MD5, Kind.SHA1, Kind.SHA256, Kind.SHA512})
 FILES: Final = frozenset({Kind.FILE_NAME, Kind.FILE_PATH})
@@ -32,7 +32,7 @@ _NAME_SECTION: Final = re.compile(r"\b(?:domains?|host ?names?|fqdn)\b", re.IGNO
 _TOLD_SECTION: Final = re.compile(
     r"\b(?:strings|targets|targeted \w+|victims?|impersonated|monitored)\b", re.IGNORECASE
 )
-_REST: Final = re.compile(r"\A\s*(?:\Z|[-\u2013\u2014(|,;:#/=\t]|\[[a-z]|\s{2,})", re.IGNORECASE)
+_REST: Final = re.compile(r"\A\s*(?:\Z|[-\u2013\u2014(|,;#/=\t]|:\d|\[[a-z]|\s{2,})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Verdict:
     detect: bool = True
     guessed: bool = False
     weight: int = 1  # how sure this place is: 1 a sentence, 2 a list, 3 defanged
+    file: bool = False  # it is taken as the name of a file, whatever it looked like
 
 
 def host_of(url: str) -> str:
@@ -128,6 +129,8 @@ def _name(
     value = item.value or ""
     said = _NAME_SECTION.search(passage.column or passage.heading)
     if item.ambiguous and not (said and listed):
+        if passage.role is Role.LISTED and item.raw.rpartition(".")[2].lower() in TELLING_ENDINGS:
+            return Verdict(take=True, detect=False, guessed=True, file=True)
         return _not("it may be the name of a file; written defanged it would be taken")
     if value in linked:
         return _not("the report links to this site: a reference")

@@ -86,7 +86,7 @@ _VERSION_BEFORE: Final = re.compile(
     r"(?:[A-Za-z][/_-]|\b(?:version|ver|build|release|v)\W{0,3})\Z", re.IGNORECASE
 )
 _TEMPLATE: Final = re.compile(r"[{}<>*]|\[(?:redacted|removed|\.\.\.)|\u2026|%s", re.IGNORECASE)
-_EXECUTABLE: Final = frozenset(
+TELLING_ENDINGS: Final = frozenset(
     """
     apk aspx bat bin cab chm class cmd cpl dat dll dmg doc docm docx dotm elf exe hta iso jar
     js jse jsp lnk msi msix ocx pdf php pif pkg ps1 py rar rtf scr sct sh so sys vbe vbs wsf
@@ -156,7 +156,10 @@ def _spotted(
 
 
 def _url(found: re.Match[str], text: str) -> Spotted | None:
-    raw = _trimmed(found[0])
+    whole = _alone(text, found.start(), found.end())
+    raw = (
+        found[0].rstrip(".,;:'\"*_") if whole else _trimmed(found[0])
+    )  # a "?" of its own line is its own
     after = text[found.end() : found.end() + 40]
     hole = _TEMPLATE.search(refang(raw)) or re.match(r"<[\w ]{1,30}>", after)
     fault = "it has a hole in it: a template, no single address" if hole else ""
@@ -191,7 +194,7 @@ def _domain(found: re.Match[str], text: str) -> Spotted | None:
     if not _listed(plain):
         if not defanged or plain.replace(".", "").isdigit():
             return None
-        if plain.rpartition(".")[2].lower() in _EXECUTABLE:
+        if plain.rpartition(".")[2].lower() in TELLING_ENDINGS:
             return Spotted(
                 Kind.FILE_NAME, raw, found.start(), found.end(), normalise(Kind.FILE_NAME, plain)
             )
@@ -272,7 +275,7 @@ def _file(found: re.Match[str], _text: str) -> Spotted | None:
     raw = found[0]
     return (
         _spotted(Kind.FILE_NAME, raw, found.start())
-        if raw.rpartition(".")[2].lower() in _EXECUTABLE
+        if raw.rpartition(".")[2].lower() in TELLING_ENDINGS
         else None
     )
 
