@@ -145,6 +145,8 @@ def _comparison(kind: Kind, value: str) -> str | None:
     if kind is Kind.FILE_PATH:
         return _path_comparison(value)
     if kind is Kind.CERTIFICATE:
+        if len(value) not in _CERTIFICATE_HASHES:
+            return None  # read from a pattern of somebody else
         return f"{_CERTIFICATE}:hashes.'{_CERTIFICATE_HASHES[len(value)]}' = '{value}'"
     if kind not in _PATHS:
         return None

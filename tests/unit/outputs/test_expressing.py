@@ -57,6 +57,7 @@ def test_the_usual_paths_are_values(pattern: str, kind: str, text: str) -> None:
         ("[ipv4-addr:value = '10.1.2.3']", "an address that is in use inside networks, or by no host"),
         ("[ipv6-addr:value = '::1']", "an address that is in use inside networks, or by no host"),
         ("[file:name = ", "a pattern that cannot be read"),
+        ("[x509-certificate:hashes.'SHA-1' = 'short' AND file:size = 5]", "a pattern that says more than one of several values"),
     ],
 )  # fmt: skip
 def test_what_no_list_can_hold_has_its_reason(pattern: str, reason: str) -> None:

@@ -343,6 +343,20 @@ def test_an_output_is_bounded_and_says_what_it_left_out(
     assert lines(Shelf(node)) == [FROM_C]
 
 
+def test_one_odd_object_does_not_end_the_feed_of_all_others(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours over an object is named with its id; the others go out."""
+    plain = making.express
+
+    def express(content: Any, **more: Any) -> Any:
+        return plain(content, **more) if content["id"] != ONE_OF_B["id"] else [].pop()
+
+    monkeypatch.setattr(making, "express", express)
+    assert lines(Shelf(scene.node)) == [FROM_C, OURS]
+    assert left_out(scene.node) == {"taking it apart failed with IndexError": [ONE_OF_B["id"]]}
+
+
 def test_rules_keep_their_numbers(scene: Scene) -> None:
     """Also after what they look for left the feed and came back, and in another feed."""
     node = scene.node

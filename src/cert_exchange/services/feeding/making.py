@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import orjson
+import structlog
 
 from cert_exchange.intake.findings import Kind
 from cert_exchange.node import Node
@@ -28,12 +29,18 @@ from cert_exchange.stix.markings import Tlp
 from cert_exchange.store import feeds as rows
 from cert_exchange.store.database import Transaction
 
+log = structlog.get_logger(__name__)
+
 MOST_ENTRIES: Final = 1_000_000
 MOST_BYTES: Final = 64 * 1024 * 1024
 _NAMESPACE: Final = uuid.UUID("7f7e1f5e-1d0c-5b63-9f0a-6f1b3f0c2a41")
 OBJECTS: Final = frozenset({Format.STIX, Format.MISP})
 _CUT: Final = "older than as many as an output holds"
 _SHARE: Final = 0.9
+ODD: Final = (
+    ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError, AssertionError
+)  # fmt: skip
+"""What odd content makes of a fault of ours. What the database raises is none of these: it ends the whole answer."""
 MAIN: Final = ""
 """The name of the file that stands at a feed's own address."""
 
@@ -113,7 +120,19 @@ def fold(taken: Iterable[Taken]) -> Gathered:
 
 
 def take(one: Source, fitting: Fitting) -> Taken:
-    """What goes in of one object. It depends on the object, on what is said beside it, and until `due` on nothing else."""
+    """What goes in of one object. It depends on the object, on what is said beside it, and until `due` on nothing else.
+
+    Never raises for what an object says: one that cannot be taken apart must not end the feed of all others.
+    """
+    try:
+        return _take(one, fitting)
+    except ODD as error:
+        reason = f"taking it apart failed with {type(error).__name__}"
+        log.error("an object could not be taken apart for an output", id=one.stix_id, reason=reason)  # noqa: TRY400 - a traceback may quote it
+        return Taken(unsaid=(Unsaid(one.stix_id, reason),))
+
+
+def _take(one: Source, fitting: Fitting) -> Taken:
     choice = fitting.choice
     whole = choice.format in OBJECTS
     if not whole and one.type != "indicator":
