@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,3 +96,18 @@ def test_a_rule_of_another_language_stays_whole(language: str, kind: str) -> Non
     (value,) = said("anything = 'x' AND y", language=language).values
     assert (str(value.kind), value.text) == (kind, "anything = 'x' AND y")
     assert said("x", language="pcre").unsaid is not None
+
+
+def test_every_public_indicator_is_said_or_named() -> None:
+    """Of all samples: values, or the reason why there are none; nothing raises and nothing is dropped."""
+    folder = Path(__file__).parents[2] / "samples" / "stix"
+    said, named = 0, 0
+    for file in sorted(folder.glob("*.json")):
+        content = json.loads(file.read_bytes())
+        for one in content.get("objects", ()) if isinstance(content, dict) else ():
+            if one.get("type") == "indicator":
+                found = express(one)
+                assert found.values or found.unsaid is not None, one["id"]
+                said, named = said + len(found.values), named + (found.unsaid is not None)
+    assert said > 100
+    assert named > 0
