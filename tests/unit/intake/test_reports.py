@@ -198,6 +198,7 @@ def test_a_finding_says_where_it_stands_and_what_is_around_it() -> None:
         ),
         ("- " + "0" * 64, "it is no hash: too few different digits"),
         ("- evil[.]nosuchending", "it ends in no top-level domain"),
+        ("- server-{1,30}[.]example.com", "it has a hole in it: a template, no single name"),
         ("- 192.0.2.7/24", "it is no address, and no network whose host bits are zero"),
     ],
 )
@@ -231,6 +232,18 @@ def test_what_stands_before_a_colon_is_a_label_and_a_query_may_be_empty() -> Non
         "- crates.io: `logtrace`\n- hxxp://evil[.]example[.]com/x?\nIs it hxxp://evil[.]example[.]com/y?\n"
     )
     assert set(found) == {"http://evil.example.com/x?", "http://evil.example.com/y"}
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["- *.evil.example.com", "| `*[.]evil[.]example.com` |", "Below *[.]evil[.]example[.]com: a"],
+)
+def test_a_wildcard_is_the_names_below_and_not_the_domain(written: str) -> None:
+    """As in tables: what widens a value is a pattern that says so."""
+    found, _ = read(f"{written}\n")
+    assert [(one.kind, one.value) for one in found.values()] == [
+        (Kind.PATTERN, "[domain-name:value LIKE '%.evil.example.com']")
+    ]
 
 
 def test_links_tell_of_techniques_and_samples() -> None:

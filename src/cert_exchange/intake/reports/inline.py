@@ -48,7 +48,7 @@ _ASCIIDOC: Final = re.compile(
     re.VERBOSE,
 )
 _EMPHASIS: Final = re.compile(
-    r"(?<![\w*])\*{1,3}(?=\S)|(?<=\S)\*{1,3}(?![\w*])|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)"
+    r"(?<![\w*])\*{1,3}(?=[^\s.\[])|(?<=\S)\*{1,3}(?![\w*])|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)"
 )
 _ESCAPED: Final = re.compile(r"\\([\[\](){}.:_*/#+!@|-])")
 _ESCAPED_LINK: Final = re.compile(r"\\(?=(?:https?|ftp|hxxps?)://)")

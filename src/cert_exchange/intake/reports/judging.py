@@ -78,6 +78,8 @@ def judge(item: Spotted, passage: Passage, *, defangs: bool, linked: set[str]) -
     if item.defanged:
         return Verdict(take=True, weight=3)
     told = kind not in HASHES and _TOLD_SECTION.search(passage.heading) is not None
+    if kind is Kind.PATTERN and not listed:
+        return _not("a name in a sentence")
     if kind is Kind.URL:
         verdict = _address(item, role, listed=listed, defangs=defangs, linked=linked)
     elif kind is Kind.DOMAIN:

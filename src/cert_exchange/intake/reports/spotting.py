@@ -51,6 +51,8 @@ _BARE_URL: Final = re.compile(
     _FLAGS,
 )
 _DOMAIN: Final = re.compile(rf"(?<![\w@.\\/%$&~-]){_HOST}(?![\w@\\])", _FLAGS)
+_WILDCARD: Final = re.compile(rf"(?<![\w*./])\*{_DOT}{_HOST}(?![\w@\\])", _FLAGS)
+_HOLE_BEFORE: Final = re.compile(rf"[}}>\])]{_DOT}\Z", _FLAGS)
 _IPV4: Final = re.compile(
     rf"(?<![\w.])[0-9]{{1,3}}(?:{_DOT}[0-9]{{1,3}}){{3}}(?:/[0-9]{{1,2}}+)?(?!\w|{_DOT}[0-9])",
     _FLAGS,
@@ -185,12 +187,25 @@ def _bare_url(found: re.Match[str], _text: str) -> Spotted | None:
     return _spotted(Kind.URL, raw, found.start(), ambiguous=True, fault=fault)
 
 
+def _wildcard(found: re.Match[str], _text: str) -> Spotted | None:
+    """`*.example.org` is all names below the domain, and not the domain."""
+    plain = refang(found[0])
+    domain = normalise(Kind.DOMAIN, plain[2:])
+    if domain is None or "_" in domain or not _listed(domain):  # "_" is a sign of its own in LIKE
+        return None
+    pattern = normalise(Kind.PATTERN, f"[domain-name:value LIKE '%.{domain}']")
+    return Spotted(Kind.PATTERN, found[0], *found.span(), pattern, defanged=plain != found[0])
+
+
 def _domain(found: re.Match[str], text: str) -> Spotted | None:
     raw = found[0].rstrip("-_")
     plain = refang(raw).replace("\\.", ".")
     defanged = plain != raw
     if text[found.end() : found.end() + 1] == "(" and not defanged:
         return None  # a call in a program
+    if _HOLE_BEFORE.search(text, max(0, found.start() - 12), found.start()):
+        fault = "it has a hole in it: a template, no single name"
+        return Spotted(Kind.DOMAIN, raw, found.start(), found.end(), None, fault=fault)
     if not _listed(plain):
         if not defanged or plain.replace(".", "").isdigit():
             return None
@@ -305,6 +320,7 @@ _LOOKING: Final[
     (_EMAIL, _email),
     (_CVE, _cve),
     (_TECHNIQUE, _plain(Kind.TECHNIQUE)),
+    (_WILDCARD, _wildcard),
     (_BARE_URL, _bare_url),
     (_IPV4, _ipv4),
     (_IPV6, _ipv6),
