@@ -324,6 +324,15 @@ def test_a_file_over_the_limit_is_refused_unread() -> None:
         list(read_misp(b" " * (MOST_BYTES + 1)))
 
 
+def test_a_value_that_is_repeated_costs_no_more_each_time() -> None:
+    """Work is linear: what is kept of the second thousand is as much as of the first."""
+    _, (one,), losses = read(
+        event(*(attribute("domain", "a.example", count) for count in range(1_000)))
+    )
+    assert len(one.external_ids) == 20
+    assert len(losses) == 999
+
+
 def test_what_looks_like_misp_is_told_from_other_json() -> None:
     """A STIX bundle, a list of numbers and an object template are no events."""
     assert is_misp(json.loads(event()))

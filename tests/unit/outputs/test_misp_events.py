@@ -262,6 +262,23 @@ def test_words_of_a_sender_are_taken_over_only_where_they_fit() -> None:
     assert (made["type"], made["category"]) == ("hostname", "Payload delivery")
 
 
+def test_one_object_makes_no_flood_of_attributes() -> None:
+    """Comment and tags stand on each attribute: a partner's object of a megabyte must not become gigabytes."""
+    many = " OR ".join(f"domain-name:value = 'd{count}.example'" for count in range(300))
+    wide = about(
+        "x",
+        f"[{many}]",
+        labels=[f"label {count}" for count in range(300)],
+        description="long " * 1_000,
+    )
+    events = written(wide)
+    (made,) = only(events)["Attribute"]
+    assert (made["type"], made["value"]) == ("stix2-pattern", f"[{many}]")
+    assert len(made["Tag"]) < 60
+    assert len(made["comment"]) == 2_000
+    assert [(one.stix_id, one.in_part) for one in events.unsaid] == [(wide["id"], True)]
+
+
 VALUES = {
     "md5": "a" * 32, "sha1": "b" * 40, "sha256": "c" * 64, "sha512": "d" * 128, "ssdeep": "3:abcabc:abcabc", "tlsh": "T1" + "A" * 70,
     "ip-dst": "192.0.2.1", "ip-src": "2001:db8::/32", "domain": "a.example", "hostname": "xn--bcher-kva.example",

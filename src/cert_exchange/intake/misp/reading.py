@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cert_exchange.intake.findings import Finding, Kind, Loss
 from cert_exchange.intake.misp import types
@@ -51,7 +51,10 @@ from cert_exchange.intake.patterns import has_observable
 from cert_exchange.intake.values import normalise
 from cert_exchange.stix.markings import Tlp
 
+_T = TypeVar("_T")
 _CONTEXT: Final = 500
+_MOST_NAMES: Final = 20
+"""of UUIDs that one finding keeps"""
 _OF_A_FILE: Final = frozenset({*types.HASHES.values(), Kind.FILE_NAME})
 _SAID_WHOLLY: Final = frozenset({Kind.VULNERABILITY, Kind.TECHNIQUE})
 _TOLD_OF: Final = (
@@ -285,13 +288,19 @@ def _add(
         return
     if first.place != made.place:
         losses.append(lost(part, "a value that stands there already: one finding for both"))
+    # What an author repeats a thousand times is not kept a thousand times.
+    more = len(first.external_ids) < _MOST_NAMES
     findings[key] = replace(
         first,
         detect=first.detect or made.detect,
-        labels=tuple(dict.fromkeys((*first.labels, *made.labels))),
-        markings=tuple(dict.fromkeys((*first.markings, *made.markings))),
-        external_ids=tuple(dict.fromkeys((*first.external_ids, *made.external_ids))),
+        labels=_joined(first.labels, made.labels if more else part.circle.rules),
+        markings=_joined(first.markings, made.markings),
+        external_ids=_joined(first.external_ids, made.external_ids) if more else first.external_ids,
     )
+
+
+def _joined(one: tuple[_T, ...], other: tuple[_T, ...]) -> tuple[_T, ...]:
+    return tuple(dict.fromkeys((*one, *other)))
 
 
 def _read_techniques(

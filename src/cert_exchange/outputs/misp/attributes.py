@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from cert_exchange.intake.findings import Kind
@@ -27,6 +27,11 @@ from cert_exchange.outputs.expressing import Unsaid
 from cert_exchange.stix.instants import shown
 
 REFERENCE: Final = "misp-attribute "
+MOST_VALUES: Final = 200
+"""of one object; a pattern of more goes as it is"""
+_MOST_TAGS: Final = 50
+_COMMENT: Final = 2_000
+_TAG: Final = 250
 LINKS: Final = frozenset({"link", "url", "uri"})
 _LABEL: Final = re.compile(r'misp:(type|category)="([^"]{1,80})"')
 _RULES: Final[Mapping[str, str]] = {
@@ -92,6 +97,8 @@ def of_indicator(content: Mapping[str, Any], beside: Sequence[Value] = ()) -> Sa
         return Said((), unsaid=Unsaid(stix_id, reason))
     found = types.read_composite(pattern)
     values = values_of(pattern) if found is None else ()
+    if values is not None and len(values) > MOST_VALUES:
+        values = None  # one attribute: comment and tags would stand on each of thousands
     if found is not None:
         entry, text = found
         made = Attribute(entry.type, origin.category or entry.category, text, to_ids=True)
@@ -102,11 +109,12 @@ def of_indicator(content: Mapping[str, Any], beside: Sequence[Value] = ()) -> Sa
     else:
         attributes = [_valued(origin, one, to_ids=True, comment=comment) for one in values]
     attributes = [replace(one, first_seen=seen) for one in attributes]
-    told = [_valued(origin, one, to_ids=False) for one in beside if one not in (values or ())]
+    known = set(values or ())
+    told = [_valued(origin, one, to_ids=False) for one in beside[:MOST_VALUES] if one not in known]
     attributes = _joined(origin, attributes, told)
     kinds = {kind for kind, _ in (*(values or ()), *beside)}
     as_file = found is None and len(attributes) > 1 and kinds <= _OF_A_FILE
-    return Said(tuple(attributes), origin.tags, as_file)
+    return Said(tuple(attributes), origin.tags, as_file, _cut(content, beside))
 
 
 def of_observable(content: Mapping[str, Any], folders: Mapping[str, str]) -> Said:
@@ -173,6 +181,7 @@ def values_of_observable(
     return tuple(found)
 
 
+_TYPES: Final = frozenset({*types.KINDS, *types.COMPOSITES, *types.NAMED_FILES})
 _OF_A_FILE: Final = frozenset({*HASHES, Kind.FILE_NAME, Kind.FILE_PATH})
 
 
@@ -182,36 +191,34 @@ class _Origin:
 
     type: str = ""
     category: str = ""
-    uuids: tuple[tuple[str, str], ...] = ()  # type, UUID
+    uuids: Mapping[str, str] = field(default_factory=dict)
+    """type -> UUID; empty where several are stated"""
     tags: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> _Origin:
         """Read labels and references; what is stated twice is not stated."""
         said: dict[str, list[str]] = {"type": [], "category": []}
-        tags = []
+        tags: list[str] = []
         for label in content.get("labels", ()):
             found = _LABEL.fullmatch(label) if isinstance(label, str) else None
             if found is not None:
                 said[found[1]].append(found[2])
-            elif isinstance(label, str) and not is_level(label):
-                tags.append(label)
+            elif isinstance(label, str) and not is_level(label) and len(tags) < _MOST_TAGS:
+                tags.append(label[:_TAG])
         one_type, category = (words[0] if len(words) == 1 else "" for words in said.values())
         one_category = category if category in types.CATEGORIES else ""
-        uuids = tuple(
-            (str(one["source_name"]).removeprefix(REFERENCE), str(one["external_id"]))
-            for one in content.get("external_references", ())
-            if isinstance(one, Mapping)
-            and "external_id" in one
-            and str(one.get("source_name")).startswith(REFERENCE)
-            and is_uuid(str(one["external_id"]))
-        )
+        uuids: dict[str, str] = {}
+        for one in content.get("external_references", ()):
+            source, uuid = str(one.get("source_name")), str(one.get("external_id"))
+            misp_type = source.removeprefix(REFERENCE)
+            if source.startswith(REFERENCE) and misp_type in _TYPES and is_uuid(uuid):
+                uuids[misp_type] = "" if misp_type in uuids else uuid
         return cls(one_type, one_category, uuids, tuple(tags))
 
     def uuid_of(self, misp_type: str) -> str:
         """The UUID of the only attribute of this type that it came from."""
-        found = [uuid for kind, uuid in self.uuids if kind == misp_type]
-        return found[0] if len(found) == 1 else ""
+        return self.uuids.get(misp_type, "")
 
 
 def _valued(origin: _Origin, value: Value, *, to_ids: bool, comment: str = "") -> Attribute:
@@ -219,7 +226,7 @@ def _valued(origin: _Origin, value: Value, *, to_ids: bool, comment: str = "") -
     misp_type, category = types.TYPES[kind]
     if kind is Kind.CERTIFICATE:
         misp_type = _BY_LENGTH[len(text)]
-    stated = [origin.type, *(one for one, _ in origin.uuids)]
+    stated = [origin.type, *origin.uuids]
     misp_type = next((one for one in stated if kind in types.KINDS.get(one, ())), misp_type)
     return Attribute(
         misp_type,
@@ -249,7 +256,22 @@ def _joined(origin: _Origin, sought: list[Attribute], told: list[Attribute]) -> 
 
 def _comment(content: Mapping[str, Any]) -> str:
     said = content.get("description")
-    return said if isinstance(said, str) else ""
+    return said[:_COMMENT] if isinstance(said, str) else ""
+
+
+def _cut(content: Mapping[str, Any], beside: Sequence[Value]) -> Unsaid | None:
+    """What of an indicator is more than one attribute holds."""
+    parts = [
+        what
+        for what, more in (
+            ("its description", len(str(content.get("description", ""))) > _COMMENT),
+            ("its labels", len(content.get("labels", ())) > _MOST_TAGS),
+            ("its observables", len(beside) > MOST_VALUES),
+        )
+        if more
+    ]
+    reason = f"cut, as longer than MISP's attributes should be: {', '.join(parts)}"
+    return Unsaid(str(content.get("id")), reason, in_part=True) if parts else None
 
 
 def _stated_start(content: Mapping[str, Any]) -> str:

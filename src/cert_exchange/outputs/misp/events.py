@@ -35,8 +35,9 @@ from cert_exchange.stix.instants import InstantInvalid, parse_micros
 from cert_exchange.stix.markings import read_markings
 from cert_exchange.stix.references import OBSERVABLE_TYPES
 
-MOST_ATTRIBUTES: Final = 1_000_000
-"""of all events together: an object stands in each report that names it"""
+MOST_BYTES: Final = 128 * 1024 * 1024
+"""of all events together, about: an object stands in each report that names it"""
+_FRAME: Final = 300
 _NAMESPACE: Final = UUID("0b6d5c3a-3f0e-5c0f-8e55-2f6d8a9b7c10")
 _LEVEL: Final = re.compile(r'misp:(threat-level-id|analysis)="([0-4])"')
 
@@ -105,7 +106,7 @@ class _Writer:
         }
         self._beside = beside(held)
         self._owners = Owners(held, f"identity--{organisation.uuid}")
-        self._room = MOST_ATTRIBUTES
+        self._room = MOST_BYTES
         self._used: set[str] = set()
 
     def events(self) -> Events:
@@ -168,9 +169,9 @@ class _Writer:
                 techniques += _technique(content, around)
                 continue
             said = self._said(stix_id, content)
-            self._room -= len(said.attributes)
+            self._room -= _size(said)
             if self._room < 0:
-                said = Said((), unsaid=Unsaid(stix_id, f"more than {MOST_ATTRIBUTES} attributes"))
+                said = Said((), unsaid=Unsaid(stix_id, f"more than {MOST_BYTES} bytes of events"))
             if said.unsaid is not None:
                 self._unsaid[stix_id] = said.unsaid
             tags = [one for one in (*self._tags(content), *said.labels) if one not in around]
@@ -269,6 +270,11 @@ class _Writer:
             "distribution": "5",
             "timestamp": str(_second(draft.report)),
         }
+
+
+def _size(said: Said) -> int:
+    labels = sum(map(len, said.labels))
+    return sum(_FRAME + labels + len(one.value) + len(one.comment) for one in said.attributes)
 
 
 def _file(
