@@ -6,13 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from tests.conftest import Wall
 from tests.scenes import B_IDENTITY, Scene, address, at, envelope, indicator, uid
 
 from cert_exchange.errors import InputRefused
 from cert_exchange.node import Node
-from cert_exchange.services import publishing, screening, warning
+from cert_exchange.policy.stating import values_of
+from cert_exchange.services import erasing, publishing, screening, warning
 from cert_exchange.services.publishing.meeting import note_values
+from cert_exchange.store.tables import stated
 
 
 def about(name: str, value: str, **more: Any) -> dict[str, Any]:
@@ -126,6 +129,12 @@ def test_what_is_known_and_said_otherwise_is_told(node: Node, wall: Wall) -> Non
         assert others(scene, about("w", "45.9.1.9"))[0] == (
             "contradicted", f"b calls 45.9.1.9 in {benign['id']} benign",
         )  # fmt: skip
+    erasing.erase(node, theirs["id"], by="anna", reason="a court's order")
+    assert others(scene, about("x", "2001:db8::7")) == []
+    with node.database.reading() as tx:
+        keys = {bytes(one) for one in tx.execute(select(stated.c.digest)).scalars()}
+    assert keys.isdisjoint(values_of(theirs))
+    assert not keys.isdisjoint(values_of(hashed))
 
 
 def test_what_a_partner_disagrees_with_is_contradicted_and_may_be_held(scene: Scene) -> None:
