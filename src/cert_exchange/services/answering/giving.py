@@ -22,6 +22,7 @@ from cert_exchange.policy.sharing_terms import SharingTerms, as_extension
 from cert_exchange.policy.spellings import tlp_named
 from cert_exchange.services import publishing, terms
 from cert_exchange.services.answering.subjects import Subject
+from cert_exchange.services.reaching import way_in
 from cert_exchange.services.releasing.evaluating import plans_for
 from cert_exchange.stix.markings import (
     TLP2_EXTENSION,
@@ -30,9 +31,9 @@ from cert_exchange.stix.markings import (
     Tlp,
     read_markings,
 )
-from cert_exchange.store import channels, releases
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import policies as policy_rows
+from cert_exchange.store import releases
 from cert_exchange.store.database import Transaction
 
 RETURN: Final = "answers"
@@ -236,31 +237,4 @@ def _reached(
         return Reached(partner, sees=False, why=why, way="")
     if one.answer != "released":
         return Reached(partner, sees=False, why=f"{one.answer} by {one.rule}: {one.reason}", way="")
-    return Reached(partner, sees=True, why=one.rule, way=_way(node, tx, partner, label))
-
-
-def _way(node: Node, tx: Transaction, partner: str, label: str) -> str:
-    """How what a partner may see of a collection gets there."""
-    place = collection_rows.find_collection(tx, label)
-    assert place is not None
-    number = policy_rows.partner_ids(tx)[partner]
-    pushing = [
-        one.name
-        for one in channels.channels(tx)
-        if (one.direction, one.partner, one.collection) == ("push", number, place.id)
-    ]
-    if pushing:
-        return f"target {', '.join(pushing)} pushes it"
-    if not collection_rows.may_read(tx, place.id, number):
-        return (
-            f"it may not read {label} and no target pushes it: name it under `read` in the collection's file and run"
-            " `cert-exchange collection load`, or add a target"
-        )
-    views = {one.view for one in releases.read_sharing(tx).heads if one.collection == place.id}
-    marks = node.marks.everything()
-    if any(one.partner == number and one.view in views for one in marks):
-        return f"it finds it when it next polls {label}"
-    return (
-        f"it finds it when it polls {label}, from where it has fetched nothing so far: its desk may not know that answers"
-        " lie there"
-    )
+    return Reached(partner, sees=True, why=one.rule, way=way_in(node, tx, partner, label).words)
