@@ -302,7 +302,9 @@ class Builder:
         key = [batch.key or batch.name, *markings, "held back" if apart else "", f"{bits}/{number}"]
         content = self._common(own_id(batch.creator, batch.around, *key), markings)
         said = [_TLP_NAMES[one] for one in markings if one in _TLP_NAMES] if unusual else []
-        said += ["held back"] if apart else []
+        said += (
+            ["further"] if apart else []
+        )  # its readers, once a person lets it in, learn of no holding
         said += [f"part {number + 1} of {parts}"] if parts > 1 else []
         content["name"] = f"{batch.name} ({', '.join(said)})" if said else batch.name
         if batch.description:
