@@ -14,12 +14,12 @@ from cert_exchange.stix.observables import observable_id
 HOSTS = 5_000
 FEWER = 600
 """On PostgreSQL: that so many come in one bundle is no matter of the engine, and the protected are among these too."""
-NETWORKS = ("10.1", "10.2", "10.3")  # ours, of CERT B, of CERT C
+NETWORKS = ("44.1", "44.2", "44.3")  # ours, of CERT B, of CERT C
 TERRITORIES = {
-    "territories/own.yaml": "{name: Our constituency, kind: own, networks: [10.1.0.0/16]}",
-    "territories/b.yaml": "{name: CERT B, kind: partner, partner: b, networks: [10.2.0.0/16]}",
-    "territories/c.yaml": "{name: CERT C, kind: partner, partner: c, networks: [10.3.0.0/16]}",
-    "territories/protected.yaml": "{name: Our embassies, kind: protected, networks: [10.2.0.0/28]}",
+    "territories/own.yaml": "{name: Our constituency, kind: own, networks: [44.1.0.0/16]}",
+    "territories/b.yaml": "{name: CERT B, kind: partner, partner: b, networks: [44.2.0.0/16]}",
+    "territories/c.yaml": "{name: CERT C, kind: partner, partner: c, networks: [44.3.0.0/16]}",
+    "territories/protected.yaml": "{name: Our embassies, kind: protected, networks: [44.2.0.0/28]}",
 }
 POLICY = f"""\
 partners: [{{partner}}]
@@ -75,7 +75,7 @@ def test_each_partner_gets_exactly_its_hosts(node: Node):
     assert len(first) == 3 * hosts
 
     theirs = {address(number) for number in range(hosts) if number % 3 == 1}
-    protected = {f"10.2.0.{last}" for last in range(16)}
+    protected = {f"44.2.0.{last}" for last in range(16)}
     sight = scene.sees("b")
     assert {one["value"] for one in sight if one["type"] == "ipv4-addr"} == theirs - protected
     assert {
@@ -101,7 +101,7 @@ def test_each_partner_gets_exactly_its_hosts(node: Node):
     assert scene.log("b") == before
 
     explained = policies.explain(node, bundle[0]["id"], partner="b")
-    assert "10.1.0.0 lies in 10.1.0.0/16 of own territory (Our constituency)" in repr(explained)
+    assert "44.1.0.0 lies in 44.1.0.0/16 of own territory (Our constituency)" in repr(explained)
 
 
 def first_kind_of_a_repetition(scene: Scene, item: dict[str, Any]) -> Any:
@@ -124,12 +124,12 @@ def test_a_network_that_changes_hands_takes_its_hosts_along(node: Node):
     def hosts() -> set[str]:
         return {one["value"] for one in scene.sees("b") if one["type"] == "ipv4-addr"}
 
-    apply("[10.2.0.0/17]")
+    apply("[44.2.0.0/17]")
     scene.publish(*(one for number in range(300, 330) for one in seen_on(number)))
     assert hosts() == {address(number) for number in range(300, 330) if number % 3 == 1}
 
-    changed = apply("[10.3.0.0/16]")
+    changed = apply("[44.3.0.0/16]")
     # Ten hosts with what was seen on them, and the marking that nothing else needed until the gains bring it back.
     assert (changed.changed, changed.lost) == (True, 31)
     assert hosts() == {address(number) for number in range(300, 330) if number % 3 == 2}
-    assert not apply("[10.3.0.0/16]").changed
+    assert not apply("[44.3.0.0/16]").changed
