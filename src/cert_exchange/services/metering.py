@@ -27,6 +27,7 @@ from cert_exchange.store import (
     figures,
     freezes,
     partners,
+    policies,
     quarantine,
     screening,
 )
@@ -211,9 +212,12 @@ def _overdue(node: Node) -> Iterator[Sample]:
         (one.thread.partner, "partner" if one.thread.ours else "us")
         for one in requesting.overdue(node)
     )
-    for (partner, owing), number in sorted(counted.items()):
-        labels = (("partner", partner), ("owed_by", owing))
-        yield Sample("cert_exchange_requests_overdue", number, labels)
+    with node.database.reading() as tx:
+        names = policies.partner_ids(tx)
+    for partner in sorted(names):
+        for owing in ("partner", "us"):
+            labels = (("partner", partner), ("owed_by", owing))
+            yield Sample("cert_exchange_requests_overdue", counted[partner, owing], labels)
 
 
 def _connections(node: Node) -> Iterator[Sample]:
