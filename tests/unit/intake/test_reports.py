@@ -429,3 +429,48 @@ def test_no_text_makes_a_reader_slow(piece: str) -> None:
         for _ in read_report(text, form):
             pass
         assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "## Victims\n- {}",
+        "## 3.2 Known victims (May)\n{}",
+        "## Indicators of compromise\n### Targets\n- {}",
+        "**Targets:**\n- {}",
+        "## Targeted organisations\n| name |\n| --- |\n| {} |",
+        "## What we saw\n| c2 | victim |\n| --- | --- |\n| 192.0.2[.]9 | {} |",
+        "## What we saw\n- Victims: {}",
+        "It hit {} first.\n\n## Victims\n- {}",
+    ],
+)
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("shop[.]example[.]com", "shop.example.com"),
+        ("hxxps://shop[.]example[.]com/a", "https://shop.example.com/a"),
+        ("192.0.2[.]7", "192.0.2.7"),
+        ("desk[@]example[.]com", "desk@example.com"),
+    ],
+)
+def test_victims_are_told_of_however_they_are_written(above: str, written: str, value: str) -> None:
+    """Defanged or not, nobody should block who was attacked; and nothing of it is lost."""
+    found, _ = read(f"# Report\n\n{above.replace('{}', written)}\n")
+    assert not found[value].detect
+    assert all(one.detect for other, one in found.items() if other != value)
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "# APT 1 targets banks\n## Network\n- {}",
+        "## Victims\n- {}\n\n## Indicators\n- {}",
+        "## Targets\n### C2 servers\n- {}",
+        "## Mails sent to victims\n- {}",
+        "## Targeted attacks\n- {}",
+    ],
+)
+def test_a_heading_that_only_speaks_of_victims_lists_none(above: str) -> None:
+    """What the author defanged for us stays an indicator where the heading names no victims."""
+    found, _ = read(f"{above.replace('{}', 'evil[.]example[.]com')}\n")
+    assert found["evil.example.com"].detect

@@ -359,6 +359,24 @@ def test_rows_that_do_not_fit_and_empty_ones() -> None:
         "ip,description\n192.0.2.1,one, two\n192.0.2.2,three\n192.0.2.3,x\n192.0.2.4,y\n192.0.2.5,z\n"
     )
     assert (len(found), losses) == (5, [])
+    assert found[0].description == "one, two"
+
+
+def test_a_field_too_many_is_never_lost_in_silence() -> None:
+    """Beside columns that are left out, and in a table of one column; words that run over are kept whole."""
+    rows = "evil-nl1.com,x\nevil-nl2.com,x,y,z\nevil-nl3.com,x\nevil-nl4.com,x\nevil-nl5.com,x\n"
+    for header, width in (("domain,victim", 2), ("domain,reference", 2), ("domain", 1)):
+        stated = "" if width > 1 else "name: p\ndelimiter: comma\ncolumns: {domain: domain}\n"
+        found, losses, _ = taken(f"{header}\n{rows}", stated)
+        assert "evil-nl2.com" not in {one.value for one in found}
+        assert ("evil-nl2.com,x,y,z", f"has 4 fields where the table has {width} columns") in {
+            (one.what, one.reason) for one in losses
+        }
+    found, losses, _ = taken(f"domain,comment\n{rows}")
+    assert (found[1].value, found[1].description, losses) == ("evil-nl2.com", "x, y, z", [])
+    found, losses, _ = taken("domain,victim,comment\na.com,Bank, Ltd,one\nb.com,Shop,two\n")
+    assert [one.description for one in found] == ["two"]
+    assert len(losses) == 1
 
 
 def test_a_table_that_says_nothing_to_us_says_what_to_do() -> None:

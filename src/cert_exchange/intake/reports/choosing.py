@@ -3,7 +3,8 @@
 1. Every value is looked at where it stands (`judging`); here they are put together over the whole report.
 2. A report is known before it is judged: whether its author defangs, and to which sites it links.
 3. A rule (YARA, Sigma) is taken whole; a link gives what its page is about: a technique of ATT&CK, a sample by its hash.
-4. What the author calls legitimate at any place is told of, and not looked for (`detect=False`).
+4. What the author calls legitimate at any place is told of, and not looked for (`detect=False`); so is what stands among the
+   victims, unless a list of indicators names it too.
 5. Each value comes once, at its best place, and what is not taken is a loss with its reason, once for each value and reason:
    first what somebody might mend, then what was judged, at last links, references and what is about the authors.
 """
@@ -70,6 +71,8 @@ class _Known:
     finding: Finding
     weight: int  # how sure its best place is
     harmless: bool
+    victim: bool  # it stands among the victims
+    listed: bool  # and in a list of indicators
 
 
 def choose(passages: Iterable[Passage]) -> Iterator[Finding | Loss]:
@@ -101,7 +104,7 @@ def choose(passages: Iterable[Passage]) -> Iterator[Finding | Loss]:
     taken = set()
     for (kind, value), one in known.items():
         taken.add(value)
-        detect = one.finding.detect and not one.harmless
+        detect = one.finding.detect and not one.harmless and (one.listed or not one.victim)
         yield replace(one.finding, detect=detect, group=groups.get((kind, value), ""))
     if len(known) == MOST_VALUES:
         yield Loss("the end", "the rest", f"at most {MOST_VALUES:,} values of a report are taken")
@@ -219,11 +222,14 @@ def _keep(
         guessed=verdict.guessed,
     )
     key = (item.kind, value)
+    listed = verdict.listed and verdict.detect
     before = known.get(key)
     if before is None:
-        known[key] = _Known(finding, verdict.weight, harmless)
+        known[key] = _Known(finding, verdict.weight, harmless, verdict.victim, listed)
         return
     before.harmless |= harmless
+    before.victim |= verdict.victim
+    before.listed |= listed
     if verdict.weight > before.weight:
         before.weight = verdict.weight
         before.finding = replace(finding, detect=finding.detect or before.finding.detect)

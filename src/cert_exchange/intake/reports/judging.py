@@ -1,6 +1,6 @@
 """Whether a value that stands in a report is one of its indicators.
 
-1. What the author wrote defanged is meant, wherever it stands but in a list of references or a footer.
+1. What the author wrote defanged is meant, wherever it stands but in a list of references, a footer or a list of victims.
 2. A live address that can be clicked is a reference. So is a name of a site to which the report links, unless it is defanged.
 3. A name in a sentence is an indicator only where the author defangs nothing, and it is `guessed` then; written in capitals
    it is a name. What stands alone on its line, in a cell, in code or in a list counts as listed, not as a sentence.
@@ -8,29 +8,49 @@
 5. Program code that is quoted gives only what is defanged in it.
 6. Told of, not looked for (`detect=False`): names of files outside a list of them, folders, and live addresses among the strings
    of a sample or the targets of an attack.
+7. Below a heading, in a column or behind a label of victims or targets everything is told of only, defanged or not: a CERT that
+   writes victims defanged does not ask anybody to block them. Only a list of indicators elsewhere makes one an indicator.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cert_exchange.intake.findings import Kind
-from cert_exchange.intake.reports.passages import Passage, Role
+from cert_exchange.intake.reports.passages import Passage, Role, beginning_of
 from cert_exchange.intake.reports.publishers import is_publisher
 from cert_exchange.intake.reports.spotting import TELLING_ENDINGS, Spotted
 
 HASHES: Final = frozenset({Kind.MD5, Kind.SHA1, Kind.SHA256, Kind.SHA512})
+RULES: Final = frozenset({Kind.YARA, Kind.SIGMA, Kind.SNORT})
 FILES: Final = frozenset({Kind.FILE_NAME, Kind.FILE_PATH})
 BULLETS: Final = " \t-*+\u2022\u00b7\u25cf>|'\"`()[],;:."
 
 _ADDRESSES: Final = frozenset({Kind.IPV4, Kind.IPV6})
-_TELLING: Final = HASHES | _ADDRESSES | {Kind.URL, Kind.DOMAIN, Kind.YARA, Kind.SIGMA}
+_HOSTS: Final = _ADDRESSES | {Kind.URL, Kind.DOMAIN, Kind.EMAIL, Kind.PATTERN}
+_TELLING: Final = HASHES | _ADDRESSES | {Kind.URL, Kind.DOMAIN, *RULES}
 FILE_SECTION: Final = re.compile(r"\bfile ?(?:names?|paths?)\b", re.IGNORECASE)
 _NAME_SECTION: Final = re.compile(r"\b(?:domains?|host ?names?|fqdn)\b", re.IGNORECASE)
 _TOLD_SECTION: Final = re.compile(
     r"\b(?:strings|targets|targeted \w+|victims?|impersonated|monitored)\b", re.IGNORECASE
+)
+_OF_VICTIMS: Final = re.compile(
+    r"\A[\W\d_]{0,10}(?:(?:the|all|some|other|new|known|confirmed|observed|identified|suspected|possible|potential|affected"
+    r"|infected|compromised|list of|names of) ){0,3}+"
+    r"(?:victim(?:s|es|ology)?|targets?|v\u00edctimas?|opfer|cibles|\u0436\u0435\u0440\u0442\u0432\w*|\u0446\u0435\u043b\u0438"
+    r"|(?:targeted|impersonated|monitored) (?!attacks?\b|campaigns?\b|phish|spear|malware|ransom|intrusion)\w+)\b"
+    r"|\A(?:[\w'\u2019-]+[ /,]{1,3}){0,3}(?:victims|targets)\W*\Z",
+    re.IGNORECASE,
+)
+"""A heading, column or label of a list of victims. "APT 1 targets banks" is none: it is the title of a report."""
+_REACHED: Final = re.compile(
+    r"\b(?:to|by|from|on|at|against|for) (?:the |its )?(?:victims|targets)\W*\Z", re.IGNORECASE
+)
+_OF_ATTACKERS: Final = re.compile(
+    r"\b(?:iocs?|indicators?|c2|c&c|cnc|command.and.control|malware|payloads?|attackers?|malicious)\b",
+    re.IGNORECASE,
 )
 _REST: Final = re.compile(r"\A\s*(?:\Z|[-\u2013\u2014(|,;#/=\t]|:\d|\[[a-z]|\s{2,})", re.IGNORECASE)
 
@@ -45,6 +65,8 @@ class Verdict:
     guessed: bool = False
     weight: int = 1  # how sure this place is: 1 a sentence, 2 a list, 3 defanged
     file: bool = False  # it is taken as the name of a file, whatever it looked like
+    victim: bool = False  # it stands among the victims
+    listed: bool = False  # it stands by itself, not in a sentence
 
 
 def host_of(url: str) -> str:
@@ -68,8 +90,30 @@ def judge(item: Spotted, passage: Passage, *, defangs: bool, linked: set[str]) -
         named = kind in FILES or kind is Kind.DOMAIN
         return _not("" if named else "it stands live in quoted program code")
     listed = role is Role.LISTED or _alone(item, passage)
+    verdict = _judged(item, passage, listed=listed, defangs=defangs, linked=linked)
+    if verdict.take and kind in _HOSTS and among_victims(passage):
+        return replace(verdict, detect=False, victim=True)
+    return replace(verdict, listed=listed)
+
+
+def among_victims(passage: Passage) -> bool:
+    """Whether what names a passage most nearly says that victims stand in it: its column, its label, its two headings."""
+    label = beginning_of(passage.context or passage.text)
+    for words in (passage.column, label, *reversed(passage.heading.split(" / "))):
+        if _OF_VICTIMS.search(words) and not _REACHED.search(words):
+            return True
+        if _OF_ATTACKERS.search(words):
+            return False
+    return False
+
+
+def _judged(
+    item: Spotted, passage: Passage, *, listed: bool, defangs: bool, linked: set[str]
+) -> Verdict:
+    """What is taken of a part of a report that may hold indicators."""
+    role, kind = passage.role, item.kind
     if kind is Kind.EMAIL:
-        host = item.value.rpartition("@")[2]
+        host = (item.value or "").rpartition("@")[2]
         if item.defanged or (listed and host not in linked and not is_publisher(host)):
             return Verdict(take=True)
         return _not("a mail address in a sentence: somebody's address, no indicator")

@@ -99,6 +99,12 @@ def label_of(line: str) -> str:
     return found[1].lower() if found is not None and indicates(found[1]) else ""
 
 
+def beginning_of(line: str) -> str:
+    """What a line says before a colon and a blank, whatever it is; empty where it says nothing so."""
+    found = _LINE_LABEL.match(line)
+    return found[1] if found is not None else ""
+
+
 def split_at_label(passage: Passage) -> tuple[Passage, ...]:
     """A sentence that ends in a list (`... was seen. C2 servers: a, b`) as two passages; else the passage as it is."""
     if passage.role is not Role.PROSE:

@@ -4,7 +4,7 @@
 2. The hashes, the name and the path of one row are about one file: one group. A name beside a hash is told of, not looked
    for: one pattern of both joined by OR would find every `readme.pdf`. Nor is a name that only looks like one.
 3. Good lines go in; each bad one is a loss with its number and the reason. A row with more fields than the table has
-   columns is bad: nobody knows which field is which.
+   columns is bad: nobody knows which field is which. Only words of the last column may run over, where none is left out.
 4. What stands in columns that are left out goes nowhere: a table has no context besides its columns of words, since the
    line around a value may name the victim.
 5. A TLP or PAP that words above the rows name marks all rows below, one in a row marks that row.
@@ -98,6 +98,10 @@ class _Rows:
         self._typed = next((c for c in self._values if c.holds is Role.ANY), None)
         self._width = len(layout.columns)
         self._is_list = not layout.delimiter
+        # Words at the end may hold the delimiter. Not so where a column is left out: what stood in it might go with them.
+        self._runs_over = layout.columns[-1].holds is Role.DESCRIPTION and all(
+            column.holds is not Role.IGNORE for column in layout.columns
+        )
         self._above = OwnWords()
 
     def mark(self, words: OwnWords) -> OwnWords:
@@ -111,14 +115,13 @@ class _Rows:
         fields = record.fields
         if record.flaw or record.doubt:
             yield _loss(place, record.text, record.flaw or record.doubt)
-        if len(fields) > self._width:
-            surplus = fields[self._width :]
-            if any(surplus) and self._width > 1 and self._layout.columns[-1].holds not in {
-                Role.DESCRIPTION, Role.IGNORE,
-            }:  # fmt: skip
+        if any(fields[self._width :]):
+            if not self._runs_over:
                 reason = f"has {len(fields)} fields where the table has {self._width} columns"
                 yield _loss(place, record.text, reason)
                 return
+            last = self._width - 1
+            fields = [*fields[:last], f"{self._layout.delimiter} ".join(fields[last:]).strip()]
         losses: list[Loss] = []
         said = self._said(place, fields, losses)
         words = self._above
