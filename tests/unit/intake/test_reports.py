@@ -474,3 +474,37 @@ def test_a_heading_that_only_speaks_of_victims_lists_none(above: str) -> None:
     """What the author defanged for us stays an indicator where the heading names no victims."""
     found, _ = read(f"{above.replace('{}', 'evil[.]example[.]com')}\n")
     assert found["evil.example.com"].detect
+
+
+@pytest.mark.parametrize("mark", ["'", '"', "\u2019"])
+@pytest.mark.parametrize(
+    "frame", ["`{}`", "- Gate: `{}`", "| url |\n| --- |\n| `{}` |", "```\n{}\n```"]
+)
+@pytest.mark.parametrize("scheme", ["hxxps://", ""])
+def test_an_address_in_code_is_whole_with_its_quotation_marks(
+    mark: str, frame: str, scheme: str
+) -> None:
+    """What the author set apart ends where the code ends."""
+    found, losses = read(frame.format(f"{scheme}tick[.]top/q?a=b{mark}c") + "\n")
+    assert (len(found), losses) == (1, {})
+    (value,) = found
+    assert value.startswith("https://tick.top/q?a=b" if scheme else "tick.top/q?a=b")
+    assert value.endswith("c")
+
+
+def test_an_address_that_a_quotation_mark_cuts_says_so() -> None:
+    """In a sentence a mark may be one around it: the part before is taken, and the rest is told. Marks around cut nothing."""
+    found, losses = read("It asked hxxps://tick[.]top/q?a=b'c at noon.\n")
+    assert set(found) == {"https://tick.top/q?a=b"}
+    assert "quotation mark" in losses["hxxps://tick[.]top/q?a=b'c"]
+    for text in (
+        "It asked 'hxxps://tick[.]top/q?a=b' at noon.",
+        'It asked "hxxps://tick[.]top/q?a=b", then.',
+        "All of hxxps://tick[.]top/q?a=b's pages.",
+        '`"hxxps://tick[.]top/q?a=b","hxxps://tick[.]top/r"`',
+        "```\nhxxps://tick[.]top/q?a=b','hxxps://tick[.]top/r\n```",
+    ):
+        found, losses = read(text + "\n")
+        assert "https://tick.top/q?a=b" in found
+        if text[0] != "`":
+            assert losses == {}

@@ -38,6 +38,7 @@ from cert_exchange.intake.reports.spotting import Spotted, spot
 from cert_exchange.intake.values import FILE_EXTENSIONS, normalise, refang
 
 MOST_VALUES: Final = 200_000
+_CUT: Final = "it is taken up to its quotation mark only; set in code (`...`) it is taken whole"
 
 _ASIDE: Final = frozenset({Role.LINK, Role.REFERENCE, Role.FOOTER})
 
@@ -95,6 +96,10 @@ def choose(passages: Iterable[Passage]) -> Iterator[Finding | Loss]:
                 item = replace(item, kind=Kind.FILE_NAME, value=item.raw)  # noqa: PLW2901 - the same place, read as it is meant
             if verdict.take and item.value is not None and len(known) < MOST_VALUES:
                 _keep(known, item, passage, verdict)
+                if item.cut and len(losses) < MOST_VALUES:
+                    what = one_line(item.cut, 120)
+                    loss = Loss(passage.place, what, _CUT)
+                    losses.setdefault((what, _CUT), (0, loss))
             elif verdict.reason and len(losses) < MOST_VALUES:
                 what = one_line(item.raw, 120)
                 loss = Loss(passage.place, what, verdict.reason)
@@ -155,7 +160,7 @@ def _spotted(passage: Passage) -> Iterator[Spotted]:
                 Kind.USER_AGENT, found[0], *found.span(), normalise(Kind.USER_AGENT, found[0])
             )
             text = text[: found.start()] + " " * len(found[0]) + text[found.end() :]
-    yield from spot(text)
+    yield from spot(text, apart=passage.role is Role.LISTED)
 
 
 def _of_link(target: str) -> Iterator[Spotted]:

@@ -3,14 +3,16 @@
 1. Every pattern is linear: runs are possessive, and a match may only begin where no such run goes on.
 2. A character belongs to one value: what an earlier kind took (a URL) is not looked at by a later one (a domain in it).
 3. `defanged` says whether the author made the value unclickable; that is the surest sign that it is meant.
-4. What looks like a value and is none (a hash of 63 digits, an address with a hole in it) is handed on with its fault.
+4. An address ends at a quotation mark, since most are around it. Where an address is all of what the author set apart, marks in it
+   are its own; elsewhere what was cut off is told.
+5. What looks like a value and is none (a hash of 63 digits, an address with a hole in it) is handed on with its fault.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cert_exchange.intake.findings import Kind
@@ -30,6 +32,7 @@ class Spotted:
     defanged: bool = False
     fault: str = ""
     ambiguous: bool = False  # its ending is that of files too
+    cut: str = ""  # all that stands there, where the value ends at a quotation mark before its end
 
 
 _DOT: Final = r"(?:\ ?[\[({]\ ?(?:\.|dot|punkt|point)\ ?[\])}]\ ?|\[\.|\.\]|\\\.|\.)"
@@ -45,6 +48,9 @@ _URL: Final = re.compile(
     rf"(?:{_LABEL}{_DOT})*+[^\s<>\"'`|\\^\u201c\u201d\u2018\u2019]++",
     _FLAGS,
 )
+_QUOTES: Final = "'\"\u201c\u201d\u2018\u2019"
+_WHOLE: Final = re.compile(r"[^\s<>`|\\]++")
+_BEHIND_QUOTE: Final = re.compile(rf"[{_QUOTES}](?!s\b)(?=[\w/&=?%#+-])[^\s<>`|]*+", re.IGNORECASE)
 _EMAIL: Final = re.compile(rf"(?<![\w.+%-])[\w.+%-]{{1,64}}+{_AT}{_HOST}(?![\w@])", _FLAGS)
 _BARE_URL: Final = re.compile(
     rf"(?<![\w@.\\/%$&~-]){_HOST}(?:{_COLON}[0-9]{{1,5}})?/[^\s<>\"'`|\\^,;\u201c\u201d\u2018\u2019]*+",
@@ -114,9 +120,12 @@ _TRAILING: Final = ".,;:!?'\"*_~\u2019\u201d"
 _CLOSERS: Final = {")": "(", "]": "[", "}": "{"}
 
 
-def spot(text: str) -> Iterator[Spotted]:
-    """All values in a text of at most `passages.LONGEST_LINE` characters, kind by kind."""
+def spot(text: str, *, apart: bool = False) -> Iterator[Spotted]:
+    """All values in a text of at most `passages.LONGEST_LINE` characters, kind by kind. `apart`: its author set it apart."""
     if _ANY.search(text) is None:
+        return
+    if apart and (whole := _whole_address(text)) is not None:
+        yield whole
         return
     taken = bytearray(len(text) + 1)
     for pattern, judge in _LOOKING:
@@ -128,6 +137,33 @@ def spot(text: str) -> Iterator[Spotted]:
             if spotted is not None:
                 taken[spotted.start : spotted.end] = b"\x01" * (spotted.end - spotted.start)
                 yield spotted
+
+
+def _whole_address(text: str) -> Spotted | None:
+    """An address with quotation marks in it that is the whole text."""
+    plain = text.strip()
+    if not any(mark in plain for mark in _QUOTES) or _WHOLE.fullmatch(plain) is None:
+        return None
+    start = len(text) - len(text.lstrip())
+    for pattern, judge in ((_URL, _url), (_BARE_URL, _bare_url)):
+        found = pattern.match(text, start)
+        if found is None:
+            continue
+        first = judge(found, text)
+        rest = text[found.end() :].strip().rstrip(_QUOTES + ".,;:")
+        if first is None or first.value is None or not rest or "://" in refang(rest):
+            return None  # several, each between its marks
+        raw = text[start : found.end()].replace("\\.", ".") + rest
+        return _spotted(Kind.URL, raw, start, ambiguous=first.ambiguous)
+    return None
+
+
+def _cut(found: re.Match[str], text: str) -> str:
+    """All of an address that a quotation mark cuts, where the mark is not one around it; else empty."""
+    rest = _BEHIND_QUOTE.match(text, found.end())
+    if rest is None or text[max(0, found.start() - 1) : found.start()] in {*_QUOTES}:
+        return ""
+    return found[0] + rest[0]
 
 
 def _trimmed(raw: str) -> str:
@@ -165,7 +201,8 @@ def _url(found: re.Match[str], text: str) -> Spotted | None:
     after = text[found.end() : found.end() + 40]
     hole = _TEMPLATE.search(refang(raw)) or re.match(r"<[\w ]{1,30}>", after)
     fault = "it has a hole in it: a template, no single address" if hole else ""
-    return _spotted(Kind.URL, raw.replace("\\.", "."), found.start(), fault=fault)
+    spotted = _spotted(Kind.URL, raw.replace("\\.", "."), found.start(), fault=fault)
+    return replace(spotted, cut=_cut(found, text))
 
 
 def _email(found: re.Match[str], _text: str) -> Spotted | None:
@@ -173,7 +210,7 @@ def _email(found: re.Match[str], _text: str) -> Spotted | None:
     return spotted if spotted.value and _listed(spotted.value) else None
 
 
-def _bare_url(found: re.Match[str], _text: str) -> Spotted | None:
+def _bare_url(found: re.Match[str], text: str) -> Spotted | None:
     raw = _trimmed(found[0])
     host = refang(raw).replace("\\.", ".").partition("/")[0].partition(":")[0]
     path = raw.partition("/")[2]
@@ -184,7 +221,8 @@ def _bare_url(found: re.Match[str], _text: str) -> Spotted | None:
     if host.rpartition(".")[2].lower() in FILE_EXTENSIONS and "[" not in raw.partition("/")[0]:
         return None  # program.py/part
     fault = "it has a hole in it: a template, no single address" if _TEMPLATE.search(path) else ""
-    return _spotted(Kind.URL, raw, found.start(), ambiguous=True, fault=fault)
+    spotted = _spotted(Kind.URL, raw, found.start(), ambiguous=True, fault=fault)
+    return replace(spotted, cut=_cut(found, text))
 
 
 def _wildcard(found: re.Match[str], _text: str) -> Spotted | None:
