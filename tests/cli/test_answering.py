@@ -75,7 +75,8 @@ def test_what_is_said_of_an_answer(cli: Cli, answering: Path) -> None:
     )
     unseen = cli("note", THEIRS["id"], "--text", "x", "--tlp", "red")
     assert unseen.code == 1
-    assert "cert-b sees it not: denied by ceiling" in unseen.err
+    assert "Nothing was stored: cert-b would see it not: denied by ceiling" in unseen.err
+    assert len(cli("answers", "list", "--given").rows()) == 1
 
 
 def test_a_proposal_is_made_of_settings(cli: Cli, answering: Path, tmp_path: Path) -> None:

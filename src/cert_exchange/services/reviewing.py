@@ -2,8 +2,8 @@
 
 1. Until a person has looked, what is disputed goes to nobody new, in no new version; who has it keeps it, and so do our
    own tools (`publishing.doubting`).
-2. `keep` ends the dispute with a reason of ours: what was held goes on. An answer is a note of ours about the object,
-   for the partners who disputed it and nobody else.
+2. `keep` ends the dispute with a reason of ours: what was held goes on. An answer is a reply to the opinion, to each
+   partner who disputed in a note of its own: none learns that another did, and its terms travel in it.
 3. `revoke` is the owner's order for everyone (`revoking`); the disputes end with it in the same transaction.
 4. Who disputes is known to our own people only.
 """
@@ -18,13 +18,17 @@ from uuid import uuid4
 import orjson
 
 from cert_exchange.errors import InputRefused, NotFound
+from cert_exchange.messages import answers as messages
 from cert_exchange.node import Node
-from cert_exchange.policy.sharing_terms import SharingTerms
-from cert_exchange.services import publishing, revoking
+from cert_exchange.services import revoking
+from cert_exchange.services.answering import RETURN, Given, Manner
+from cert_exchange.services.answering.giving import dress, give
+from cert_exchange.services.answering.subjects import subject_of
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.orders import in_one_line
 from cert_exchange.services.revoking import Revoked
-from cert_exchange.stix.instants import format_micros
+from cert_exchange.store import answers as answer_rows
+from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import doubts as rows
 from cert_exchange.store import objects, releases
 from cert_exchange.store import versions as version_rows
@@ -94,12 +98,20 @@ def count_open(node: Node) -> int:
 def keep(node: Node, stix_ids: Iterable[str], *, by: str, reason: str, answer: str = "") -> Kept:
     """Keep objects as they are: the disputes end, and what was held goes out. `answer` tells those who disputed.
 
-    Raises NotFound where nothing is disputed, InputRefused for an answer that is too long.
+    Raises NotFound where nothing is disputed, InputRefused for an answer that is too long or that one of them would not
+    see: then nothing is changed.
     """
     ids = list(dict.fromkeys(stix_ids))
     if len(answer) > LONGEST:
         raise InputRefused(f"The answer is longer than {LONGEST:,} characters; say it shorter.")
     disputed = _open(node, ids)
+    answers = [
+        _Answer(node, stix_id, partner, opinions, answer)
+        for stix_id, partners in (disputed.items() if answer else ())
+        for partner, opinions in partners.items()
+    ]
+    for one in answers:
+        one.look(by=by)
 
     def work(tx: Transaction) -> tuple[int, int]:
         idents = sorted(objects.idents_of(tx, ids).values())
@@ -116,11 +128,9 @@ def keep(node: Node, stix_ids: Iterable[str], *, by: str, reason: str, answer: s
         return ended, releasing.released
 
     ended, released = node.database.transact(work)
-    told: dict[str, None] = {}
-    for stix_id, partners in disputed.items() if answer else ():
-        _answer(node, stix_id, partners, answer, by=by)
-        told.update(dict.fromkeys(partners))
-    return Kept(ended, released, tuple(sorted(told)))
+    for one in answers:
+        one.give(by=by)
+    return Kept(ended, released, tuple(sorted({one.partner for one in answers})))
 
 
 def revoke(node: Node, stix_id: str, *, by: str, reason: str) -> Revoked:
@@ -129,46 +139,75 @@ def revoke(node: Node, stix_id: str, *, by: str, reason: str) -> Revoked:
     return revoking.revoke(node, stix_id, by=by, reason=reason)
 
 
-def _open(node: Node, ids: list[str]) -> dict[str, list[str]]:
-    """Of these ids, those that are disputed, with the partners who do. Raises NotFound where none is."""
-    found: dict[str, list[str]] = {}
+def _open(node: Node, ids: list[str]) -> dict[str, dict[str, list[str]]]:
+    """Of these ids, those that are disputed: per partner who does, its opinions. Raises NotFound where none is."""
+    found: dict[str, dict[str, list[str]]] = {}
     for one in list_disputed(node, states=(DoubtState.OPEN, DoubtState.NOTED)):
-        if one.stix_id in ids and one.partner not in found.setdefault(one.stix_id, []):
-            found[one.stix_id].append(one.partner)
+        if one.stix_id in ids:
+            said = found.setdefault(one.stix_id, {}).setdefault(one.partner, [])
+            if one.opinion not in said:
+                said.append(one.opinion)
     if not found:
         raise NotFound("nothing is disputed of these objects; see `review list`")
     return found
 
 
-def _answer(node: Node, stix_id: str, partners: list[str], answer: str, *, by: str) -> None:
-    """A note of ours about the object, marked as it is, where it stands, for these partners alone."""
-    with node.database.reading() as tx:
-        newest, content = _newest(tx, objects.idents_of(tx, [stix_id])[stix_id])
-        places = [
-            place.collection
-            for place in version_rows.memberships_of(tx, [newest]).get(newest, ())
-            if place.taken_back_at is None
-        ]
-        known = releases.read_sharing(tx).collections
-        labels = [known[place][0] for place in places if place in known]
-    made = format_micros(node.now())
-    note: dict[str, Any] = {
-        "type": "note",
-        "spec_version": "2.1",
-        "id": f"note--{uuid4()}",
-        "created": made,
-        "modified": made,
-        "created_by_ref": node.identity,
-        "content": answer,
-        "object_refs": [stix_id],
-    }
-    if content.get("object_marking_refs"):
-        note["object_marking_refs"] = content["object_marking_refs"]
-    for label in labels:
-        publishing.publish(
-            node, orjson.dumps({"objects": [note]}), collection=label, by=by,
-            terms=SharingTerms(only_to=(frozenset(partners),)),
+class _Answer:
+    """What one partner is told of one object that it disputed: a reply to its opinion, for it alone.
+
+    It goes as `answers reply` does: the terms are written into it, and it lies in the return collection, or where the
+    object stands on a node that has none.
+    """
+
+    __slots__ = ("_content", "_node", "_places", "_said", "_to", "partner")
+
+    def __init__(
+        self, node: Node, stix_id: str, partner: str, opinions: list[str], words: str
+    ) -> None:
+        self._node, self.partner, self._to = node, partner, (partner,)
+        with node.database.reading() as tx:
+            ident = objects.idents_of(tx, [stix_id])[stix_id]
+            derived = answer_rows.shown_for(tx, ident)  # its id is for its audience alone
+            self._places = _places(tx, ident)
+        made = messages.write_reply(
+            [*opinions, *(() if derived else (stix_id,))], opinions[0], words,
+            stix_id=f"note--{uuid4()}", creator=node.identity, now=node.now(),
         )  # fmt: skip
+        made["abstract"] = "Reply to your opinion"
+        subject = subject_of(node, stix_id)
+        self._content, self._said = dress(node, subject, made, Manner(to=self._to), self._to)
+
+    def look(self, *, by: str) -> None:
+        """Find where the partner would see it. Raises InputRefused with why it would not."""
+        (reached,) = self._give(dry_run=True, by=by).reached
+        if not (reached.sees or reached.held):
+            raise InputRefused(
+                f"{self.partner} would not see the answer, so nothing was changed: {reached.why}. Let its policy allow notes"
+                f" in {self._places[0]}, or keep the object without an answer."
+            )
+
+    def give(self, *, by: str) -> None:
+        """Publish it."""
+        self._give(dry_run=False, by=by)
+
+    def _give(self, *, dry_run: bool, by: str) -> Given:
+        manner = Manner(to=self._to, collection=self._places[0], dry_run=dry_run)
+        return give(self._node, [self._content], self._said, manner, self._to, by=by)
+
+
+def _places(tx: Transaction, ident: int) -> list[str]:
+    """Collections for an answer about an object, the best first."""
+    labels = collection_rows.collection_labels(tx)
+    if RETURN in labels:
+        return [RETURN]
+    newest, _ = _newest(tx, ident)
+    known = releases.read_sharing(tx).collections
+    standing = [
+        known[place.collection][0]
+        for place in version_rows.memberships_of(tx, [newest]).get(newest, ())
+        if place.taken_back_at is None and place.collection in known
+    ]
+    return standing or [RETURN]  # where there is none, `give` says how to make it
 
 
 def _newest(tx: Transaction, ident: int) -> tuple[int, dict[str, Any]]:

@@ -28,7 +28,15 @@ from cert_exchange.messages import answers as messages
 from cert_exchange.messages.answers import Opinion
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import EXTENSION as TERMS
-from cert_exchange.services import answering, collections, doctoring, holdings, partners, proposals
+from cert_exchange.services import (
+    answering,
+    collections,
+    doctoring,
+    holdings,
+    partners,
+    proposals,
+    releasing,
+)
 from cert_exchange.services.answering import Manner, fetching, giving, subjects
 
 THEIRS = indicator("theirs", by=B_IDENTITY, tlp="green", confidence=80)
@@ -134,7 +142,7 @@ def test_another_opinion_takes_the_place_of_the_one_before(scene: Scene) -> None
 def test_an_answer_is_marked_as_its_object_where_that_is_stricter(scene: Scene) -> None:
     strict = indicator("strict", by=B_IDENTITY, tlp="amber+strict")
     scene.post("b", strict)
-    done = answering.note(scene.node, strict["id"], "x", by="x")
+    done = answering.note(scene.node, strict["id"], "x", by="x", manner=Manner(dry_run=True))
     assert done.content["object_marking_refs"] == [TLP["amber+strict"]]
     assert not done.reached[0].sees
     assert "ceiling" in done.reached[0].why
@@ -147,7 +155,7 @@ def test_what_is_about_an_exercise_is_of_the_exercise(scene: Scene) -> None:
     test = {"extension_type": "property-extension", "test": True}
     drill = indicator("drill", by=B_IDENTITY, extensions={TERMS: test})
     scene.post("b", drill)
-    done = answering.note(scene.node, drill["id"], "x", by="x")
+    done = answering.note(scene.node, drill["id"], "x", by="x", manner=Manner(dry_run=True))
     assert done.content["extensions"][TERMS]["test"] is True
     assert not done.reached[0].sees  # no rule here lets exercises go
 
@@ -171,7 +179,9 @@ def test_whom_to_answer_is_asked_where_it_cannot_be_told(scene: Scene) -> None:
     scene.post("c", host)
     with pytest.raises(InputRefused, match="came from b, c"):
         answering.note(scene.node, host["id"], "x", by="x")
-    done = answering.note(scene.node, host["id"], "x", by="x", manner=Manner(to=("c",)))
+    done = answering.note(
+        scene.node, host["id"], "x", by="x", manner=Manner(to=("c",), dry_run=True)
+    )
     assert [one.partner for one in done.reached] == ["c"]
     with pytest.raises(InputRefused, match="our own"):
         answering.note(scene.node, OURS["id"], "x", by="x")
@@ -181,12 +191,48 @@ def test_whom_to_answer_is_asked_where_it_cannot_be_told(scene: Scene) -> None:
         answering.note(scene.node, THEIRS["id"], "x", by="x", manner=Manner(to=("d",)))
 
 
-def test_an_answer_about_what_another_partner_sent_waits(scene: Scene) -> None:
-    """C does not see B's object: told of it, C would learn what policy hides."""
-    done = answering.note(scene.node, THEIRS["id"], "x", by="x", manner=Manner(to=("c",)))
-    assert not done.reached[0].sees
-    assert f"waits for {THEIRS['id']}" in done.reached[0].why
+def test_what_nobody_would_see_is_refused_and_not_stored(scene: Scene) -> None:
+    """C does not see B's object: told of it, C would learn what policy hides. What somebody sees is stored."""
+    to_c = Manner(to=("c",))
+    with pytest.raises(InputRefused, match=f"Nothing was stored: c .*waits for {THEIRS['id']}"):
+        answering.note(scene.node, THEIRS["id"], "x", by="x", manner=to_c)
+    with pytest.raises(InputRefused, match="Nothing was stored: c "):
+        answering.propose(scene.node, THEIRS["id"], revoke=True, by="x", manner=to_c)
+    with pytest.raises(InputRefused, match=r"Nothing was stored: b .*ceiling"):
+        answering.sight(scene.node, THEIRS["id"], by="x", manner=Manner(tlp="red"))
+    assert answering.heard(scene.node, given=True) == ()
+    both = answering.note(scene.node, THEIRS["id"], "x", by="x", manner=Manner(to=("b", "c")))
+    assert [(one.partner, one.sees) for one in both.reached] == [("b", True), ("c", False)]
+    assert len(answering.heard(scene.node, given=True)) == 1
     assert seen(scene, "c", "note") == []
+
+
+def test_what_a_person_has_to_let_go_is_stored(scene: Scene) -> None:
+    scene.apply("b", WITH_ANSWERS.format(partner="b") + (
+        "  - {name: look first, match: {type: note}, hold: approval, reason: x}\n"
+    ))  # fmt: skip
+    (reached,) = answering.note(scene.node, THEIRS["id"], "x", by="x").reached
+    assert (reached.sees, reached.held) == (False, True)
+    assert len(answering.heard(scene.node, given=True)) == 1
+
+
+def test_no_opinion_takes_the_place_of_one_that_its_reader_has_unseen(scene: Scene) -> None:
+    """B has our word; another that it may not see would leave it with nothing, or with the old one."""
+    both = Manner(to=("b", "c"))
+    mine = indicator("both", by=B_IDENTITY, tlp="green")
+    scene.post("b", mine)
+    answering.opine(scene.node, mine["id"], Opinion.DISAGREE, because="CDN", by="x")
+    with pytest.raises(InputRefused, match="Nothing was stored: b "):
+        answering.opine(
+            scene.node, mine["id"], Opinion.AGREE, because="ok", by="x", manner=Manner(tlp="red")
+        )
+    assert [one["opinion"] for one in seen(scene, "b", "opinion")] == ["disagree"]
+    answering.opine(scene.node, OURS["id"], Opinion.AGREE, because="ok", by="x", manner=both)
+    scene.apply("c", WITH_ANSWERS.format(partner="c").replace("tlp: amber", "tlp: amber+strict"))
+    strict = Manner(to=("b", "c"), tlp="amber+strict")
+    with pytest.raises(InputRefused, match="b has what we said before"):
+        answering.opine(scene.node, OURS["id"], Opinion.NEUTRAL, because="", by="x", manner=strict)
+    assert [one["opinion"] for one in seen(scene, "b", "opinion")] == ["disagree", "agree"]
 
 
 def test_looking_stores_nothing(scene: Scene) -> None:
@@ -228,8 +274,8 @@ def test_what_is_missing_for_the_way_there_is_said(sqlite_node: Node) -> None:
     text = f"id: {uid('collection answers')}\ntitle: answers\nalias: answers\nread: []\nwrite: []\n"
     (folder / "answers.yaml").write_text(text)
     collections.load_collections(sqlite_node, folder)
-    (one,) = answering.note(scene.node, THEIRS["id"], "x", by="x").reached
-    assert (one.sees, "does not share answers" in one.why) == (False, True)
+    with pytest.raises(InputRefused, match="does not share answers"):
+        answering.note(scene.node, THEIRS["id"], "x", by="x")
     scene.apply("b", WITH_ANSWERS.format(partner="b"))
     (one,) = answering.note(scene.node, THEIRS["id"], "y", by="x").reached
     assert (one.sees, "may not read answers" in one.way) == (True, True)
@@ -301,7 +347,8 @@ def test_whether_an_answer_got_there_is_told(scene: Scene) -> None:
     assert told() == ["not fetched yet by b"]
     fetch(scene, "b", "answers")
     assert told() == ["fetched by b"]
-    answering.note(scene.node, THEIRS["id"], "y", by="x", manner=Manner(tlp="red"))
+    unseen = answering.note(scene.node, THEIRS["id"], "y", by="x")
+    releasing.withdraw(scene.node, unseen.stix_id, by="x", reason="x")
     assert told() == [fetching.UNSEEN, "fetched by b"]
     scene.apply("b", WITH_ANSWERS.format(partner="b") + (
         "  - {name: no words, match: {type: note}, redact: {remove: [abstract]}, reason: x}\n"
@@ -349,6 +396,18 @@ def test_a_question_waits_until_it_is_replied_to(scene: Scene, wall: Wall) -> No
     assert "a honeypot" not in json.dumps(scene.sees("c", "answers"))
     assert answering.heard(scene.node, only_open=True) == ()
     assert said_of(scene) == []
+
+
+def test_that_an_opinion_was_replied_to_is_told(scene: Scene) -> None:
+    """As its owner replies who keeps the object."""
+    said = answering.opine(scene.node, THEIRS["id"], Opinion.DISAGREE, because="CDN", by="x")
+    assert [one.state for one in answering.heard(scene.node, given=True)] == [""]
+    reply = messages.write_reply(
+        [said.stix_id, THEIRS["id"]], said.stix_id, "It was bad in May.",
+        stix_id=f"note--{uid('kept')}", creator=B_IDENTITY, now=scene.node.now(),
+    )  # fmt: skip
+    scene.post("b", reply, to="answers")
+    assert [one.state for one in answering.heard(scene.node, given=True)] == ["replied"]
 
 
 def test_the_reply_to_a_question_about_a_derivative_names_the_question(sqlite_node: Node) -> None:
@@ -424,7 +483,9 @@ def test_a_proposal_is_never_looser_than_what_it_quotes(scene: Scene) -> None:
     marks = [TLP["amber"], statement["id"]]
     one = indicator("marked", by=B_IDENTITY, tlp=None, object_marking_refs=marks)
     scene.post("b", statement, one)
-    done = answering.propose(scene.node, one["id"], revoke=True, by="x", manner=Manner(tlp="green"))
+    done = answering.propose(
+        scene.node, one["id"], revoke=True, by="x", manner=Manner(tlp="green", dry_run=True)
+    )
     assert done.content["object_marking_refs"] == marks
 
 

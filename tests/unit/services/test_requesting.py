@@ -29,6 +29,7 @@ from cert_exchange.errors import CursorMoved, InputRefused, NotFound
 from cert_exchange.messages import requests as messages
 from cert_exchange.messages.requests import Kind, State
 from cert_exchange.node import Node, make_home, open_node
+from cert_exchange.policy.sharing_terms import EXTENSION as TERMS
 from cert_exchange.services import (
     consenting,
     doctoring,
@@ -157,6 +158,19 @@ def test_nobody_else_sees_or_speaks(sqlite_desks: Desks) -> None:
     )  # fmt: skip
     desks.a.post("c", said, to=PLACE)
     assert requesting.find(desks.a.node, asked.stix_id).state == "open"
+
+
+def test_a_note_says_itself_that_it_goes_no_further(sqlite_desks: Desks) -> None:
+    """Terms beside it stay here; at the partner's node a rule would pass it on."""
+    asked = sqlite_desks.ask(tlp="green")
+    sqlite_desks.says(sqlite_desks.b.node, asked, State.RECEIVED)
+    for scene, partner, reader in (
+        (sqlite_desks.a, "b", B_IDENTITY), (sqlite_desks.b, "a", OWN_IDENTITY),
+    ):  # fmt: skip
+        (note,) = (one for one in scene.sees(partner, PLACE) if one["type"] == "note")
+        assert note["extensions"][TERMS] == {
+            "extension_type": "property-extension", "only_to": [reader], "onward": "none",
+        }  # fmt: skip
 
 
 def test_neither_side_changes_what_the_other_said(sqlite_desks: Desks) -> None:

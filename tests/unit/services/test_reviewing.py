@@ -6,11 +6,20 @@ import json
 from typing import Any
 
 import pytest
-from tests.scenes import ALLOW_ALL, B_IDENTITY, C_IDENTITY, Scene, at, indicator, uid
+from tests.scenes import ALLOW_ALL, B_IDENTITY, C_IDENTITY, TLP, Scene, at, indicator, uid
 
-from cert_exchange.errors import NotFound
+from cert_exchange.errors import InputRefused, NotFound
 from cert_exchange.node import Node
-from cert_exchange.services import doctoring, policies, reviewing, screening, undoing
+from cert_exchange.policy.sharing_terms import EXTENSION as TERMS
+from cert_exchange.services import (
+    answering,
+    collections,
+    doctoring,
+    policies,
+    reviewing,
+    screening,
+    undoing,
+)
 from cert_exchange.services.publishing import doubting
 from cert_exchange.services.reviewing import DoubtState
 
@@ -76,6 +85,55 @@ def test_further_release_is_held_at_once_and_goes_on_when_it_is_kept(node: Node)
     assert (row.ended_by, row.remark) == ("anna", "seen there")
     with pytest.raises(NotFound):
         reviewing.keep(scene.node, [doubted["id"]], by="anna", reason="again")
+
+
+def with_answers(scene: Scene, *names: str) -> None:
+    """A return collection, which the policies of these partners name."""
+    folder = scene.node.settings.home / "collections"
+    listed = ", ".join(names)
+    (folder / "answers.yaml").write_text(
+        f"id: {uid('collection answers')}\ntitle: answers\nalias: answers\nread: [{listed}]\nwrite: [{listed}]\n"
+    )
+    collections.load_collections(scene.node, folder)
+    for name in names:
+        scene.apply(name, ALLOW_ALL.format(partner=name).replace("reports]", "reports, answers]"))
+
+
+def test_the_answer_is_a_reply_to_each_who_disputed_and_goes_no_further(scene: Scene) -> None:
+    """In the return collection, for one reader each: its terms travel in it, and none learns that another disputed."""
+    with_answers(scene, "b", "c")
+    doubted = indicator("cdn", tlp="green")
+    scene.publish(doubted)
+    scene.post("b", opinion(doubted["id"]), to="answers")
+    scene.post("c", opinion(doubted["id"], name="c's", created_by_ref=C_IDENTITY), to="answers")
+    done = reviewing.keep(
+        scene.node, [doubted["id"]], by="anna", reason="seen", answer="Not yours alone."
+    )
+    assert done.answered == ("b", "c")
+    assert "Not yours alone." not in scene.names("b")
+    for name, identity, word in (("b", B_IDENTITY, "cdn"), ("c", C_IDENTITY, "c's")):
+        (note,) = (one for one in scene.sees(name, "answers") if one["type"] == "note")
+        assert note["extensions"][TERMS] == {
+            "extension_type": "property-extension", "only_to": [identity], "onward": "none",
+        }  # fmt: skip
+        assert note["object_marking_refs"] == [TLP["amber"]]
+        assert note["object_refs"] == [f"opinion--{uid(word)}", doubted["id"]]
+    given = answering.heard(scene.node, given=True)
+    assert {(one.what, one.says) for one in given} == {("reply", "Not yours alone.")}
+    assert {one.about[0] for one in given} == {f"opinion--{uid(one)}" for one in ("cdn", "c's")}
+
+
+def test_an_answer_that_its_reader_would_not_see_changes_nothing(scene: Scene) -> None:
+    """The dispute stays open, and nothing goes out."""
+    with_answers(scene, "c")
+    doubted = indicator("cdn")
+    scene.publish(doubted)
+    scene.post("b", opinion(doubted["id"]))
+    with pytest.raises(InputRefused, match="b would not see the answer, so nothing was changed"):
+        reviewing.keep(scene.node, [doubted["id"]], by="anna", reason="x", answer="No.")
+    assert reviewing.count_open(scene.node) == 1
+    assert answering.heard(scene.node, given=True) == ()
+    assert reviewing.keep(scene.node, [doubted["id"]], by="anna", reason="x").ended == 1
 
 
 def test_a_partner_that_is_right_ends_it_for_everyone(scene: Scene) -> None:

@@ -38,6 +38,16 @@ def fetched(node: Node, tx: Transaction, given: Collection[Said]) -> dict[str, s
     return told
 
 
+def readers(tx: Transaction, one: Said) -> frozenset[str]:
+    """The partners in whose views an answer of ours stands, or what is shown in its place."""
+    members = {each.name: each.members for each in releases.read_sharing(tx).audiences}
+    return frozenset(
+        name
+        for audience, _, _ in _lines(tx, one)
+        for name in (members.get(audience) or {}).values()
+    )
+
+
 def _lines(tx: Transaction, one: Said) -> list[tuple[str, str, int]]:
     """(audience, collection, position) of the lines in force of an answer, or of what is shown in its place."""
     found = [

@@ -3,13 +3,14 @@
 1. Unless a person says otherwise, an answer is for the object's owner alone: terms beside it say so here, and are written
    into it, so that the owner's node passes it on to nobody either.
 2. It is marked TLP:AMBER, or as the object is where that is stricter. What is about an exercise is of the exercise.
-3. Policy decides on it as on anything that we publish. An answer that nobody sees yet says why, and what to do.
+3. Policy decides on it as on anything that we publish. What nobody would see is refused before anything is stored, with
+   the reason; what a person of ours still has to let go is stored.
 4. The return collection is called `answers` on both sides: a partner finds it by this alias.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -72,6 +73,8 @@ class Reached:
     """the rule that lets it go, or what keeps it back"""
     way: str
     """how it gets there; empty where it does not go"""
+    held: bool = False
+    """it does not see it yet: a person of ours has to let it go, or a time to come"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +147,12 @@ def give(
     to: Sequence[str],
     *,
     by: str,
+    had: Collection[str] = (),
 ) -> Given:
     """Publish an answer, the last of these objects, after those that it needs; with `dry_run` only look.
 
-    Raises InputRefused where it cannot be published, ConfigurationInvalid where there is no return collection.
+    `had`: partners who have what it takes the place of. Raises InputRefused where it cannot be published, or where nobody,
+    or not everyone of `had`, would see it: nothing is stored then. ConfigurationInvalid where there is no return collection.
     """
     answer = dict(objects[-1])
     body = orjson.dumps({"objects": list(objects)})
@@ -156,17 +161,31 @@ def give(
     for outcome in looked.outcomes:
         if not outcome.success:
             raise InputRefused(f"It cannot be published: {outcome.message}")
-    if not manner.dry_run:
-        publishing.publish(node, body, collection=label, by=by, terms=said)
     told = {one.audience: one for one in looked.sighted if one.stix_id == answer["id"]}
     with node.database.reading() as tx:
         reached = tuple(
             _reached(node, tx, partner, audience, label, told)
             for partner, audience in _whom(tx, to)
         )
+    if not manner.dry_run:
+        _refuse_unseen(reached, had)
+        publishing.publish(node, body, collection=label, by=by, terms=said)
     return Given(
         str(answer["id"]), answer, label, marked_as(answer), reached, stored=not manner.dry_run
     )
+
+
+def _refuse_unseen(reached: Sequence[Reached], had: Collection[str]) -> None:
+    """Raise InputRefused where storing an answer would tell nobody, or take from a partner the one that it has."""
+    if not any(one.sees or one.held for one in reached):
+        why = "; ".join(f"{one.partner} would see it not: {one.why}" for one in reached)
+        raise InputRefused(f"Nothing was stored: {why or 'no policy is in force'}.")
+    for one in reached:
+        if one.partner in had and not (one.sees or one.held):
+            raise InputRefused(
+                f"Nothing was stored: {one.partner} has what we said before, and would see this not, which takes its place:"
+                f" {one.why}. Say it so that {one.partner} may see it, or `withdraw` what we said before."
+            )
 
 
 def repeated(before: Mapping[str, Any]) -> Given:
@@ -236,5 +255,6 @@ def _reached(
         why = f"its policy does not share {label}: name it under `collections` there, with a rule that allows answers"
         return Reached(partner, sees=False, why=why, way="")
     if one.answer != "released":
-        return Reached(partner, sees=False, why=f"{one.answer} by {one.rule}: {one.reason}", way="")
+        why = f"{one.answer} by {one.rule}: {one.reason}"
+        return Reached(partner, sees=False, why=why, way="", held=one.answer == "held")
     return Reached(partner, sees=True, why=one.rule, way=way_in(node, tx, partner, label).words)

@@ -2,7 +2,7 @@
 
 1. Reading only. What is said about a derivative is told of its original (DECISIONS 16).
 2. Notices and what answers them are no answers to an object: `notices list` has those.
-3. A question waits until its asker's counterpart replies to it.
+3. A question waits until its asker's counterpart replies to it. An opinion waits for nothing; that somebody replied is told.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Heard:
     due: int | None
     """of a question: by when it asks for a reply, micros"""
     state: str
-    """of a question: whether it waits; of a proposal: that it stands in `proposals list`"""
+    """of a question: whether it waits; of an opinion: whether it was replied to; of a proposal: where it stands"""
     fetched: str = ""
     """of an answer of ours: who fetched it and who has not yet"""
 
@@ -155,6 +155,8 @@ def _state(tx: Transaction, one: Said, said: Question | Reply | Proposal | None,
     match said:
         case Question() if _replied(tx, one):
             return "replied"
+        case None if one.type == "opinion" and _replied(tx, one):
+            return "replied"
         case Question(_, due):
             return OVERDUE if due is not None and due < now else OPEN
         case Proposal() if one.origin != OWN:
@@ -164,7 +166,7 @@ def _state(tx: Transaction, one: Said, said: Question | Reply | Proposal | None,
 
 
 def _replied(tx: Transaction, question: Said) -> bool:
-    """Whether the other side replied to a question: a reply of ours to a partner's, of a partner to ours."""
+    """Whether the other side replied to a question or an opinion: a reply of ours to a partner's, of a partner to ours."""
     ident = objects.idents_of(tx, [question.stix_id])[question.stix_id]
     if question.origin == OWN:
         found = rows.said_about(tx, ident, limit=_MORE)

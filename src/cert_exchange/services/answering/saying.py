@@ -1,7 +1,8 @@
 """What our desk says about an object: sight, opine, note, ask, reply. Each is one STIX object of ours, and one sentence here.
 
 1. A sighting tells that, and nothing else, unless a person gives more: a count, a time or a place may expose a victim.
-2. Of one object our desk has one opinion towards the same readers: another word is a new version of it.
+2. Of one object our desk has one opinion towards the same readers: another word is a new version of it, and goes out only
+   where those who have the one before may see it.
 3. A reply names the question; the question's object it names where it is not a derivative, whose id is for others to use.
 """
 
@@ -19,6 +20,7 @@ from cert_exchange.messages.answers import MOST_COUNTED, MOST_WORDS, Opinion, Qu
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import EXTENSION as TERMS
 from cert_exchange.policy.sharing_terms import country_code
+from cert_exchange.services.answering.fetching import readers
 from cert_exchange.services.answering.giving import (
     Given,
     Manner,
@@ -97,8 +99,10 @@ def opine(
         stix_id=f"opinion--{uuid4()}", creator=node.identity, now=now,
     )  # fmt: skip
     answer, said = dress(node, subject, content, manner, to)
-    before = _opinion_before(node, subject.stix_id, answer)
-    if before is not None:
+    said_before = _opinion_before(node, subject.stix_id, answer)
+    had: frozenset[str] = frozenset()
+    if said_before is not None:
+        before, had = said_before
         if _without_time(before) == _without_time(answer | {"id": before["id"]}):
             return repeated(before)
         later = max(now, parse_micros(str(before["modified"])) + 1)
@@ -107,7 +111,7 @@ def opine(
             "created": before["created"],
             "modified": format_micros(later),
         }
-    return give(node, [answer], said, manner, to, by=by)
+    return give(node, [answer], said, manner, to, by=by, had=had)
 
 
 def note(
@@ -229,17 +233,18 @@ def _places(node: Node, where: Sequence[str], now: int) -> tuple[list[str], list
     return ids, made
 
 
-def _opinion_before(node: Node, about: str, answer: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Our opinion of an object that stands towards the same readers."""
+def _opinion_before(
+    node: Node, about: str, answer: Mapping[str, Any]
+) -> tuple[dict[str, Any], frozenset[str]] | None:
+    """Our opinion of an object that stands towards the same readers, and the partners who see it."""
     with node.database.reading() as tx:
         ident = objects.idents_of(tx, [about])[about]
-        given = rows.given_about(tx, ident, limit=_LOOKED_AT)
-    for one in given:
-        if one.type != "opinion" or one.revoked:
-            continue
-        content: dict[str, Any] = orjson.loads(one.body)
-        if content.get("extensions", {}).get(TERMS) == answer["extensions"][TERMS]:
-            return content
+        for one in rows.given_about(tx, ident, limit=_LOOKED_AT):
+            if one.type != "opinion" or one.revoked:
+                continue
+            content: dict[str, Any] = orjson.loads(one.body)
+            if content.get("extensions", {}).get(TERMS) == answer["extensions"][TERMS]:
+                return content, readers(tx, one)
     return None
 
 

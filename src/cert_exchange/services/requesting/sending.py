@@ -1,6 +1,7 @@
 """Our desk asks a partner, or says something to a request.
 
-1. A note goes to the one partner that it is for, whatever the policies of others say: terms beside it name nobody else.
+1. A note goes to the one partner that it is for, whatever the policies of others say: terms beside it name nobody else, and
+   stand in it too, with `onward: none`, so that the partner's node passes it on to nobody.
    What the partner's own policy does not let go is refused before anything is stored, with the rule and what to do.
 2. Each side may say what its side may say (`threads`, 3), about a request that stands between the two.
 3. Permission is asked for what the partner itself sent, and for recipients that we name in words it knows.
@@ -32,7 +33,7 @@ from cert_exchange.messages.requests import (
     write_statement,
 )
 from cert_exchange.node import Node
-from cert_exchange.policy.sharing_terms import ANYONE, SharingTerms
+from cert_exchange.policy.sharing_terms import ANYONE, Onward, SharingTerms
 from cert_exchange.policy.spellings import tlp_named
 from cert_exchange.services import publishing, terms
 from cert_exchange.services.reaching import way
@@ -194,9 +195,9 @@ def _publish(
     test: bool,
     look_only: bool = False,
 ) -> Sent:
-    body = orjson.dumps({"objects": [content]})
-    if test:
-        body = publishing.carry_terms(node, body, SharingTerms(test=True))
+    body = publishing.carry_terms(
+        node, orjson.dumps({"objects": [content]}), _carried(node, partner, test=test)
+    )
     only = SharingTerms(only_to=(frozenset({partner}),), test=test)
     stix_id = str(content["id"])
     audience = _audience(node, partner)
@@ -229,6 +230,14 @@ def _publish(
     return Sent(
         stix_id, partner, stands.answer, stands.reason, by_way.words, due, stored=not look_only
     )
+
+
+def _carried(node: Node, partner: str, *, test: bool) -> SharingTerms:
+    """What a note tells its reader's node. A partner without an identity cannot be named there: `onward` binds it anyway."""
+    with node.database.reading() as tx:
+        named = bool(releases.read_sharing(tx).said.spoken.get(partner))
+    only = (frozenset({partner}),) if named else ()
+    return SharingTerms(only_to=only, onward=Onward.NONE, test=test)
 
 
 def _audience(node: Node, partner: str) -> str:
