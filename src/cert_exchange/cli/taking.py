@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, cast
 
@@ -71,7 +72,8 @@ def sources(files: Sequence[Path]) -> Iterator[list[Source]]:
                 raise NotFound(f"There is no file {file}.") from error
             except OSError as error:
                 raise InputRefused(f"The file {file} cannot be read: {error.strerror}.") from error
-            found.append(Source(file.name, _opener(file), size))
+            again = cast("Callable[[], BinaryIO]", partial(file.open, "rb"))
+            found.append(Source(file.name, again, size))
         yield found
 
 
@@ -154,6 +156,12 @@ def _print_found(found: Found) -> None:
         printing.result(f"a guess: {guess}")
     if found.batches:
         printing.result(f"events: {'; '.join(found.batches)}")
+    if found.names:
+        printing.result(
+            f"partners read as its name: {'; '.join(found.names)} (--name says another)"
+        )
+    for text in found.texts:
+        printing.result(f"partners read as description, such as: {text}")
     kinds = sorted({*found.kinds, *found.told})
     printing.table(
         ["kind", "looked for", "told of", "such as"],
@@ -278,6 +286,8 @@ def _document(found: Found) -> dict[str, Any]:
             for one in (how.layout.columns if how.layout is not None else ())
         ],
         "batches": found.batches,
+        "names": found.names,
+        "texts": found.texts,
         "looked_for": dict(found.kinds),
         "told_of": dict(found.told),
         "values": dict(found.states),
@@ -327,10 +337,6 @@ def _losses(file: Path | None) -> Iterator[Callable[[Loss], None] | None]:
             stream.write("\t".join(printing.plain(one) for one in cells) + "\n")
 
         yield write
-
-
-def _opener(file: Path) -> Callable[[], BinaryIO]:
-    return lambda: file.open("rb")
 
 
 def _again(kept: IO[bytes]) -> Callable[[], BinaryIO]:

@@ -6,8 +6,9 @@ The rules are those of `intake.building`, which makes the objects.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Final, Literal
 
 from cert_exchange.intake.findings import Kind
@@ -15,6 +16,10 @@ from cert_exchange.stix.markings import TLP_BY_ID
 
 NAMESPACE: Final = uuid.UUID("5c2f1a0e-9d43-5b7e-8a36-0f6b2c9d71e4")
 """Of the ids that intake makes. Never changes: a second publish would find nothing of the first."""
+
+PART: Final = 1_000
+"""The most objects that one report or grouping names."""
+_MEAN: Final = 700  # of a part, so that chance fills none of them over PART
 
 Around = Literal["report", "grouping", "none"]
 
@@ -50,6 +55,10 @@ class Built:
     named: bool = False
     kind: Kind | None = None
     place: str = ""
+    sought: tuple[tuple[Kind, str], ...] = ()
+    """the values that it lets its readers look for"""
+    own: tuple[str, ...] = ()
+    """the values that it is about, those included that are told of only"""
 
     @property
     def id(self) -> str:
@@ -73,3 +82,26 @@ def strictest(*markings: Iterable[str]) -> tuple[str, ...]:
         kept = max(tlps, key=lambda one: (TLP_BY_ID[one], one))
         found -= {one for one in tlps if one != kept}
     return tuple(sorted(found))
+
+
+def whole_words(text: str, longest: int) -> str:
+    """A text that may have been cut, without its last word: half a value is not known for one."""
+    return text.strip() if len(text) < longest else text[:longest].rpartition(" ")[0].strip()
+
+
+def parts_of(refs: Sequence[bytes]) -> tuple[int, list[tuple[int, Sequence[bytes]]]]:
+    """Sorted references in parts by the first bits of their ids: one more reference changes one part only."""
+    bits = 0
+    if len(refs) > PART:
+        while len(refs) >> bits > _MEAN:
+            bits += 1
+    while True:
+        parts = [
+            (number, list(part))
+            for number, part in groupby(
+                refs, key=lambda one: int.from_bytes(one[:4]) >> (32 - bits)
+            )
+        ]
+        if all(len(part) <= PART for _, part in parts):
+            return bits, [(number, part) for number, part in parts]
+        bits += 1

@@ -21,7 +21,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from cert_exchange.intake.batches import Around, Batch, Built, own_id, strictest
+from cert_exchange.intake.batches import (
+    PART,
+    Around,
+    Batch,
+    Built,
+    own_id,
+    parts_of,
+    strictest,
+    whole_words,
+)
 from cert_exchange.intake.findings import Finding, Kind, Loss
 from cert_exchange.intake.patterns import RULES, has_observable, observables_of, pattern_of
 from cert_exchange.stix.instants import format_micros, parse_micros
@@ -29,14 +38,11 @@ from cert_exchange.stix.markings import TLP_DEFINITIONS
 
 __all__ = ["PART", "Around", "Batch", "Builder", "Built", "build", "grouped", "own_id", "strictest"]
 
-PART: Final = 1_000
-"""The most objects that one report or grouping names."""
-
 _ORDER: Final = {kind: number for number, kind in enumerate(Kind)}
 _CLOCK: Final = ("created", "modified")
-_MEAN: Final = 700  # of a part, so that chance fills none of them over PART
 _NAME: Final = 200
 _TEXT: Final = 2_000
+_LINE: Final = 500  # of a context
 _SHOWN: Final = 120
 _TYPES: Final = (
     "indicator", "vulnerability", "attack-pattern", "ipv4-addr", "ipv6-addr", "domain-name", "url", "email-addr", "file",
@@ -121,7 +127,7 @@ class Builder:
         usual = tuple(strictest(self._batch.markings))
         for (markings, apart), entries in sorted(self._named.items()):
             refs = sorted({bytes(entries[at : at + 17]) for at in range(0, len(entries), 17)})
-            bits, parts = _parts(refs)
+            bits, parts = parts_of(refs)
             for number, part in parts:
                 yield self._report(
                     part,
@@ -156,9 +162,10 @@ class Builder:
     def _told(self, content: dict[str, Any], group: Sequence[Finding]) -> None:
         """What findings and batch say about an object: description, confidence, labels, ids elsewhere."""
         first = group[0]
-        said = next((one.description for one in group if one.description), "") or first.context
-        if said and said.strip() != first.value and len(said.strip()) > 1:
-            content["description"] = said.strip()[:_TEXT]
+        told = next((one.description for one in group if one.description), "")
+        said = whole_words(told, _TEXT) if told else whole_words(first.context, _LINE)
+        if said != first.value and len(said) > 1:
+            content["description"] = said
         confidence = next((one.confidence for one in group if one.confidence is not None), None)
         if confidence is None:
             confidence = self._batch.confidence
@@ -186,7 +193,9 @@ class Builder:
         content["name"] = one.value
         content["external_references"] = [{"source_name": source, "external_id": one.value}]
         self._told(content, [one])
-        return [Built(content, _CLOCK, named=True, kind=one.kind, place=one.place)]
+        return [
+            Built(content, _CLOCK, named=True, kind=one.kind, place=one.place, own=(one.value,))
+        ]
 
     def _rule(self, one: Finding, markings: tuple[str, ...]) -> list[Built]:
         stix_id = own_id(self._batch.creator, "indicator", one.kind, one.value)
@@ -199,7 +208,16 @@ class Builder:
         content["pattern_type"] = RULES[one.kind]
         floating = self._validity(content, [one])
         self._told(content, [one])
-        return [Built(content, (*_CLOCK, *floating), named=True, kind=one.kind, place=one.place)]
+        return [
+            Built(
+                content,
+                (*_CLOCK, *floating),
+                named=True,
+                kind=one.kind,
+                place=one.place,
+                own=(one.value,),
+            )
+        ]
 
     def _indicator(self, group: Sequence[Finding], markings: tuple[str, ...]) -> list[Built]:
         # In an order of their own: the columns of a table may change places.
@@ -235,7 +253,13 @@ class Builder:
         floating = self._validity(content, group)
         self._told(content, group)
         indicator = Built(
-            content, (*_CLOCK, *floating), named=True, kind=first.kind, place=first.place
+            content,
+            (*_CLOCK, *floating),
+            named=True,
+            kind=first.kind,
+            place=first.place,
+            sought=tuple(sought),
+            own=tuple(one.value for one in group),
         )
         joined = [
             self._based_on(stix_id, seen.id, markings)
@@ -323,21 +347,3 @@ class Builder:
             content["confidence"] = batch.confidence
         content["object_refs"] = [f"{_TYPES[one[16]]}--{uuid.UUID(bytes=one[:16])}" for one in refs]
         return Built(content, tuple(floating))
-
-
-def _parts(refs: Sequence[bytes]) -> tuple[int, list[tuple[int, Sequence[bytes]]]]:
-    """Sorted references in parts by the first bits of their ids: one more reference changes one part only."""
-    bits = 0
-    if len(refs) > PART:
-        while len(refs) >> bits > _MEAN:
-            bits += 1
-    while True:
-        parts = [
-            (number, list(part))
-            for number, part in groupby(
-                refs, key=lambda one: int.from_bytes(one[:4]) >> (32 - bits)
-            )
-        ]
-        if all(len(part) <= PART for _, part in parts):
-            return bits, [(number, part) for number, part in parts]
-        bits += 1

@@ -26,6 +26,10 @@ from cert_exchange.stix.envelopes import examine
 
 SAMPLES: Final = 3
 """of each kind"""
+TEXTS: Final = 2
+"""Descriptions that are shown as partners would read them."""
+NAMES: Final = 5
+"""Names of reports."""
 SHOWN: Final = 20
 """Losses, warnings and remarks that are told one by one; the others are counted."""
 LOOKED: Final = 32 * 1024 * 1024
@@ -50,6 +54,10 @@ class Found:
     doubles: int = 0
     samples: dict[str, list[str]] = field(default_factory=dict)
     batches: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    """what partners read as the name of the report or grouping, the first"""
+    texts: list[str] = field(default_factory=list)
+    """what partners read as description, the first"""
     lost: Counter[str] = field(default_factory=Counter)
     """losses by their reason"""
     losses: list[Loss] = field(default_factory=list)
@@ -96,6 +104,10 @@ class Found:
         if chunk.batch and len(self.batches) < SHOWN:
             self.batches.append(chunk.batch)
         self.types += chunk.types
+        self.names += [one for one in chunk.names if one not in self.names][
+            : NAMES - len(self.names)
+        ]
+        self._keep_texts(chunk)
         self.states.update(one.settled.state for one in chunk.ready if one.settled.built.named)
         for said in chunk.warned:
             self.warned[said.of, said.act] += 1
@@ -109,6 +121,17 @@ class Found:
             self.places |= {
                 stix_id: place for stix_id, place in chunk.places.items() if stix_id in wanted
             }
+
+    def _keep_texts(self, chunk: Chunk) -> None:
+        if len(self.texts) >= TEXTS:
+            return
+        held = {said.id for said in chunk.warned if said.act == "hold"}
+        for one in chunk.ready:
+            text = one.settled.content.get("description")
+            if text and one.settled.id not in held and text not in self.texts:
+                self.texts.append(text)
+                if len(self.texts) == TEXTS:
+                    return
 
     def _keep(self, chunk: Chunk) -> None:
         """Keep the weightiest warnings to be shown, of one value and what is made of it one."""

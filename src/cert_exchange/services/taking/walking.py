@@ -6,13 +6,14 @@
    stricter counts; with neither it is TLP:RED (DECISIONS, "By trial").
 3. What is refused by a warning, or was revoked here, is not handed on, nor what joins it to others. What a warning holds
    is named by a report of its own, so that the others lack nothing that their readers may not know of.
+4. A text that names what is not shared alike is left out, once it is known what is held (`texts`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import publishing, warning
 from cert_exchange.services.taking.reading import Order, Stream, Understanding
 from cert_exchange.services.taking.settling import Settled, settle
+from cert_exchange.services.taking.texts import Shared, losses_of, without_text
 from cert_exchange.services.warning import Warned
 from cert_exchange.stix.canonical import parse_json
 from cert_exchange.stix.envelopes import Examined, examine_objects
@@ -68,6 +70,8 @@ class Chunk:
     types: Counter[str] = field(default_factory=Counter)
     """objects by type, those that are not taken included"""
     batch: str = ""
+    names: list[str] = field(default_factory=list)
+    """of the reports and groupings, as partners read them"""
     doubles: int = 0
     held: int = 0
     """objects that a warning holds"""
@@ -93,6 +97,7 @@ class Walk:
         self._carried = carried
         self.whole = True
         """Whether everything is made ready; else only what the reports name, which is a third of it."""
+        self._shared = Shared()
         self._at = node.now()
         self._valid_for = {kind: lives[kind] for kind in Kind if kind in lives}
         if order.valid_for is not None:
@@ -202,6 +207,9 @@ class Walk:
     def _ready(self, built: Sequence[Built], chunk: Chunk, context: set[str]) -> set[str]:
         """Fill `chunk.ready`; the ids that a warning holds."""
         chunk.types.update(one.content["type"] for one in built)
+        chunk.names += [
+            one.content["name"] for one in built if one.content["type"] in {"report", "grouping"}
+        ]
         if not self.whole:
             built = [one for one in built if one.named]
         if not built:
@@ -226,6 +234,7 @@ class Walk:
             else:
                 usable.append((one, seen))
         held = self._warn([one for one, _ in usable], chunk, context, gone)
+        usable = self._with_fit_texts(usable, frozenset(held | gone), chunk)
         odd = gone | {said.id for said in chunk.warned}
         chunk.places |= {one.id: one.built.place for one in settled if one.id in odd}
         asked = {said.id: said.said for said in chunk.warned if said.id in held & context}
@@ -255,6 +264,21 @@ class Walk:
         chunk.held += len(held)
         return held
 
+    def _with_fit_texts(
+        self, usable: Sequence[tuple[Settled, Examined]], out: frozenset[str], chunk: Chunk
+    ) -> list[tuple[Settled, Examined]]:
+        """The same, without the texts that name what is not shared alike."""
+        unfit = self._shared.unfit((one for one, _ in usable), out)
+        if not unfit:
+            return list(usable)
+        for one, names in unfit:
+            chunk.losses += losses_of(one, names)
+        with self._node.database.reading() as conn:
+            again = settle(conn, [without_text(one.built) for one, _ in unfit], at=self._at)
+        examined = examine_objects([one.content for one in again], limits=self._node.publish_limits)
+        new = {one.id: (one, seen) for one, seen in zip(again, examined.items, strict=True)}
+        return [new.get(one.id, (one, seen)) for one, seen in usable]
+
     def _with_terms(self, built: Sequence[Built]) -> Sequence[Built]:
         """The objects with the terms written into them, where they are to carry any."""
         if self._carried is None:
@@ -265,7 +289,7 @@ class Walk:
             depth=self._node.publish_limits.depth + 2,
         )
         return [
-            Built(content, one.floating, one.named, one.kind, one.place)
+            replace(one, content=content)
             for one, content in zip(built, told["objects"], strict=True)
         ]
 
