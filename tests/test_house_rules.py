@@ -64,6 +64,7 @@ SMALL = {
     "peering/resources.py": "one line for each resource",
     "messages/key_lists.py": "one document, written and read",
     "remote/peering.py": "two verbs",
+    "intake/reports/network_rules.py": "one question: where a rule of Snort begins and ends",
     "services/doctoring/forgotten.py": "what an erasure left behind, as findings",
     "services/policies/companions.py": "one sentence: the files that a policy names are read",
     "services/policies/counting.py": "one sentence: the lines of an edit counted as objects",

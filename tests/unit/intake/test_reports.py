@@ -508,3 +508,54 @@ def test_an_address_that_a_quotation_mark_cuts_says_so() -> None:
         assert "https://tick.top/q?a=b" in found
         if text[0] != "`":
             assert losses == {}
+
+
+RULE = (
+    'alert http $HOME_NET any -> $EXTERNAL_NET any (msg:"T1059 to gate"; http.host; content:"shop.evil-nl.com"; '
+    'pcre:"/\\/a*_b_*\\|c/"; content:"|0d 0a|hxxp"; sid:1000001; rev:1;)'
+)
+
+
+@pytest.mark.parametrize("form", list({Form.MARKDOWN, Form.TEXT}))
+@pytest.mark.parametrize("frame", ["```\n{}\n```", "```suricata\n# ours\n{}\n```", "{}"])
+def test_rules_of_snort_are_taken_unchanged(form: Form, frame: str) -> None:
+    """In a block, with a language or not, or alone: two rules, and nothing of what they name."""
+    second = RULE.replace("1000001", "1000002")
+    found, losses = read(f"# Rules\n\n{frame.format(f'{RULE}{chr(10)}{second}')}\n", form)
+    assert {one.value: one.kind for one in found.values()} == {
+        RULE: Kind.SNORT,
+        second: Kind.SNORT,
+    }
+    assert losses == {}
+
+
+def test_a_rule_over_lines_is_one_and_what_is_no_rule_is_told() -> None:
+    """Lines are joined; a rule that is switched off or broken is a loss, and the values behind it are taken."""
+    found, losses = read(
+        "```\n"
+        'alert tcp any any -> any 80 ( \\\n  msg:"a"; content:"shop.evil-nl.com"; \\\n  sid:7;)\n'
+        "# " + RULE + "\n"
+        'alert dns any any -> any any (msg:"shop.evil-nl.com")\n'
+        "192.0.2.7\n"
+        "```\n"
+        "block ip 192.0.2.8 (a server)\n"
+    )
+    assert set(found) == {
+        'alert tcp any any -> any 80 ( msg:"a"; content:"shop.evil-nl.com"; sid:7;)',
+        "192.0.2.7",
+        "192.0.2.8",
+    }
+    assert sorted(losses.values()) == [
+        "it is a rule that is switched off; without its # it is taken",
+        "it is no whole rule",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "frame"),
+    [(Form.ASCIIDOC, "----\n{}\n----"), (Form.HTML, "<pre>{}</pre>")],
+)
+def test_rules_of_snort_in_other_forms(form: Form, frame: str) -> None:
+    """Blocks of AsciiDoc and pages."""
+    found, _ = read(frame.format(RULE) + "\n", form)
+    assert list(found) == [RULE]

@@ -2,7 +2,7 @@
 
 1. Every value is looked at where it stands (`judging`); here they are put together over the whole report.
 2. A report is known before it is judged: whether its author defangs, and to which sites it links.
-3. A rule (YARA, Sigma) is taken whole; a link gives what its page is about: a technique of ATT&CK, a sample by its hash.
+3. A rule (YARA, Sigma, Snort) is taken whole, and what it names is no value by itself; a link gives what its page is about: a technique of ATT&CK, a sample by its hash.
 4. What the author calls legitimate at any place is told of, and not looked for (`detect=False`); so is what stands among the
    victims, unless a list of indicators names it too.
 5. Each value comes once, at its best place, and what is not taken is a loss with its reason, once for each value and reason:
@@ -17,15 +17,18 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from cert_exchange.intake.findings import Finding, Kind, Loss
+from cert_exchange.intake.reports.addresses import Spotted
 from cert_exchange.intake.reports.judging import (
     BULLETS,
     FILE_SECTION,
     FILES,
     HASHES,
+    RULES,
     Verdict,
     host_of,
     judge,
 )
+from cert_exchange.intake.reports.network_rules import begins_rule, switched_off
 from cert_exchange.intake.reports.passages import (
     LONGEST_CONTEXT,
     Passage,
@@ -34,12 +37,13 @@ from cert_exchange.intake.reports.passages import (
     split_at_label,
 )
 from cert_exchange.intake.reports.publishers import ATTACK, covered, shows_samples
-from cert_exchange.intake.reports.spotting import Spotted, spot
+from cert_exchange.intake.reports.spotting import spot
 from cert_exchange.intake.values import FILE_EXTENSIONS, normalise, refang
 
 MOST_VALUES: Final = 200_000
 _CUT: Final = "it is taken up to its quotation mark only; set in code (`...`) it is taken whole"
 
+_TEXT: Final = frozenset({Role.LISTED, Role.PROGRAM, Role.PROSE})
 _ASIDE: Final = frozenset({Role.LINK, Role.REFERENCE, Role.FOOTER})
 
 _HARMLESS: Final = re.compile(
@@ -120,17 +124,8 @@ def choose(passages: Iterable[Passage]) -> Iterator[Finding | Loss]:
 
 def _spotted(passage: Passage) -> Iterator[Spotted]:
     text = passage.text
-    if passage.role is Role.RULE:
-        kind = Kind.SIGMA if re.search(r"^detection:", text, re.MULTILINE) else Kind.YARA
-        value = normalise(kind, text)
-        yield Spotted(
-            kind,
-            one_line(text, 120),
-            0,
-            len(text),
-            value,
-            fault="" if value else "it is no whole rule",
-        )
+    if passage.role is Role.RULE or (passage.role in _TEXT and begins_rule(text)):
+        yield _rule(text)
         return
     if passage.role is Role.LINK:
         yield from _of_link(text)
@@ -161,6 +156,17 @@ def _spotted(passage: Passage) -> Iterator[Spotted]:
             )
             text = text[: found.start()] + " " * len(found[0]) + text[found.end() :]
     yield from spot(text, apart=passage.role is Role.LISTED)
+
+
+def _rule(text: str) -> Spotted:
+    """A whole rule, as it is; or why it is none."""
+    is_sigma = re.search(r"^detection:", text, re.MULTILINE) is not None
+    kind = Kind.SNORT if begins_rule(text) else Kind.SIGMA if is_sigma else Kind.YARA
+    value = normalise(kind, text)
+    fault = "" if value else "it is no whole rule"
+    if kind is Kind.SNORT and switched_off(text):
+        fault = "it is a rule that is switched off; without its # it is taken"
+    return Spotted(kind, one_line(text, 120), 0, len(text), None if fault else value, fault=fault)
 
 
 def _of_link(target: str) -> Iterator[Spotted]:
@@ -220,9 +226,7 @@ def _keep(
         kind=item.kind,
         value=value,
         place=passage.place,
-        context=one_line(shown, LONGEST_CONTEXT)
-        if item.kind not in {Kind.YARA, Kind.SIGMA}
-        else passage.heading,
+        context=one_line(shown, LONGEST_CONTEXT) if item.kind not in RULES else passage.heading,
         detect=verdict.detect,
         guessed=verdict.guessed,
     )

@@ -19,9 +19,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from cert_exchange.intake.findings import Kind
+from cert_exchange.intake.reports.addresses import Spotted
 from cert_exchange.intake.reports.passages import Passage, Role, beginning_of
 from cert_exchange.intake.reports.publishers import is_publisher
-from cert_exchange.intake.reports.spotting import TELLING_ENDINGS, Spotted
+from cert_exchange.intake.reports.spotting import TELLING_ENDINGS
 
 HASHES: Final = frozenset({Kind.MD5, Kind.SHA1, Kind.SHA256, Kind.SHA512})
 RULES: Final = frozenset({Kind.YARA, Kind.SIGMA, Kind.SNORT})

@@ -1,6 +1,7 @@
 """Markdown and plain text as passages.
 
 1. A block between fences is LISTED, or PROGRAM where its language is one of programming, or a RULE (YARA, Sigma).
+   A line that begins like a rule of Snort or Suricata is a RULE, in a block or not.
 2. A cell of a table is LISTED; a live address in it is a LINK unless the head of its column speaks of indicators.
 3. A line that is only bold, or ends in a colon and names a kind, is a heading below all others.
 4. Plain text is Markdown in which nothing can be clicked: its live addresses stay in their line, and a line `-- ` begins
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cert_exchange.intake.reports.inline import markdown_parts, plain
+from cert_exchange.intake.reports.network_rules import begins_rule, whole_rules
 from cert_exchange.intake.reports.passages import (
     Passage,
     Role,
@@ -108,6 +110,11 @@ def _read(text: str, *, clickable: bool) -> Iterator[Passage]:
         if signature:
             yield Passage(line, place, Role.FOOTER, row=number)
             continue
+        if begins_rule(line):  # before its bars are taken for cells and its stars for emphasis
+            yield Passage(
+                line.strip(), place, sections.role(Role.RULE), sections.titles, row=number
+            )
+            continue
         fence = _FENCE.match(line)
         if fence is not None:
             block = _Block(fence[1][:3], _role_of(fence[2], following), number)
@@ -176,10 +183,10 @@ def _closed(block: _Block, sections: Sections) -> Iterator[Passage]:
     if role is Role.RULE:
         yield Passage("\n".join(block.lines), f"line {block.begun + 1}", role, sections.titles)
         return
-    for offset, line in enumerate(block.lines, 1):
+    for number, line, is_rule in whole_rules(enumerate(block.lines, block.begun + 1)):
         if line.strip():
-            number = block.begun + offset
-            yield Passage(line.strip(), f"line {number}", role, sections.titles, row=number)
+            kept = sections.role(Role.RULE) if is_rule else role
+            yield Passage(line.strip(), f"line {number}", kept, sections.titles, row=number)
 
 
 def _cells(line: str) -> list[str]:
