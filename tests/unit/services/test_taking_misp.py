@@ -30,6 +30,9 @@ rules:
   - {name: less of ours, match: {origin: own}, redact: {remove: [labels], external_references: true}}
 """
 RED, BENIGN, OURS, TOLD = "red.evil.test", "8.8.8.8", "198.51.100.66", "told.evil.test"
+HARMLESS, SECRET = "It came by mail on a Monday.", "The ministry of a neighbour is behind it."
+REPORTS = ("Background", "Attribution", "Lookups", "Victims", "More", "Graph")
+"""Reports for people of whose words B must not see any."""
 SAMPLE = Path(__file__).parents[2] / "samples" / "misp" / "pymisp-to_delete1.json"
 
 
@@ -58,7 +61,18 @@ def sixty() -> bytes:
         {"uuid": number(count), "to_ids": True, "category": "Network activity", **one}
         for count, one in enumerate(raw, 1)
     ]
+    reports = [
+        {"name": "Summary", "content": HARMLESS},
+        {"name": "Background", "content": f"They also use {RED.replace('.', '[.]')} as a relay."},
+        {"name": "Attribution", "content": SECRET, "Tag": [{"name": "tlp:red"}]},
+        {"name": "Lookups", "content": f"It asks {BENIGN} for its names."},
+        {"name": "Victims", "content": f"It came to {OURS} by mail."},
+        {"name": "More", "content": "Look at told dot evil dot test, too."},
+        {"name": "Graph", "content": f"It begins with @[attribute]({number(57)})."},
+    ]
+    attributes[0]["comment"] = f"as on {RED}"
     event = {
+        "EventReport": [{"uuid": number(count), **one} for count, one in enumerate(reports, 100)],
         "info": "phishing against banks", "uuid": number(0), "date": "2026-11-02", "Attribute": attributes,
         "Tag": [{"name": "tlp:amber"}, {"name": "PAP:AMBER"}],
     }  # fmt: skip
@@ -100,7 +114,10 @@ def test_a_partner_sees_fifty_six_and_our_desk_is_told_the_four_reasons(
     reasons = {one.reason for one in found.preview.sighted if one.audience == "b" and one.reason}
     for said in ("TLP:RED, above TLP:AMBER", BENIGN, OURS, "not meant to be looked for"):
         assert sum(said in reason for reason in reasons) == 1, said
-    assert [loss.place for loss in found.losses] == [f"attribute {number(60)}"]
+    assert sorted(loss.place for loss in found.losses) == [
+        f"attribute {number(1)}", f"attribute {number(60)}",
+        *(f"event report {number(count)}" for count in range(101, 107)),
+    ]  # fmt: skip
     assert found.remarks == [
         f"1 of 60 attributes are marked TLP:RED, more strictly than the event: attribute {number(57)}"
     ]
@@ -125,9 +142,11 @@ def no_trace_of_the_four(scene: Scene) -> None:
     assert {ref for ref in report["object_refs"] if ref.startswith("indicator")} == {
         one["id"] for one in seen if one["type"] == "indicator"
     }
+    assert report["description"] == f"# Summary\n\n{HARMLESS}"
     text = json.dumps(seen)
     traces = [RED, BENIGN, OURS, TOLD, "held back", "TLP:RED", TLP["red"]]
-    for trace in (*traces, *map(number, (57, 58, 59, 60))):
+    traces += [*REPORTS, SECRET, "relay", "told dot evil", "as on", "red[.]evil"]
+    for trace in (*traces, *map(number, (57, 58, 59, 60, *range(101, 107)))):
         assert trace not in text, trace
     marked = [one for one in seen if one["type"] not in ("identity", "marking-definition")]
     assert {len(one["object_marking_refs"]) for one in marked} == {2}  # AMBER and PAP:AMBER

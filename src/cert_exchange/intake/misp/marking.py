@@ -139,8 +139,8 @@ def narrower_distribution(part: Mapping[str, Any], whole: Mapping[str, Any]) -> 
     if event is not None and _WIDTH.get(event, 4) <= _WIDTH[own] and own == _ORGANISATION_ONLY:
         return ""
     if own == _ORGANISATION_ONLY:
-        return "its distribution is `your organisation only`: it is kept as TLP:RED"
-    return "it is for a sharing group of MISP's, whose members nobody here knows: it is kept as TLP:RED"
+        return "its distribution is `your organisation only`"
+    return "it is for a sharing group of MISP's, whose members nobody here knows"
 
 
 def distribution_doubt(event: Mapping[str, Any]) -> str:
@@ -175,7 +175,7 @@ def is_level(name: str) -> bool:
 
 def _names(tags: object) -> Iterator[tuple[str, bool]]:
     """Names of tags, and whether each is local."""
-    for tag in tags if isinstance(tags, list) else ():
+    for tag in tags if isinstance(tags, list) else (tags,):
         if isinstance(tag, Mapping) and isinstance(tag.get("name"), str) and tag["name"].strip():
             yield tag["name"].strip()[:_LONGEST], tag.get("local") in (True, 1, "1")
 

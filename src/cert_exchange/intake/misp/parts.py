@@ -147,7 +147,7 @@ def _within(
     kept = "" if holds.tlp is Tlp.RED else narrower_distribution(owner, raw)
     if kept:
         holds = replace(holds, tlp=Tlp.RED)
-        losses.append(Loss(place, name, kept))
+        losses.append(Loss(place, name, f"{kept}: what is kept of it is TLP:RED"))
     is_file = text_of(owner, "name") in _FILE_OBJECTS
     if not is_file:
         losses.append(

@@ -6,6 +6,7 @@
 4. What gives nothing is a loss with the UUID of its attribute or object: nothing is dropped in silence (CASES I23).
 5. A value that stands twice is one finding, under the strictest of both.
 6. Proposals, deleted parts and local tags are not the event's word, and go nowhere.
+7. No words of the event name what their readers may not see (`naming`).
 """
 
 from __future__ import annotations
@@ -18,14 +19,11 @@ from typing import Any, Final, TypeVar
 from cert_exchange.intake.findings import Finding, Kind, Loss
 from cert_exchange.intake.misp import types
 from cert_exchange.intake.misp.events import (
-    LONGEST_TEXT,
-    UNNAMED,
     Event,
     Reference,
     day_of,
     in_short,
     instant,
-    is_true,
     mappings,
     parse,
     text_of,
@@ -35,8 +33,8 @@ from cert_exchange.intake.misp.marking import (
     PAP_DEFINITIONS,
     Circle,
     circle_of,
-    narrower_distribution,
 )
+from cert_exchange.intake.misp.naming import NAMES_WHAT_IS_KEPT_BACK, Named, names_no_source
 from cert_exchange.intake.misp.parts import (
     LOCAL_TAGS,
     Part,
@@ -47,12 +45,13 @@ from cert_exchange.intake.misp.parts import (
     remarks_of,
     techniques_of,
 )
+from cert_exchange.intake.misp.words import LONGEST_COMMENT, report_text, without_leaks
 from cert_exchange.intake.patterns import has_observable
 from cert_exchange.intake.values import normalise
 from cert_exchange.stix.markings import Tlp
 
 _T = TypeVar("_T")
-_CONTEXT: Final = 500
+_UNTITLED: Final = "an event of MISP"
 _MOST_NAMES: Final = 20
 """of UUIDs that one finding keeps"""
 _OF_A_FILE: Final = frozenset({*types.HASHES.values(), Kind.FILE_NAME})
@@ -77,6 +76,8 @@ def _read_event(raw: Mapping[str, Any]) -> Iterator[Event | Finding | Loss]:
     losses: list[Loss] = []
     circle = circle_of(raw.get("Tag"))
     parts = list(parts_of(raw, circle, losses))
+    named = Named(raw, parts, circle)
+    parts = [without_leaks(part, named, losses) for part in parts]
     references = [part for part in parts if is_reference(part)]
     paps = {part.circle.pap for part in parts} | {circle.pap}
     findings: dict[tuple[str, ...], Finding] = {}
@@ -85,9 +86,9 @@ def _read_event(raw: Mapping[str, Any]) -> Iterator[Event | Finding | Loss]:
             before = len(losses)
             _read_part(part, circle, findings, losses)
             if part.kept and len(losses) == before:
-                losses.append(lost(part, part.kept))
+                losses.append(lost(part, f"{part.kept}: it is kept as TLP:RED"))
     _read_techniques(raw, circle, findings)
-    event = _event(raw, circle, references, losses)
+    event = _event(raw, circle, references, named, losses)
     yield replace(
         event,
         attributes=len(parts),
@@ -103,13 +104,17 @@ def _read_event(raw: Mapping[str, Any]) -> Iterator[Event | Finding | Loss]:
 
 
 def _event(
-    raw: Mapping[str, Any], circle: Circle, references: list[Part], losses: list[Loss]
+    raw: Mapping[str, Any],
+    circle: Circle,
+    references: list[Part],
+    named: Named,
+    losses: list[Loss],
 ) -> Event:
     uuid = uuid_of(raw)
     place = f"event {uuid}" if uuid else "the file"
     if circle.withheld:
         losses.append(Loss(place, f"{circle.withheld} tags", LOCAL_TAGS))
-    hides = any("chr" in rule.lower() for rule in circle.rules)
+    hides = names_no_source(circle)
     said = [Reference("misp", external_id=uuid)] if uuid else []
     for part in references:
         if part.circle.tlp is not None and part.circle.tlp > (circle.tlp or Tlp.CLEAR):
@@ -121,51 +126,33 @@ def _event(
             )
         elif hides:
             losses.append(lost(part, "the source must not be named (tlp:ex:chr)"))
+        elif named.tells_too_much(part, part.value):
+            losses.append(lost(part, f"the link {NAMES_WHAT_IS_KEPT_BACK}"))
         else:
-            comment = text_of(part.raw, "comment", limit=_CONTEXT)
-            named = f"misp-attribute {part.type}"
-            said.append(Reference(named, part.value[:4_096], uuid_of(part.raw), comment))
+            comment = text_of(part.raw, "comment", limit=LONGEST_COMMENT)
+            source = f"misp-attribute {part.type}"
+            said.append(Reference(source, part.value[:4_096], uuid_of(part.raw), comment))
     level, analysis = str(raw.get("threat_level_id", "")), str(raw.get("analysis", ""))
     labels = [*circle.labels, *galaxies_of(raw)]
     if level in {"1", "2", "3", "4"}:
         labels.append(f'misp:threat-level-id="{level}"')
     if analysis in {"0", "1", "2"}:
         labels.append(f'misp:analysis="{analysis}"')
+    title = text_of(raw, "info", limit=500)
+    if named.titles_too_much(title):
+        losses.append(Loss(place, "its title", f"it {NAMES_WHAT_IS_KEPT_BACK}"))
+        title = _UNTITLED
     return Event(
-        name=text_of(raw, "info", limit=500) or "attributes of MISP without an event",
+        name=title or "attributes of MISP without an event",
         uuid=uuid,
         at=day_of(raw),
         tlp=circle.tlp,
         markings=circle.markings,
         labels=tuple(dict.fromkeys(labels)),
         references=tuple(said),
-        description=_report_text(raw, losses),
+        description=report_text(raw, circle, named, losses),
         source="" if hides else text_of(_one(raw, "Orgc"), "name", limit=200),
     )
-
-
-def _report_text(raw: Mapping[str, Any], losses: list[Loss]) -> str:
-    """The event's reports for people, one after the other (CASES I23)."""
-    texts: list[str] = []
-    for report in mappings(raw, "EventReport"):
-        place = f"event report {uuid_of(report)}"
-        why = (
-            "deleted in MISP"
-            if is_true(report.get("deleted"))
-            else narrower_distribution(report, raw)
-        )
-        content = text_of(report, "content", limit=LONGEST_TEXT + 1)
-        if why or not content:
-            losses.append(Loss(place, in_short(report.get("name", "")), why or "an empty report"))
-            continue
-        name = text_of(report, "name", limit=200)
-        texts.append(content if name in ("", UNNAMED) else f"# {name}\n\n{content}")
-    text = "\n\n".join(texts)
-    if len(text) > LONGEST_TEXT:
-        losses.append(
-            Loss("event reports", f"{len(text)} characters", f"cut after {LONGEST_TEXT} characters")
-        )
-    return text[:LONGEST_TEXT]
 
 
 def _read_part(
@@ -260,14 +247,14 @@ def _add(
     detect: bool,
 ) -> None:
     """Keep a finding; one that is there already takes what the second adds, and the strictest of both (rule 5)."""
-    comment = text_of(part.raw, "comment", limit=_CONTEXT)
+    comment = text_of(part.raw, "comment", limit=LONGEST_COMMENT)
     uuid = uuid_of(part.raw)
     category = text_of(part.raw, "category", limit=60)
     made = Finding(
         kind=kind,
         value=value,
         place=part.place,
-        context=(comment or part.within)[:_CONTEXT],
+        context=(comment or part.within)[:LONGEST_COMMENT],
         detect=detect,
         valid_from=instant(part.raw.get("first_seen")),
         confidence=part.circle.confidence,

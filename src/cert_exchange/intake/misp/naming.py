@@ -1,0 +1,235 @@
+"""What the free words of a MISP event name: texts that would tell of a part which their readers may not see.
+
+1. An event report goes to all who see anything of the event. It goes out only if it names no value: none of any attribute in
+   plain or defanged spelling, and none that a reader of reports sees. What is held (our own hosts, public name servers) is
+   known only later, so that an indicator of the event is no exception. CVE numbers, techniques and links that the event
+   publishes are.
+2. Nor may it point to a part by its UUID or by a reference of MISP's (`@[attribute](...)`).
+3. A comment stays with its attribute, a link and the title with the event. Each is left out where it names a value that is
+   marked more strictly than this, or that goes to nobody.
+4. Texts are compared without anything but letters and digits, so that no spelling of dots hides a value. Of a long value
+   the beginning counts. All this rather finds too much than too little.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cert_exchange.intake.findings import Kind
+from cert_exchange.intake.misp import types
+from cert_exchange.intake.misp.events import mappings, uuid_of
+from cert_exchange.intake.misp.marking import Circle, narrowed
+from cert_exchange.intake.misp.parts import Part, is_reference
+from cert_exchange.intake.refanging import refang
+from cert_exchange.intake.reports.passages import LONGEST_LINE
+from cert_exchange.intake.reports.spotting import spot
+from cert_exchange.stix.markings import Tlp
+
+NAMES_A_VALUE: Final = (
+    "it names values, some of which may be kept back from its readers: it is left out"
+)
+POINTS_TO_A_PART: Final = "it points to parts of the event by their UUID: it is left out"
+NAMES_WHAT_IS_KEPT_BACK: Final = "names a value that is kept back from its readers: it is left out"
+
+_HEAD: Final = 4
+_NEEDLE: Final = 32
+"""Letters and digits of a value that are compared; UUIDs and MD5 are whole."""
+_OTHER: Final = re.compile(r"[\W_]+")
+_SPOKEN: Final = re.compile(r"(?<![^\W_])(?:dot|punkt|point|at)(?![^\W_])", re.IGNORECASE)
+_POINTER: Final = re.compile(r"@!?\[[^\]\n]{1,40}\]\(")
+_UUID: Final = re.compile(
+    r"(?<![0-9a-f])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9a-f])", re.IGNORECASE
+)
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_HOST: Final = re.compile(r"\A[a-z][a-z0-9+.-]{0,20}://([^/?#]{1,255})", re.IGNORECASE)
+_SAID_WHOLLY: Final = frozenset({Kind.VULNERABILITY, Kind.TECHNIQUE})
+_VALUES: Final = frozenset({*types.KINDS, *types.COMPOSITES, *types.NAMED_FILES})
+
+
+class _Needles:
+    """Values to be found in texts, each with whose it is; looking is linear in the text."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._short: dict[str, set[_Owner]] = {}
+        self._long: dict[str, dict[int, dict[str, set[_Owner]]]] = {}
+
+    def add(self, needle: str, owner: _Owner) -> None:
+        """One squeezed value."""
+        if len(needle) < _HEAD:
+            self._short.setdefault(needle, set()).add(owner)
+            return
+        lengths = self._long.setdefault(needle[:_HEAD], {})
+        lengths.setdefault(len(needle), {}).setdefault(needle, set()).add(owner)
+
+    def within(self, text: str) -> Iterator[tuple[str, set[_Owner]]]:
+        """Every value that a text names; the same one again and again if the text does."""
+        if self._short:
+            for word in {*map(_squeezed, text.split()), *_OTHER.split(text.casefold())}:
+                if word in self._short:
+                    yield word, self._short[word]
+        if not self._long:
+            return
+        for plain in dict.fromkeys((_squeezed(text), _squeezed(_SPOKEN.sub("", refang(text))))):
+            for at in range(len(plain) - _HEAD + 1):
+                lengths = self._long.get(plain[at : at + _HEAD])
+                for length, needles in lengths.items() if lengths else ():
+                    owners = needles.get(plain[at : at + length])
+                    if owners is not None:
+                        yield plain[at : at + length], owners
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """Who may know a value: what its attribute says of it."""
+
+    circle: Circle
+    published: bool  # as an indicator or the like, whoever sees that
+    group: str = ""
+
+    def hides_from(self, circle: Circle, group: str) -> bool:
+        """Whether some of a circle may not see this value; in its own group it is told of beside the others."""
+        if not self.published and not (self.group and self.group == group):
+            return True
+        return narrower(self.circle, circle)
+
+
+def narrower(one: Circle, than: Circle) -> bool:
+    """Whether one circle forbids what another does not: a level, a PAP or a rule."""
+    both = narrowed(than, one)
+    return (both.tlp or Tlp.CLEAR, both.pap, frozenset(both.rules)) != (
+        than.tlp or Tlp.CLEAR,
+        than.pap,
+        frozenset(than.rules),
+    )
+
+
+class Named:
+    """The values of an event, to be looked for in its words."""
+
+    def __init__(self, raw: Mapping[str, Any], parts: Iterable[Part], circle: Circle) -> None:
+        """Of a whole event; `parts`: all that are its word."""
+        self._uuid = uuid_of(raw)
+        self._links: set[str] = set()
+        self._found: dict[str, dict[str, set[_Owner]]] = {}
+        self._all = _Needles()
+        self._hidden = _Needles()
+        told: set[int] = set()
+        self._circle = circle
+        hides_sources = names_no_source(circle)
+        for part in parts:
+            told.add(id(part.raw))
+            owner = _Owner(part.circle, _is_published(part), part.group)
+            link = is_reference(part) and not hides_sources and not narrower(part.circle, circle)
+            if link:
+                self._links.update(_needles(part.value))
+            words = part.type in types.UNUSED and not part.type.startswith("target-")
+            for needle in (*_needles(part.value), *_needles(uuid_of(part.raw))):
+                if not link and not _is_common(part, circle):
+                    self._all.add(needle, owner)
+                # What only the event's own circle limits and is words alone is no secret of a comment.
+                if narrower(part.circle, circle) or not (owner.published or words or link):
+                    self._hidden.add(needle, owner)
+        nobody = _Owner(circle, published=False)
+        for gone in _raw_parts(raw):
+            value = gone.get("value")
+            if id(gone) not in told and isinstance(value, str):
+                for needle in _needles(value):
+                    self._all.add(needle, nobody)
+                    self._hidden.add(needle, nobody)
+
+    def why_not(self, text: str) -> str:
+        """Why a text may not go to all who see the event; empty where it may (rules 1 and 2)."""
+        uuids = {found.lower() for found in _UUID.findall(text)} - {self._uuid}
+        if uuids or _POINTER.search(text) is not None:
+            return POINTS_TO_A_PART
+        plain = refang(unicodedata.normalize("NFKC", text))
+        if next(self._all.within(text), None) is not None or any(
+            spotted.kind not in _SAID_WHOLLY
+            and not self._links.issuperset(_needles(spotted.value or spotted.raw))
+            for form in (text, plain)
+            for line in _lines(form)
+            for spotted in spot(line)
+        ):
+            return NAMES_A_VALUE
+        return ""
+
+    def tells_too_much(self, part: Part, words: str) -> bool:
+        """Whether words on a part name what some who see the part may not see (rule 3)."""
+        own = {*_needles(part.value), *_needles(uuid_of(part.raw))}
+        return self._tells(words, part.circle, part.group, own)
+
+    def titles_too_much(self, title: str) -> bool:
+        """Whether the event's title names what some who see the event may not see (rule 3)."""
+        return self._tells(title, self._circle, "", set())
+
+    def _tells(self, words: str, circle: Circle, group: str, own: set[str]) -> bool:
+        found = self._found.get(words)
+        if found is None:  # many attributes have the same comment
+            found = self._found[words] = dict(self._hidden.within(words))
+        return any(
+            needle not in own and any(owner.hides_from(circle, group) for owner in owners)
+            for needle, owners in found.items()
+        )
+
+
+def names_no_source(circle: Circle) -> bool:
+    """Whether the source must not be named (`tlp:ex:chr`)."""
+    return any("chr" in rule.lower() for rule in circle.rules)
+
+
+def _is_published(part: Part) -> bool:
+    """Whether something goes out that names the value."""
+    return _is_cve(part) or (part.detect and part.type in _VALUES)
+
+
+def _is_cve(part: Part) -> bool:
+    return part.type == "vulnerability"
+
+
+def _is_common(part: Part, circle: Circle) -> bool:
+    """A vulnerability that the event itself publishes: everybody knows its number."""
+    return _is_cve(part) and not narrower(part.circle, circle)
+
+
+def _raw_parts(raw: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Attributes and proposals as they stand there, deleted ones too."""
+    for owner in (raw, *mappings(raw, "Object")):
+        yield from mappings(owner, "ShadowAttribute")
+        for attribute in mappings(owner, "Attribute"):
+            yield attribute
+            yield from mappings(attribute, "ShadowAttribute")
+
+
+def _needles(value: str) -> set[str]:
+    """A value as it is looked for: whole, without its scheme, its host, and each of its halves."""
+    forms = {
+        value,
+        refang(value),
+        *(half for half in value.split("|") if not _PORT.fullmatch(half)),
+    }
+    for form in tuple(forms):
+        host = _HOST.match(form)
+        if host is not None:
+            forms |= {
+                form.partition("://")[2],
+                host[1],
+                host[1].rpartition("@")[2].partition(":")[0],
+            }
+    return {squeezed for form in forms if (squeezed := _squeezed(form[:4_096])[:_NEEDLE])}
+
+
+def _squeezed(text: str) -> str:
+    """Letters and digits alone, small, after refanging."""
+    return _OTHER.sub("", refang(unicodedata.normalize("NFKC", text)).casefold())
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Lines of a length that `spot` takes."""
+    for line in text.splitlines():
+        for at in range(0, len(line), LONGEST_LINE):
+            yield line[at : at + LONGEST_LINE]
