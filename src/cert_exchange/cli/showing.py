@@ -32,8 +32,10 @@ def show(
     if as_json:
         printing.document([_story_document(story) | {"terms": said} for story in stories])
         return
+    if all(story.hit.status == "proposal" for story in stories):
+        printing.verdict("no version of it is in force here: it was only proposed")
     for story in stories:
-        _print_story(story)
+        _print_story(story, first=story is stories[0])
     if said:
         printing.table(["terms"], [(one,) for one in said])
 
@@ -163,12 +165,14 @@ def _places(stand: Stand) -> str:
     )
 
 
-def _print_story(story: Story) -> None:
+def _print_story(story: Story, *, first: bool) -> None:
+    """Tell one version; those in force come first, and what was only proposed begins with saying so."""
     from cert_exchange.services.holding import ended_by
 
     hit = story.hit
-    printing.result(f"{hit.stix_id}  version {hit.version}")
     proposed = hit.status == "proposal"
+    whose = f"only proposed by {hit.origin}, not in force: " if proposed else ""
+    printing.result(f"{whose}{hit.stix_id}  version {hit.version}")
     revoked = " of a revocation, which does not count" if proposed else ", revoked"
     printing.result(
         f"  from {hit.origin}, {hit.status}{revoked if hit.revoked else ''}{drill(hit)}"
@@ -202,8 +206,11 @@ def _print_story(story: Story) -> None:
             printing.result(
                 f"  held before {row.audience} in {row.collection} by rule {row.rule}, until {ended_by(row)}"
             )
-    _print_stands(story)
+    if not proposed or first:  # else it is told above, of what is in force
+        _print_stands(story)
     in_place = any(stand.places for stand in story.shown_as)
-    if not story.visible and not story.pending and not in_place:
+    if proposed:
+        printing.result("  seen by nobody; `cert-exchange proposals list` shows whether it waits")
+    elif not story.visible and not story.pending and not in_place:
         printing.result("  seen by nobody; `cert-exchange policy explain` says why")
     printing.result(json.dumps(story.content, ensure_ascii=False, indent=2))

@@ -25,9 +25,11 @@ def test_a_proposed_revocation_revokes_nothing_in_words(
     first, second = holdings.show(node, ours["id"])
     assert [first.hit.origin, second.hit.origin] == ["own", "b"]
     assert _state(first.hit) == "accepted"
-    _print_story(first)
-    _print_story(second)
+    _print_story(first, first=True)
+    _print_story(second, first=False)
     said = capsys.readouterr().out
+    assert said.startswith(f"{ours['id']}  version {ours['modified']}\n  from own, accepted\n")
+    assert f"\nonly proposed by b, not in force: {ours['id']}  version" in said
     assert "from own, accepted\n" in said
     assert "from b, proposal of a revocation, which does not count" in said
 
