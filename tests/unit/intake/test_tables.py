@@ -140,7 +140,8 @@ def test_values_with_their_ports_talk_and_neighbours() -> None:
         "http://c.example/<victim>;url\n"
         "*.evil.example;domain\n"
         "www.evil.example;url\n"
-        "192.0.2.7, 192.0.2.8 and more;ip\n"
+        "192.0.2.7, 192.0.2.8;ip\n"
+        "192.0.2.9, 192.0.2.10 and more;ip\n"
     )
     found, losses, _ = taken(data)
     assert [(one.kind, one.value, one.description, one.guessed) for one in found] == [
@@ -163,8 +164,11 @@ def test_values_with_their_ports_talk_and_neighbours() -> None:
             "http://c.example/<victim>",
             "is a template with a hole in it, not a value",
         ),
-        ("line 12, column ioc", "and", "is no ip"),
-        ("line 12, column ioc", "more", "is no ip"),
+        (
+            "line 13, column ioc",
+            "192.0.2.9 192.0.2.10 and more",
+            'has a part that is no ip, "and": none of it is taken',
+        ),
     ]
 
 
@@ -360,6 +364,23 @@ def test_rows_that_do_not_fit_and_empty_ones() -> None:
     )
     assert (len(found), losses) == (5, [])
     assert found[0].description == "one, two"
+
+
+@pytest.mark.parametrize(
+    ("header", "cell"),
+    [
+        ("email", "=cmd|'/c calc'!A1@evil.com"),
+        ("email", "a@evil-nl.com, see b@evil-nl.com"),
+        ("domain", "=HYPERLINK(x) evil-nl.com"),
+        ("url", "http://evil-nl.com/a http://<victim>/"),
+    ],
+)
+def test_a_cell_with_a_bad_part_gives_no_other(header: str, cell: str) -> None:
+    """What stands between the parts of a formula or a sentence is no value of anybody's: one loss, with all of the cell."""
+    found, losses, _ = taken(f'{header},comment\n"{cell}",x\nlast@b.com,y\n')
+    assert [one.value for one in found if one.place.startswith("line 2")] == []
+    (loss,) = [one for one in losses if one.place.startswith("line 2")]
+    assert "none of it is taken" in loss.reason
 
 
 def test_a_field_too_many_is_never_lost_in_silence() -> None:

@@ -2,7 +2,8 @@
 
 1. What a column or a word beside the cell states is never overruled: a cell that is none of the stated kinds is trouble.
 2. People write more than the value: `1.2.3.4:443`, `evil.example (compromised)`, `hash1, hash2`. Port and talk become a
-   note; several values become several. A part that is no value is trouble, and the good parts go in.
+   note; several values become several. Where one part of them is no value, none is taken: the pieces of a formula
+   look like mail addresses.
 3. Two readings are taken as guesses where a cell cannot be what is stated: a name or address alone where a URL is
    stated, for without a path it is none; an address where a host is stated.
 4. `*.evil.example` says names below a domain: that is a pattern, not the domain.
@@ -17,6 +18,7 @@ from typing import Final, NamedTuple
 
 from cert_exchange.intake.findings import Kind
 from cert_exchange.intake.values import normalise, read, refang
+from cert_exchange.policy.reading import shown
 
 MOST_VALUES: Final = 1_000
 """Values of one cell."""
@@ -124,10 +126,13 @@ def _several(parts: list[str], kinds: Sequence[Kind], said: str) -> Cell:
             continue
         values += one.values
         notes += [one.note] if one.note else []
-    if not values:
+    if bad:  # what is left between the parts of a formula or a sentence may look like a value and be none
         whole = " ".join(parts)
-        return Cell(bad=((whole, _reason(whole, said)),))
-    return Cell(tuple(values), "; ".join(notes), tuple(bad))
+        reason = _reason(whole, said)
+        if values:
+            reason = f"has a part that is no {said}, {shown(bad[0][0])}: none of it is taken"
+        return Cell(bad=((whole, reason),))
+    return Cell(tuple(values), "; ".join(notes))
 
 
 def _one(text: str, kinds: Sequence[Kind]) -> Cell | None:
