@@ -383,6 +383,26 @@ def test_a_cell_with_a_bad_part_gives_no_other(header: str, cell: str) -> None:
     assert "none of it is taken" in loss.reason
 
 
+@pytest.mark.parametrize(
+    "word", ["cidr", "network", "subnet", "netblock", "ip range", "ip-cidr", "CIDR"]
+)
+def test_networks_by_any_of_their_names(word: str) -> None:
+    """As words of kinds; a word that nobody knows says what to do."""
+    found, losses, _ = taken(
+        f"value,type\n45.9.1.0/24,{word}\n2a00:1450::/32,{word}\nx7,colour\n192.0.2.1,ip\n"
+    )
+    assert values(found)[:2] == [(Kind.IPV4, "45.9.1.0/24"), (Kind.IPV6, "2a00:1450::/32")]
+    (loss,) = losses
+    assert "say so in a profile (types:)" in loss.reason
+
+
+def test_networks_under_a_header_of_theirs() -> None:
+    """As headers too, but for a network without more: that may be the name of a provider."""
+    found, _, layout = taken("IP range,Network\n45.9.1.0/24,Bank Net\n45.9.2.0/24,Shop Net\n")
+    assert values(found) == [(Kind.IPV4, "45.9.1.0/24"), (Kind.IPV4, "45.9.2.0/24")]
+    assert layout.columns[0].stated
+
+
 def test_a_field_too_many_is_never_lost_in_silence() -> None:
     """Beside columns that are left out, and in a table of one column; words that run over are kept whole."""
     rows = "evil-nl1.com,x\nevil-nl2.com,x,y,z\nevil-nl3.com,x\nevil-nl4.com,x\nevil-nl5.com,x\n"

@@ -31,7 +31,15 @@ from cert_exchange.intake.tables.decoding import read_lines
 from cert_exchange.intake.tables.profiles import Column, Layout
 from cert_exchange.intake.tables.sayings import confidence, instant, pap_label, tlp_marking, truth
 from cert_exchange.intake.tables.splitting import Record, read_records
-from cert_exchange.intake.tables.words import FILE_KINDS, HASHES, KINDS, TYPES, Role, squeeze
+from cert_exchange.intake.tables.words import (
+    FILE_KINDS,
+    HASHES,
+    KINDS,
+    TYPES,
+    UNTAKEN,
+    Role,
+    squeeze,
+)
 from cert_exchange.policy.reading import shown
 from cert_exchange.stix.instants import parse_micros
 
@@ -162,7 +170,7 @@ class _Rows:
             return self._composite(text, word)
         holds = self._types.get(squeeze(word))
         if holds is None:
-            return Cell(bad=((text, f"is of the kind {shown(word)}, which is none that we take"),))
+            return Cell(bad=((text, _unknown(word)),))
         if holds is Role.ANY:
             return read_by_look(text)
         if holds not in KINDS:
@@ -184,9 +192,7 @@ class _Rows:
             elif holds is not None and holds in KINDS:
                 cells.append(read_stated(part, KINDS[holds], said=holds))
             else:
-                cells.append(
-                    Cell(bad=((part, f"is of the kind {shown(one)}, which is none that we take"),))
-                )
+                cells.append(Cell(bad=((part, _unknown(one)),)))
         return Cell(
             tuple(value for cell in cells for value in cell.values),
             "; ".join(cell.note for cell in cells if cell.note),
@@ -265,6 +271,13 @@ class _Rows:
 
 
 _NOTHING_SAID: Final = _Said()
+
+
+def _unknown(word: str) -> str:
+    """Why a word of kinds gives nothing, and what cures it where we should know it."""
+    if squeeze(word) in UNTAKEN:
+        return f"is of the kind {shown(word)}, which is none that we take"
+    return f"is of the kind {shown(word)}, which is none that we take; where it is one of ours, say so in a profile (types:)"
 
 
 def _ends_early(said: _Said) -> bool:

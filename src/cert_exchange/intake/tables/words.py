@@ -56,7 +56,8 @@ def squeeze(word: str) -> str:
 _PUNCTUATION: Final = re.compile(r"[\W_]+")
 _VALUES: Final[Mapping[Meaning, str]] = {
     Role.IP: "ip ipaddress ipaddr ipaddresses ips ipsrc ipdst srcip dstip sourceip destinationip destip address ipv4ipv6 "
-    "c2ip ipindicator networkaddress ipport ipaddressport dstipport",
+    "c2ip ipindicator networkaddress ipport ipaddressport dstipport cidr cidrs ipcidr subnet subnets netblock netblocks iprange "
+    "ipranges ipnetwork cidrrange cidrblock ipsubnet",
     Kind.IPV4: "ipv4 ipv4addr ipv4address ipv4cidr",
     Kind.IPV6: "ipv6 ipv6addr ipv6address ipv6cidr",
     Role.HOST: "host c2 c2server cnc cc server c2domain c2host cncserver hostorip destination rhost controlserver hostip iphost "
@@ -145,6 +146,9 @@ def _by_word(*tables: Mapping[Meaning, str]) -> dict[str, Meaning]:
 
 
 TYPES: Final[Mapping[str, Meaning]] = {
+    **dict.fromkeys(
+        ("network", "networks"), Role.IP
+    ),  # as a header it may as well be the name of a provider
     **{
         word: said
         for word, said in _by_word(_VALUES, _RUSSIAN, _NEIGHBOURS).items()
