@@ -50,11 +50,12 @@ BENIGN_ADDRESSES: Final = _networks(
     " 192.36.148.17 192.58.128.30 193.0.14.129 199.7.83.42 202.12.27.33"
 )
 BENIGN_NAMES: Final = _words("""
-    akamai.net akamaiedge.net amazon.com amazonaws.com api.ipify.org api.telegram.org apple.com azure.com bing.com bit.ly
-    checkip.amazonaws.com cloudflare.com cloudfront.net digicert.com discord.com docs.google.com drive.google.com
+    1dot1dot1dot1.cloudflare-dns.com akamai.net akamaiedge.net amazon.com amazonaws.com api.ipify.org api.telegram.org apple.com azure.com bing.com bit.ly
+    checkip.amazonaws.com cloudflare-dns.com cloudflare.com cloudfront.net digicert.com discord.com dns.adguard-dns.com dns.google
+    dns.google.com dns.quad9.net dns9.quad9.net docs.google.com doh.opendns.com drive.google.com
     dropbox.com facebook.com fonts.googleapis.com github.com github.io githubusercontent.com gmail.com google.com
     googleapis.com icanhazip.com ifconfig.me instagram.com ip-api.com ipinfo.io letsencrypt.org linkedin.com live.com
-    login.microsoftonline.com microsoft.com microsoftonline.com mozilla.org ocsp.digicert.com office.com outlook.com
+    login.microsoftonline.com microsoft.com microsoftonline.com mozilla.org ocsp.digicert.com office.com one.one.one.one outlook.com
     pastebin.com raw.githubusercontent.com schemas.microsoft.com t.co t.me telegram.org time.windows.com tinyurl.com
     twitter.com update.microsoft.com virustotal.com w3.org whatsapp.com wikipedia.org windows.com windows.net
     windowsupdate.com x.com yahoo.com yandex.ru youtube.com
@@ -66,17 +67,24 @@ _CONTENTS: Final = {
     b"\0": "a file of one zero byte",
 }
 _HASHES: Final = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3_256", "sha3_512")
-BENIGN_HASHES: Final[Mapping[str, str]] = {
-    hashlib.new(name, data, usedforsecurity=False).hexdigest(): what
-    for data, what in _CONTENTS.items()
-    for name in _HASHES
-} | dict.fromkeys(
-    (  # not computed: the file itself would make a scanner delete this one
-        "44d88612fea8a8f36de82e1278abb02f",
-        "3395856ce81f2b7382dee72602f798b642f14140",
-        "275a021bbfb6489e54d471899f7db9d1663fc695ec2fe2a2c4538aabf651fd0f",
-    ),
-    "the EICAR test file",
+BENIGN_HASHES: Final[Mapping[str, str]] = (
+    {
+        hashlib.new(name, data, usedforsecurity=False).hexdigest(): what
+        for data, what in _CONTENTS.items()
+        for name in _HASHES
+    }
+    | dict.fromkeys(
+        (  # not computed: the file itself would make a scanner delete this one
+            "44d88612fea8a8f36de82e1278abb02f",
+            "3395856ce81f2b7382dee72602f798b642f14140",
+            "275a021bbfb6489e54d471899f7db9d1663fc695ec2fe2a2c4538aabf651fd0f",
+        ),
+        "the EICAR test file",
+    )
+    | dict.fromkeys(  # what programs write where they have none
+        ("0" * length for length in (32, 40, 56, 64, 96, 128)),
+        "no file: it is all zeros",
+    )
 )
 COMMON_FILES: Final = _words("""
     autorun.inf bash bootmgr cmd.exe conhost.exe csrss.exe curl desktop.ini dllhost.exe explorer.exe index.html

@@ -1,6 +1,7 @@
 """What is doubtful in one value that an object states: benign, local, too broad, too generic. No object is asked here.
 
 1. A network is compared both ways: what lies in a range, and what a range takes in.
+   So are the IPv4 addresses for which those of NAT64 and 6to4 stand.
 2. A whole service is benign by its exact name; what lies below it, or behind a path of it, may be bad.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Address
 from typing import Final
 
 from cert_exchange.policy.cautions import Caution, Of
@@ -31,6 +33,8 @@ _SHORTEST_MATCH: Final = 6
 _SHORTEST_NAME: Final = 3
 _BROAD: Final = {4: 1 << 20, 6: 1 << 96}
 """More addresses than this are too many to look for: IPv4 above /12, IPv6 above /32. Reports do name networks of /15."""
+_CARRYING: Final = ((int(IPv6Address("64:ff9b::")) >> 32, 32, 0), (0x2002, 112, 80))
+"""Prefixes behind which an IPv4 address stands: their number, the bits behind them, and those behind the address."""
 _META: Final = re.compile(r"\\[wWdDsSbB]|[\\^$.|?*+()\[\]{}]")
 _ROOT_URL: Final = re.compile(
     r"[a-z][a-z0-9+.-]{0,20}+://([^/?#@:\s]{1,253}+)(?::[0-9]{1,5}+)?/?", re.IGNORECASE
@@ -77,6 +81,27 @@ def _of_address(text: str) -> Iterator[Caution]:
         value = address_range(text)
     except ValueError:
         return
+    yield from _of_range(value)
+    inner = embedded(value)
+    if inner is not None:
+        for one in _of_range(inner):
+            yield Caution(one.of, value.text, f"{value.text} stands for {one.said}")
+
+
+def embedded(value: AddressRange) -> AddressRange | None:
+    """The IPv4 addresses for which IPv6 addresses stand: of NAT64 (RFC 6052) and 6to4 (RFC 3056); None for all others."""
+    if value.version != 6:
+        return None
+    for prefix, rest, shift in _CARRYING:
+        if value.first >> rest == value.last >> rest == prefix:
+            first, last = (one >> shift & 0xFFFF_FFFF for one in (value.first, value.last))
+            network = IPv4Network((first, 32 - (last - first).bit_length()))
+            text = str(network.network_address if first == last else network)
+            return AddressRange(4, first, last, text)
+    return None
+
+
+def _of_range(value: AddressRange) -> Iterator[Caution]:
     size = value.last - value.first + 1
     local = PRIVATE.find(value)
     if size > _BROAD[value.version] and not (local is not None and local[1]):
@@ -187,4 +212,4 @@ def short(text: str) -> str:
     return text if len(text) <= 120 else text[:119] + "…"
 
 
-__all__ = ["Stated", "generic", "of_value", "short"]
+__all__ = ["Stated", "embedded", "generic", "of_value", "short"]

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from cert_exchange.policy.cautions import Caution, Of
 from cert_exchange.policy.commonplace import ROLES
-from cert_exchange.policy.doubtful_values import Stated, generic, of_value, short
+from cert_exchange.policy.doubtful_values import Stated, embedded, generic, of_value, short
 from cert_exchange.policy.indicated import indicated_by
 from cert_exchange.policy.territories import OWN, Territories
 from cert_exchange.stix.instants import order_key
@@ -58,9 +58,15 @@ def warnings_of(
 def _warnings(content: Mapping[str, Any], at: str, own: Territories | None) -> Iterator[Caution]:
     stix_type = content.get("type")
     if own is not None:
-        for hit in own.concern(indicated_by(content)).hits:
+        about = indicated_by(content)
+        for hit in own.concern(about).hits:
             if hit.territory is not None and hit.territory.kind == OWN:
                 yield Caution(Of.OWN, hit.value, str(hit))
+        for address in about.addresses:
+            inner = embedded(address)
+            for kind, hit in own.holding(inner) if inner is not None else ():
+                if kind == OWN:
+                    yield Caution(Of.OWN, address.text, f"{address.text} stands for {hit}")
     if stix_type == "indicator":
         yield from _expired(content, at)
         if content.get("pattern_type", "stix") == "stix":

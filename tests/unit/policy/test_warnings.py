@@ -50,6 +50,15 @@ def of_pattern(pattern: str, **more: Any) -> set[str]:
         ("[ipv4-addr:value = '127.0.0.1']", {"private"}),
         ("[ipv6-addr:value = 'fe80::1']", {"private"}),
         ("[ipv6-addr:value = '::ffff:10.1.2.3']", {"private"}),
+        ("[ipv6-addr:value = '64:ff9b::8.8.8.8']", {"benign"}),  # NAT64
+        ("[ipv6-addr:value = '64:ff9b::808:800/120']", {"benign"}),
+        ("[ipv6-addr:value = '64:ff9b::a01:203']", {"private"}),
+        ("[ipv6-addr:value = '64:ff9b::2d09:107']", set()),
+        ("[ipv6-addr:value = '64:ff9b::/96']", {"broad"}),
+        ("[ipv6-addr:value = '2002:808:808::1']", {"benign"}),  # 6to4
+        ("[ipv6-addr:value = '2002:c0a8:101:5::/64']", {"private"}),
+        ("[ipv6-addr:value = '2002:2d09:107::1']", set()),
+        ("[url:value = 'http://[2002:808:808::1]/a']", {"benign"}),
         ("[ipv4-addr:value = '192.0.2.7']", {"documentation"}),
         ("[ipv6-addr:value = '2001:db8::7']", {"documentation"}),
         ("[network-traffic:dst_ref.value = '192.168.1.1']", {"private"}),
@@ -65,6 +74,12 @@ def of_pattern(pattern: str, **more: Any) -> set[str]:
         ("[url:value = 'https://drive.google.com/uc?id=1']", set()),
         ("[url:value = 'https://www.google.com/']", {"benign"}),
         (f"[file:hashes.MD5 = '{EMPTY_MD5.upper()}']", {"benign"}),
+        (f"[file:hashes.MD5 = '{'0' * 32}']", {"benign"}),
+        (f"[file:hashes.'SHA-256' = '{'0' * 64}']", {"benign"}),
+        (f"[file:hashes.'SHA-256' = '{'0' * 63}1']", set()),
+        ("[domain-name:value = 'dns.google']", {"benign"}),
+        ("[domain-name:value = 'a.dns.google']", set()),
+        ("[url:value = 'https://dns.google/']", {"benign"}),
         ("[file:name = 'svchost.exe']", {"generic"}),
         ("[file:name = 'a.exe']", {"generic"}),
         ("[file:name = 'dropper7.exe']", set()),
@@ -111,6 +126,9 @@ def test_validity_persons_and_our_own_hosts() -> None:
         "pattern": "[ipv4-addr:value = '45.9.0.7']",
     }
     assert [(one.of, one.act) for one in screen.warned(ours, at=NOW)] == [("own", "hold")]
+    for carried in ("64:ff9b::45.9.0.7", "2002:2d09:7::1"):
+        behind = {**ours, "pattern": f"[ipv6-addr:value = '{carried}']"}
+        assert [(one.of, one.act) for one in screen.warned(behind, at=NOW)] == [("own", "hold")]
     assert screen.weighed({**ours, "revoked": True}, None, at=NOW) is None
 
 
