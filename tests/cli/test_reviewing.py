@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 from sqlalchemy import select
-from tests.cli.conftest import Cli, indicator
+from tests.cli.conftest import POLICY, Cli, indicator
 from tests.scenes import uid
 
+from cert_exchange.intake.findings import Kind
+from cert_exchange.intake.patterns import observables_of
 from cert_exchange.node import open_node
 from cert_exchange.services import publishing
 from cert_exchange.store.tables import collections, partner_identities
@@ -66,6 +68,30 @@ def test_what_is_disputed_is_listed_kept_or_revoked(cli: Cli, node_with_b: Path)
         (one["id"], "kept", "seen"), (two["id"], "revoked", "theirs"),
     }  # fmt: skip
     assert cli("review", "keep", str(one["id"]), "--reason", "again").code == 3
+
+
+def test_the_observable_that_stays_is_named(cli: Cli, node_with_b: Path) -> None:
+    """It is an object of its own: who takes the indicator back is told that its value is still shared, and how to end that."""
+    open_up = "rules:\n  - {name: Hosts, match: {type: ipv4-addr}, allow: true}\n"
+    file = node_with_b / "policies" / "cert-b.yaml"
+    file.write_text(POLICY.replace("rules:\n", open_up))
+    assert cli("policy", "apply", file, "--reason", "test").code == 0
+    values = ["45.9.1.71", "45.9.1.72", "45.9.1.73"]
+    hosts = [observables_of([(Kind.IPV4, value)])[0] for value in values]
+    made = [
+        indicator(number, confidence=90, pattern=f"[ipv4-addr:value = '{value}']")
+        for number, value in enumerate(values)
+    ]
+    publish(cli, *made, *hosts)
+    disagree(node_with_b, str(made[0]["id"]), name="cdn")
+    asked = (("review", "revoke"), ("revoke",), ("withdraw",))
+    for words, one, host in zip(asked, made, hosts, strict=True):
+        told = f"its observable {host['id']} is still shared"
+        assert told in cli(*words, str(one["id"]), "--reason", "theirs").err
+    assert "still shared" not in cli("withdraw", str(hosts[0]["id"]), "--reason", "theirs").err
+    publish(cli, indicator(9, confidence=90, pattern=f"[ipv4-addr:value = '{values[0]}']"))
+    gone = cli("revoke", str(indicator(9)["id"]), "--reason", "theirs")
+    assert (gone.code, "still shared" in gone.err) == (0, False)
 
 
 def test_what_a_list_drops_is_shown_and_revoked(cli: Cli, node_with_b: Path) -> None:

@@ -10,6 +10,7 @@ import typer
 from cert_exchange.cli import printing
 from cert_exchange.cli.exits import ExitCode
 from cert_exchange.cli.options import AsJson, Home, Limit, Reason, opened, operator, original_of
+from cert_exchange.cli.reviewing import tell_left
 from cert_exchange.errors import InputRefused
 from cert_exchange.messages.notices import Reply
 
@@ -43,10 +44,12 @@ def revoke(
     Who fetched the object is told by a notice. What cannot be revoked (cyber-observables, what a partner sent) is withdrawn
     and kept back, with the same notice.
     """
-    from cert_exchange.services import revoking
+    from cert_exchange.services import reviewing, revoking
 
     with opened(home) as node:
-        done = revoking.revoke(node, original_of(node, stix_id), by=operator(), reason=reason)
+        stix_id = original_of(node, stix_id)
+        done = revoking.revoke(node, stix_id, by=operator(), reason=reason)
+        left = reviewing.still_shared(node, stix_id)
     if as_json:
         printing.document(
             {
@@ -69,6 +72,7 @@ def revoke(
         if done.notices
         else "nobody fetched it, so nobody needs a notice"
     )
+    tell_left(left)
 
 
 @app.command(name="list")

@@ -109,8 +109,18 @@ def revoke(
 
     with opened(home) as node:
         done = reviewing.revoke(node, stix_id, by=operator(), reason=reason)
+        left = reviewing.still_shared(node, stix_id)
     how = f"withdrawn, since {done.why_withdrawn}" if done.version is None else "revoked"
     printing.verdict(
         f"{how}; shown to {', '.join(done.shown_to) or 'nobody'},"
         f" taken from {', '.join(done.taken_from) or 'nobody'}; {printing.count(done.notices, 'notice')}"
     )
+    tell_left(left)
+
+
+def tell_left(left: tuple[str, ...]) -> None:
+    """Name the cyber-observables with the same values, which an indicator does not take with it."""
+    for one in left:
+        printing.verdict(
+            f"its observable {one} is still shared: where it is wrong too, `cert-exchange withdraw {one} --reason ...`"
+        )

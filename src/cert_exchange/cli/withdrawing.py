@@ -10,6 +10,7 @@ import typer
 
 from cert_exchange.cli import printing
 from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator, original_of
+from cert_exchange.cli.reviewing import tell_left
 from cert_exchange.errors import InputRefused
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def withdraw(
 
     Exit code 1 when there was nothing to take back.
     """
-    from cert_exchange.services import holdings, noticing, releasing
+    from cert_exchange.services import holdings, noticing, releasing, reviewing
 
     with opened(home) as node:
         stix_id = original_of(node, stix_id)
@@ -57,6 +58,7 @@ def withdraw(
             node, stix_id, version=version, collection=collection, by=operator(), reason=reason
         )
         told = noticing.tell_now(node)
+        left = reviewing.still_shared(node, stix_id)
     if not done.versions:
         raise InputRefused(_nothing_to_take_back(stix_id, stories, collection))
     _print_withdrawal(done, as_json=as_json)
@@ -65,6 +67,8 @@ def withdraw(
     )
     if told:
         printing.verdict(f"{printing.count(told, 'notice')} to who fetched it")
+    if version is None and collection is None:
+        tell_left(left)
 
 
 def free(

@@ -18,8 +18,10 @@ from uuid import uuid4
 import orjson
 
 from cert_exchange.errors import InputRefused, NotFound
+from cert_exchange.intake.patterns import has_observable, observables_of
 from cert_exchange.messages import answers as messages
 from cert_exchange.node import Node
+from cert_exchange.outputs.expressing import express
 from cert_exchange.services import revoking
 from cert_exchange.services.answering import RETURN, Given, Manner
 from cert_exchange.services.answering.giving import dress, give
@@ -30,15 +32,26 @@ from cert_exchange.services.revoking import Revoked
 from cert_exchange.store import answers as answer_rows
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import doubts as rows
-from cert_exchange.store import objects, releases
+from cert_exchange.store import holdings, objects, releases
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.doubts import DoubtState
 from cert_exchange.store.tables import OWN, ObjectStatus
 
-__all__ = ["Disputed", "DoubtState", "Kept", "count_open", "keep", "list_disputed", "revoke"]
+__all__ = [
+    "Disputed",
+    "DoubtState",
+    "Kept",
+    "count_open",
+    "keep",
+    "list_disputed",
+    "revoke",
+    "still_shared",
+]
 
 SHOWN: Final = 1_000
+LISTED: Final = 100
+"""Cyber-observables of one indicator that are looked for."""
 LONGEST: Final = 10_000
 """Characters of an answer."""
 _SENTENCE: Final = 300
@@ -137,6 +150,28 @@ def revoke(node: Node, stix_id: str, *, by: str, reason: str) -> Revoked:
     """Revoke a disputed object for everyone. Raises NotFound where nothing of it is disputed, and as `revoking.revoke`."""
     _open(node, [stix_id])
     return revoking.revoke(node, stix_id, by=by, reason=reason)
+
+
+def still_shared(node: Node, stix_id: str) -> tuple[str, ...]:
+    """The cyber-observables of ours with the values of an indicator of ours that somebody still sees: they stand for themselves.
+
+    `publish` makes them beside the indicator; none goes with it when that is withdrawn or revoked.
+    """
+    with node.database.reading() as tx:
+        idents = objects.idents_of(tx, [stix_id])
+        _, content = _newest(tx, idents[stix_id]) if idents else (0, {})
+        if content.get("type") != "indicator" or content.get("pattern_type") != "stix":
+            return ()
+        values = [
+            (one.kind, one.text)
+            for one in express(content).values
+            if has_observable(one.kind, one.text)
+        ]
+        named = [str(one["id"]) for one in observables_of(values)]
+        known = objects.idents_of(tx, named[:LISTED]).values()
+        held = [one for one in version_rows.versions(tx, known) if one.origin == OWN]
+        seen = {line.object for line in holdings.visible(tx, [one.id for one in held])}
+    return tuple(dict.fromkeys(one.stix_id for one in held if one.id in seen))
 
 
 def _open(node: Node, ids: list[str]) -> dict[str, dict[str, list[str]]]:
