@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from tests.scenes import TLP, Scene
 
 from cert_exchange.intake.naming import named_in
 from cert_exchange.node import Node
-from cert_exchange.services import taking
+from cert_exchange.services import screening, taking
 from cert_exchange.services.taking import Found, Order, Source
 
 AMBER = Order(markings=(TLP["amber"],))
@@ -56,6 +57,27 @@ def test_a_line_of_a_report_does_not_tell_what_is_held(scene: Scene) -> None:
         assert secret not in seen, secret
     assert {"10.20.30.41", "8.8.4.4"} <= left_out(found)
     assert found.names[0] == "r.md"
+
+
+def test_our_own_hosts_stand_in_no_text_either(scene: Scene, tmp_path: Path) -> None:
+    """Hosts of our territory are held. What is held for its text alone is held without it, as the desk was told."""
+    (tmp_path / "own.yaml").write_text(
+        "name: Own\nkind: own\nnetworks: [45.9.8.0/24]\ndomains: [a.example]\n"
+    )
+    text = "territories: [own.yaml]\nmentions: {own: hold}\n"
+    found = screening.check(scene.node, text, file="intake.yaml", folder=tmp_path)
+    screening.apply(scene.node, found, by="anna", reason="agreed")
+    rows = (
+        'ip,comment\n91.220.1.18,"our relay, mx.a[.]example"\n91.220.1.19,"of 45.9.8.17 and 91.220.1.18"\n'
+        "45.9.8.17,ours\n91.220.1.20,a loader\n"
+    )
+    looked, seen = through(scene, "rows.csv", rows)
+    assert {"mx.a.example", "45.9.8.17", "91.220.1.18"} == left_out(looked)
+    assert "91.220.1.20" in seen
+    for secret in ("mx.a", "45.9.8.17", "91.220.1.18", "91.220.1.19", "relay"):
+        assert secret not in seen, secret
+    waiting = screening.list_kept(scene.node, state=screening.State.HELD)
+    assert len([one for one in waiting if one.stix_id.startswith("indicator")]) == 3
 
 
 def test_a_comment_does_not_tell_what_another_row_marks_red(scene: Scene) -> None:

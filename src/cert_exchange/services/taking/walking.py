@@ -234,17 +234,32 @@ class Walk:
             else:
                 usable.append((one, seen))
         held = self._warn([one for one, _ in usable], chunk, context, gone)
-        usable = self._with_fit_texts(usable, frozenset(held | gone), chunk)
+        usable, shortened = self._with_fit_texts(usable, frozenset(held | gone), chunk)
         odd = gone | {said.id for said in chunk.warned}
         chunk.places |= {one.id: one.built.place for one in settled if one.id in odd}
-        asked = {said.id: said.said for said in chunk.warned if said.id in held & context}
-        gone |= _bases_of(gone, [one.content for one in settled])
+        # What was held for its text alone is held without it too: so the desk was told.
+        asked = {
+            said.id: said.said
+            for said in chunk.warned
+            if said.act == "hold" and said.id in held & (context | shortened)
+        }
+        contents = [one.content for one in settled]
+        asked |= self._waiting_with(held, settled)
+        gone |= _bases_of(gone, contents)
         chunk.ready = [
             Held(one, seen, asked.get(one.id, ""))
             for one, seen in usable
             if one.id not in gone and not _joins(one.content, gone)
         ]
         return held
+
+    def _waiting_with(self, held: set[str], settled: Sequence[Settled]) -> dict[str, str]:
+        """The observables of held indicators that are new here, no other's too, and not held for themselves."""
+        bases = _bases_of(held, [one.content for one in settled])
+        found = [one for one in settled if one.id in bases and one.state == "new"]
+        told = warning.look(self._node, [one.content for one in found], at=self._at)
+        themselves = {said.id for said in told if said.act != "warn"}
+        return {one.id: "what is based on it is held" for one in found if one.id not in themselves}
 
     def _warn(
         self, settled: Sequence[Settled], chunk: Chunk, context: set[str], gone: set[str]
@@ -266,18 +281,18 @@ class Walk:
 
     def _with_fit_texts(
         self, usable: Sequence[tuple[Settled, Examined]], out: frozenset[str], chunk: Chunk
-    ) -> list[tuple[Settled, Examined]]:
-        """The same, without the texts that name what is not shared alike."""
+    ) -> tuple[list[tuple[Settled, Examined]], set[str]]:
+        """The same, without the texts that name what is not shared alike; the ids of which one was left out."""
         unfit = self._shared.unfit((one for one, _ in usable), out)
         if not unfit:
-            return list(usable)
+            return list(usable), set()
         for one, names in unfit:
             chunk.losses += losses_of(one, names)
         with self._node.database.reading() as conn:
             again = settle(conn, [without_text(one.built) for one, _ in unfit], at=self._at)
         examined = examine_objects([one.content for one in again], limits=self._node.publish_limits)
         new = {one.id: (one, seen) for one, seen in zip(again, examined.items, strict=True)}
-        return [new.get(one.id, (one, seen)) for one, seen in usable]
+        return [new.get(one.id, (one, seen)) for one, seen in usable], set(new)
 
     def _with_terms(self, built: Sequence[Built]) -> Sequence[Built]:
         """The objects with the terms written into them, where they are to carry any."""
