@@ -61,7 +61,7 @@ def sixty() -> bytes:
         {"uuid": number(count), "to_ids": True, "category": "Network activity", **one}
         for count, one in enumerate(raw, 1)
     ]
-    reports = [
+    reports: list[dict[str, Any]] = [
         {"name": "Summary", "content": HARMLESS},
         {"name": "Background", "content": f"They also use {RED.replace('.', '[.]')} as a relay."},
         {"name": "Attribution", "content": SECRET, "Tag": [{"name": "tlp:red"}]},
@@ -71,6 +71,7 @@ def sixty() -> bytes:
         {"name": "Graph", "content": f"It begins with @[attribute]({number(57)})."},
     ]
     attributes[0]["comment"] = f"as on {RED}"
+    attributes[1]["comment"] = f"asked {BENIGN} for it"
     event = {
         "EventReport": [{"uuid": number(count), **one} for count, one in enumerate(reports, 100)],
         "info": "phishing against banks", "uuid": number(0), "date": "2026-11-02", "Attribute": attributes,
@@ -113,9 +114,9 @@ def test_a_partner_sees_fifty_six_and_our_desk_is_told_the_four_reasons(
     assert found.preview is not None
     reasons = {one.reason for one in found.preview.sighted if one.audience == "b" and one.reason}
     for said in ("TLP:RED, above TLP:AMBER", BENIGN, OURS, "not meant to be looked for"):
-        assert sum(said in reason for reason in reasons) == 1, said
+        assert sum(said in reason for reason in reasons) == 1, (said, sorted(reasons))
     assert sorted(loss.place for loss in found.losses) == [
-        f"attribute {number(1)}", f"attribute {number(60)}",
+        *(f"attribute {number(count)}" for count in (1, 2, 60)),
         *(f"event report {number(count)}" for count in range(101, 107)),
     ]  # fmt: skip
     assert found.remarks == [
@@ -145,7 +146,7 @@ def no_trace_of_the_four(scene: Scene) -> None:
     assert report["description"] == f"# Summary\n\n{HARMLESS}"
     text = json.dumps(seen)
     traces = [RED, BENIGN, OURS, TOLD, "held back", "TLP:RED", TLP["red"]]
-    traces += [*REPORTS, SECRET, "relay", "told dot evil", "as on", "red[.]evil"]
+    traces += [*REPORTS, SECRET, "relay", "told dot evil", "as on", "for it", "red[.]evil"]
     for trace in (*traces, *map(number, (57, 58, 59, 60, *range(101, 107)))):
         assert trace not in text, trace
     marked = [one for one in seen if one["type"] not in ("identity", "marking-definition")]

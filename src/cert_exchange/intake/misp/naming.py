@@ -128,7 +128,7 @@ class Named:
             if link:
                 self._links.update(_needles(part.value))
             words = part.type in types.UNUSED and not part.type.startswith("target-")
-            for needle in (*_needles(part.value), *_needles(uuid_of(part.raw))):
+            for needle in _needles_of(part):
                 if not link and not _is_common(part, circle):
                     self._all.add(needle, owner)
                 # What only the event's own circle limits and is words alone is no secret of a comment.
@@ -160,17 +160,17 @@ class Named:
 
     def tells_too_much(self, part: Part, words: str) -> bool:
         """Whether words on a part name what some who see the part may not see (rule 3)."""
-        own = {*_needles(part.value), *_needles(uuid_of(part.raw))}
-        return self._tells(words, part.circle, part.group, own)
+        return self._tells(words, part.circle, part.group, part)
 
     def titles_too_much(self, title: str) -> bool:
         """Whether the event's title names what some who see the event may not see (rule 3)."""
-        return self._tells(title, self._circle, "", set())
+        return self._tells(title, self._circle, "", None)
 
-    def _tells(self, words: str, circle: Circle, group: str, own: set[str]) -> bool:
+    def _tells(self, words: str, circle: Circle, group: str, on: Part | None) -> bool:
         found = self._found.get(words)
         if found is None:  # many attributes have the same comment
             found = self._found[words] = dict(self._hidden.within(words))
+        own = _needles_of(on) if found and on is not None else ()
         return any(
             needle not in own and any(owner.hides_from(circle, group) for owner in owners)
             for needle, owners in found.items()
@@ -212,8 +212,8 @@ def _needles(value: str) -> set[str]:
         refang(value),
         *(half for half in value.split("|") if not _PORT.fullmatch(half)),
     }
-    for form in tuple(forms):
-        host = _HOST.match(form)
+    for form in tuple(forms) if "/" in value else ():
+        host = _HOST.match(refang(form))
         if host is not None:
             forms |= {
                 form.partition("://")[2],
@@ -223,8 +223,14 @@ def _needles(value: str) -> set[str]:
     return {squeezed for form in forms if (squeezed := _squeezed(form[:4_096])[:_NEEDLE])}
 
 
+def _needles_of(part: Part) -> set[str]:
+    return {*_needles(part.value), uuid_of(part.raw).replace("-", "")} - {""}
+
+
 def _squeezed(text: str) -> str:
     """Letters and digits alone, small, after refanging."""
+    if text.isalnum() and text.isascii():
+        return text.lower()  # a hash, most often
     return _OTHER.sub("", refang(unicodedata.normalize("NFKC", text)).casefold())
 
 
