@@ -419,6 +419,10 @@ def test_every_defanged_name_in_a_list_is_found(
         "# a\n",
         "1.",
         "(legit ",
+        "hxxp://a[.]com/'",
+        "alert tcp a -> b \\\n",
+        "```\nalert tcp a -> b (",
+        "## the victims ",
     ],
 )
 def test_no_text_makes_a_reader_slow(piece: str) -> None:

@@ -50,7 +50,9 @@ BARE_URL: Final = re.compile(
 )
 _QUOTES: Final = "'\"\u201c\u201d\u2018\u2019"
 _WHOLE: Final = re.compile(r"[^\s<>`|\\]++")
-_BEHIND_QUOTE: Final = re.compile(rf"[{_QUOTES}](?!s\b)(?=[\w/&=?%#+-])[^\s<>`|]*+", re.IGNORECASE)
+_BEHIND_QUOTE: Final = re.compile(
+    rf"[{_QUOTES}](?!s\b)(?=[\w/&=?%#+-])[^\s<>`|]{{1,300}}+", re.IGNORECASE
+)
 _TEMPLATE: Final = re.compile(r"[{}<>*]|\[(?:redacted|removed|\.\.\.)|\u2026|%s", re.IGNORECASE)
 _OTHER_ROOTS: Final = frozenset({"onion", "bit", "i2p", "bazar"})
 """Endings of names that malware uses outside the DNS of IANA."""
