@@ -520,7 +520,7 @@ RULE = (
 )
 
 
-@pytest.mark.parametrize("form", list({Form.MARKDOWN, Form.TEXT}))
+@pytest.mark.parametrize("form", [Form.MARKDOWN, Form.TEXT])
 @pytest.mark.parametrize("frame", ["```\n{}\n```", "```suricata\n# ours\n{}\n```", "{}"])
 def test_rules_of_snort_are_taken_unchanged(form: Form, frame: str) -> None:
     """In a block, with a language or not, or alone: two rules, and nothing of what they name."""
