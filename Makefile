@@ -25,7 +25,7 @@ CLEAN_ENV := env -u CERT_EXCHANGE_HOME -u PYTHONDONTWRITEBYTECODE PIP_DISABLE_PI
 # Where `make run` keeps its node, and what `make demo` is told besides.
 NODE_HOME ?= demo-run/node
 KEEP ?=
-JOBS ?= 2
+JOBS ?= 3
 
 # `make chaos`: how many runs, and the seed of the first; JOBS of them at a time.
 RUNS ?= 20
@@ -62,7 +62,7 @@ check: $(READY) ## style, types and the import rules
 	@echo "check: mypy"; $(VENV)/bin/mypy --no-error-summary
 	@echo "check: imports"; $(VENV)/bin/lint-imports --no-logo >.venv/lint-imports.txt 2>&1 || { cat .venv/lint-imports.txt; exit 1; }
 
-test: $(READY) ## every test but the long ones (JOBS=2 processes)
+test: $(READY) ## every test but the long ones (JOBS=3 processes)
 	@$(CLEAN_ENV) $(PY) -m pytest -n $(JOBS) --dist worksteal -m "not soak and not attack" $(ARGS)
 
 soak: $(READY) ## the long tests: writers against a poll loop, for minutes
