@@ -29,6 +29,7 @@ SMALL = {
     "services/publishing/recording.py": "one ledger line",
     "store/tables/doubts.py": "one table",
     "store/tables/stated.py": "one table",
+    "messages/notes.py": "one form of a note, which notices and requests share",
     "client/feeds.py": "one request that is no TAXII",
     "services/syncing/leasing.py": "one way to hold a channel",
     "client/showing.py": "what a program shows of itself, for both doors",

@@ -11,13 +11,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
+from cert_exchange.messages.notes import bears, write_note
 from cert_exchange.stix.instants import InstantInvalid, format_micros, parse_micros
 from cert_exchange.stix.references import is_identifier
 
@@ -196,37 +197,13 @@ def write_statement(
     )  # fmt: skip
 
 
-def _note(
-    stix_id: str,
-    creator: str,
-    now: int,
-    *,
-    abstract: str,
-    content: str,
-    refs: Sequence[str],
-    declared: Mapping[str, Any],
-    marking: str,
-) -> dict[str, Any]:
-    made = format_micros(now)
-    return {
-        "type": "note",
-        "spec_version": "2.1",
-        "id": stix_id,
-        "created_by_ref": creator,
-        "created": made,
-        "modified": made,
-        "abstract": abstract,
-        "content": content,
-        "object_refs": list(refs),
-        "object_marking_refs": [marking],
-        "extensions": {EXTENSION: dict(declared)},
-    }
+def _note(stix_id: str, creator: str, now: int, *, marking: str, **said: Any) -> dict[str, Any]:
+    return write_note(stix_id, creator, now, extension=EXTENSION, marking=marking, **said)
 
 
 def declares(content: Mapping[str, Any]) -> bool:
     """Whether an object bears our extension at all, readable or not."""
-    extensions = content.get("extensions")
-    return isinstance(extensions, Mapping) and EXTENSION in extensions
+    return bears(content, EXTENSION)
 
 
 def read(content: Mapping[str, Any]) -> Request | Statement | None:
