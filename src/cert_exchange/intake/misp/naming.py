@@ -7,8 +7,7 @@
 2. Nor may it point to a part by its UUID or by a reference of MISP's (`@[attribute](...)`).
 3. A comment stays with its attribute, a link and the title with the event. Each is left out where it names a value that is
    marked more strictly than this, or that goes to nobody.
-4. Texts are compared without anything but letters and digits, so that no spelling of dots hides a value. Of a long value
-   the beginning counts. All this rather finds too much than too little.
+4. Values are looked for as `intake.needles` does it, whatever stands between their letters.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from cert_exchange.intake.misp import types
 from cert_exchange.intake.misp.events import mappings, uuid_of
 from cert_exchange.intake.misp.marking import Circle, narrowed
 from cert_exchange.intake.misp.parts import Part, is_reference
+from cert_exchange.intake.needles import Needles, needles_of
 from cert_exchange.intake.refanging import refang
 from cert_exchange.intake.reports.passages import LONGEST_LINE
 from cert_exchange.intake.reports.spotting import spot
@@ -35,52 +35,12 @@ NAMES_A_VALUE: Final = (
 POINTS_TO_A_PART: Final = "it points to parts of the event by their UUID: it is left out"
 NAMES_WHAT_IS_KEPT_BACK: Final = "names a value that is kept back from its readers: it is left out"
 
-_HEAD: Final = 4
-_NEEDLE: Final = 32
-"""Letters and digits of a value that are compared; UUIDs and MD5 are whole."""
-_OTHER: Final = re.compile(r"[\W_]+")
-_SPOKEN: Final = re.compile(r"(?<![^\W_])(?:dot|punkt|point|at)(?![^\W_])", re.IGNORECASE)
 _POINTER: Final = re.compile(r"@!?\[[^\]\n]{1,40}\]\(")
 _UUID: Final = re.compile(
     r"(?<![0-9a-f])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9a-f])", re.IGNORECASE
 )
-_PORT: Final = re.compile(r"[0-9]{1,5}")
-_HOST: Final = re.compile(r"\A[a-z][a-z0-9+.-]{0,20}://([^/?#]{1,255})", re.IGNORECASE)
 _SAID_WHOLLY: Final = frozenset({Kind.VULNERABILITY, Kind.TECHNIQUE})
 _VALUES: Final = frozenset({*types.KINDS, *types.COMPOSITES, *types.NAMED_FILES})
-
-
-class _Needles:
-    """Values to be found in texts, each with whose it is; looking is linear in the text."""
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._short: dict[str, set[_Owner]] = {}
-        self._long: dict[str, dict[int, dict[str, set[_Owner]]]] = {}
-
-    def add(self, needle: str, owner: _Owner) -> None:
-        """One squeezed value."""
-        if len(needle) < _HEAD:
-            self._short.setdefault(needle, set()).add(owner)
-            return
-        lengths = self._long.setdefault(needle[:_HEAD], {})
-        lengths.setdefault(len(needle), {}).setdefault(needle, set()).add(owner)
-
-    def within(self, text: str) -> Iterator[tuple[str, set[_Owner]]]:
-        """Every value that a text names; the same one again and again if the text does."""
-        if self._short:
-            for word in {*map(_squeezed, text.split()), *_OTHER.split(text.casefold())}:
-                if word in self._short:
-                    yield word, self._short[word]
-        if not self._long:
-            return
-        for plain in dict.fromkeys((_squeezed(text), _squeezed(_SPOKEN.sub("", refang(text))))):
-            for at in range(len(plain) - _HEAD + 1):
-                lengths = self._long.get(plain[at : at + _HEAD])
-                for length, needles in lengths.items() if lengths else ():
-                    owners = needles.get(plain[at : at + length])
-                    if owners is not None:
-                        yield plain[at : at + length], owners
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +76,8 @@ class Named:
         self._uuid = uuid_of(raw)
         self._links: set[str] = set()
         self._found: dict[str, dict[str, set[_Owner]]] = {}
-        self._all = _Needles()
-        self._hidden = _Needles()
+        self._all = Needles[_Owner]()
+        self._hidden = Needles[_Owner]()
         told: set[int] = set()
         self._circle = circle
         hides_sources = names_no_source(circle)
@@ -126,7 +86,7 @@ class Named:
             owner = _Owner(part.circle, _is_published(part), part.group)
             link = is_reference(part) and not hides_sources and not narrower(part.circle, circle)
             if link:
-                self._links.update(_needles(part.value))
+                self._links.update(needles_of(part.value))
             words = part.type in types.UNUSED and not part.type.startswith("target-")
             for needle in _needles_of(part):
                 if not link and not _is_common(part, circle):
@@ -138,7 +98,7 @@ class Named:
         for gone in _raw_parts(raw):
             value = gone.get("value")
             if id(gone) not in told and isinstance(value, str):
-                for needle in _needles(value):
+                for needle in needles_of(value):
                     self._all.add(needle, nobody)
                     self._hidden.add(needle, nobody)
 
@@ -150,7 +110,7 @@ class Named:
         plain = refang(unicodedata.normalize("NFKC", text))
         if next(self._all.within(text), None) is not None or any(
             spotted.kind not in _SAID_WHOLLY
-            and not self._links.issuperset(_needles(spotted.value or spotted.raw))
+            and not self._links.issuperset(needles_of(spotted.value or spotted.raw))
             for form in (text, plain)
             for line in _lines(form)
             for spotted in spot(line)
@@ -205,33 +165,8 @@ def _raw_parts(raw: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield from mappings(attribute, "ShadowAttribute")
 
 
-def _needles(value: str) -> set[str]:
-    """A value as it is looked for: whole, without its scheme, its host, and each of its halves."""
-    forms = {
-        value,
-        refang(value),
-        *(half for half in value.split("|") if not _PORT.fullmatch(half)),
-    }
-    for form in tuple(forms) if "/" in value else ():
-        host = _HOST.match(refang(form))
-        if host is not None:
-            forms |= {
-                form.partition("://")[2],
-                host[1],
-                host[1].rpartition("@")[2].partition(":")[0],
-            }
-    return {squeezed for form in forms if (squeezed := _squeezed(form[:4_096])[:_NEEDLE])}
-
-
 def _needles_of(part: Part) -> set[str]:
-    return {*_needles(part.value), uuid_of(part.raw).replace("-", "")} - {""}
-
-
-def _squeezed(text: str) -> str:
-    """Letters and digits alone, small, after refanging."""
-    if text.isalnum() and text.isascii():
-        return text.lower()  # a hash, most often
-    return _OTHER.sub("", refang(unicodedata.normalize("NFKC", text)).casefold())
+    return {*needles_of(part.value), uuid_of(part.raw).replace("-", "")} - {""}
 
 
 def _lines(text: str) -> Iterator[str]:
