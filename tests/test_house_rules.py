@@ -41,6 +41,7 @@ SMALL = {
     "logs.py": "one set-up",
     "outputs/entries.py": "the values that writers are given and give back",
     "outputs/lists.py": "one format",
+    "outputs/misp/levels.py": "one question: who may see what of an event",
     "outputs/tables.py": "one format, for two kinds of readers",
     "stix/alternatives.py": "one question about a pattern",
     "policy/expressions/patterns.py": "the door to one engine",

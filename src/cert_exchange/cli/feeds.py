@@ -180,6 +180,7 @@ def show(
         printing.document(
             {
                 "name": name, "address": place, "gives": feeding.said(choice), "entries": output.held, "bytes": size,
+                "strictest": output.tlp,
                 "left_out": outputs.document(output.left_out),
             }
         )  # fmt: skip
@@ -190,6 +191,7 @@ def show(
             **feeding.said(choice),
             "entries": f"{output.held:,}",
             "bytes": f"{size:,}",
+            "strictest": outputs.level(output) or "nothing is in it",
         }
     )
     outputs.tell_left_out(output.left_out, every_id=ids)

@@ -124,7 +124,15 @@ def write(output: Output, file: Path) -> None:
             out.write(body)
         tell_left_out(output.left_out)
     entries = f"{output.held:,} {'entry' if output.held == 1 else 'entries'}"
-    printing.verdict(f"{entries} written to {file}; {printing.count(left, 'object')} left out")
+    strictest = f", the strictest {level(output)}" if output.tlp else ""
+    printing.verdict(
+        f"{entries} written to {file}{strictest}; {printing.count(left, 'object')} left out"
+    )
+
+
+def level(output: Output) -> str:
+    """The strictest level of an output, as people write it."""
+    return f"TLP:{output.tlp.upper()}" if output.tlp else ""
 
 
 def document(left_out: Mapping[str, list[str]]) -> list[dict[str, object]]:

@@ -6,7 +6,7 @@
 3. It keeps what it made (`feeding.Shelf`), and looks at each question whether anything changed since.
 
     to the child:   {"name", "file", "tags"}
-    from the child: the length of a head, the head {"tag", "media", "held", "left_out", "there", "same"}, the file
+    from the child: the length of a head, the head {"tag", "media", "held", "left_out", "tlp", "there", "same"}, the file
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Made:
     media: str
     held: int
     left_out: int
+    tlp: str
     there: bool
     same: bool
 
@@ -73,7 +74,7 @@ def _make(shelf: Shelf, name: str, file: str, tags: tuple[str, ...]) -> Made:
     same = served.body is not None and bool({served.tag, "*"} & set(tags))
     body = b"" if same or served.body is None else served.body
     return Made(
-        body, served.tag, served.media, served.held, served.left_out,
+        body, served.tag, served.media, served.held, served.left_out, served.tlp,
         there=served.body is not None, same=same,
     )  # fmt: skip
 
@@ -93,7 +94,7 @@ def say(node: Node, message: bytes) -> bytes:
     head = orjson.dumps(
         {
             "tag": made.tag, "media": made.media, "held": made.held, "left_out": made.left_out,
-            "there": made.there, "same": made.same,
+            "tlp": made.tlp, "there": made.there, "same": made.same,
         }
     )  # fmt: skip
     return _HEAD.pack(len(head)) + head + made.body

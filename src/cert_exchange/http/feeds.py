@@ -129,6 +129,7 @@ def _answer(name: str, file: str, made: Made) -> Answer:
         (b"cache-control", b"private, no-cache"),
         (b"x-feed-entries", b"%d" % made.held),
         (b"x-feed-left-out", b"%d" % made.left_out),
+        (b"x-feed-tlp", made.tlp.encode("ascii")),
     )
     if made.same:
         return Answer(HTTPStatus.NOT_MODIFIED, b"", headers, media=None)

@@ -8,6 +8,10 @@ from typing import Final
 
 from cert_exchange.intake.findings import Kind
 from cert_exchange.outputs.expressing import Unsaid, Value
+from cert_exchange.stix.markings import Tlp
+
+UNMARKED: Final = Tlp.AMBER_STRICT
+"""What bears no TLP stays in our own organisation."""
 
 ORDER: Final = {kind: place for place, kind in enumerate(Kind)}
 
@@ -21,7 +25,10 @@ class Entry:
     name: str = ""
     description: str = ""
     source: str = ""  # `own`, or the partner's name
-    tlp: str = ""  # clear to red; empty: unmarked
+    audience: str = ""  # who the output is for: `own`, or the audience of a view
+    tlp: str = ""  # clear to red: what counts, also where nobody marked it
+    pap: str = ""  # clear to red; empty: nothing says one
+    markings: tuple[str, ...] = ()  # what else binds it, by its name or in words
     confidence: int | None = None
     valid_from: str = ""
     valid_until: str = ""

@@ -5,6 +5,7 @@
 2. For machines every cell is exact: read again by `intake.tables`, it gives the same rows.
 3. For people a cell that a spreadsheet would run as a formula begins with an apostrophe, and what turns the direction of
    writing or moves a cursor is not written. Such a file is to be looked at, not to be read by a machine.
+4. Each row says what binds it and who the file is for: a row that is cut out and handed on takes that along (CASES M19).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import Final, Literal
 from cert_exchange.outputs.entries import Entry, Written, in_order
 
 COLUMNS: Final = (
-    "type", "value", "confidence", "valid_from", "valid_until", "tlp", "name", "description", "labels", "source",
-    "modified", "id",
+    "type", "value", "confidence", "valid_from", "valid_until", "tlp", "pap", "markings", "audience", "name",
+    "description", "labels", "source", "modified", "id",
 )  # fmt: skip
 """The names of the columns, which `intake.tables` knows."""
 
@@ -60,5 +61,6 @@ def _write(entries: Iterable[Entry], cell: Callable[[str], str], quoting: Litera
 def _row(one: Entry) -> tuple[str, ...]:
     return (
         str(one.value.kind), one.value.text, "" if one.confidence is None else str(one.confidence), one.valid_from,
-        one.valid_until, one.tlp, one.name, one.description, "|".join(one.labels), one.source, one.modified, one.stix_id,
+        one.valid_until, one.tlp, one.pap, "|".join(one.markings), one.audience, one.name, one.description,
+        "|".join(one.labels), one.source, one.modified, one.stix_id,
     )  # fmt: skip

@@ -3,7 +3,8 @@
 1. Of each id at most one version: the newest that is in force; a cyber-observable's is ours before a partner's.
 2. In force is what was accepted, is held at no way in, and stands in at least one collection where nobody took it back:
    neither its owner, by revocation, deletion or a notice that was obeyed (DECISIONS 20), nor our desk.
-3. A revocation that counts ends every version, whoever brought it. An id that our desk blocked is not there.
+3. A revocation that counts ends every version, whoever brought it. An id that our desk blocked is not there. With `ended`
+   the revocation itself is there, once, for who must be told what to remove; reports are not, as no format takes one away.
 4. Streamed, in the order of storing; reading only, in the caller's transaction.
 """
 
@@ -31,6 +32,7 @@ from cert_exchange.store.tables import (
 
 _better = objects.alias("better")
 _end = objects.alias("end")
+_REPORTS: Final = ("report", "grouping")
 _ROWS: Final = (
     select(
         objects.c.id,
@@ -64,6 +66,7 @@ class Wanted:
     types: frozenset[str] = frozenset()
     origins: frozenset[int] = frozenset()
     collections: frozenset[int] = frozenset()
+    ended: bool = False
 
 
 def count_lines(tx: Transaction) -> int:
@@ -127,10 +130,44 @@ def usable_ids(tx: Transaction, wanted: Wanted) -> list[int]:
 
 
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    lives = _lives(wanted)
     terms: list[ColumnElement[bool]] = [
         _in_force(objects, wanted.collections),
-        objects.c.revoked.is_(False),
         identifiers.c.blocked_at.is_(None),
+        or_(lives, _ended(wanted)) if wanted.ended else lives,
+    ]
+    if wanted.types:
+        terms.append(objects.c.type.in_(sorted(wanted.types)))
+    if wanted.origins:
+        terms.append(objects.c.origin.in_(sorted(wanted.origins)))
+    return terms
+
+
+def _ended(wanted: Wanted) -> ColumnElement[bool]:
+    """Whether a version is the revocation of its id: the newest, ours before a partner's."""
+    return and_(
+        objects.c.revoked.is_(True),
+        objects.c.type.not_in(_REPORTS),
+        ~exists().where(
+            _end.c.ident == objects.c.ident,
+            _end.c.revoked.is_(True),
+            _in_force(_end, wanted.collections),
+            _restricted(_end, wanted.origins),
+            or_(
+                _end.c.version_key > objects.c.version_key,
+                and_(
+                    _end.c.version_key == objects.c.version_key,
+                    _end.c.origin < objects.c.origin,
+                ),
+            ),
+        ),
+    )
+
+
+def _lives(wanted: Wanted) -> ColumnElement[bool]:
+    """Whether nothing ended a version that is in force, and none is better (rules 1 and 3)."""
+    return and_(
+        objects.c.revoked.is_(False),
         ~exists().where(
             _end.c.ident == objects.c.ident,
             _end.c.status == ObjectStatus.ACCEPTED.value,
@@ -164,12 +201,7 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
                 ),
             ),
         ),
-    ]
-    if wanted.types:
-        terms.append(objects.c.type.in_(sorted(wanted.types)))
-    if wanted.origins:
-        terms.append(objects.c.origin.in_(sorted(wanted.origins)))
-    return terms
+    )
 
 
 def _in_force(rows: FromClause, collections: Collection[int]) -> ColumnElement[bool]:

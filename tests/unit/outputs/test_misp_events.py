@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from tests.scenes import (
     OWN_IDENTITY,
     TLP,
     address,
+    at,
     indicator,
     malware,
     relationship,
     report,
+    uid,
 )
 
 from cert_exchange.intake.building import Batch, build
@@ -27,6 +30,7 @@ from cert_exchange.intake.findings import Finding, Loss
 from cert_exchange.intake.misp import Event, read_misp
 from cert_exchange.intake.misp.types import COMPOSITES, KINDS, NAMED_FILES
 from cert_exchange.outputs.misp import Events, Organisation, write_events
+from cert_exchange.stix.markings import Tlp
 from cert_exchange.stix.patterns import comparisons
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -117,8 +121,9 @@ def test_a_report_keeps_its_text_its_links_and_its_members() -> None:
     }
 
 
+@pytest.mark.case("M19")
 def test_no_object_loses_its_marking() -> None:
-    """The event bears its report's, an attribute what differs, and a marking without a word in MISP its name."""
+    """Each attribute bears its own, the event the strictest, and a marking without a word in MISP its name."""
     statement = {
         "type": "marking-definition", "spec_version": "2.1", "id": "marking-definition--11111111-1111-4111-8111-111111111111",
         "created": "2026-01-01T00:00:00.000Z", "name": "Only for banks", "definition_type": "statement",
@@ -133,10 +138,120 @@ def test_no_object_loses_its_marking() -> None:
     )
     whole = report("r", [plain["id"], strict["id"], bound["id"]], tlp="green")
     event = only(written(plain, strict, bound, statement, whole))
-    assert event["Tag"] == [{"name": "tlp:green"}]
-    assert {one["value"]: one.get("Tag") for one in event["Attribute"]} == {
-        "a.example": None, "b.example": [{"name": "tlp:amber"}], "c.example": [{"name": 'marking="Only for banks"'}],
+    assert tags(event) == ["tlp:amber", 'cert-exchange:report-tlp="green"']
+    assert {one["value"]: tags(one) for one in event["Attribute"]} == {
+        "a.example": ["tlp:green"], "b.example": ["tlp:amber"], "c.example": ["tlp:green", 'marking="Only for banks"'],
     }  # fmt: skip
+
+
+def tags(part: Mapping[str, Any]) -> list[str]:
+    return [one["name"] for one in part["Tag"]]
+
+
+@pytest.mark.case("M21")
+def test_every_event_and_attribute_carries_a_level_and_the_event_the_strictest() -> None:
+    """A report of AMBER with two CLEAR and one RED, one without any: RED; read again, each is what it was."""
+    objects = [
+        about(name, f"[domain-name:value = '{name}.example']", tlp=level)
+        for name, level in (("a", "clear"), ("b", "clear"), ("c", "red"), ("d", None))
+    ]
+    whole = report("r", [one["id"] for one in objects], tlp="amber", external_references=[{"source_name": "x", "url": "https://x.example/"}])  # fmt: skip
+    loose = about("e", "[domain-name:value = 'e.example']", tlp="green")
+    events = {one.content["info"]: one for one in written(*objects, whole, loose).events}
+    event, other = events["r"].content, events["what CERT A holds"].content
+    assert tags(event) == ["tlp:red", 'cert-exchange:report-tlp="amber"']
+    assert tags(other) == ["tlp:green"]
+    assert {one["value"]: tags(one) for one in event["Attribute"]} == {
+        "a.example": ["tlp:clear"], "b.example": ["tlp:clear"], "c.example": ["tlp:red"],
+        "d.example": ["tlp:amber+strict"], "https://x.example/": ["tlp:amber"],
+    }  # fmt: skip
+    (head, *found) = read_misp(events["r"].body)
+    assert isinstance(head, Event)
+    assert head.markings == (TLP["amber"],)
+    assert "cert-exchange" not in str(head.labels)
+    assert {one.value: one.markings for one in found if isinstance(one, Finding)} == {
+        "a.example": (), "b.example": (), "c.example": (TLP["red"],), "d.example": (TLP["amber+strict"],),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda event: event["Attribute"].pop(1),  # what made it RED is gone
+        lambda event: event["Attribute"][0].pop("Tag"),  # one says nothing itself
+        lambda event: event["Attribute"][1].update(Tag=[{"name": "tlp:amber"}]),
+        lambda event: event["Tag"].append({"name": 'cert-exchange:report-tlp="clear"'}),
+        lambda event: event["Tag"].append({"name": "tlp:ex:eu"}),
+    ],
+)
+def test_what_a_report_says_less_than_its_event_counts_only_where_its_parts_explain_it(
+    change: Callable[[dict[str, Any]], object],
+) -> None:
+    """Whoever marks our event RED in MISP has everything in it RED, whatever stands beside it."""
+    one, two = (
+        about(name, f"[domain-name:value = '{name}.example']", tlp=level)
+        for name, level in (("a", "green"), ("b", "red"))
+    )
+    event = only(written(one, two, report("r", [one["id"], two["id"]], tlp="green")))
+    assert read_level(event) == Tlp.GREEN
+    change(event)
+    assert read_level(event) == Tlp.RED
+
+
+def read_level(event: Mapping[str, Any]) -> Tlp | None:
+    head = next(read_misp(json.dumps({"Event": event}).encode()))
+    assert isinstance(head, Event)
+    return head.tlp
+
+
+def test_a_sender_states_no_level_of_a_report_by_a_label() -> None:
+    """The tag is ours to write: as a label of an object it is left out."""
+    lying = ['cert-exchange:report-tlp="clear"']
+    one = about("a", "[domain-name:value = 'a.example']", tlp="red", labels=lying)
+    event = only(written(one, report("r", [one["id"]], tlp="red", labels=lying)))
+    assert tags(event) == ["tlp:red"]
+    assert tags(event["Attribute"][0]) == ["tlp:red"]
+
+
+LADDER = ("clear", "green", "amber", "amber+strict", "red")
+
+
+@pytest.mark.case("M22")
+@pytest.mark.parametrize(("one", "other"), list(itertools.product(LADDER, LADDER)))
+def test_a_file_of_parts_has_the_strictest_of_them(one: str, other: str) -> None:
+    """Each combination of an indicator's hashes and a file that is told of beside it, and its folder."""
+    folder = {
+        "type": "directory", "spec_version": "2.1", "id": f"directory--{uid('folder')}", "path": "C:\\x",
+        "object_marking_refs": [TLP["clear"]],
+    }  # fmt: skip
+    seen = {
+        "type": "file", "spec_version": "2.1", "id": f"file--{uid('seen')}", "name": "x.exe", "hashes": {"MD5": "a" * 32},
+        "parent_directory_ref": folder["id"], "object_marking_refs": [TLP[other]],
+    }  # fmt: skip
+    sought = about("x", f"[file:hashes.MD5 = '{'a' * 32}']", tlp=one)
+    joined = relationship(sought, seen, relationship_type="based-on")
+    event = only(written(sought, seen, folder, joined, report("r", [sought["id"]], tlp="clear")))
+    strictest = f"tlp:{max(one, other, key=LADDER.index)}"
+    (made,) = event["Object"]
+    assert {(each["type"], *tags(each)) for each in made["Attribute"]} == {
+        ("md5", strictest), ("filename", strictest),
+    }  # fmt: skip
+    assert tags(event)[0] == strictest
+
+
+@pytest.mark.case("O06")
+def test_what_is_revoked_stands_as_deleted_and_the_event_is_newer() -> None:
+    """MISP removes what it took over: the same UUID, deleted, in an event that changed."""
+    before = about("x", "[domain-name:value = 'a.example']")
+    kept = about("y", "[domain-name:value = 'b.example']")
+    whole = report("r", [before["id"], kept["id"]])
+    ended = {**before, "revoked": True, "modified": at(9)}
+    first, last = only(written(before, kept, whole)), only(written(ended, kept, whole))
+    assert [(one["uuid"], one.get("deleted", False)) for one in last["Attribute"]] == [
+        (first["Attribute"][0]["uuid"], True), (first["Attribute"][1]["uuid"], False),
+    ]  # fmt: skip
+    assert int(last["timestamp"]) > int(first["timestamp"])
+    assert only(written(ended))["Attribute"][0]["deleted"] is True
 
 
 def test_the_text_of_a_stricter_report_stands_in_no_looser_event() -> None:
@@ -152,7 +267,8 @@ def test_the_text_of_a_stricter_report_stands_in_no_looser_event() -> None:
     event = only(events)
     assert (event["uuid"], event["info"]) == (origin[0]["external_id"], "r")
     assert "for few" not in events.events[0].body.decode()
-    assert [one.get("Tag") for one in event["Attribute"]] == [None, [{"name": "tlp:red"}]]
+    assert [tags(one) for one in event["Attribute"]] == [["tlp:green"], ["tlp:red"]]
+    assert tags(event) == ["tlp:red", 'cert-exchange:report-tlp="green"']
 
 
 def test_the_same_objects_make_the_same_bytes_in_any_order() -> None:
@@ -329,7 +445,7 @@ def objects_of(data: bytes) -> dict[str, dict[str, Any]]:
         for one in head.references
     ]
     batch = Batch(
-        head.name, OWN_IDENTITY, at=1, markings=head.markings, labels=head.labels, key=head.uuid, definitions=head.definitions,
+        head.name, OWN_IDENTITY, at=1, markings=head.markings or (TLP["red"],), labels=head.labels, key=head.uuid, definitions=head.definitions,
         description=head.description, published=head.at or "", references=tuple(references),
     )  # fmt: skip
     findings = [one for one in items if isinstance(one, Finding)]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.conftest import Wall
@@ -16,6 +19,7 @@ from cert_exchange.errors import InputRefused
 from cert_exchange.node import Node
 from cert_exchange.services import taking
 from cert_exchange.services.taking import Format, Found, Order, Source, Taken
+from cert_exchange.store import holdings
 
 ROWS = [
     "203.0.113.7,c2",
@@ -180,3 +184,29 @@ def test_our_creator_stands_on_all_that_has_one(sqlite_scene: Scene) -> None:
     creators = {one.get("created_by_ref") for one in sqlite_scene.sees("b")}
     assert B_IDENTITY not in creators
     assert creators <= {sqlite_scene.node.identity, None}
+
+
+@pytest.mark.case("M25")
+def test_everything_that_a_row_makes_has_its_marking(sqlite_scene: Scene) -> None:
+    """GREEN for the whole, RED in one row's own column, also where another row names the same value: nothing is unmarked."""
+    text = "value,tlp,cve\n203.0.113.7,,CVE-2021-44228\nevil.test,red,CVE-2022-1388\n203.0.113.9,green,\nhttp://evil.test/x,,\nevil.test,green,\n"
+    before = held(sqlite_scene)
+    take(sqlite_scene, source(text), replace(AMBER, markings=(TLP["green"],)))
+    made = [one for one in held(sqlite_scene).values() if one["id"] not in before]
+    red = {one["id"] for one in made if {one.get("value"), one.get("name")} & {"evil.test", "CVE-2022-1388"}}  # fmt: skip
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for one in made:
+        named = {one["id"], one.get("source_ref"), *one.get("object_refs", ())}
+        row = f"{one['type']} {'red' if red & named else 'green'}"
+        found.setdefault(row, set()).add(tuple(one.get("object_marking_refs", ())))
+    assert found == {
+        **{f"{kind} {level}": {(TLP[level],)} for level in ("red", "green")
+           for kind in ("indicator", "relationship", "grouping", "vulnerability")},
+        "domain-name red": {(TLP["red"],)}, "ipv4-addr green": {(TLP["green"],)}, "url green": {(TLP["green"],)},
+    }  # fmt: skip
+
+
+def held(scene: Scene) -> dict[str, dict[str, Any]]:
+    with scene.node.database.reading() as tx:
+        found = holdings.find(tx, holdings.Wanted(origin=0, limit=1_000))
+    return {one.stix_id: json.loads(one.body) for one in found}

@@ -8,16 +8,21 @@
    a sharing group of another system means, nobody here can tell.
 4. A local tag is not for others and goes no further; one that restricts does both.
 5. Nothing said at all is left to the person who publishes: `Circle.tlp` is None.
+6. An event that we wrote bears the strictest TLP of what it holds, and beside it what it says itself (`report_level`). That
+   counts only where its parts explain the rest: each has a TLP of its own, the strictest of them is the event's, and nobody
+   added another to it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+from cert_exchange.intake.misp.events import mappings
 from cert_exchange.stix.handling import Pap, pap_of_text, read_handling
 from cert_exchange.stix.markings import Tlp, read_markings
 
@@ -58,6 +63,8 @@ One content for each id, for ever: these bytes never change.
 _PAP_BY_ID: Final = {str(made["id"]): pap for pap, made in PAP_DEFINITIONS.items()}
 _TLP_BY_OWN_ID: Final = {stix_id: tlp for tlp, stix_id in TLP_IDS.items()}
 
+_REPORT_LEVEL: Final = re.compile(r'cert-exchange:report-tlp="([a-z+]{3,12})"')
+_LEVELS: Final = {tlp.name.lower().replace("_", "+"): tlp for tlp in Tlp}
 _LONGEST: Final = 250
 """Characters of a tag; MISP's own have at most 255."""
 _CONFIDENCE: Final[Mapping[str, int]] = {
@@ -113,6 +120,31 @@ def circle_of(tags: object) -> Circle:
     )
 
 
+def circle_of_event(event: Mapping[str, Any]) -> Circle:
+    """What an event says of itself, and so of everything in it (rule 6)."""
+    circle = circle_of(event.get("Tag"))
+    stated: list[Tlp] = []
+    others = 0
+    for name, _ in _names(event.get("Tag")):
+        found = _REPORT_LEVEL.fullmatch(name)
+        if found is not None and found[1] in _LEVELS:
+            stated.append(_LEVELS[found[1]])
+        else:
+            others += circle_of({"name": name}).tlp is not None
+    if (len(stated), others) != (1, 1) or circle.tlp is None:
+        return circle
+    levels = [circle_of(one.get("Tag")).tlp for one in _attributes(event)]
+    if None in levels or strictest(*levels) != circle.tlp:
+        return circle
+    return replace(circle, tlp=min(stated[0], circle.tlp))
+
+
+def _attributes(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Every attribute of an event, wherever it stands in it."""
+    for owner in (event, *mappings(event, "Object")):
+        yield from mappings(owner, "Attribute")
+
+
 def narrowed(outer: Circle, inner: Circle) -> Circle:
     """What holds for a part: its own circle where that is stricter, else that of the whole (rule 2)."""
     paps = [pap for pap in (outer.pap, inner.pap) if pap is not None]
@@ -162,6 +194,11 @@ def tags_of(markings: Iterable[str]) -> Iterator[str]:
             yield f"PAP:{_PAP_BY_ID[stix_id].name}"
 
 
+def report_level(tlp: Tlp) -> str:
+    """The tag that says what a report says itself, where its event bears the stricter level of its parts (rule 6)."""
+    return f'cert-exchange:report-tlp="{tlp.name.lower().replace("_", "+")}"'
+
+
 def strictest(*levels: Tlp | None) -> Tlp | None:
     """The narrowest circle of several; None where nothing says one."""
     return max((level for level in levels if level is not None), default=None)
@@ -169,6 +206,8 @@ def strictest(*levels: Tlp | None) -> Tlp | None:
 
 def is_level(name: str) -> bool:
     """Whether a tag says nothing but a TLP or PAP, which markings say in its place."""
+    if _REPORT_LEVEL.fullmatch(name) is not None:
+        return True
     marks = read_markings({"type": "indicator", "labels": [name]})
     return (marks.tlp is not None and not marks.tags) or pap_of_text(name) is not None
 

@@ -32,7 +32,7 @@ from cert_exchange.intake.misp.events import (
 from cert_exchange.intake.misp.marking import (
     PAP_DEFINITIONS,
     Circle,
-    circle_of,
+    circle_of_event,
 )
 from cert_exchange.intake.misp.naming import NAMES_WHAT_IS_KEPT_BACK, Named, names_no_source
 from cert_exchange.intake.misp.parts import (
@@ -74,7 +74,7 @@ def read_misp(data: bytes) -> Iterator[Event | Finding | Loss]:
 
 def _read_event(raw: Mapping[str, Any]) -> Iterator[Event | Finding | Loss]:
     losses: list[Loss] = []
-    circle = circle_of(raw.get("Tag"))
+    circle = circle_of_event(raw)
     parts = list(parts_of(raw, circle, losses))
     named = Named(raw, parts, circle)
     parts = [without_leaks(part, named, losses) for part in parts]

@@ -112,6 +112,7 @@ _UNTAKEN: Final = (
     "firstseenutc compiletime signingtime version filesize size mime mimetype filetype signature compilerstamp timestamp "
     "eventuuid orgc org author reporter password asname country "
     "nameserver nameservers ns registrar whois whoisserver dnsserver provider status port "
+    "audience markings "
     "affected impacted infected compromised internal customer local our own "
     "target targets victim victims victimdomain victimip victimemail recipient recipients to mailto targetdomain targetip"
 )

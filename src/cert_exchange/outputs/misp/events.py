@@ -1,10 +1,12 @@
 """Objects of STIX as MISP events: one for each report or grouping, and one for what no report names.
 
-1. Who may see something is said of everything: the event's tags say its report's markings, an attribute's tags what is
-   marked otherwise, and a marking that MISP has no word for goes as a tag that names it. Nothing loses its marking.
+1. Who may see something is said of everything: each attribute bears all markings of what it is made of, of several the
+   strictest TLP, and an event the strictest of what it holds; what its report says itself stands beside that. A marking that
+   MISP has no word for goes as a tag that names it, and what bears no TLP is `UNMARKED`.
 2. UUIDs follow from what is said: the same objects make the same events, byte for byte, and MISP updates what it has.
    What came from MISP keeps the UUID of its event and attributes.
 3. `distribution` is 0: whoever imports decides who else gets it. What is not said is listed by id (CASES I23, I27).
+4. What its creator revoked stands there as deleted: an attribute that is only missing stays in MISP for ever (CASES O06).
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID, uuid5
 
 from cert_exchange.intake.misp.events import UNNAMED
-from cert_exchange.intake.misp.marking import TLP_IDS, is_level, tags_of
+from cert_exchange.intake.misp.marking import is_level
 from cert_exchange.outputs.expressing import Unsaid
 from cert_exchange.outputs.misp.attributes import (
     LINKS,
@@ -30,9 +33,9 @@ from cert_exchange.outputs.misp.attributes import (
     values_of_observable,
 )
 from cert_exchange.outputs.misp.gathering import SILENT, Draft, Owners, beside, external_ids, gather
-from cert_exchange.stix.handling import pap_of_text
+from cert_exchange.outputs.misp.levels import Levels
 from cert_exchange.stix.instants import InstantInvalid, parse_micros
-from cert_exchange.stix.markings import read_markings
+from cert_exchange.stix.markings import Tlp
 from cert_exchange.stix.references import OBSERVABLE_TYPES
 
 MOST_BYTES: Final = 128 * 1024 * 1024
@@ -79,21 +82,29 @@ class Events:
 
 
 def write_events(
-    objects: Iterable[Mapping[str, Any]], *, organisation: Organisation, title: str
+    objects: Iterable[Mapping[str, Any]],
+    *,
+    organisation: Organisation,
+    title: str,
+    levels: Mapping[str, Tlp] = MappingProxyType({}),
 ) -> Events:
-    """All events of validated objects, which the caller has chosen: what is revoked, over or held is not among them.
+    """All events of validated objects, which the caller has chosen: what is over or held is not among them.
 
-    `title` names the event of what no report names. Never raises for what an object says.
+    `title` names the event of what no report names; `levels` are stricter levels of some, by id. Never raises for what an object says.
     """
     held: dict[str, Mapping[str, Any]] = {}
     for content in objects:
         held[str(content.get("id"))] = content
-    return _Writer(held, organisation, title).events()
+    return _Writer(held, organisation, title, levels).events()
 
 
 class _Writer:
     def __init__(
-        self, held: Mapping[str, Mapping[str, Any]], organisation: Organisation, title: str
+        self,
+        held: Mapping[str, Mapping[str, Any]],
+        organisation: Organisation,
+        title: str,
+        levels: Mapping[str, Tlp],
     ) -> None:
         self._held = held
         self._organisation = organisation
@@ -105,6 +116,7 @@ class _Writer:
             if one.get("type") == "directory"
         }
         self._beside = beside(held)
+        self._levels = Levels(held, self._beside, levels)
         self._owners = Owners(held, f"identity--{organisation.uuid}")
         self._room = MOST_BYTES
         self._used: set[str] = set()
@@ -120,7 +132,7 @@ class _Writer:
 
     def _event(self, draft: Draft) -> Event:
         report = draft.report
-        tags = self._tags(report)
+        said_itself = self._levels.marks(report)
         levels, labels = {"threat-level-id": "4", "analysis": "2"}, []
         for label in report.get("labels", ()):
             found = _LEVEL.fullmatch(label)
@@ -128,7 +140,7 @@ class _Writer:
                 levels[found[1]] = found[2]
             elif not is_level(label):
                 labels.append(label)
-        attributes, files, techniques = self._members(draft, {*tags, *labels})
+        attributes, files, techniques, strictness = self._members(draft, {*said_itself, *labels})
         attributes += self._links(draft)
         changed = [_second(self._held[one]) for one in draft.members] + [_second(report)]
         published = str(report.get("published") or report.get("created") or "1970-01-01")
@@ -136,7 +148,8 @@ class _Writer:
         maker = self._organisation
         if creator.get("name"):
             maker = Organisation(str(creator["name"]), str(creator["id"]).rpartition("--")[2])
-        tags = list(dict.fromkeys([*tags, *labels, *techniques]))
+        tags = self._levels.of_event(report, strictness)
+        tags = list(dict.fromkeys([*tags, *said_itself, *labels, *techniques]))
         content = {
             "uuid": draft.uuid,
             "info": draft.title,
@@ -158,15 +171,20 @@ class _Writer:
 
     def _members(
         self, draft: Draft, around: set[str]
-    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
-        """Attributes, `file` objects and tags of techniques."""
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str], list[Tlp]]:
+        """Attributes, `file` objects, tags of techniques, and the levels of all these."""
         attributes: list[dict[str, Any]] = []
         files: list[dict[str, Any]] = []
         techniques: list[str] = []
+        levels: list[Tlp] = []
         for stix_id in draft.members:
             content = self._held[stix_id]
             if content.get("type") == "attack-pattern":
-                techniques += _technique(content, around)
+                named = list(_technique(content, around))
+                techniques += named
+                # What names a technique of public knowledge is not made stricter for want of a marking.
+                if named and self._levels.is_marked(content):
+                    levels.append(self._levels.level(content))
                 continue
             said = self._said(stix_id, content)
             self._room -= _size(said)
@@ -174,13 +192,17 @@ class _Writer:
                 said = Said((), unsaid=Unsaid(stix_id, f"more than {MOST_BYTES} bytes of events"))
             if said.unsaid is not None:
                 self._unsaid[stix_id] = said.unsaid
-            tags = [one for one in (*self._tags(content), *said.labels) if one not in around]
+            parts = list(self._levels.parts(stix_id, content))
+            labels = [one for one in said.labels if one not in around]
+            tags = list(dict.fromkeys([*self._levels.tags(*parts), *labels]))
             made = [self._attribute(draft, one, content, tags) for one in said.attributes]
+            if made:
+                levels.append(max(map(self._levels.level, parts)))
             if said.as_file:
                 files.append(_file(draft, stix_id, content, made))
             else:
                 attributes += made
-        return attributes, files, techniques
+        return attributes, files, techniques, levels
 
     def _said(self, stix_id: str, content: Mapping[str, Any]) -> Said:
         stix_type = content.get("type")
@@ -222,20 +244,11 @@ class _Writer:
         }
         if one.first_seen:
             made["first_seen"] = one.first_seen
+        if content.get("revoked") is True:
+            made["deleted"] = True
         if tags:
             made["Tag"] = [{"name": tag} for tag in tags]
         return made
-
-    def _tags(self, content: Mapping[str, Any]) -> list[str]:
-        """What its markings say, each as a tag (rule 1)."""
-        marks = read_markings(content)
-        tags = [] if marks.tlp is None else list(tags_of([TLP_IDS[marks.tlp]]))
-        for stix_id in sorted(marks.ids):
-            name = str(self._held.get(stix_id, {}).get("name") or stix_id)[:200]
-            pap = pap_of_text(name)
-            said = f'marking="{name}"' if pap is None else f"PAP:{pap.name}"
-            tags += list(tags_of([stix_id])) or [said]
-        return tags
 
     def _links(self, draft: Draft) -> list[dict[str, Any]]:
         """Where a report points to, as links; what has no address is not said."""
@@ -252,7 +265,7 @@ class _Writer:
                     uuid=str(one.get("external_id", "")) if kept else "",
                     comment=str(one.get("description", "")),
                 )
-                made.append(self._attribute(draft, link, report, ()))
+                made.append(self._attribute(draft, link, report, self._levels.tags(report)))
             elif one.get("source_name") != "misp":
                 reason = "a reference without an address"
                 stix_id = str(report.get("id"))

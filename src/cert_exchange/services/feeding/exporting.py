@@ -36,7 +36,8 @@ def export_as(
     """
     with node.database.reading() as tx:
         number, frozen = readable_view(tx, view, own_use=own_use)
-        asked = fitting(tx, choice, now=node.now(), own_use=own_use)
+        audience = view.partition("/")[0]
+        asked = fitting(tx, choice, now=node.now(), own_use=own_use, audience=audience)
         found = gather(_sources(tx, number), asked, progress=progress)
     seconds = node.now() // _SERIAL
     return write(node, choice, found, name=view, serial=lambda _digest: seconds), frozen

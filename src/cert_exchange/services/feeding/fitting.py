@@ -9,15 +9,17 @@
    it stays out. `due` is when the answer next changes by itself.
 5. What cannot be told denies: a marking whose definition we do not hold may say anything. One that we hold and that is no
    scheme of ours, such as a statement of copyright, is for people and keeps nothing out.
+6. What its creator revoked only takes back: no date and no confidence keeps it out where it may be said (`making`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from cert_exchange.outputs.entries import UNMARKED
 from cert_exchange.policy.sharing_terms import (
     NO_TERMS,
     SharingTerms,
@@ -30,16 +32,20 @@ from cert_exchange.services.markings import held_under
 from cert_exchange.services.overriding import not_for_detection
 from cert_exchange.services.releasing.bindings import promises_of
 from cert_exchange.services.releasing.evaluating import plans_for
-from cert_exchange.stix.handling import Definition, Handling, Pap, needs_more, read_handling
+from cert_exchange.stix.handling import (
+    Definition,
+    Handling,
+    Pap,
+    needs_more,
+    pap_of_text,
+    read_handling,
+)
 from cert_exchange.stix.instants import InstantInvalid, parse_micros
 from cert_exchange.stix.markings import Tlp, read_markings, squeezed
 from cert_exchange.store import releases
 from cert_exchange.store import terms as term_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import OWN
-
-UNMARKED: Final = Tlp.AMBER_STRICT
-"""What bears no TLP stays in our own organisation."""
 
 _PERMITS: Final[Mapping[Pap, Use]] = {
     Pap.CLEAR: Use.BLOCK,
@@ -54,7 +60,9 @@ _ACTIONS: Final[Mapping[str, Use | None]] = {
     "externallyvisibleindirectactions": Use.MONITOR,
     "externallyvisibledirectactions": Use.BLOCK,
 }
-_PASS: Final = frozenset({"marking-definition", "identity", "extension-definition"})
+_LONGEST_NAME: Final = 200
+"""Characters of a marking's name."""
+PASS: Final = frozenset({"marking-definition", "identity", "extension-definition"})
 """Needed to read the others; they state nothing that a machine acts upon."""
 
 
@@ -65,6 +73,10 @@ class Fit:
     reason: str = ""
     tlp: Tlp | None = None
     due: int | None = None
+    pap: Pap | None = None
+    markings: tuple[
+        str, ...
+    ] = ()  # what else binds it: names of markings, the terms that it carries
 
 
 @dataclass(slots=True)
@@ -74,6 +86,7 @@ class Fitting:
     tx: Transaction
     choice: Choice
     now: int
+    audience: str
     drills: Exercises
     undetected: frozenset[str]
     beside: Mapping[str, Mapping[int, SharingTerms | None]]
@@ -94,19 +107,29 @@ class Fitting:
         dates = _Dates(self.now)
         if stored_at is not None and (kept := self.retention.get(origin)) is not None:
             dates.ends(stored_at + kept, "kept longer than was agreed with its sender")
-        if content.get("type") in _PASS:
+        if content.get("type") in PASS:
             return Fit(dates.reason, due=dates.due)
         terms = self._terms(content, stix_id, origin)
         if terms is None:
             return Fit("its terms cannot be read")
         if missing := [one for one in terms.purposes if one not in self.choice.purposes]:
             return Fit(f"for a purpose that is not named here ({len(missing)})")
-        tlp, reason = self._markings(content, origin, terms, dates)
-        if not reason:
+        tlp, pap, reason = self._markings(content, origin, terms, dates)
+        if not reason and content.get("revoked") is not True:
             dates.starts_with(content.get("valid_from"), "not valid yet")
             dates.ends_with(content.get("valid_until"), "not valid any more")
             reason = dates.reason or self._confidence(content)
-        return Fit(reason, tlp, dates.due)
+        # Of terms only what the object carries itself: what our desk says beside it is not for who reads an export.
+        named = () if reason else (*self._names(content, origin), *_carried(content).said)
+        return Fit(reason, tlp, dates.due, pap, named)
+
+    def _names(self, content: Mapping[str, Any], origin: int) -> Iterator[str]:
+        """The markings besides TLP and PAP, by their names."""
+        for stix_id in sorted(read_markings(content).ids):
+            names = [one.content.get("name") for one in self._held(origin, stix_id)]
+            name = next((one for one in names if isinstance(one, str) and one.strip()), stix_id)
+            if pap_of_text(name) is None:
+                yield name[:_LONGEST_NAME]
 
     def _terms(self, content: Mapping[str, Any], stix_id: str, origin: int) -> SharingTerms | None:
         found = NO_TERMS
@@ -125,7 +148,7 @@ class Fitting:
 
     def _markings(
         self, content: Mapping[str, Any], origin: int, terms: SharingTerms, dates: _Dates
-    ) -> tuple[Tlp | None, str]:
+    ) -> tuple[Tlp | None, Pap | None, str]:
         marks = read_markings(content)
         handling = Handling()
         if needs_more(content, marks):
@@ -134,22 +157,26 @@ class Fitting:
         levels = [one for one in (marks.tlp, handling.tlp, terms.tlp) if one is not None]
         tlp = max(levels, default=None)
         if handling.unreadable:
-            return tlp, "its markings cannot be read"
+            return tlp, handling.pap, "its markings cannot be read"
         unknown = (marks.ids | handling.ids) - handling.understood
         if any(not self._held(origin, one) for one in unknown):
-            return tlp, "a marking that is not here"
+            return tlp, handling.pap, "a marking that is not here"
         if (UNMARKED if tlp is None else tlp) > self.choice.tlp:
-            return tlp, "marked above what goes in here"
+            return tlp, handling.pap, "marked above what goes in here"
         permitted = _permitted(handling)
         if permitted is None:
-            return tlp, "its IEP permits no action"
+            return tlp, handling.pap, "its IEP permits no action"
         if permitted < self.choice.use:
-            return tlp, f"its PAP or IEP does not permit to {self.choice.use.name.lower()}"
+            return (
+                tlp,
+                handling.pap,
+                f"its PAP or IEP does not permit to {self.choice.use.name.lower()}",
+            )
         if handling.begins is not None:
             dates.starts(handling.begins, "its IEP has not begun")
         if handling.ends is not None:
             dates.ends(handling.ends, "its IEP has ended")
-        return tlp, ""
+        return tlp, handling.pap, ""
 
     def _held(self, origin: int, stix_id: str) -> Sequence[Definition]:
         key = (origin, stix_id)
@@ -200,8 +227,13 @@ class _Dates:
         self.due = at if self.due is None else min(self.due, at)
 
 
-def fitting(tx: Transaction, choice: Choice, *, now: int, own_use: bool = True) -> Fitting:
-    """Read what the answers need. `now` in micros; what our own desk does not detect by is of no concern to others."""
+def fitting(
+    tx: Transaction, choice: Choice, *, now: int, own_use: bool = True, audience: str = "own"
+) -> Fitting:
+    """Read what the answers need. `now` in micros; what our own desk does not detect by is of no concern to others.
+
+    `audience` is who the output is for, as each of its rows says.
+    """
     sharing = releases.read_sharing(tx)
     numbers = {name: number for number, name in sharing.partners.items()}
     retention = {
@@ -213,12 +245,19 @@ def fitting(tx: Transaction, choice: Choice, *, now: int, own_use: bool = True) 
         tx,
         choice,
         now,
+        audience,
         exercises(tx),
         not_for_detection(tx) if own_use else frozenset(),
         _beside(tx),
         retention,
         {**sharing.partners, OWN: "own"},
     )
+
+
+def _carried(content: Mapping[str, Any]) -> SharingTerms:
+    """The terms that an object carries, which were read before."""
+    found = terms_of(content)
+    return NO_TERMS if found is None else found
 
 
 def _beside(tx: Transaction) -> dict[str, dict[int, SharingTerms | None]]:

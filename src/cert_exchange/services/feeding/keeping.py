@@ -62,6 +62,8 @@ class Served:
     media: str
     held: int
     left_out: int
+    tlp: str
+    """the strictest level of what the feed holds; empty where it holds nothing"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,9 @@ class Shelf:
         """One file of a feed. Raises NotFound for a feed that is gone, ConfigurationInvalid, StoreUnavailable."""
         kept = self._now(name)
         body = kept.output.files.get(file)
-        return Served(body, kept.tags.get(file, ""), kept.media, kept.output.held, kept.left)
+        output = kept.output
+        tag = kept.tags.get(file, "")
+        return Served(body, tag, kept.media, output.held, kept.left, output.tlp)
 
     def _now(self, name: str) -> _Kept:
         node, now = self._node, self._node.now()
@@ -230,6 +234,7 @@ def _wanted(tx: Transaction, choice: Choice) -> Wanted:
         types=frozenset() if whole else frozenset({"indicator"}),
         origins=frozenset(numbers.get(one, _NOBODY) for one in choice.origins),
         collections=frozenset(_NOBODY if one is None else one.id for one in places),
+        ended=whole,
     )
 
 

@@ -3,7 +3,9 @@
 1. One read transaction: an output is one state of the node.
 2. What does not go in is counted by its reason, with its id; nothing is left out in silence.
 3. The same entries make the same bytes. What counts up (`serial`) and what rules are called (their numbers) is asked for.
-4. At most `MOST_ENTRIES` and `MOST_BYTES`: beyond that the oldest stored are left out, and it is said.
+4. What its creator revoked is said where the format can say it, as to be removed: in STIX and MISP. In the others it is
+   gone, as each file is whole and takes the place of the one before (CASES O06).
+5. At most `MOST_ENTRIES` and `MOST_BYTES`: beyond that the oldest stored are left out, and it is said.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from __future__ import annotations
 import hmac
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -20,11 +23,11 @@ import structlog
 from cert_exchange.intake.findings import Kind
 from cert_exchange.node import Node
 from cert_exchange.outputs import lists, passing, rules, tables, zones
-from cert_exchange.outputs.entries import Entry, Written
+from cert_exchange.outputs.entries import UNMARKED, Entry, Written
 from cert_exchange.outputs.expressing import Unsaid, Value, express
 from cert_exchange.outputs.misp.events import Organisation, write_events
 from cert_exchange.services.feeding.choosing import HOLDS, Choice, Format
-from cert_exchange.services.feeding.fitting import Fitting
+from cert_exchange.services.feeding.fitting import PASS, Fit, Fitting
 from cert_exchange.stix.markings import Tlp
 from cert_exchange.store import feeds as rows
 from cert_exchange.store.database import Transaction
@@ -65,6 +68,8 @@ class Taken:
     body: str | None = None
     unsaid: tuple[Unsaid, ...] = ()
     due: int | None = None
+    level: tuple[str, Tlp] | None = None
+    """of a whole object: its id and what counts as its TLP"""
 
 
 NOTHING: Final = Taken()
@@ -78,6 +83,8 @@ class Gathered:
     bodies: list[str] = field(default_factory=list)
     left_out: dict[str, list[str]] = field(default_factory=dict)
     """reason -> ids"""
+    levels: dict[str, Tlp] = field(default_factory=dict)
+    """what counts as the TLP of whole objects, by id"""
     due: int | None = None
     """when a date of an object next changes what goes in, in micros"""
 
@@ -89,12 +96,16 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The bytes by file name (`MAIN` stands at the address itself), and what they hold."""
+    """The bytes by file name (`MAIN` stands at the address itself), and what they hold.
+
+    `tlp`: the strictest level of what went in, clear to red; empty where nothing did. Lists and zones have no other place.
+    """
 
     files: Mapping[str, bytes]
     held: int
     left_out: Mapping[str, list[str]]
     due: int | None = None
+    tlp: str = ""
 
 
 def gather(
@@ -112,11 +123,13 @@ def fold(taken: Iterable[Taken]) -> Gathered:
         found.entries.extend(one.entries)
         if one.body is not None:
             found.bodies.append(one.body)
+        if one.level is not None:
+            found.levels.update((one.level,))
         for unsaid in one.unsaid:
             found.leave(unsaid)
         if one.due is not None:
             due = one.due if due is None else min(due, one.due)
-    return Gathered(found.entries, found.bodies, found.left_out, due)
+    return replace(found, due=due)
 
 
 def take(one: Source, fitting: Fitting) -> Taken:
@@ -144,7 +157,12 @@ def _take(one: Source, fitting: Fitting) -> Taken:
     if whole:
         if one.type == "note" and content.get("extensions"):
             return Taken(unsaid=(Unsaid(one.stix_id, "a message between desks"),))
-        return Taken(body=one.body, due=fit.due)
+        level = (
+            None if one.type in PASS else (one.stix_id, UNMARKED if fit.tlp is None else fit.tlp)
+        )
+        return Taken(body=one.body, due=fit.due, level=level)
+    if content.get("revoked") is True:
+        return Taken(unsaid=(Unsaid(one.stix_id, "its creator revoked it"),))
     said = express(content, simple=choice.simple)
     unsaid: tuple[Unsaid, ...] = () if said.unsaid is None else (said.unsaid,)
     wanted = choice.kinds or HOLDS.get(choice.format)
@@ -152,7 +170,8 @@ def _take(one: Source, fitting: Fitting) -> Taken:
     if said.values and not values:
         unsaid += (Unsaid(one.stix_id, f"what is {said.values[0].kind} does not go in here"),)
     source = fitting.partners.get(one.origin, str(one.origin))
-    entries = tuple(_entry(value, content, source, fit.tlp) for value in values)
+    entry = partial(_entry, content=content, source=source, audience=fitting.audience, fit=fit)
+    entries = tuple(map(entry, values))
     return Taken(entries, unsaid=unsaid, due=fit.due)
 
 
@@ -172,7 +191,8 @@ def write(
     entries, bodies = found.entries[-MOST_ENTRIES:], found.bodies[-MOST_ENTRIES:]
     left = {reason: list(ids) for reason, ids in found.left_out.items()}
     while True:
-        files, written = _written(node, choice, entries, bodies, name=name, serial=1)
+        made = replace(found, entries=entries, bodies=bodies)
+        files, written = _written(node, choice, made, name=name, serial=1)
         size = sum(map(len, files.values()))
         if size <= MOST_BYTES:
             break
@@ -181,25 +201,35 @@ def write(
     if choice.format is Format.RPZ:
         # Last, since each digest that it is asked for counts up.
         number = serial(_digest(files[MAIN]))
-        files, written = _written(node, choice, entries, bodies, name=name, serial=number)
+        files, written = _written(node, choice, made, name=name, serial=number)
     cut = [one.stix_id for one in found.entries[: len(found.entries) - len(entries)]]
     cut += [orjson.loads(one)["id"] for one in found.bodies[: len(found.bodies) - len(bodies)]]
     for stix_id in cut:
         left.setdefault(_CUT, []).append(stix_id)
     for unsaid in written.unsaid:
         left.setdefault(unsaid.reason, []).append(unsaid.stix_id)
-    return Output(files, written.held, left, found.due)
+    return Output(files, written.held, left, found.due, _strictest(found))
+
+
+def _strictest(found: Gathered) -> str:
+    """The strictest level of what was gathered."""
+    said = {one.tlp for one in found.entries} | {_word(one) for one in found.levels.values()}
+    return max(said, key=[_word(one) for one in Tlp].index, default="")
+
+
+def _word(tlp: Tlp) -> str:
+    return tlp.name.lower().replace("_", "+")
 
 
 def _written(
     node: Node,
     choice: Choice,
-    entries: list[Entry],
-    bodies: list[str],
+    found: Gathered,
     *,
     name: str,
     serial: int,
 ) -> tuple[Mapping[str, bytes], Written]:
+    entries, bodies = found.entries, found.bodies
     block = choice.use.name == "BLOCK"
     match choice.format:
         case Format.CSV:
@@ -219,14 +249,15 @@ def _written(
         case Format.STIX:
             done = Written(_bundle(name, bodies), len(bodies))
         case Format.MISP:
-            return _events(node, name, bodies)
+            return _events(node, name, found)
     return {MAIN: done.body}, done
 
 
-def _events(node: Node, name: str, bodies: list[str]) -> tuple[Mapping[str, bytes], Written]:
+def _events(node: Node, name: str, found: Gathered) -> tuple[Mapping[str, bytes], Written]:
     settings = node.settings
     organisation = Organisation(settings.title, settings.identity.removeprefix("identity--"))
-    made = write_events(map(orjson.loads, bodies), organisation=organisation, title=name)
+    contents = map(orjson.loads, found.bodies)
+    made = write_events(contents, organisation=organisation, title=name, levels=found.levels)
     listed = b",".join(one.body.strip() for one in made.events)
     files = {MAIN: b'{"response":[' + listed + b"]}\n", "manifest.json": made.manifest}
     files |= {f"{one.uuid}.json": one.body for one in made.events}
@@ -273,7 +304,9 @@ def _newest(some: list[Any], share: float) -> list[Any]:
     return some[len(some) - int(len(some) * share) :]
 
 
-def _entry(value: Value, content: Mapping[str, Any], source: str, tlp: Tlp | None) -> Entry:
+def _entry(
+    value: Value, *, content: Mapping[str, Any], source: str, audience: str, fit: Fit
+) -> Entry:
     confidence = content.get("confidence")
     return Entry(
         value,
@@ -281,7 +314,10 @@ def _entry(value: Value, content: Mapping[str, Any], source: str, tlp: Tlp | Non
         name=str(content.get("name", "")),
         description=str(content.get("description", "")),
         source=source,
-        tlp="" if tlp is None else tlp.name.lower().replace("_", "+"),
+        audience=audience,
+        tlp=_word(UNMARKED if fit.tlp is None else fit.tlp),
+        pap="" if fit.pap is None else fit.pap.name.lower(),
+        markings=fit.markings,
         confidence=confidence if isinstance(confidence, int) else None,
         valid_from=str(content.get("valid_from", "")),
         valid_until=str(content.get("valid_until", "")),
