@@ -27,6 +27,7 @@ SMALL = {
     "policy/stating.py": "one question about an object",
     "services/publishing/doubting.py": "one thing that a batch may bring",
     "services/publishing/recording.py": "one ledger line",
+    "services/releasing/fetched.py": "one question about the logs, which whoever takes back asks",
     "store/tables/doubts.py": "one table",
     "store/tables/stated.py": "one table",
     "messages/notes.py": "one form of a note, which notices and requests share",

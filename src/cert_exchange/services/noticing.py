@@ -24,10 +24,11 @@ from cert_exchange.errors import CertExchangeError, CursorMoved
 from cert_exchange.messages.notices import SUBJECTS, Notice, Reason, notice_of, write_notice
 from cert_exchange.node import Node
 from cert_exchange.services.publishing import take_in
+from cert_exchange.services.releasing.fetched import reached
 from cert_exchange.stix.envelopes import Batch, examine_objects
 from cert_exchange.stix.references import Role
-from cert_exchange.store import epochs, releases, untold
 from cert_exchange.store import notices as rows
+from cert_exchange.store import releases, untold
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.notices import Debt, Member
 from cert_exchange.store.tables import OWN
@@ -116,20 +117,16 @@ def _look(node: Node) -> _Found:
         members = rows.members(tx, {debt.audience for debt in found.debts})
         present = rows.present_audiences(tx, {one.partner for one in members})
         others = rows.members(tx, set(present.values()))
-        restored = {view: epochs.last_safe(tx, view) for view in {one.view for one in found.debts}}
         before = untold.who(tx, {debt.ident for debt in found.debts})
-    # Read after the log: a fetch of what stood there before the withdrawal has raised its mark by now.
-    marks = {(mark.partner, mark.view): mark.position for mark in node.marks.everything()}
+        # Read after the log: a fetch of what stood there before the withdrawal has raised its mark by now.
+        far = reached(tx, node, (one.view for one in found.debts))
     readers = _Readers(members, others, present)
     for debt in found.debts:
         earlier = before.get((debt.audience, debt.ident), ())
         fetched = [
             one
             for one in readers.of(debt.audience)
-            # A restore forgot marks, so that what is older counts as fetched.
-            if marks.get((one.partner, debt.view), 0) >= debt.released
-            or debt.released <= restored[debt.view]
-            or one.partner in earlier
+            if far.by(one.partner, debt.view, debt.released) or one.partner in earlier
         ]
         had = found.had[debt] = readers.told_in(fetched)
         audiences = tuple(sorted(had.keys() - {BY_HAND, LATER}))

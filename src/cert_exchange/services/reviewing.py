@@ -1,7 +1,7 @@
 """What partners hold against objects of ours, as our people look at it: keep the object, or revoke it, and answer.
 
-1. Until a person has looked, what is disputed goes to nobody new, in no new version; who has it keeps it, and so do our
-   own tools (`publishing.doubting`).
+1. Until a person has looked, what is disputed goes to nobody new, in no new version, and leaves the views from which nobody
+   fetched it; who has it keeps it, and so do our own tools (`publishing.doubting`, `withholding`).
 2. `keep` ends the dispute with a reason of ours: what was held goes on. An answer is a reply to the opinion, to each
    partner who disputed in a note of its own: none learns that another did, and its terms travel in it.
 3. `revoke` is the owner's order for everyone (`revoking`); the disputes end with it in the same transaction.
@@ -32,7 +32,7 @@ from cert_exchange.services.revoking import Revoked
 from cert_exchange.store import answers as answer_rows
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import doubts as rows
-from cert_exchange.store import holdings, objects, releases
+from cert_exchange.store import holdings, in_force, objects, releases
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.doubts import DoubtState
@@ -203,9 +203,10 @@ class _Answer:
         with node.database.reading() as tx:
             ident = objects.idents_of(tx, [stix_id])[stix_id]
             derived = answer_rows.shown_for(tx, ident)  # its id is for its audience alone
+            named = not derived and _sees(tx, ident, partner)  # else it would wait for the object
             self._places = _places(tx, ident)
         made = messages.write_reply(
-            [*opinions, *(() if derived else (stix_id,))], opinions[0], words,
+            [*opinions, *((stix_id,) if named else ())], opinions[0], words,
             stix_id=f"note--{uuid4()}", creator=node.identity, now=node.now(),
         )  # fmt: skip
         made["abstract"] = "Reply to your opinion"
@@ -243,6 +244,14 @@ def _places(tx: Transaction, ident: int) -> list[str]:
         if place.taken_back_at is None and place.collection in known
     ]
     return standing or [RETURN]  # where there is none, `give` says how to make it
+
+
+def _sees(tx: Transaction, ident: int, partner: str) -> bool:
+    """Whether an object is in force for a partner, as it is."""
+    sharing = releases.read_sharing(tx)
+    theirs = {one.id for one in sharing.audiences if partner in one.members.values()}
+    views = [one.view for one in sharing.heads if one.audience in theirs]
+    return bool(in_force.visible_idents(tx, views, [ident]))
 
 
 def _newest(tx: Transaction, ident: int) -> tuple[int, dict[str, Any]]:

@@ -19,6 +19,7 @@ from cert_exchange.services.publishing.sentences import (
 )
 from cert_exchange.services.publishing.taking_in import Outcome, take_in
 from cert_exchange.services.publishing.terming import carry_terms
+from cert_exchange.services.publishing.withholding import strike_off
 
 __all__ = [
     "Approval",
@@ -35,6 +36,7 @@ __all__ = [
     "publish",
     "receive",
     "seed",
+    "strike_off",
     "submission",
     "take_in",
 ]

@@ -1,8 +1,9 @@
 """A partner disagrees with an object of ours: nothing more of it goes out until a person has looked at it.
 
 1. The opinion is an object of its own, taken in as any other; what it does here is in the same transaction.
-2. What is in force stays so: a partner's word takes nothing back, neither from others nor from our own tools. What is not
-   released yet, to whomever, is held (`releasing.judging`), a revocation excepted.
+2. Who has it keeps it, and so do our own tools: a partner's word takes nothing back from anyone. What is not released yet, to
+   whomever, is held (`releasing.judging`), a revocation excepted; what stands in a view and nobody fetched leaves it
+   (`withholding`).
 3. It counts of what the partner was shown, under its own id or as a derivative. Naming anything else does nothing, and
    its sender is answered the same.
 4. One partner holds at most `MOST_OPEN` objects of ours so; what it disagrees with beyond is noted and holds nothing.
@@ -15,7 +16,9 @@ from typing import Final
 
 import structlog
 
+from cert_exchange.node import Node
 from cert_exchange.services.publishing.knowing import Intake
+from cert_exchange.services.publishing.withholding import withhold
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.store import doubts as rows
 from cert_exchange.store.doubts import DoubtState, NewDoubt
@@ -29,7 +32,7 @@ _NAMED: Final = 1_000
 """So many objects of one opinion are looked at."""
 
 
-def hear(intake: Intake, releasing: Releasing) -> set[int]:
+def hear(intake: Intake, releasing: Releasing, node: Node) -> set[int]:
     """Note what the opinions of this batch hold against objects of ours; the ids to decide again."""
     origin = intake.sender.origin
     if origin == OWN:
@@ -59,12 +62,13 @@ def hear(intake: Intake, releasing: Releasing) -> set[int]:
         for opinion, (word, refs) in named.items()
         for ident in sorted({shown[ref] for ref in refs if ref in shown})
     ]
-    _note(intake, found)
+    holding = _note(intake, found)
     releasing.pool.bindings.doubts_changed()
-    return freed
+    return freed | withhold(intake.tx, node, releasing, {one.ident for one in holding})
 
 
-def _note(intake: Intake, found: list[NewDoubt]) -> None:
+def _note(intake: Intake, found: list[NewDoubt]) -> list[NewDoubt]:
+    """Write them down; those that hold."""
     origin = intake.sender.origin
     room = 0
     if found and (intake.screen is None or intake.screen.life.objections_hold):
@@ -73,3 +77,4 @@ def _note(intake: Intake, found: list[NewDoubt]) -> None:
             _log.warning("doubts-noted-only", partner=intake.sender.name, most=MOST_OPEN)
     rows.raise_(intake.tx, found[:room], partner=origin, state=DoubtState.OPEN, at=intake.now)
     rows.raise_(intake.tx, found[room:], partner=origin, state=DoubtState.NOTED, at=intake.now)
+    return found[:room]

@@ -18,6 +18,7 @@ from cert_exchange.node import Node
 from cert_exchange.services.partners import Caller
 from cert_exchange.services.publishing.limiting import PostedTooMuchError, shut
 from cert_exchange.services.publishing.taking_in import Outcome, take_in
+from cert_exchange.services.publishing.withholding import strike_off
 from cert_exchange.stix.envelopes import examine
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import submissions
@@ -59,10 +60,12 @@ def receive(node: Node, body: bytes, *, partner: int, collection: int) -> Submis
         return Submission(submission_id, status.encode("utf-8"), outcomes)
 
     try:
-        return node.database.transact(work)
+        done = node.database.transact(work)
     except PostedTooMuchError as much:
         shut(node, much)
         raise ReceivingSuspended(detail=f"partner {much.sender.name}: {much.shut.words}") from None
+    strike_off(node, done.outcomes)
+    return done
 
 
 def submission(node: Node, caller: Caller, submission_id: str) -> bytes:

@@ -141,7 +141,7 @@ def take_in_watched(
         releasing.pool.feed(version, place, references, intake.contents[version.rendition])
     releasing.pool.contents.update(intake.contents)
     real = lift(intake, releasing)
-    changed = touched(intake) | real | dict.fromkeys(sorted(hear(intake, releasing)))
+    changed = touched(intake) | real | dict.fromkeys(sorted(hear(intake, releasing, node)))
     if terms is not None:
         changed |= lay_beside(intake, releasing, items, terms)
         facts = {**(facts or {}), "terms": list(terms.said)}

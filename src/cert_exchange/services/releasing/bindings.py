@@ -77,6 +77,8 @@ class Bindings:
     """(ident, origin) -> when those were said (micros), and whether by an order about that id; else with a publication"""
     consents: dict[tuple[int, int], list[Consent]] = field(default_factory=dict)
     """(ident, partner) -> consents to that one object"""
+    unfetched: set[tuple[int, int]] = field(default_factory=set)
+    """(view, position) of lines of what is doubted since this transaction, which nobody fetched: they are held too"""
     _doubted: Mapping[int, tuple[str, ...]] | None = None
     """ours -> the partners who disagree; None: not read yet"""
     _general: dict[int, tuple[Consent, ...]] = field(init=False)

@@ -288,7 +288,9 @@ class Judge:
             )
         if version.kept_out and released_at is None and not isinstance(decision, Deny):
             return self._at_the_way_in(version)
-        if released_at is None and isinstance(decision, Allow | Redact):
+        unfetched = self.pool.bindings.unfetched
+        stays = line is not None and (line.view, line.position) not in unfetched
+        if not (released_at and stays) and isinstance(decision, Allow | Redact):
             partners = self.pool.bindings.doubted(version)
             if partners and not carried:
                 return Hold(INTAKE, f"disputed by {', '.join(partners)}, see `review list`", None)

@@ -21,7 +21,7 @@ from cert_exchange.remote.connection import Connection
 from cert_exchange.remote.envelope import Envelope
 from cert_exchange.remote.pager import End, Note, Page, Pager, manifest_cursor
 from cert_exchange.services.deliveries import OTHER_CONTENT
-from cert_exchange.services.publishing import Approval, Outcome, take_in
+from cert_exchange.services.publishing import Approval, Outcome, strike_off, take_in
 from cert_exchange.services.syncing import breaking, remaining
 from cert_exchange.services.syncing.arranging import connect
 from cert_exchange.services.syncing.churning import ChurnError, refuse_churn
@@ -164,6 +164,7 @@ def _store_part(
     # Commit. Killed before: the page is fetched again, nothing of this part is here. After its last part nothing is owed;
     # between two the page is fetched again, and what is here comes as duplicates.
     run.moved(channel, more)
+    strike_off(run.node, outcomes)
     for outcome in outcomes:
         if outcome.result not in ("accepted", "duplicate"):
             run.refuse(outcome.id, outcome.version, outcome.message or outcome.result)
