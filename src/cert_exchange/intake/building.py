@@ -274,14 +274,14 @@ class Builder:
     ) -> list[Built]:
         if not (self._batch.observables or named):
             return []
-        first = group[0]
-        found = []
+        first, found = group[0], []
+        own = tuple(one.value for one in group) if named else ()
         for content in observables_of((one.kind, one.value) for one in group):
             if named and self._again(str(content["id"]), group):
                 continue
             if markings:
                 content["object_marking_refs"] = list(markings)
-            found.append(Built(content, (), named=named, kind=first.kind, place=first.place))
+            found.append(Built(content, named=named, kind=first.kind, place=first.place, own=own))
         return found
 
     def _based_on(self, indicator: str, observable: str, markings: tuple[str, ...]) -> Built:
@@ -326,9 +326,8 @@ class Builder:
         key = [batch.key or batch.name, *markings, "held back" if apart else "", f"{bits}/{number}"]
         content = self._common(own_id(batch.creator, batch.around, *key), markings)
         said = [_TLP_NAMES[one] for one in markings if one in _TLP_NAMES] if unusual else []
-        said += (
-            ["further"] if apart else []
-        )  # its readers, once a person lets it in, learn of no holding
+        # Its readers, once a person lets it in, learn of no holding.
+        said += ["further"] if apart else []
         said += [f"part {number + 1} of {parts}"] if parts > 1 else []
         content["name"] = f"{batch.name} ({', '.join(said)})" if said else batch.name
         if batch.description:

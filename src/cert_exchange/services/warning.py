@@ -14,12 +14,16 @@ from cert_exchange.errors import InputRefused
 from cert_exchange.node import Node
 from cert_exchange.policy.cautions import Caution, Of, Warned
 from cert_exchange.policy.lives import LIVES
+from cert_exchange.policy.lookups import address_range
 from cert_exchange.policy.screening import Life, Screen, UnreadableScreen
 from cert_exchange.services.publishing.meeting import catch_up, met
 from cert_exchange.services.publishing.screening import screen_now
 from cert_exchange.stix.confidence import value_of, words_of
 from cert_exchange.stix.instants import format_micros
 
+_SECRET: Final = frozenset(
+    {Of.OWN.value, Of.PRIVATE.value, "concerns own", "concerns protected", "mentions own", "mentions protected"}
+)  # fmt: skip
 _TOLD_ONLY: Final = "it is told of only, and not meant to be looked for"
 
 
@@ -85,9 +89,50 @@ def confidence(node: Node, text: str) -> int:
     return value
 
 
+def kept_back(
+    node: Node,
+    names: Collection[str],
+    listed: bool,  # noqa: FBT001 - one of two ways to ask
+    *,
+    at: int,
+) -> frozenset[str]:
+    """Which of these hosts, addresses, URLs, mailboxes and hashes our desk would not share as a value, whoever names them.
+
+    What is ours, of private networks or protected; with `listed` also what a list of the way in holds. Not what is merely
+    no use to look for: a public name server is no secret.
+    """
+    screen, instant = _screen(node), format_micros(at)
+    return frozenset(
+        name
+        for name in names
+        if any(
+            one.act in ("hold", "refuse") and _is_kept_back(one.of, listed=listed)
+            for one in screen.warned(_stating(name), at=instant)
+        )
+    )
+
+
+def _is_kept_back(of: str, *, listed: bool) -> bool:
+    return any(
+        word in _SECRET or word == "unread" or (listed and word.startswith("listed "))
+        for word in of.split(", ")
+    )
+
+
+def _stating(name: str) -> Mapping[str, Any]:
+    """An observable of what a text names, as far as its values are asked for."""
+    try:
+        version = address_range(name).version
+    except ValueError:
+        stix_type = "email-addr" if "@" in name else "url" if "/" in name else "domain-name"
+    else:
+        stix_type = f"ipv{version}-addr"
+    return {"type": stix_type, "value": name}
+
+
 def _screen(node: Node) -> Screen | UnreadableScreen:
     with node.database.reading() as conn:
         return screen_now(conn)
 
 
-__all__ = ["Life", "Warned", "confidence", "life", "lives", "look"]
+__all__ = ["Life", "Warned", "confidence", "kept_back", "life", "lives", "look"]

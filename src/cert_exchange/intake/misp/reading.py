@@ -38,14 +38,18 @@ from cert_exchange.intake.misp.naming import NAMES_WHAT_IS_KEPT_BACK, Named, nam
 from cert_exchange.intake.misp.parts import (
     LOCAL_TAGS,
     Part,
-    galaxies_of,
     is_reference,
     lost,
     parts_of,
     remarks_of,
     techniques_of,
 )
-from cert_exchange.intake.misp.words import LONGEST_COMMENT, report_text, without_leaks
+from cert_exchange.intake.misp.words import (
+    LONGEST_COMMENT,
+    labels_of,
+    report_text,
+    without_leaks,
+)
 from cert_exchange.intake.patterns import has_observable
 from cert_exchange.intake.values import normalise
 from cert_exchange.stix.markings import Tlp
@@ -87,7 +91,7 @@ def _read_event(raw: Mapping[str, Any]) -> Iterator[Event | Finding | Loss]:
             _read_part(part, circle, findings, losses)
             if part.kept and len(losses) == before:
                 losses.append(lost(part, f"{part.kept}: it is kept as TLP:RED"))
-    _read_techniques(raw, circle, findings)
+    _read_techniques(raw, circle, named, findings)
     event = _event(raw, circle, references, named, losses)
     yield replace(
         event,
@@ -133,7 +137,7 @@ def _event(
             source = f"misp-attribute {part.type}"
             said.append(Reference(source, part.value[:4_096], uuid_of(part.raw), comment))
     level, analysis = str(raw.get("threat_level_id", "")), str(raw.get("analysis", ""))
-    labels = [*circle.labels, *galaxies_of(raw)]
+    labels = labels_of(raw, circle, named, losses)
     if level in {"1", "2", "3", "4"}:
         labels.append(f'misp:threat-level-id="{level}"')
     if analysis in {"0", "1", "2"}:
@@ -291,7 +295,10 @@ def _joined(one: tuple[_T, ...], other: tuple[_T, ...]) -> tuple[_T, ...]:
 
 
 def _read_techniques(
-    raw: Mapping[str, Any], circle: Circle, findings: dict[tuple[str, ...], Finding]
+    raw: Mapping[str, Any],
+    circle: Circle,
+    named: Named,
+    findings: dict[tuple[str, ...], Finding],
 ) -> None:
     """ATT&CK techniques that the event's tags and galaxies name, each once."""
     for number, name in techniques_of(raw):
@@ -303,7 +310,7 @@ def _read_techniques(
                     Kind.TECHNIQUE,
                     value,
                     "tags of the event",
-                    description=name[:200],
+                    description="" if named.titles_too_much(name) else name[:200],
                     labels=circle.rules,
                 ),
             )

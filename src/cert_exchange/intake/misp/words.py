@@ -1,7 +1,8 @@
-"""The words of a MISP event for people: its reports, the comments on its parts, and which of them may go along.
+"""The words of a MISP event for people: its reports and tags, the comments on its parts, and which of them may go along.
 
 1. An event report holds for the whole event, so one that is for fewer is left out whole; so is one that names values (`naming`).
-2. A comment that names what its readers may not see is left out; its attribute stays.
+2. A comment, a category or a tag that names what its readers may not see is left out; its attribute stays. A tag that
+   binds stays. A rule that names it is TLP:RED.
 3. Each that is left out is a loss with its UUID and the reason.
 """
 
@@ -12,6 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from cert_exchange.intake.findings import Loss
+from cert_exchange.intake.misp import types
 from cert_exchange.intake.misp.events import (
     LONGEST_TEXT,
     UNNAMED,
@@ -23,7 +25,9 @@ from cert_exchange.intake.misp.events import (
 )
 from cert_exchange.intake.misp.marking import Circle, circle_of, narrower_distribution
 from cert_exchange.intake.misp.naming import NAMES_WHAT_IS_KEPT_BACK, Named, narrower
-from cert_exchange.intake.misp.parts import Part, lost
+from cert_exchange.intake.misp.parts import Part, galaxies_of, lost
+from cert_exchange.intake.patterns import RULES
+from cert_exchange.stix.markings import Tlp
 
 LONGEST_COMMENT: Final = 500
 _CUT: Final = 5_000
@@ -39,7 +43,40 @@ def without_leaks(part: Part, named: Named, losses: list[Loss]) -> Part:
     if named.tells_too_much(part, part.within):
         losses.append(lost(part, f"the comment of its object {NAMES_WHAT_IS_KEPT_BACK}"))
         part = replace(part, within="")
+    category = text_of(part.raw, "category")
+    if named.tells_too_much(part, category):
+        losses.append(lost(part, f"its category {NAMES_WHAT_IS_KEPT_BACK}"))
+        part = replace(part, raw={**part.raw, "category": ""})
+    if not RULES.keys().isdisjoint(types.KINDS.get(part.type, ())) and named.tells_too_much(
+        part, part.value
+    ):
+        kept = "the rule names a value that is kept back from its readers"
+        part = replace(part, circle=replace(part.circle, tlp=Tlp.RED), kept=kept)
+    tags = tuple(
+        tag
+        for tag in part.circle.labels
+        # A tag that binds stays: without it more might see the part.
+        if tag in part.circle.rules or not named.tells_too_much(part, tag)
+    )
+    if tags != part.circle.labels:
+        losses.append(lost(part, f"a tag of it {NAMES_WHAT_IS_KEPT_BACK}"))
+        part = replace(part, circle=replace(part.circle, labels=tags))
     return part
+
+
+def labels_of(
+    raw: Mapping[str, Any], circle: Circle, named: Named, losses: list[Loss]
+) -> list[str]:
+    """The tags and galaxies of an event, without those that name what its readers may not see."""
+    kept = []
+    for tag in dict.fromkeys((*circle.labels, *galaxies_of(raw))):
+        if tag in circle.rules or not named.titles_too_much(tag):
+            kept.append(tag)
+        else:
+            losses.append(
+                Loss(f"event {uuid_of(raw)}", in_short(tag), f"a tag {NAMES_WHAT_IS_KEPT_BACK}")
+            )
+    return kept
 
 
 def report_text(raw: Mapping[str, Any], circle: Circle, named: Named, losses: list[Loss]) -> str:

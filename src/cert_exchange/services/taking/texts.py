@@ -1,87 +1,295 @@
 """What is said of the objects of an input may name only what its readers get from the same input.
 
-1. A text goes out whole or not at all: when it names anything (`intake.naming`) that is not published to be looked for under
-   the same markings, or that is held or refused, it is left out, and a loss says so.
-2. An object's own values may stand in its text. What a published address shows (the host in a URL) is published with it.
-3. A stream is judged chunk by chunk: what a later one will publish is not known, and is taken for not shared.
-4. At most `REMEMBERED` values are remembered; a text that names a later one of an earlier chunk is left out.
+1. Every text that an input puts on an object is judged: description, labels, name of a report, external references, rules.
+2. A description or a label goes out whole or not at all: when it names anything (`intake.naming`) that is not published to be
+   looked for under the same markings, or that is held or refused, it is left out, and a loss says so.
+3. Names of reports and external references name their sources, so only what is known to be kept back is looked for in
+   them: values of this input that are held, refused or marked more strictly, and what is ours, of private networks or
+   protected wherever it comes from. A report gets another name, a reference is left out.
+4. What cannot be left out - a rule, a label or a name that binds - is held with its object.
+5. An object's own values may stand in its text. What a published address shows (the host in a URL) is published with it.
+6. A stream is judged chunk by chunk: what a later one will publish is not known, and is taken for not shared; what a
+   later one holds is not known to a rule.
+7. At most `REMEMBERED` values are remembered; a text that names a later one of an earlier chunk is left out. In whatever
+   spelling, `SOUGHT` are looked for: of what is held any, of what is marked otherwise what `intake.naming` does not see.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from cert_exchange.intake.batches import Built, strictest
 from cert_exchange.intake.findings import Kind, Loss
 from cert_exchange.intake.naming import named_in
+from cert_exchange.intake.needles import Needles, needles_of
 from cert_exchange.services.taking.settling import Settled
+from cert_exchange.stix.markings import read_markings
 
 REMEMBERED: Final = 200_000
+SOUGHT: Final = 20_000
 WHY: Final = "the text around a value names it, and it is not shared alike: the text is left out"
+LABEL: Final = "a label names it, and it is not shared alike: the label is left out"
+REFERENCE: Final = "a reference names it, and it is kept back: the reference is left out"
+NAME: Final = "the name of the report names it, and it is kept back: partners read another name; --name gives one"
+UNNAMED: Final = "values without a name of their own"
 _SHOWN: Final = 120
 _SHOWING: Final = frozenset({Kind.URL, Kind.PATTERN, Kind.USER_AGENT, Kind.FILE_PATH})
+_SEEN: Final = frozenset(
+    {Kind.IPV4, Kind.IPV6, Kind.DOMAIN, Kind.URL, Kind.EMAIL, Kind.MD5, Kind.SHA1, Kind.SHA256, Kind.SHA512}
+)  # fmt: skip
+"""Kinds that `named_in` sees."""
+_CONTAINERS: Final = frozenset({"report", "grouping"})
+_TAIL: Final = re.compile(
+    r" \((?:TLP:[A-Z+]{3,12}|further|part [0-9]+ of [0-9]+)(?:, (?:further|part [0-9]+ of [0-9]+))*+\)\Z"
+)
+_NEW: Final = object()
+
+KeptBack = Callable[[frozenset[str], bool], frozenset[str]]
+"""Which of these names are kept back wherever they come from; with True, what lists name too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """One object that says more than it may. `built` is without what is left out; `hold` says why it must be held."""
+
+    settled: Settled
+    built: Built
+    losses: tuple[Loss, ...]
+    hold: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A value that is looked for in texts. `markings`: None where it goes to nobody."""
+
+    value: str
+    markings: tuple[str, ...] | None
+
+
+@dataclass(slots=True)
+class _Judged:
+    """What is found of one object so far."""
+
+    content: dict[str, Any]
+    losses: list[Loss] = field(default_factory=list)
+    holds: list[str] = field(default_factory=list)
 
 
 class Shared:
     """What one input has published so far, by value: under which markings."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept_back: KeptBack, usual: tuple[str, ...] | None) -> None:
+        """Begin with nothing. `usual`: the markings that everything in the input bears at least, if they are known."""
+        self._kept_back = kept_back
+        self._usual = usual
         self._before: dict[int, tuple[str, ...] | None] = {}
+        self._now: dict[str, tuple[str, ...] | None] = {}
+        self._needles = Needles[_Kept]()
+        self._sought: set[tuple[str, bool]] = set()
+        self._told: set[tuple[str, str]] = set()
 
-    def unfit(
-        self, settled: Iterable[Settled], out: frozenset[str]
-    ) -> list[tuple[Settled, tuple[str, ...]]]:
-        """Which of these say more than they may, and what. `out`: ids that are held or not taken."""
+    def unfit(self, settled: Iterable[Settled], out: frozenset[str]) -> list[Unfit]:
+        """Which of these say more than they may, and what is left of them. `out`: ids that are held or not taken."""
         settled = list(settled)
-        now: dict[str, tuple[str, ...] | None] = {}
+        self._remember(settled, out)
+        found = [judged for one in settled if (judged := self._judge(one)) is not None]
+        for value, kept in self._now.items():
+            if len(self._before) < REMEMBERED or hash(value) in self._before:
+                self._before[hash(value)] = kept
+        self._now = {}
+        return found
+
+    def _remember(self, settled: Iterable[Settled], out: frozenset[str]) -> None:
         for one in settled:
             markings = None if one.id in out else _markings(one.content)
             for value in _values(one.built):
-                before = now.get(value, self._before.get(hash(value), markings))
+                before = self._of(value, markings)
                 # Of one value under two markings the stricter counts, and what is held stays so.
-                now[value] = (
+                self._now[value] = (
                     None if before is None or markings is None else strictest(before, markings)
                 )
-        found = []
-        for one in settled:
-            text = str(one.built.content.get("description", ""))
-            if text and (names := self.names(text, one, now)):
-                found.append((one, names))
-        for value, kept in now.items():
-            if len(self._before) < REMEMBERED or hash(value) in self._before:
-                self._before[hash(value)] = kept
-        return found
+            if one.built.named:
+                self._seek(one.built, markings)
 
-    def names(
-        self, text: str, one: Settled, now: Mapping[str, tuple[str, ...] | None]
-    ) -> tuple[str, ...]:
-        """What a text of this object names and should not, sorted."""
-        named = named_in(text)
-        if not named:
+    def _seek(self, built: Built, markings: tuple[str, ...] | None) -> None:
+        """Let the values of an object be looked for in texts, where `named_in` does not find them or nobody gets them."""
+        if markings is not None and markings in ((), self._usual):
+            return
+        kinds = {value: kind for kind, value in built.sought}
+        for value in built.own:
+            key = (value, markings is None)
+            if key in self._sought or len(self._sought) >= SOUGHT:
+                continue
+            if markings is not None and (
+                kinds.get(value) in _SEEN or value.casefold() in named_in(value)
+            ):
+                continue
+            self._sought.add(key)
+            for needle in needles_of(value):
+                self._needles.add(needle, _Kept(value, markings))
+
+    def _of(self, name: str, default: Any) -> Any:
+        """The markings under which a name is published, None for nobody; `default` where nothing is known."""
+        return self._now.get(name, self._before.get(hash(name), default))
+
+    def _judge(self, one: Settled) -> Unfit | None:
+        content = one.built.content
+        judged = _Judged(dict(content))
+        text = str(content.get("description", ""))
+        if text and (names := self._more_than_shared(text, one)):
+            del judged.content["description"]
+            judged.losses += _losses(one, names, WHY)
+        if labels := content.get("labels"):
+            self._judge_labels(one, labels, judged)
+        if content["type"] in _CONTAINERS:
+            self._judge_name(one, str(content["name"]), judged)
+        if references := content.get("external_references"):
+            self._judge_references(one, references, judged)
+        if content.get("pattern_type", "stix") != "stix":
+            names = self._kept(str(content["pattern"]), one, own=frozenset())
+            judged.holds += names
+        if not (judged.losses or judged.holds):
+            return None
+        hold = (
+            f"its text names {', '.join(judged.holds[:3])}, kept back here" if judged.holds else ""
+        )
+        losses = [
+            loss
+            for loss in judged.losses
+            if loss.place or (loss.what, loss.reason) not in self._told
+        ]
+        self._told |= {(loss.what, loss.reason) for loss in losses if not loss.place}
+        return Unfit(
+            one,
+            replace(one.built, content=judged.content),
+            tuple(replace(loss, place=loss.place or f"the {content['type']}") for loss in losses),
+            hold,
+        )
+
+    def _judge_labels(self, one: Settled, labels: Iterable[str], judged: _Judged) -> None:
+        kept = []
+        for label in labels:
+            names = self._more_than_shared(label, one)
+            if names and _binds(label):
+                judged.holds += self._kept(label, one, own=_own(one))
+                names = ()
+            if names:
+                judged.losses += _losses(one, names, LABEL)
+            else:
+                kept.append(label)
+        if kept:
+            judged.content["labels"] = kept
+        else:
+            del judged.content["labels"]
+
+    def _judge_name(self, one: Settled, name: str, judged: _Judged) -> None:
+        names = self._kept(name, one, own=frozenset())
+        if not names:
+            return
+        if _binds_as_name(name):
+            judged.holds += names
+            return
+        tail = _TAIL.search(name)
+        judged.content["name"] = UNNAMED + (tail[0] if tail else "")
+        judged.losses += _losses(one, names, NAME)
+
+    def _judge_references(
+        self, one: Settled, references: Iterable[Mapping[str, Any]], judged: _Judged
+    ) -> None:
+        kept = []
+        for reference in references:
+            said = "\n".join(str(text) for text in reference.values() if isinstance(text, str))
+            names = self._kept(said, one, own=_own(one), listed=False)
+            if names:
+                judged.losses += _losses(one, names, REFERENCE)
+            else:
+                kept.append(reference)
+        if kept:
+            judged.content["external_references"] = kept
+        else:
+            del judged.content["external_references"]
+
+    def _more_than_shared(self, text: str, one: Settled) -> tuple[str, ...]:
+        """What a text of this object names and should not (rule 2), sorted."""
+        named = _named_in(text)
+        sought = self._looked_for(text, one)
+        if not (named or sought):
             return ()
         markings = _markings(one.content)
-        own = {name for value in one.built.own for name in (value.casefold(), *named_in(value))}
+        own = _own(one)
         return tuple(
             sorted(
-                name
-                for name in named - own
-                if now.get(name, self._before.get(hash(name))) != markings
+                {name for name in named - own if self._of(name, _NEW) != markings} | (sought - own)
             )
         )
 
+    def _kept(
+        self, text: str, one: Settled, *, own: frozenset[str], listed: bool = True
+    ) -> tuple[str, ...]:
+        """What a text of this object names and is known to be kept back from its readers (rule 3), sorted."""
+        named = named_in(text) - own
+        markings = _markings(one.content)
+        found = {
+            name
+            for name in named
+            if (of := self._of(name, _NEW)) is not _NEW and _hides(of, markings)
+        }
+        found |= self._looked_for(text, one) - own
+        rest = frozenset(named - found)
+        return tuple(sorted(found | (self._kept_back(rest, listed) if rest else frozenset())))
 
-def without_text(one: Built) -> Built:
-    """The same without what is said of it."""
-    content = {name: value for name, value in one.content.items() if name != "description"}
-    return replace(one, content=content)
+    def _looked_for(self, text: str, one: Settled) -> set[str]:
+        """The values that are looked for (rule 7) and that this text names, in whatever spelling."""
+        if not self._sought:
+            return set()
+        markings = _markings(one.content)
+        mine = {needle for value in one.built.own for needle in needles_of(value)}
+        return {
+            kept.value.casefold()
+            for needle, owners in self._needles.within(text)
+            if needle not in mine
+            for kept in owners
+            if _hides(kept.markings, markings)
+        }
 
 
-def losses_of(one: Settled, names: Iterable[str]) -> list[Loss]:
+@lru_cache(maxsize=2_048)
+def _named_in(text: str) -> frozenset[str]:
+    """The same as `named_in`: many rows have the same labels and remarks."""
+    return named_in(text)
+
+
+def _hides(markings: tuple[str, ...] | None, than: tuple[str, ...]) -> bool:
+    """Whether what is marked so is kept from some who may see what is marked as `than`."""
+    return markings is None or strictest(markings, than) != than
+
+
+def _own(one: Settled) -> frozenset[str]:
+    """The names that an object's own values have."""
+    return frozenset(
+        name for value in one.built.own for name in (value.casefold(), *named_in(value))
+    )
+
+
+def _binds(label: str) -> bool:
+    """Whether a label limits who may see its object, or what may be done with it."""
+    marks = read_markings({"type": "indicator", "labels": [label]})
+    return marks.tlp is not None or bool(marks.tags)
+
+
+def _binds_as_name(name: str) -> bool:
+    marks = read_markings({"type": "report", "name": name})
+    return marks.tlp is not None or bool(marks.tags)
+
+
+def _losses(one: Settled, names: Iterable[str], why: str) -> Iterator[Loss]:
     """What a person is told of a text that is left out."""
-    place = one.built.place or f"the text of the {one.content['type']}"
-    return [Loss(place, name[:_SHOWN], WHY) for name in names]
+    for name in names:
+        yield Loss(one.built.place, name[:_SHOWN], why)
 
 
 def _values(one: Built) -> set[str]:

@@ -6,7 +6,8 @@
    stricter counts; with neither it is TLP:RED (DECISIONS, "By trial").
 3. What is refused by a warning, or was revoked here, is not handed on, nor what joins it to others. What a warning holds
    is named by a report of its own, so that the others lack nothing that their readers may not know of.
-4. A text that names what is not shared alike is left out, once it is known what is held (`texts`).
+4. A text that names what is not shared alike is left out, once it is known what is held, and what cannot be left out is
+   held with its object (`texts`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -28,7 +30,7 @@ from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import publishing, warning
 from cert_exchange.services.taking.reading import Order, Stream, Understanding
 from cert_exchange.services.taking.settling import Settled, settle
-from cert_exchange.services.taking.texts import Shared, losses_of, without_text
+from cert_exchange.services.taking.texts import Shared
 from cert_exchange.services.warning import Warned
 from cert_exchange.stix.canonical import parse_json
 from cert_exchange.stix.envelopes import Examined, examine_objects
@@ -42,6 +44,7 @@ _REPORTS: Final = 20
 _RED: Final = next(
     str(one["id"]) for one in reversed(TLP_DEFINITIONS) if TLP_BY_ID[str(one["id"])] is Tlp.RED
 )
+_CONTAINERS: Final = frozenset({"report", "grouping"})
 _TABLES: Final = frozenset({Format.CSV, Format.TSV, Format.LIST})
 
 
@@ -97,7 +100,9 @@ class Walk:
         self._carried = carried
         self.whole = True
         """Whether everything is made ready; else only what the reports name, which is a third of it."""
-        self._shared = Shared()
+        # Events have markings of their own.
+        usual = None if how.form is Format.MISP else strictest(order.markings)
+        self._shared = Shared(partial(warning.kept_back, node, at=node.now()), usual)
         self._at = node.now()
         self._valid_for = {kind: lives[kind] for kind in Kind if kind in lives}
         if order.valid_for is not None:
@@ -207,9 +212,6 @@ class Walk:
     def _ready(self, built: Sequence[Built], chunk: Chunk, context: set[str]) -> set[str]:
         """Fill `chunk.ready`; the ids that a warning holds."""
         chunk.types.update(one.content["type"] for one in built)
-        chunk.names += [
-            one.content["name"] for one in built if one.content["type"] in {"report", "grouping"}
-        ]
         if not self.whole:
             built = [one for one in built if one.named]
         if not built:
@@ -234,14 +236,17 @@ class Walk:
             else:
                 usable.append((one, seen))
         held = self._warn([one for one, _ in usable], chunk, context, gone)
-        usable, shortened = self._with_fit_texts(usable, frozenset(held | gone), chunk)
+        usable, changed = self._with_fit_texts(usable, held, gone, chunk)
+        chunk.names += [
+            one.content["name"] for one, _ in usable if one.content["type"] in _CONTAINERS
+        ]
         odd = gone | {said.id for said in chunk.warned}
         chunk.places |= {one.id: one.built.place for one in settled if one.id in odd}
         # What was held for its text alone is held without it too: so the desk was told.
         asked = {
             said.id: said.said
             for said in chunk.warned
-            if said.act == "hold" and said.id in held & (context | shortened)
+            if said.act == "hold" and said.id in held & (context | changed)
         }
         contents = [one.content for one in settled]
         asked |= self._waiting_with(held, settled)
@@ -266,9 +271,7 @@ class Walk:
     ) -> set[str]:
         """Look at what the reports name: an observable beside its indicator would be warned of twice. What is held."""
         contents = [
-            one.content
-            for one in settled
-            if one.built.named or one.content["type"] in {"report", "grouping"}
+            one.content for one in settled if one.built.named or one.content["type"] in _CONTAINERS
         ]
         chunk.warned += warning.look(self._node, contents, at=self._at, context=context)
         for said in chunk.warned:
@@ -280,16 +283,24 @@ class Walk:
         return held
 
     def _with_fit_texts(
-        self, usable: Sequence[tuple[Settled, Examined]], out: frozenset[str], chunk: Chunk
+        self,
+        usable: Sequence[tuple[Settled, Examined]],
+        held: set[str],
+        gone: set[str],
+        chunk: Chunk,
     ) -> tuple[list[tuple[Settled, Examined]], set[str]]:
-        """The same, without the texts that name what is not shared alike; the ids of which one was left out."""
-        unfit = self._shared.unfit((one for one, _ in usable), out)
+        """The same, without the texts that name what is not shared alike; the ids of which any was. Adds to `held`."""
+        unfit = self._shared.unfit((one for one, _ in usable), frozenset(held | gone))
         if not unfit:
             return list(usable), set()
-        for one, names in unfit:
-            chunk.losses += losses_of(one, names)
+        for one in unfit:
+            chunk.losses += one.losses
+            if one.hold and one.settled.id not in held:
+                held.add(one.settled.id)
+                chunk.held += 1
+                chunk.warned.append(Warned(one.settled.id, "names", "hold", "", one.hold))
         with self._node.database.reading() as conn:
-            again = settle(conn, [without_text(one.built) for one, _ in unfit], at=self._at)
+            again = settle(conn, [one.built for one in unfit], at=self._at)
         examined = examine_objects([one.content for one in again], limits=self._node.publish_limits)
         new = {one.id: (one, seen) for one, seen in zip(again, examined.items, strict=True)}
         return [new.get(one.id, (one, seen)) for one, seen in usable], set(new)
