@@ -17,6 +17,7 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
+from tests import starting
 
 # A fresh machine has Python and no more; the machine that decides what lands installs nginx in `.ci/run`, which says so
 # in its output where it could not.
@@ -65,9 +66,9 @@ class Peer:
         return list(found.get("objects", []))
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes] | starting.Started) -> None:
     """Wait until something answers there."""
-    for _ in range(400):
+    for _ in range(1000):
         if process.poll() is not None:
             raise AssertionError(f"the peer ended with {process.returncode}")
         try:
@@ -75,7 +76,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
         except URLError as error:
             if hasattr(error, "code"):
                 return
-            time.sleep(0.05)
+            time.sleep(0.02)
         else:
             return
     raise AssertionError("the peer does not answer")
@@ -169,16 +170,13 @@ def medallion(tmp_path: Path) -> Iterator[Callable[..., Peer]]:
 @pytest.fixture
 def served() -> Iterator[Callable[..., str]]:
     """`served(home)`: our own node in a process of its own; returns its API root."""
-    running: list[subprocess.Popen[bytes]] = []
+    running: list[starting.Started] = []
 
     def start(home: Path, *, with_worker: bool = False) -> str:
         port = free_port()
-        code = (
-            "import sys; from pathlib import Path; from cert_exchange.http import serve; "
-            f"serve(Path(sys.argv[1]), with_worker={with_worker})"
-        )
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, str(home)],
+        process = starting.start(
+            starting.SERVE_WITH_WORKER if with_worker else starting.SERVE,
+            home,
             env={**os.environ, "CERT_EXCHANGE_PORT": str(port), "CERT_EXCHANGE_HOST": "127.0.0.1"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import json
 import ssl
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from tests import starting
 from tests.cli.conftest import Ran, bundle, indicator
 from tests.foreign.conftest import free_port
 
@@ -84,14 +84,8 @@ class Admin:
         with (self.home / "node.yaml").open("a") as stream:
             stream.write("tls_certificate: secrets/pki/server.pem\n")
             stream.write("tls_key: secrets/pki/server.pem\n")
-        code = (
-            "import sys; from pathlib import Path; from cert_exchange.http import serve; "
-            "serve(Path(sys.argv[1]), with_worker=False)"
-        )
         log = self.stack.enter_context((self.home.parent / f"{self.home.name}.log").open("wb"))
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, str(self.home)], stdout=log, stderr=log
-        )
+        process = starting.start(starting.SERVE, self.home, stdout=log, stderr=log)
         self.stack.callback(process.wait, 20)
         self.stack.callback(process.terminate)
         unverified = ssl.create_default_context()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from tests import starting
 from tests.conftest import Wall
 from tests.scenes import (
     ALLOW_ALL,
@@ -323,11 +324,10 @@ syncing.sync_once(node)
 
 def killed(node: Node, name: str, where: str, number: int) -> None:
     """Sync in a process that is killed -9 before or after its n-th commit of a kind; then let its lease end."""
-    process = subprocess.run(
-        [sys.executable, "-c", KILLER, str(node.settings.home), name, where, str(number)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60, check=False,
-    )  # fmt: skip
-    assert process.returncode == -signal.SIGKILL, process.stderr.decode()[-2000:]
+    process = starting.run(
+        KILLER, node.settings.home, name, where, number, stderr=subprocess.STDOUT
+    )
+    assert process.returncode == -signal.SIGKILL, process.stdout.decode()[-2000:]
 
 
 @pytest.mark.case("S35")

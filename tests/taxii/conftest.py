@@ -11,8 +11,6 @@ import base64
 import gzip
 import json
 import socket
-import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -26,6 +24,7 @@ from urllib.parse import urlencode
 
 import pytest
 import uvicorn
+from tests import starting
 from tests.conftest import Wall
 from tests.scenes import Scene, uid
 
@@ -311,12 +310,9 @@ def started(
 ) -> Iterator[tuple[int, Path]]:
     """`serve` in a process of its own: its port and its log. It must end by SIGTERM with 0."""
     log = home / log_name
-    program = (
-        "import sys; from pathlib import Path; from cert_exchange.http import serve;"
-        f"serve(Path(sys.argv[1]), with_worker={worker})"
-    )
+    program = starting.SERVE_WITH_WORKER if worker else starting.SERVE
     with log.open("w") as stream:
-        process = subprocess.Popen([sys.executable, "-c", program, str(home)], stderr=stream)
+        process = starting.start(program, home, stderr=stream)
     try:
         port = None
         for _ in range(600):
