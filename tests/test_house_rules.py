@@ -67,6 +67,7 @@ SMALL = {
     "peering/resources.py": "one line for each resource",
     "messages/key_lists.py": "one document, written and read",
     "remote/peering.py": "two verbs",
+    "intake/reports/common_places.py": "one question: what every machine has",
     "intake/reports/network_rules.py": "one question: where a rule of Snort begins and ends",
     "services/doctoring/forgotten.py": "what an erasure left behind, as findings",
     "services/policies/companions.py": "one sentence: the files that a policy names are read",

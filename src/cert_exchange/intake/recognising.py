@@ -69,6 +69,11 @@ _BY_NAME: Final[Mapping[str, Format]] = {
     "jsonl": Format.STIX_LINES,
     "ndjson": Format.STIX_LINES,
     "ioc": Format.OPENIOC,
+    "yml": Format.TEXT,
+    "yaml": Format.TEXT,
+    "yar": Format.TEXT,
+    "yara": Format.TEXT,
+    "rules": Format.TEXT,
 }
 _BINARY: Final[Mapping[bytes, str]] = {
     b"PK\x03\x04": "a ZIP archive or an Office document; unpack it, or save it as CSV or PDF",
@@ -204,6 +209,10 @@ def _of_lines(text: str, by_name: Format | None) -> Recognised:
         )
     if by_name in {Format.MARKDOWN, Format.ASCIIDOC, Format.HTML}:
         return Recognised(by_name, sure=False, why=f"its name says {_SPOKEN[by_name]}")
+    if by_name is Format.TEXT:
+        return Recognised(
+            Format.TEXT, sure=False, why="its name says YAML or rules: that is read as text"
+        )
     singles = sum(_is_single(line) for line in said)
     if singles * 10 >= len(said) * 7:
         return Recognised(

@@ -8,6 +8,9 @@ format was tuned, but where its head says otherwise. A third column `told of` sa
    or a domain; of other kinds (a name of a file, that too many files share) it is.
 3. Precision and recall of hashes, addresses, URLs and domains are at least 0.98, each kind over all files.
 4. Every disagreement stands in `DISAGREEMENTS` with its cause. One more, or one that is gone, fails.
+5. Whole rules are no values to be compared; how many a file has, a test of its own says.
+6. `HELD_OUT` are files of which truth was written first and committed (bc2a644), after the readers were made and before one read
+   them; beside each stands what the first sight gave. Rules were mended after that: what is wrong now is no more than was then.
 
 To see the figures: `pytest -s -k figures tests/unit/intake/test_precision.py`.
 """
@@ -24,6 +27,7 @@ import pytest
 
 from cert_exchange.intake.findings import Finding, Kind
 from cert_exchange.intake.misp.reading import read_misp
+from cert_exchange.intake.openioc import read_openioc
 from cert_exchange.intake.recognising import Format, recognise
 from cert_exchange.intake.reports.reading import Form, read_pdf_report, read_report
 from cert_exchange.intake.tables.profiles import read_profile
@@ -43,23 +47,21 @@ BARRED = {
     "domains": {Kind.DOMAIN},
 }
 
+RULES = {Kind.YARA, Kind.SIGMA, Kind.SNORT}
 ALL_BARRED = frozenset(kind for kinds in BARRED.values() for kind in kinds)
 PROFILES = {
     # Nothing but its file name says that the first column is of certificates: a person states it.
     "sekoia-calisto-certs-emails-ips.csv": "name: calisto\ncolumns: {1: certificate, 2: email, 3: ip}\n",
 }
 
-SPAWN = "a program of Windows that the beacon of the report starts: listed in its configuration, and no sign of an attack"
 QUOTED = "the event has a stray quotation mark before the path; the reader mends no values"
 PLACEHOLDER = "the event writes words in brackets for the folder; the reader mends no values"
-NO_ENDING = "a name of a file without an ending, in a list: nothing in the line says that it is one"
+SLIP = (
+    "a slip of the author: the number says one technique, its link another; the reader takes both"
+)
 DISAGREEMENTS: dict[tuple[str, str, str], str] = {
     # (file, "missed" or "wrong", kind and value) -> cause
-    ("avast-certishell.md", "missed", "file-name mafia 1"): NO_ENDING,
-    ("avast-certishell.md", "missed", "file-name steamcdkeys"): NO_ENDING,
-    ("avast-certishell.md", "missed", "file-name steamlistcdkeys"): NO_ENDING,
-    ("amnesty-vietnam.md", "wrong", r"file-path %windir%\syswow64\rundll32.exe"): SPAWN,
-    ("amnesty-vietnam.md", "wrong", r"file-path %windir%\sysnative\rundll32.exe"): SPAWN,
+    ("ctid-carbanak.md", "wrong", "technique T1101.002"): SLIP,
     ("pymisp-to_delete1.json", "missed", r"file-path %temp%\~wupdate.lnk"): QUOTED,
     ("pymisp-to_delete1.json", "wrong", "file-path \u2018" + r"%temp%\~wupdate.lnk"): QUOTED,
     ("pymisp-to_delete1.json", "missed", "file-name winhelp.cpl"): PLACEHOLDER,
@@ -69,6 +71,35 @@ DISAGREEMENTS: dict[tuple[str, str, str], str] = {
         r"file-path [path_previously_identified]\winhelp.cpl",
     ): PLACEHOLDER,
 }
+
+
+class FirstSight(NamedTuple):
+    """What readers that had never seen a file made of it: values of its truth, missed ones, wrong ones."""
+
+    meant: int
+    missed: int
+    wrong: int
+
+
+HELD_OUT = {
+    "avast-Chaes.md": FirstSight(86, 9, 9),
+    "avast-Manjusaka.md": FirstSight(48, 1, 6),
+    "avast-ultimasms.csv": FirstSight(151, 0, 0),
+    "blackberry-gamaredon.csv": FirstSight(111, 8, 3),
+    "cisa-aa21-062a.yaml": FirstSight(19, 0, 7),
+    "ctid-carbanak.md": FirstSight(6, 0, 1),
+    "eset-mispadu.adoc": FirstSight(20, 1, 0),
+    "eset-okrum_ke3chang.adoc": FirstSight(82, 0, 0),
+    "eset-potao.adoc": FirstSight(135, 0, 0),
+    "eset-signsight-misp-event.json": FirstSight(0, 0, 0),  # 12 values, all of them told of
+    "mandiant-apt17.ioc": FirstSight(23, 0, 0),
+    "mandiant-apt28.ioc": FirstSight(14, 0, 0),
+    "ncsc-nl-log4shell-iocs.md": FirstSight(0, 0, 0),  # 50 links, none of them an indicator
+    "sekoia-acrstealer.md": FirstSight(36, 0, 0),
+}
+"""Of 731 values 19 were missed and 26 wrong. Missed: 17 of 55 URLs (a "?" at their end, or called a domain by their row), a user
+agent, a path. Wrong: 9 URLs (those without their "?"), 3 hashes of 437 (inside a YARA rule), 9 paths, a technique, a user agent,
+and 3 patterns that were right (truth was corrected). Of 121 addresses and 100 domains none."""
 
 
 class Reading(NamedTuple):
@@ -103,13 +134,15 @@ def findings(path: Path) -> Iterator[Finding]:
         pieces = read_pdf_report(data)
     elif form.value in {one.value for one in Form}:
         pieces = read_report(data.decode(), Form(form.value))
+    elif form is Format.OPENIOC:
+        pieces = read_openioc(data)
     elif form is Format.MISP:
         pieces = iter(read_misp(data))
     else:
         stated = PROFILES.get(path.name)
         profile = read_profile(stated, file=path.name) if stated else None
         pieces = read_table([data], propose(data, profile=profile))
-    return (piece for piece in pieces if isinstance(piece, Finding))
+    return (piece for piece in pieces if isinstance(piece, Finding) and piece.kind not in RULES)
 
 
 @cache
@@ -156,6 +189,18 @@ def test_every_disagreement_is_known_with_its_cause(name: str) -> None:
     assert set(disagreements(name)) == known
 
 
+def test_held_out_files_are_read_no_worse_than_at_first_sight() -> None:
+    """What was mended after the first sight stays mended."""
+    assert set(HELD_OUT) <= set(NAMES)
+    worse = {
+        name: (len(here.missed), len(here.wrong))
+        for name, first in HELD_OUT.items()
+        if (here := reading(name))
+        and (len(here.missed) > first.missed or len(here.wrong) > first.wrong)
+    }
+    assert worse == {}
+
+
 @pytest.mark.parametrize("group", BARRED)
 def test_precision_and_recall_are_at_least_98_of_100(group: str) -> None:
     """Over all files, for each of the kinds that a defender blocks by."""
@@ -186,8 +231,9 @@ def test_figures() -> None:
     meant: Counter[Kind] = Counter()
     for name in NAMES:
         here = reading(name)
-        right.update(kind for kind, _ in here.found & here.meant)
-        found.update(kind for kind, _ in here.found)
+        told_of = {one for one in here.told_of & here.meant if one[0] not in ALL_BARRED}  # rule 2
+        right.update(kind for kind, _ in (here.found & here.meant) | told_of)
+        found.update(kind for kind, _ in here.found | told_of)
         meant.update(kind for kind, _ in here.meant)
     print(f"\n{'kind':14}{'in truth':>9}{'found':>7}{'precision':>11}{'recall':>8}")
     for kind in sorted(meant | found):

@@ -563,3 +563,78 @@ def test_rules_of_snort_in_other_forms(form: Form, frame: str) -> None:
     """Blocks of AsciiDoc and pages."""
     found, _ = read(frame.format(RULE) + "\n", form)
     assert list(found) == [RULE]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r"%windir%\sysnative\rundll32.exe",
+        r"C:\Windows\System32\cmd.exe",
+        r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe",
+        r"D:\work\x\release\loader.pdb",
+        r"C:\Users\me\.cargo\registry\src\mirror",
+        "/etc/passwd",
+        r"HKLM\Software\Microsoft\Windows\CurrentVersion\Run",
+    ],
+)
+def test_what_every_machine_has_is_told_of_and_not_looked_for(line: str) -> None:
+    """An indicator of such a path or key would find each machine, or only the one where the program was made."""
+    found, _ = read(f"# Indicators\n\n```\n{line}\n```\n")
+    assert [one.detect for one in found.values()] == [False]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r"C:\ProgramData\rundll32.exe",
+        r"C:\Windows\System32\wksprtcli.dll",
+        r"C:\Windows\svch0st.exe",
+        "/etc/cron.d/evil",
+        r"HKLM\Software\Microsoft\Windows\CurrentVersion\Run\Updater",
+    ],
+)
+def test_the_name_of_a_system_program_elsewhere_is_looked_for(line: str) -> None:
+    """A known name in another folder, or an unknown one in a known folder, is a sign."""
+    found, _ = read(f"# Indicators\n\n```\n{line}\n```\n")
+    assert [one.detect for one in found.values()] == [True]
+
+
+def test_a_path_is_as_long_as_it_is_written() -> None:
+    """In quotation marks with its blanks, without options; doubled backslashes are of the quoting; of many files their folder."""
+    found, _ = read(
+        'Run "C:\\Program Files\\Evil Corp\\a b.exe" or "C:\\Users\\x\\b.exe -o pool" daily.\n\n'
+        "`C:\\Users\\Public\\%COMPUTERNAME%[1]_`\n"
+    )
+    found |= read('files: "D:\\\\data\\\\logs\\\\W3SVC*\\\\*.log"\n', Form.TEXT)[0]
+    assert {value: one.detect for value, one in found.items()} == {
+        r"C:\Program Files\Evil Corp\a b.exe": True,
+        r"C:\Users\x\b.exe": True,
+        r"C:\Users\Public\%COMPUTERNAME%[1]_": True,
+        "D:\\data\\logs\\": False,
+    }
+
+
+def test_a_question_mark_at_the_end_of_an_address_of_its_own_line_is_its_own() -> None:
+    """`/index.php?` alone on a line asks with an empty query; in a sentence the mark is the sentence's."""
+    found, _ = read(
+        "```\nevil[.]example[.]com/index.php?\n```\n\nIs it evil[.]example[.]com/b.php?\n"
+    )
+    assert set(found) == {"evil.example.com/index.php?", "evil.example.com/b.php"}
+
+
+def test_a_line_below_a_heading_of_user_agents_is_one_whole_agent() -> None:
+    """Also where it ends in a word without a version; a remark behind it is cut off."""
+    agents = (
+        "Mozilla/5.0 (Windows NT 8.0; WOW64; rv:40.0) Gecko",
+        "Mozilla/5.0 (compatible; MSIE 9.0) Trident special",
+    )
+    found, _ = read(f"#### User Agents\n```\n{agents[0]}\n{agents[1]} - the loader\n```\n")
+    assert set(found) == set(agents)
+
+
+def test_names_without_an_ending_are_files_in_a_block_of_file_names() -> None:
+    """In a cell or a sentence below the same heading they are words."""
+    found, _ = read(
+        "## File names\n```\nMafia 1\nsetup.exe\n```\n\n| what | why |\n|--|--|\n| Mafia 2 | x |\n"
+    )
+    assert set(found) == {"Mafia 1", "setup.exe"}

@@ -55,14 +55,18 @@ def test_a_profile_is_read_as_written_and_written_as_read() -> None:
 
 def test_a_source_whose_words_cannot_be_relied_on_is_read_by_look() -> None:
     """What the input states is not overruled, but a person may say that its words mean nothing."""
-    raw = b"ioc,type\nhxxp://evil.com/x,Domain\nevil.com,Domain\n"
+    raw = b"ioc,type\nx@evil.com,Domain\nevil.com,Domain\n"
     assert sum(isinstance(one, Finding) for one in read_table([raw], propose(raw))) == 1
     profile = read_profile("name: x\ntypes: {domain: any}\n", file="p.yaml")
     found = list(read_table([raw], propose(raw, profile=profile)))
     assert [one.value for one in found if isinstance(one, Finding)] == [
-        "http://evil.com/x",
+        "x@evil.com",
         "evil.com",
     ]
+    strict = read_profile("name: x\ntypes: {domain: domain}\n", file="p.yaml")
+    raw = b"ioc,type\nhxxp://evil.com/x,Domain\nevil.com,Domain\n"
+    found = list(read_table([raw], propose(raw, profile=strict)))
+    assert [one.value for one in found if isinstance(one, Finding)] == ["evil.com"]
 
 
 def test_every_mistake_is_named_with_its_line() -> None:

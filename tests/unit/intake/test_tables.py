@@ -87,15 +87,34 @@ def test_what_a_person_states_is_never_overruled_by_a_look() -> None:
 
 
 def test_a_stated_kind_that_a_cell_contradicts_is_a_loss() -> None:
-    """A URL where a domain is stated, a SHA-1 where an MD5 is: not taken, and the reason says what it looks like."""
-    found, losses, _ = taken(
-        f"ioc,type\nhttp://evil.example/x,domain\n{SHA1},md5\nevil.example,domain\n"
-    )
+    """A mailbox where a domain is stated, a SHA-1 where an MD5 is: not taken, and the reason says what it looks like."""
+    found, losses, _ = taken(f"ioc,type\nx@evil.example,domain\n{SHA1},md5\nevil.example,domain\n")
     assert values(found) == [(Kind.DOMAIN, "evil.example")]
     assert [(one.place, one.reason) for one in losses] == [
-        ("line 2, column ioc", "is no domain; it looks like one of kind url"),
+        ("line 2, column ioc", "is no domain; it looks like one of kind email"),
         ("line 3, column ioc", "is no md5; it looks like one of kind sha1"),
     ]
+
+
+def test_a_url_with_its_scheme_that_its_row_calls_a_host_is_taken_as_a_guess() -> None:
+    """Row and scheme are both the input's own words; a header or a person that says domain is not overruled."""
+    rows = (
+        "hxxp[:]//evil.example/x[.]asp,Domain\nhttps://two.example/,Domain\nhttps://three.example:8443,Domain\n"
+        "http://192.0.2.1,IP\nhttps://x.example/<victim>,Domain\n"
+    )
+    found, losses, _ = taken(f"ioc,type\n{rows}")
+    assert values(found) == [
+        (Kind.URL, "http://evil.example/x.asp"),
+        (Kind.DOMAIN, "two.example"),
+        (Kind.DOMAIN, "three.example"),
+        (Kind.IPV4, "192.0.2.1"),
+    ]
+    assert all(one.guessed for one in found)
+    assert found[2].description == "port 8443"
+    assert [one.place for one in losses] == ["line 6, column ioc"]
+    found, losses, _ = taken("domain\nhttp://evil.example/x\nevil.example\n")
+    assert values(found) == [(Kind.DOMAIN, "evil.example")]
+    assert len(losses) == 1
 
 
 @pytest.mark.case("I12")

@@ -122,12 +122,15 @@ def as_spotted(
     )
 
 
+def _raw(found: re.Match[str], text: str) -> str:
+    """An address without the punctuation around it; the "?" of one that is alone on its line is its own."""
+    alone = is_alone(text, found.start(), found.end())
+    return found[0].rstrip(".,;:'\"*_") if alone else trimmed(found[0])
+
+
 def as_url(found: re.Match[str], text: str) -> Spotted | None:
     """An address with a scheme; a match of `URL`."""
-    whole = is_alone(text, found.start(), found.end())
-    raw = (
-        found[0].rstrip(".,;:'\"*_") if whole else trimmed(found[0])
-    )  # a "?" of its own line is its own
+    raw = _raw(found, text)
     after = text[found.end() : found.end() + 40]
     hole = _TEMPLATE.search(refang(raw)) or re.match(r"<[\w ]{1,30}>", after)
     fault = "it has a hole in it: a template, no single address" if hole else ""
@@ -137,7 +140,7 @@ def as_url(found: re.Match[str], text: str) -> Spotted | None:
 
 def as_bare_url(found: re.Match[str], text: str) -> Spotted | None:
     """An address without a scheme, a match of `BARE_URL`; None where it is something else."""
-    raw = trimmed(found[0])
+    raw = _raw(found, text)
     host = refang(raw).replace("\\.", ".").partition("/")[0].partition(":")[0]
     path = raw.partition("/")[2]
     if (path.isdigit() and len(path) < 3) or not path:

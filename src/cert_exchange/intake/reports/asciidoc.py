@@ -5,7 +5,8 @@ r"""AsciiDoc as passages, as far as reports of indicators use it.
 2. A row of a table may go over several lines: the first line with cells says how many columns there are. Cells are LISTED;
    a live address in one is a LINK unless it is in code, or the head of its column speaks of indicators.
 3. A title of a block (`.name`) is a heading below all others, for the block or list that follows it.
-4. `\http://` is an address that its author kept from becoming a link: it counts as code.
+4. A whole rule, and what begins like one of Snort, is a RULE in a block or not (`written_rules`).
+5. `\http://` is an address that its author kept from becoming a link: it counts as code.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from cert_exchange.intake.reports.passages import (
     lines_of,
     one_line,
 )
+from cert_exchange.intake.reports.written_rules import gathered
 
 _HEADING: Final = re.compile(r"(={1,6})\s+(\S.*)")
 _ATTRIBUTE: Final = re.compile(r":[\w!-]{1,60}:")
@@ -58,9 +60,14 @@ def read_asciidoc(text: str) -> Iterator[Passage]:
     verbatim = ""
     role = Role.LISTED
     attributes = ""
-    for number, line in lines_of(text):
+    for number, line, is_rule, _ in gathered(lines_of(text), bounds=_is_bound):
         place = f"line {number}"
-        block = _BLOCK.match(line)
+        block = None if is_rule else _BLOCK.match(line)
+        if is_rule and verbatim[:1] != "/":
+            yield Passage(
+                line.strip(), place, sections.role(Role.RULE), sections.titles, row=number
+            )
+            continue
         if verbatim:
             if block is not None and block[1] == verbatim:
                 verbatim = ""
@@ -98,6 +105,10 @@ def read_asciidoc(text: str) -> Iterator[Passage]:
             yield from _sentence(_ITEM.sub("", line), one_line(line, 500), place, number, sections)
     if table is not None:
         yield from _rows(table, sections, last=True)
+
+
+def _is_bound(line: str) -> bool:
+    return _BLOCK.match(line) is not None or _TABLE.match(line) is not None
 
 
 def _role_of(attributes: str) -> Role:

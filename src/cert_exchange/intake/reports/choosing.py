@@ -2,7 +2,7 @@
 
 1. Every value is looked at where it stands (`judging`); here they are put together over the whole report.
 2. A report is known before it is judged: whether its author defangs, and to which sites it links.
-3. A rule (YARA, Sigma, Snort) is taken whole, and what it names is no value by itself; a link gives what its page is about: a technique of ATT&CK, a sample by its hash.
+3. A rule (YARA, Sigma, Snort) is taken whole, and what it names is no value by itself, but for a CVE; a link gives what its page is about: a technique of ATT&CK, a sample by its hash.
 4. What the author calls legitimate at any place is told of, and not looked for (`detect=False`); so is what stands among the
    victims, unless a list of indicators names it too.
 5. Each value comes once, at its best place, and what is not taken is a loss with its reason, once for each value and reason:
@@ -31,6 +31,7 @@ from cert_exchange.intake.reports.judging import (
 from cert_exchange.intake.reports.network_rules import begins_rule, switched_off
 from cert_exchange.intake.reports.passages import (
     LONGEST_CONTEXT,
+    LONGEST_LINE,
     Passage,
     Role,
     one_line,
@@ -41,6 +42,7 @@ from cert_exchange.intake.reports.spotting import spot
 from cert_exchange.intake.values import FILE_EXTENSIONS, normalise, refang
 
 MOST_VALUES: Final = 200_000
+MOST_RULE_LINES: Final = 2_000
 _CUT: Final = "it is taken up to its quotation mark only; set in code (`...`) it is taken whole"
 
 _TEXT: Final = frozenset({Role.LISTED, Role.PROGRAM, Role.PROSE})
@@ -60,8 +62,11 @@ _AGENT: Final = re.compile(r"user-?\s?agents?\b", re.IGNORECASE)
 _AGENT_VALUE: Final = re.compile(
     r"[\w.+-]{2,40}/[0-9][\w.+-]{0,20}+(?: \([^()\n]{1,300}\)| [\w.+-]{2,40}/[\w.+-]{1,40}+| like [A-Z]\w{1,20}){0,12}+"
 )
+_AGENT_LINE: Final = re.compile(r"[\w.+-]{2,40}/[0-9][^\n\"`|<>]{1,400}")
+_REMARK: Final = re.compile(r"\s+(?:[-#|/\u2013\u2014]{1,2}\s|<-)|\t|\s{2,}")
 _MUTEX_VALUE: Final = re.compile(r"\S(?:.{0,198}\S)?")
 _FILE_LINE: Final = re.compile(r"[^:|\"<>*?\t;]{1,200}|[A-Za-z]:\\[^:|\"<>*?\t;]{1,400}")
+_BARE_NAME: Final = re.compile(r"(?=[^\n]{0,80}[A-Za-z])[\w()+!&-]{1,40}(?: [\w()+!&-]{1,40}){0,3}")
 _TECHNIQUE_PAGE: Final = re.compile(r"/techniques/(T[0-9]{4})(?:/([0-9]{3}))?/?(?:\Z|[#?])")
 _DIGEST: Final = re.compile(
     r"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{64}|[0-9a-fA-F]{40}|[0-9a-fA-F]{32})(?![0-9a-fA-F])"
@@ -126,6 +131,11 @@ def _spotted(passage: Passage) -> Iterator[Spotted]:
     text = passage.text
     if passage.role is Role.RULE or (passage.role in _TEXT and begins_rule(text)):
         yield _rule(text)
+        for number, line in enumerate(text.splitlines()):
+            if "CVE" in line and number < MOST_RULE_LINES:
+                yield from (
+                    item for item in spot(line[:LONGEST_LINE]) if item.kind is Kind.VULNERABILITY
+                )
         return
     if passage.role is Role.LINK:
         yield from _of_link(text)
@@ -143,13 +153,18 @@ def _spotted(passage: Passage) -> Iterator[Spotted]:
     if listed and FILE_SECTION.search(passage.column or passage.heading):
         name = text.strip(" -*\t")
         ending = name.rpartition(".")[2].lower()
-        if ending in FILE_EXTENSIONS and refang(name) == name and _FILE_LINE.fullmatch(name):
+        # A line of a block of names is one without an ending too; a cell or code in a sentence may be anything.
+        of_block = passage.role is Role.LISTED and not passage.context and not passage.column
+        named = ending in FILE_EXTENSIONS or (of_block and _BARE_NAME.fullmatch(name))
+        if named and refang(name) == name and _FILE_LINE.fullmatch(name):
             kind = Kind.FILE_PATH if "\\" in name or "/" in name else Kind.FILE_NAME
             yield Spotted(kind, name, 0, len(text), normalise(kind, name))
             return
-    labelled = _AGENT.search(text) or _AGENT.search(passage.column or passage.heading)
-    if labelled:
+    below = _AGENT.search(passage.column or passage.heading)
+    if below or _AGENT.search(text):
         found = _AGENT_VALUE.search(text)
+        if listed and below and _AGENT_LINE.fullmatch(agent := _REMARK.split(text.strip(" -*"))[0]):
+            found = re.search(re.escape(agent), text)  # a line of such a list is one agent
         if found is not None and len(found[0]) > 12:
             yield Spotted(
                 Kind.USER_AGENT, found[0], *found.span(), normalise(Kind.USER_AGENT, found[0])

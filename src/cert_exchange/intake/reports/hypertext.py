@@ -27,6 +27,7 @@ from cert_exchange.intake.reports.passages import (
     lines_of,
     one_line,
 )
+from cert_exchange.intake.reports.written_rules import gathered, with_rules
 
 LONGEST_TAG: Final = 20_000
 DEEPEST: Final = 1_000
@@ -110,6 +111,10 @@ class _Page:
 
 def read_hypertext(text: str) -> Iterator[Passage]:
     """The passages of a page in HTML."""
+    yield from with_rules(_read(text))
+
+
+def _read(text: str) -> Iterator[Passage]:
     page = _Page()
     line = 1
     for tag, closing, attributes, words, line in _pieces(text):
@@ -235,11 +240,12 @@ def _flush(page: _Page, line: int) -> Iterator[Passage]:
     context = one_line(whole, 500)
     label = label_of(whole.strip())
     for words, role in _joined(pieces):
-        for _, part in lines_of(words):
+        for _, part, is_rule, _ in gathered(lines_of(words), indented="\n" in words):
             if part.strip():
                 if role in {Role.LISTED, Role.PROGRAM}:
                     page.number += 1
                 meant = Role.LISTED if label and role is Role.PROSE else role
+                meant = Role.RULE if is_rule and "\n" in words else meant
                 if page.heading and role is not Role.LINK:
                     meant = Role.HEADING
                 kept = role if role in _UNREAD else page.sections.role(meant)

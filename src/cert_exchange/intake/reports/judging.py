@@ -6,7 +6,7 @@
    it is a name. What stands alone on its line, in a cell, in code or in a list counts as listed, not as a sentence.
 4. A mail address in a sentence is nobody's indicator: it is somebody's address.
 5. Program code that is quoted gives only what is defanged in it.
-6. Told of, not looked for (`detect=False`): names of files outside a list of them, folders, and live addresses among the strings
+6. Told of, not looked for (`detect=False`): names of files outside a list of them, folders, what every machine has (`common_places`), and live addresses among the strings
    of a sample or the targets of an attack.
 7. Below a heading, in a column or behind a label of victims or targets everything is told of only, defanged or not: a CERT that
    writes victims defanged does not ask anybody to block them. Only a list of indicators elsewhere makes one an indicator.
@@ -20,6 +20,7 @@ from typing import Final
 
 from cert_exchange.intake.findings import Kind
 from cert_exchange.intake.reports.addresses import Spotted
+from cert_exchange.intake.reports.common_places import everywhere, starts_programs
 from cert_exchange.intake.reports.passages import Passage, Role, beginning_of
 from cert_exchange.intake.reports.publishers import is_publisher
 from cert_exchange.intake.reports.spotting import TELLING_ENDINGS
@@ -122,6 +123,8 @@ def _judged(
         return _file(item, passage, listed=listed)
     if item.defanged:
         return Verdict(take=True, weight=3)
+    if kind is Kind.REGISTRY_KEY and starts_programs(item.value or ""):
+        return Verdict(take=True, detect=False)
     told = kind not in HASHES and _TOLD_SECTION.search(passage.heading) is not None
     if kind is Kind.PATTERN and not listed:
         return _not("a name in a sentence")
@@ -143,11 +146,12 @@ def _not(reason: str) -> Verdict:
 def _file(item: Spotted, passage: Passage, *, listed: bool) -> Verdict:
     if item.kind is Kind.FILE_PATH:
         value = item.value or ""
-        folder = value[-1:] in {"/", "\\"}
-        return Verdict(take=listed or "\\" in value, detect=not folder, weight=2 if listed else 1)
+        told = value[-1:] in {"/", "\\"} or everywhere(value)
+        return Verdict(take=listed or "\\" in value, detect=not told, weight=2 if listed else 1)
     in_list = FILE_SECTION.search(passage.heading) is not None
     named = passage.role in {Role.LISTED, Role.HEADING} or in_list
     sure = passage.role is not Role.HEADING and named and (in_list or "file" in passage.column)
+    sure = sure and not everywhere(item.value or "")
     return Verdict(take=named, detect=bool(sure), weight=2 if sure else 1)
 
 

@@ -1,7 +1,7 @@
 """Markdown and plain text as passages.
 
 1. A block between fences is LISTED, or PROGRAM where its language is one of programming, or a RULE (YARA, Sigma).
-   A line that begins like a rule of Snort or Suricata is a RULE, in a block or not.
+   A whole rule, and what begins like one of Snort, is a RULE in a block or not (`written_rules`).
 2. A cell of a table is LISTED; a live address in it is a LINK unless the head of its column speaks of indicators.
 3. A line that is only bold, or ends in a colon and names a kind, is a heading below all others.
 4. Plain text is Markdown in which nothing can be clicked: its live addresses stay in their line, and a line `-- ` begins
@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cert_exchange.intake.reports.inline import markdown_parts, plain
-from cert_exchange.intake.reports.network_rules import begins_rule, whole_rules
 from cert_exchange.intake.reports.passages import (
     Passage,
     Role,
@@ -26,6 +25,7 @@ from cert_exchange.intake.reports.passages import (
     lines_of,
     one_line,
 )
+from cert_exchange.intake.reports.written_rules import Line, gathered
 
 PROGRAMMING: Final = frozenset(
     """
@@ -70,7 +70,7 @@ class _Block:
     mark: str
     role: Role
     begun: int
-    lines: list[str] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
 
 
 def read_markdown(text: str) -> Iterator[Passage]:
@@ -84,21 +84,22 @@ def read_plain(text: str) -> Iterator[Passage]:
 
 
 def _read(text: str, *, clickable: bool) -> Iterator[Passage]:
-    lines = list(lines_of(text))
+    lines = list(gathered(lines_of(text), bounds=lambda line: _FENCE.match(line) is not None))
     sections = Sections()
     table: _Table | None = None
     block: _Block | None = None
     signature = False
-    for at, (number, line) in enumerate(lines):
+    for at, read in enumerate(lines):
+        number, line, is_rule, _ = read
         place = f"line {number}"
-        following = lines[at + 1][1] if at + 1 < len(lines) else ""
+        following = lines[at + 1].text if at + 1 < len(lines) else ""
         if block is not None:
             fence = _FENCE.match(line)
             if fence is not None and fence[1].startswith(block.mark) and not fence[2]:
                 yield from _closed(block, sections)
                 block = None
             else:
-                block.lines.append(line)
+                block.lines.append(read)
             continue
         if not line.strip():
             table = None
@@ -110,7 +111,7 @@ def _read(text: str, *, clickable: bool) -> Iterator[Passage]:
         if signature:
             yield Passage(line, place, Role.FOOTER, row=number)
             continue
-        if begins_rule(line):  # before its bars are taken for cells and its stars for emphasis
+        if is_rule:  # before its bars are taken for cells and its stars for emphasis
             yield Passage(
                 line.strip(), place, sections.role(Role.RULE), sections.titles, row=number
             )
@@ -181,9 +182,10 @@ def _role_of(language: str, first: str) -> Role:
 def _closed(block: _Block, sections: Sections) -> Iterator[Passage]:
     role = sections.role(block.role)
     if role is Role.RULE:
-        yield Passage("\n".join(block.lines), f"line {block.begun + 1}", role, sections.titles)
+        text = "\n".join(line for read in block.lines for line in read.raw)
+        yield Passage(text, f"line {block.begun + 1}", role, sections.titles)
         return
-    for number, line, is_rule in whole_rules(enumerate(block.lines, block.begun + 1)):
+    for number, line, is_rule, _ in block.lines:
         if line.strip():
             kept = sections.role(Role.RULE) if is_rule else role
             yield Passage(line.strip(), f"line {number}", kept, sections.titles, row=number)

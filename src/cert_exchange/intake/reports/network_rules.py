@@ -3,14 +3,13 @@
 1. What begins like a rule is a rule or a loss, never a line of text: the names in its `content:` are what it looks for in
    traffic, often those of victims or of well-known sites, and no indicators by themselves.
 2. A rule is one line, or goes on where a line ends in a backslash, or until its bracket closes: its lines are joined by one blank,
-   as the programs do, and nothing else of it is changed.
+   as the programs do, and nothing else of it is changed. A line that has nothing of a rule ends one that never closed.
 3. A rule that is switched off by a `#` is told, not taken.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 from typing import Final
 
 MOST_LINES: Final = 100
@@ -23,6 +22,7 @@ _BEGINS: Final = re.compile(
 )
 _SAYS: Final = re.compile(r"\b(?:msg|sid|content):")
 _ENDS: Final = re.compile(r"\)\s*+\Z")
+_OF_A_RULE: Final = re.compile(r"[;\"|\\]|\)\s*+\Z")
 
 
 def begins_rule(line: str) -> bool:
@@ -38,21 +38,18 @@ def switched_off(line: str) -> bool:
     return line.lstrip().startswith("#")
 
 
-def whole_rules(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str, bool]]:
-    """The numbered lines of a block, the lines of one rule joined; with each whether it begins like a rule."""
-    begun: list[str] = []
-    first = 0
-    for number, line in lines:
-        if begun and (begins_rule(line) or not line.strip() or len(begun) >= MOST_LINES):
-            yield first, " ".join(begun), True  # it never ended
-            begun = []
-        if not begun and not begins_rule(line):
-            yield number, line, False
-            continue
-        first = first if begun else number
-        begun.append(line.strip().removesuffix("\\").rstrip())
-        if _ENDS.search(line):
-            yield first, " ".join(begun), True
-            begun = []
-    if begun:
-        yield first, " ".join(begun), True
+def ends_rule(line: str) -> bool:
+    """Whether the bracket of a rule closes at the end of a line."""
+    return _ENDS.search(line) is not None
+
+
+def goes_on(before: str, line: str) -> bool:
+    """Whether a line may be the next one of a rule that has not ended."""
+    if not line.strip() or begins_rule(line):
+        return False
+    return before.rstrip().endswith("\\") or _OF_A_RULE.search(line) is not None
+
+
+def joined(lines: list[str]) -> str:
+    """The lines of one rule as one."""
+    return " ".join(line.strip().removesuffix("\\").rstrip() for line in lines)

@@ -31,6 +31,7 @@ from cert_exchange.intake.reports.passages import (
     label_of,
     lines_of,
 )
+from cert_exchange.intake.reports.written_rules import with_rules
 
 MOST_BYTES: Final = 32 * 1024 * 1024
 MOST_PAGES: Final = 500
@@ -58,6 +59,10 @@ def read_pdf(content: bytes) -> Iterator[Passage | Loss]:
         )
     pages, losses = _pages(content)
     yield from losses
+    yield from with_rules(_passages(pages))
+
+
+def _passages(pages: Sequence[tuple[list[str], list[str]]]) -> Iterator[Passage]:
     repeated = _repeated([lines for lines, _ in pages])
     sections = Sections()
     row = 0

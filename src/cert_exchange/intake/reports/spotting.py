@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from cert_exchange.intake.findings import Kind
@@ -66,6 +67,8 @@ _PATH: Final = re.compile(
     r"/[^\s\"'`|<>,;()]{1,400}+",
     re.IGNORECASE,
 )
+_DOUBLED: Final = re.compile(r"[A-Z]:(?:\\\\[^\\]++)++(?:\\\\)?", re.IGNORECASE)
+"""A path as programs and YAML write it in quotation marks."""
 _FILE: Final = re.compile(r"(?<![\w/\\.%-])[\w-]{1,100}+(?:\.[\w-]{1,40}+){1,4}+(?![\w@/\\(])")
 _VERSION_BEFORE: Final = re.compile(
     r"(?:[A-Za-z][/_-]|\b(?:version|ver|build|release|v)\W{0,3})\Z", re.IGNORECASE
@@ -190,13 +193,21 @@ def _key(found: re.Match[str], _text: str) -> Spotted | None:
 
 
 def _path(found: re.Match[str], text: str) -> Spotted | None:
+    before = text[max(0, found.start() - 1) : found.start()]
+    after = text[found.end() : found.end() + 1]
     raw = found[0]
-    if not is_alone(text, found.start(), found.end()):
-        raw = re.split(r"[\s,;]", raw, maxsplit=1)[0]
-    raw = trimmed(raw.rstrip())
+    if after and after in "*?<":  # many files: their folder is told of
+        raw = raw[: max(raw.rfind("\\"), raw.rfind("/")) + 1]
+    elif is_alone(text, found.start(), found.end()):
+        raw = raw.rstrip(" \t.,;:!?'*\u2019\u201d")  # a name may end in "_" or "]"
+    elif before in {'"', "\u201c"} and after in {'"', "\u201d"}:
+        raw = re.split(r"\s+[-/]", raw, maxsplit=1)[0]  # options of a command
+    else:
+        raw = trimmed(re.split(r"[\s,;]", raw, maxsplit=1)[0])
     if "/" not in raw.lstrip("~/") and "\\" not in raw:
         return None
-    return as_spotted(Kind.FILE_PATH, raw, found.start())
+    single = raw.replace("\\\\", "\\") if _DOUBLED.fullmatch(raw) else raw
+    return replace(as_spotted(Kind.FILE_PATH, single, found.start()), end=found.start() + len(raw))
 
 
 def _file(found: re.Match[str], _text: str) -> Spotted | None:

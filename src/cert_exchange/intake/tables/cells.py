@@ -4,8 +4,9 @@
 2. People write more than the value: `1.2.3.4:443`, `evil.example (compromised)`, `hash1, hash2`. Port and talk become a
    note; several values become several. Where one part of them is no value, none is taken: the pieces of a formula
    look like mail addresses.
-3. Two readings are taken as guesses where a cell cannot be what is stated: a name or address alone where a URL is
-   stated, for without a path it is none; an address where a host is stated.
+3. Three readings are taken as guesses where a cell cannot be what is stated: a name or address alone where a URL is
+   stated, for without a path it is none; an address where a host is stated; and where only the word beside a cell calls
+   a URL with its scheme a host (`own_word`), since the input says both: that URL, or the host where it has no path.
 4. `*.evil.example` says names below a domain: that is a pattern, not the domain.
 5. Without a statement every part of a cell must look like a value; a sentence that names one is talk.
 """
@@ -60,8 +61,13 @@ def unneutralised(text: str) -> str:
     return text[1:] if _NEUTRAL.match(text) else text
 
 
-def read_stated(text: str, kinds: Sequence[Kind], *, said: str) -> Cell:
-    """The values of a cell that holds values of `kinds`, called `said` in reasons."""
+def read_stated(text: str, kinds: Sequence[Kind], *, said: str, own_word: bool = False) -> Cell:
+    """The values of a cell that holds values of `kinds`, called `said` in reasons.
+
+    `own_word`: the row itself says so beside the cell, not a person or a header.
+    """
+    if own_word and Kind.URL not in kinds and (one := _url_for_host(text, kinds)) is not None:
+        return one
     if Kind.URL in kinds and "://" in text:
         parts = [part for part in _BETWEEN_URLS.split(text.strip(" ,;|")) if part]
         if (
@@ -154,6 +160,21 @@ def _one(text: str, kinds: Sequence[Kind]) -> Cell | None:
     alone, port = host
     stated = alone.kind in kinds
     return Cell((alone._replace(guessed=not stated),), f"port {port}" if port else "")
+
+
+def _url_for_host(text: str, kinds: Sequence[Kind]) -> Cell | None:
+    """A URL with its scheme where a name or an address is stated."""
+    wanted = {Kind.DOMAIN, Kind.IPV4, Kind.IPV6} & set(kinds)
+    scheme, mark, rest = refang(text.strip()).partition("://")
+    if not (wanted and mark and scheme.isalnum()) or _HOLE.search(text) is not None:
+        return None
+    url = normalise(Kind.URL, text)
+    if url is None:
+        return None
+    host = None if set(rest.strip("/")) & {*"/?#@"} else _host(rest.strip("/"), wanted)
+    if host is None:
+        return Cell((Value(Kind.URL, url, guessed=True),))
+    return Cell((host[0]._replace(guessed=True),), f"port {host[1]}" if host[1] else "")
 
 
 def _host(text: str, wanted: set[Kind]) -> tuple[Value, str] | None:

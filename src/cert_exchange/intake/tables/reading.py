@@ -177,7 +177,8 @@ class _Rows:
             return Cell(
                 bad=((text, f"is of the kind {shown(word)}, which the profile leaves out"),)
             )
-        return read_stated(text, KINDS[holds], said=holds)
+        own_word = squeeze(word) not in self._layout.types
+        return read_stated(text, KINDS[holds], said=holds, own_word=own_word)
 
     def _composite(self, text: str, word: str) -> Cell:
         """MISP's composite kinds: `filename|sha256`, `ip-dst|port`."""
