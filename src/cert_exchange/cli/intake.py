@@ -148,11 +148,13 @@ def release(
 ) -> None:
     """Let objects in: these, or all that are held for one finding. From then on policy decides on them.
 
-    Later versions of an object come in without a question as long as nothing else is found in them.
+    Later versions of an object come in without a question as long as nothing else is found in them. With an indicator come
+    the observables that `publish` made beside it and that are held for the same.
     """
     from cert_exchange.services import screening
 
     done = _answered(screening.let_in, stix_ids, found, reason, home)
+    _tell_beside(done, "let in")
     printing.verdict(
         f"{printing.count(done.versions, 'version')} let in, {done.released:,} released"
     )
@@ -166,10 +168,14 @@ def refuse(
     reason: Reason,
     home: Home = None,
 ) -> None:
-    """Keep objects out for good: they stay stored and go to nobody. `intake release ID` lets one in after all."""
+    """Keep objects out for good: they stay stored and go to nobody. `intake release ID` lets one in after all.
+
+    With an indicator go the observables that `publish` made beside it and that are held for the same.
+    """
     from cert_exchange.services import screening
 
     done = _answered(screening.refuse, stix_ids, found, reason, home)
+    _tell_beside(done, "refused")
     printing.verdict(f"{printing.count(done.versions, 'version')} refused")
 
 
@@ -184,3 +190,10 @@ def _answered(
         raise ConfigurationInvalid("What? Give ids, or --found to mean all that are held for it.")
     with opened(home) as node:
         return answer(node, stix_ids or (), what=found, by=operator(), reason=reason)
+
+
+def _tell_beside(done: Answered, word: str) -> None:
+    for stix_id in done.beside:
+        printing.verdict(f"{word} with its indicator, held for the same: {stix_id}")
+    for one in done.left:
+        printing.verdict(f"still {one.state.value}: {one.stix_id}, {one.what}: {one.said}")

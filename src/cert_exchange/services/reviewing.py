@@ -18,14 +18,13 @@ from uuid import uuid4
 import orjson
 
 from cert_exchange.errors import InputRefused, NotFound
-from cert_exchange.intake.patterns import has_observable, observables_of
 from cert_exchange.messages import answers as messages
 from cert_exchange.node import Node
-from cert_exchange.outputs.expressing import express
 from cert_exchange.services import revoking
 from cert_exchange.services.answering import RETURN, Given, Manner
 from cert_exchange.services.answering.giving import dress, give
 from cert_exchange.services.answering.subjects import subject_of
+from cert_exchange.services.pairing import observables_beside
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.orders import in_one_line
 from cert_exchange.services.revoking import Revoked
@@ -50,8 +49,6 @@ __all__ = [
 ]
 
 SHOWN: Final = 1_000
-LISTED: Final = 100
-"""Cyber-observables of one indicator that are looked for."""
 LONGEST: Final = 10_000
 """Characters of an answer."""
 _SENTENCE: Final = 300
@@ -160,15 +157,10 @@ def still_shared(node: Node, stix_id: str) -> tuple[str, ...]:
     with node.database.reading() as tx:
         idents = objects.idents_of(tx, [stix_id])
         _, content = _newest(tx, idents[stix_id]) if idents else (0, {})
-        if content.get("type") != "indicator" or content.get("pattern_type") != "stix":
+        named = observables_beside(content)
+        if not named:
             return ()
-        values = [
-            (one.kind, one.text)
-            for one in express(content).values
-            if has_observable(one.kind, one.text)
-        ]
-        named = [str(one["id"]) for one in observables_of(values)]
-        known = objects.idents_of(tx, named[:LISTED]).values()
+        known = objects.idents_of(tx, named).values()
         held = [one for one in version_rows.versions(tx, known) if one.origin == OWN]
         seen = {line.object for line in holdings.visible(tx, [one.id for one in held])}
     return tuple(dict.fromkeys(one.stix_id for one in held if one.id in seen))

@@ -5,6 +5,8 @@
 3. A person's answer is about versions: what is let in is decided by policy as any other object is, what is refused
    stays stored and goes to nobody. Either answer can be changed.
 4. Many are answered in parts, a transaction and a ledger line each. Cut off in between, the rest is still held.
+5. Who answers for an indicator of ours answers for the observables beside it that are held for the same; others are named
+   (`pairing`).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Final
 from cert_exchange.errors import InputRefused, NotFound
 from cert_exchange.node import Node
 from cert_exchange.policy.screening import FILE_NAME, Screen, parse_screen
+from cert_exchange.services.pairing import held_beside
 from cert_exchange.services.policies.companions import read_companions
 from cert_exchange.services.publishing.screening import remember
 from cert_exchange.services.publishing.sentences import collection_number
@@ -63,6 +66,10 @@ class Answered:
 
     versions: int
     released: int
+    beside: tuple[str, ...] = ()
+    """STIX ids of observables that were answered with their indicators"""
+    left: tuple[KeptOut, ...] = ()
+    """observables of theirs that were not: something else was found in them"""
 
 
 def check(node: Node, text: str, *, file: str, folder: Path | None = None) -> Read:
@@ -166,8 +173,10 @@ def _answer(
     with node.database.reading() as conn:
         idents = sorted(objects.idents_of(conn, ids).values()) if ids else None
         found = rows.listed(conn, states=asked, what=what, idents=idents)
+        theirs, others = held_beside(conn, found, asked) if ids else ([], [])
     if not found:
         raise NotFound("nothing of this is held at the way in; see `intake list`")
+    found += theirs
     versions = released = 0
     for start in range(0, len(found), PART):
         part = {one.object for one in found[start : start + PART]}
@@ -194,4 +203,4 @@ def _answer(
         done = node.database.transact(work)
         versions += done.versions
         released += done.released
-    return Answered(versions, released)
+    return Answered(versions, released, tuple(one.stix_id for one in theirs), tuple(others))

@@ -28,6 +28,7 @@ from cert_exchange.intake.recognising import Format
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import publishing, warning
+from cert_exchange.services.pairing import HELD_WITH
 from cert_exchange.services.taking.reading import Order, Stream, Understanding
 from cert_exchange.services.taking.settling import Settled, settle
 from cert_exchange.services.taking.texts import Shared
@@ -264,7 +265,7 @@ class Walk:
         found = [one for one in settled if one.id in bases and one.state == "new"]
         told = warning.look(self._node, [one.content for one in found], at=self._at)
         themselves = {said.id for said in told if said.act != "warn"}
-        return {one.id: "what is based on it is held" for one in found if one.id not in themselves}
+        return {one.id: HELD_WITH for one in found if one.id not in themselves}
 
     def _warn(
         self, settled: Sequence[Settled], chunk: Chunk, context: set[str], gone: set[str]
