@@ -294,6 +294,7 @@ def open_node(
     keys = Secrets(files)
     clock.keep_in(settings.home / CLOCK_FILE)
     database = Database.open(settings.database_url)
+    database.waits.start(clock.monotonic)
     database.migrate()
     marks = Marks(database)
     last = recovery.recover(database, marks, now=clock.now())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 from tests.conftest import Wall
 from tests.neighbour import Collection, Neighbour
 from tests.scenes import ALLOW_ALL, B_IDENTITY, THIRD_IDENTITY, Scene, indicator
@@ -19,6 +22,7 @@ from cert_exchange.node import Node
 from cert_exchange.services import freezing, partners, pki
 from cert_exchange.services.metering import METRICS, Sample, measure
 from cert_exchange.store import heartbeats
+from cert_exchange.store.tables import partners as partner_table
 
 DAY = 86_400 * 1_000_000
 RARE = {"cert_exchange_partner_shut"}
@@ -93,6 +97,28 @@ def test_requests_are_counted_by_route_and_status(open_server: Served) -> None:
     assert any(status == "200" for _, status in served_)
     assert any(status == "404" for _, status in served_)
     assert any(key[0] == "cert_exchange_http_request_seconds_total" for key in found)
+
+
+@pytest.mark.case("D14")
+def test_partners_are_counted_apart(open_server: Served) -> None:
+    """Who asks too much stands there with its 429, who does not with what it got, and a stranger not at all."""
+    open_server.node.database.transact(
+        lambda tx: (
+            tx.execute(
+                update(partner_table)
+                .where(partner_table.c.name == "b")
+                .values(requests_per_minute=3)
+            ).rowcount
+        )
+    )
+    b, c, stranger = open_server.client("b"), open_server.client("c"), open_server.stranger()
+    assert [b.get("/taxii2/").status for _ in range(5)] == [200] * 3 + [429] * 2
+    assert [c.get("/taxii2/").status for _ in range(2)] == [200] * 2
+    assert stranger.get("/taxii2/").status == 401
+    found = scraped(stranger.get("/metrics").raw.decode())
+    assert {key[1:]: value for key, value in found.items() if "http_partner" in key[0]} == {
+        ("b", "200"): 3, ("b", "429"): 2, ("c", "200"): 2,
+    }  # fmt: skip
 
 
 def test_the_figures_say_how_the_node_is(node: Node) -> None:
@@ -181,6 +207,39 @@ def test_connections_to_the_database_are_counted(node: Node) -> None:
     assert ((f"{name}_kept", "reading") in found) == (pool == "reading")
 
 
+@pytest.mark.case("D16")
+def test_how_long_a_connection_is_waited_for_is_counted(node: Node) -> None:
+    """Of each pool how often it was asked and how long that took; a writer that waits for another's end shows it."""
+
+    def read() -> dict[str, tuple[float, float]]:
+        found = scraped(written(measure(node)).decode())
+        name = "cert_exchange_database_wait"
+        return {
+            key[1]: (found[f"{name}s_total", key[1]], found[f"{name}_seconds_total", key[1]])
+            for key in found
+            if key[0] == f"{name}s_total"
+        }
+
+    node.database.transact(lambda _: None)
+    before = read()
+    assert set(before) == ({"reading", "writing"} if node.database.dialect == "sqlite" else {"writing"})  # fmt: skip
+    waits = 0.05 if node.database.dialect == "sqlite" else 0.0
+    inside = threading.Event()
+
+    def hold(_: object) -> None:
+        inside.set()
+        time.sleep(waits)
+
+    holder = threading.Thread(target=node.database.transact, args=(hold,))
+    holder.start()
+    assert inside.wait(10)
+    node.database.transact(lambda _: None)
+    holder.join()
+    after = read()
+    assert after["writing"][0] >= before["writing"][0] + 2
+    assert after["writing"][1] - before["writing"][1] >= waits * 0.5
+
+
 def test_each_metric_that_dashboard_and_alarms_name_is_in_a_real_scrape(
     open_server: Served, sqlite_node: Node
 ) -> None:
@@ -202,6 +261,7 @@ def test_each_metric_that_dashboard_and_alarms_name_is_in_a_real_scrape(
         sync(sqlite_node, "from-b")
     client = open_server.stranger()
     client.get("/taxii2/")
+    open_server.client("b").get("/taxii2/")
     names = {key[0] for key in scraped(client.get("/metrics").raw.decode())}
     named = {one for text in expressions() for one in named_in(text)}
     assert len(named) >= len(METRICS) - 1

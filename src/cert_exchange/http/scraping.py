@@ -3,22 +3,24 @@
 1. Off unless `metrics_from` names networks. Everybody else gets what an unknown path gets: hidden and absent alike.
 2. The monitor asks directly. A request that came through a proxy is not answered: behind one, everybody may seem to come
    from this machine.
-3. What was read is answered for FRESH_SECONDS: who asks again and again costs nothing.
+3. Partners' requests are counted by their names, so that who asks too much is seen, and who does not as well (CASES D14).
+4. What was read is answered for FRESH_SECONDS: who asks again and again costs nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_address, ip_network
 from typing import Final
 
 from cert_exchange.errors import MethodRefused
 from cert_exchange.node import Node
-from cert_exchange.services.metering import METRICS, Sample, measure
+from cert_exchange.services.metering import METRICS, Sample, measure, names
 from cert_exchange.taxii.wire import Answer, Noted, Request
 
 PATH: Final = ("metrics",)
@@ -38,7 +40,8 @@ class Scraping:
         self._networks = tuple(ip_network(one) for one in networks)
         self._requests: Counter[tuple[str, int]] = Counter()
         self._seconds: Counter[str] = Counter()
-        self._kept: tuple[float, list[Sample]] | None = None
+        self._partners: Counter[tuple[int, int]] = Counter()
+        self._kept: tuple[float, list[Sample], Mapping[int, str]] | None = None
         self._lock = asyncio.Lock()
 
     def owns(self, request: Request) -> bool:
@@ -55,6 +58,8 @@ class Scraping:
     def count(self, noted: Noted, status: int, seconds: float) -> None:
         """Count a request that was answered."""
         self._requests[noted.route, status] += 1
+        if noted.partner is not None:
+            self._partners[noted.partner, status] += 1
         self._seconds[noted.route] += seconds  # type: ignore[assignment]  # typeshed: a Counter counts whole numbers
 
     async def answer(self, request: Request, noted: Noted) -> Answer:
@@ -65,14 +70,13 @@ class Scraping:
         async with self._lock:
             now = self._node.clock.monotonic()
             if self._kept is None or now - self._kept[0] > FRESH_SECONDS:
-                samples = await asyncio.get_running_loop().run_in_executor(
-                    self._threads, measure, self._node
-                )
-                self._kept = now, samples
-            samples = [*self._kept[1], *self._served()]
+                run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
+                self._kept = now, await run(measure, self._node), await run(names, self._node)
+            _, found, known = self._kept
+            samples = [*found, *self._served(known)]
         return Answer(HTTPStatus.OK, written(samples), media=_MEDIA)
 
-    def _served(self) -> list[Sample]:
+    def _served(self, known: Mapping[int, str]) -> list[Sample]:
         return [
             *(
                 Sample(
@@ -85,6 +89,15 @@ class Scraping:
             *(
                 Sample("cert_exchange_http_request_seconds_total", total, (("route", route),))
                 for route, total in sorted(self._seconds.items())
+            ),
+            *(
+                Sample(
+                    "cert_exchange_http_partner_requests_total",
+                    number,
+                    (("partner", known[partner]), ("status", str(status))),
+                )
+                for (partner, status), number in sorted(self._partners.items())
+                if partner in known
             ),
         ]
 

@@ -93,7 +93,10 @@ METRICS: Final = (
     Metric("cert_exchange_requests_overdue", "gauge", "Requests between desks whose answer is overdue, by who owes it: us or partner."),
     Metric("cert_exchange_database_connections", "gauge", "Of the process that answers, by pool; those that polls keep for themselves are not in it."),
     Metric("cert_exchange_database_connections_kept", "gauge", "How many a pool keeps open at most; more are opened when needed, and closed again."),
+    Metric("cert_exchange_database_waits_total", "counter", "How often this process asked a pool for a connection."),
+    Metric("cert_exchange_database_wait_seconds_total", "counter", "How long it waited for them together; on SQLite for its turn to write as well."),
     Metric("cert_exchange_http_requests_total", "counter", "Requests answered by this process, by route and status."),
+    Metric("cert_exchange_http_partner_requests_total", "counter", "Of those, the requests of partners, by partner and status: 429 is who asks too much."),
     Metric("cert_exchange_http_request_seconds_total", "counter", "How long they took together."),
 )  # fmt: skip
 
@@ -120,6 +123,12 @@ def measure(node: Node) -> list[Sample]:
     found += _beats(node, now)
     found += _overdue(node)
     return found
+
+
+def names(node: Node) -> Mapping[int, str]:
+    """What our people call each partner, by its number. Raises StoreUnavailable."""
+    with node.database.reading() as tx:
+        return {number: name for name, number in policies.partner_ids(tx).items()}
 
 
 def _channels(tx: Transaction, now: int) -> Iterator[Sample]:
@@ -226,6 +235,10 @@ def _connections(node: Node) -> Iterator[Sample]:
         for state, number in (("in use", pool.in_use), ("idle", pool.idle)):
             yield Sample("cert_exchange_database_connections", number, (name, ("state", state)))
         yield Sample("cert_exchange_database_connections_kept", pool.kept, (name,))
+    for waited in node.database.waits.so_far():
+        name = ("pool", waited.pool)
+        yield Sample("cert_exchange_database_waits_total", waited.times, (name,))
+        yield Sample("cert_exchange_database_wait_seconds_total", waited.seconds, (name,))
 
 
 def _ends(node: Node) -> Iterator[Sample]:

@@ -38,8 +38,15 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.sql import ClauseElement
 
-from cert_exchange.errors import ConfigurationInvalid, StoreUnavailable
-from cert_exchange.store.engines import BUSY_SECONDS, PoolState, on_postgresql, on_sqlite, pools
+from cert_exchange.errors import ConfigurationInvalid
+from cert_exchange.store.engines import (
+    BUSY_SECONDS,
+    PoolState,
+    make_private,
+    on_postgresql,
+    on_sqlite,
+    pools,
+)
 from cert_exchange.store.failures import (
     Verdict,
     is_conflict,
@@ -50,6 +57,7 @@ from cert_exchange.store.failures import (
 from cert_exchange.store.raw import Prepared, RawPool, RawReader, forgetful, prepare
 from cert_exchange.store.statements import Kept, Pipeline
 from cert_exchange.store.turns import Turns
+from cert_exchange.store.waits import Waits
 
 Transaction = Connection
 Dialect = Literal["sqlite", "postgresql"]
@@ -85,14 +93,15 @@ class Database:
         self.marks_path = (
             self.path.with_name(f"{self.path.stem}-marks{self.path.suffix}") if self.path else None
         )
-        self._turns = (
-            Turns(self.path.with_name(f"{self.path.name}-turn"), seconds=BUSY_SECONDS)
-            if self.path
-            else None
-        )
+        self.waits = Waits()
+        self._turns: Turns | None = None
+        if self.path:
+            line = self.path.with_name(f"{self.path.name}-turn")
+            self._turns = Turns(line, seconds=BUSY_SECONDS, waits=self.waits)
         self._held = threading.local()
         self._graves: list[object] = []
-        self._writer, self._readers = on_sqlite(url) if self.path else on_postgresql(url)
+        engines = on_sqlite if self.path else on_postgresql
+        self._writer, self._readers = engines(url, self.waits)
         self.raw = RawPool(url, dialect, writable=False)
         forgetful.add(self)
 
@@ -274,17 +283,6 @@ class Database:
         self._writer.dispose(close=False)
         self._readers.dispose(close=False)
         self._held = threading.local()
-
-
-def make_private(path: Path) -> bool:
-    """Make an empty file that only its owner may read, if there is none; True if so. Raises StoreUnavailable."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise StoreUnavailable(detail=f"{path}: {error.strerror}") from None
-    return True
 
 
 def reserve_ids(tx: Transaction, table: Table, count: int) -> Sequence[int]:

@@ -8,8 +8,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -18,7 +20,9 @@ from sqlalchemy.engine.interfaces import Compiled
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import LRUCache
 
+from cert_exchange.errors import StoreUnavailable
 from cert_exchange.store.statements import Pipeline
+from cert_exchange.store.waits import READING, WRITING, Waits
 
 BUSY_SECONDS: Final = 15
 """How long a writer waits for a writer of another process before `StoreUnavailable`."""
@@ -64,9 +68,9 @@ class PoolState:
 
 def pools(writer: Engine, readers: Engine) -> list[PoolState]:
     """How the pools behind the two stand; one pool for both on PostgreSQL."""
-    found = {"writing": writer.pool}
+    found = {WRITING: writer.pool}
     if readers.pool is not writer.pool:
-        found["reading"] = readers.pool
+        found[READING] = readers.pool
     return [
         PoolState(name, pool.checkedout(), pool.checkedin(), pool.size())
         for name, pool in found.items()
@@ -74,13 +78,13 @@ def pools(writer: Engine, readers: Engine) -> list[PoolState]:
     ]
 
 
-def on_sqlite(url: URL) -> tuple[Engine, Engine]:
+def on_sqlite(url: URL, waits: Waits) -> tuple[Engine, Engine]:
     """The engine that writes and the one that reads."""
 
-    def make(begin: str, size: int, overflow: int, pragmas: Sequence[str]) -> Engine:
+    def make(begin: str, pool: str, size: int, overflow: int, pragmas: Sequence[str]) -> Engine:
         engine = create_engine(
             url,
-            poolclass=QueuePool,
+            poolclass=waits.counted(pool),
             pool_size=size,
             max_overflow=overflow,
             pool_timeout=BUSY_SECONDS,
@@ -110,6 +114,7 @@ def on_sqlite(url: URL) -> tuple[Engine, Engine]:
     shared = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"mmap_size={MMAP_BYTES}")
     writer = make(
         "BEGIN IMMEDIATE",
+        WRITING,
         1,
         0,
         (
@@ -119,14 +124,16 @@ def on_sqlite(url: URL) -> tuple[Engine, Engine]:
             f"journal_size_limit={WAL_BYTES}",
         ),
     )
-    readers = make("BEGIN", 4, 60, (*shared, f"cache_size=-{READER_CACHE_KIB}", "query_only=ON"))
+    pragmas = (*shared, f"cache_size=-{READER_CACHE_KIB}", "query_only=ON")
+    readers = make("BEGIN", READING, 4, 60, pragmas)
     return writer, readers
 
 
-def on_postgresql(url: URL) -> tuple[Engine, Engine]:
+def on_postgresql(url: URL, waits: Waits) -> tuple[Engine, Engine]:
     """The engine that writes and the one that reads: one pool, two ways to begin."""
     engine = create_engine(
         url,
+        poolclass=waits.counted(WRITING),
         pool_size=5,
         max_overflow=15,
         pool_timeout=LOCK_SECONDS,
@@ -149,6 +156,17 @@ def on_postgresql(url: URL) -> tuple[Engine, Engine]:
     event.listen(engine, "before_cursor_execute", _end_pipeline)
     readers = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return engine, readers
+
+
+def make_private(path: Path) -> bool:
+    """Make an empty file that only its owner may read, if there is none; True if so. Raises StoreUnavailable."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise StoreUnavailable(detail=f"{path}: {error.strerror}") from None
+    return True
 
 
 def _steady(connection: Any, _record: Any) -> None:

@@ -19,7 +19,8 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from cert_exchange.store.database import Database, make_private
+from cert_exchange.store.database import Database
+from cert_exchange.store.engines import make_private
 from cert_exchange.store.failures import translated
 from cert_exchange.store.raw import BUSY_SECONDS, Prepared, RawPool
 from cert_exchange.store.tables import marks, marks_metadata

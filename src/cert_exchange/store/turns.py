@@ -20,6 +20,7 @@ from pathlib import Path
 
 from cert_exchange.errors import StoreUnavailable
 from cert_exchange.store.raw import forgetful
+from cert_exchange.store.waits import WRITING, Waits
 
 
 class _Place:
@@ -62,9 +63,10 @@ class _Place:
 class Turns:
     """The line before one file."""
 
-    def __init__(self, path: Path, *, seconds: float) -> None:
+    def __init__(self, path: Path, *, seconds: float, waits: Waits | None = None) -> None:
         self._path = path
         self._seconds = seconds
+        self._waits = waits or Waits()
         self._thread = threading.Lock()
         self._file: int | None = None
         self._place: _Place | None = None
@@ -73,10 +75,15 @@ class Turns:
     @contextmanager
     def one(self) -> Iterator[None]:
         """Wait for the turn, hold it, pass it on. Raises StoreUnavailable."""
-        if not self._thread.acquire(timeout=self._seconds):
-            raise StoreUnavailable(detail="another thread writes for too long")
+        with self._waits.waiting(WRITING, times=0):
+            if not self._thread.acquire(timeout=self._seconds):
+                raise StoreUnavailable(detail="another thread writes for too long")
+            try:
+                number = self._wait()
+            except BaseException:
+                self._thread.release()
+                raise
         try:
-            number = self._wait()
             try:
                 yield
             finally:

@@ -20,6 +20,7 @@ from cert_exchange.node import Node
 from cert_exchange.remote.pki import Peer
 from cert_exchange.services.partners import Caller, Uses, recognise, split_token
 from cert_exchange.taxii.buckets import Buckets
+from cert_exchange.taxii.wire import Noted
 
 CHALLENGES = (
     (b"www-authenticate", b'Basic realm="cert-exchange", charset="UTF-8"'),
@@ -76,10 +77,14 @@ def caller_of(
     given: Presented,
     host: str,
     shares: Shares,
+    noted: Noted,
     peer: Peer | None = None,
     uses: Uses | None = None,
 ) -> Caller:
-    """Recognise the caller. Raises NotAuthenticated, TooManyRequests; only reads, and `uses` writes beside it."""
+    """Recognise the caller, and note who it is, also where its share is used up.
+
+    Raises NotAuthenticated, TooManyRequests; only reads, and `uses` writes beside it.
+    """
     now = node.clock.monotonic()
     try:
         caller = recognise(
@@ -91,6 +96,7 @@ def caller_of(
         raise
     if uses is not None:
         uses.note(given.credential_id, host, now=now)
+    noted.partner = caller.partner
     shares.take(caller, now)
     return caller
 

@@ -116,11 +116,16 @@ class Taxii:
         """Say who asks, as for every request here, for a face beside this one. Raises NotAuthenticated, TooManyRequests."""
         given = access.presented(request.headers.get(b"authorization"))
         with self._node.database.raw_reader() as connection:
-            caller = access.caller_of(
-                self._node, connection, given, request.host, self._shares, request.peer, self._uses
+            return access.caller_of(
+                self._node,
+                connection,
+                given,
+                request.host,
+                self._shares,
+                noted,
+                request.peer,
+                self._uses,
             )
-        noted.partner = caller.partner
-        return caller
 
     def note_failure(self, request: Request) -> None:
         """Count a failed login. No credential at all is not a try to guess one."""
@@ -157,9 +162,15 @@ class Taxii:
     ) -> _Met:
         """Do the steps 1 to 4."""
         caller = access.caller_of(
-            self._node, connection, given, request.host, self._shares, request.peer, self._uses
+            self._node,
+            connection,
+            given,
+            request.host,
+            self._shares,
+            noted,
+            request.peer,
+            self._uses,
         )
-        noted.partner = caller.partner
         route, names = match(request.segments)
         noted.route = route.name
         method = "GET" if request.method == "HEAD" else request.method
