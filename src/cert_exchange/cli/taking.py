@@ -191,6 +191,11 @@ def _print_found(found: Found) -> None:
         _say_more(found.refusals.total() - len(found.refused), "object")
     for remark in found.remarks:
         printing.verdict(remark)
+    if found.apart:
+        printing.verdict(
+            f"{printing.count(found.apart, 'object')} of it another input published for a wider circle: those stay as they are,"
+            " and what this input says stands beside them; `mark ID --tlp ...` or `terms set` narrows them too"
+        )
     printing.verdict(_in_words(found))
     if not found.findings:
         printing.verdict(
@@ -293,6 +298,7 @@ def _document(found: Found) -> dict[str, Any]:
         "values": dict(found.states),
         "objects": dict(found.types),
         "said_twice": found.doubles,
+        "beside_wider": found.apart,
         "lost": dict(found.lost),
         "losses": [asdict(one) for one in found.losses],
         "warned": [

@@ -5,7 +5,8 @@
 2. A change keeps `created`, gets a later `modified`, and takes nothing away that the input does not speak of: another
    input, or a person, may have said it. Labels, external references and what is said of a value are joined: two feeds
    that name one value do not take turns in it.
-3. A marking is never loosened by an input: the strictest TLP of both stays, and every other marking.
+3. A marking is never loosened by an input: the strictest TLP of both stays, every other marking, and the terms that an
+   object carries. What another input published for a wider circle is not narrowed by it either (`beside`).
 4. What was revoked here stays revoked: a feed that lists it again does not bring it back.
 5. Read outside the transaction that stores: who publishes the same at the same time gets a conflict, nothing worse.
 """
@@ -13,11 +14,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from cert_exchange.intake.building import Built, strictest
+from cert_exchange.policy.sharing_terms import EXTENSION
+from cert_exchange.services.taking import beside
+from cert_exchange.services.taking.beside import Input
 from cert_exchange.stix.instants import format_micros, parse_micros
 from cert_exchange.store import objects
 from cert_exchange.store import versions as rows
@@ -28,16 +32,23 @@ State = Literal["new", "changed", "unchanged", "revoked"]
 _JOINED: Final = ("labels", "external_references")
 _MOST_JOINED: Final = 100
 _LONGEST: Final = 4_000
+_NO_INPUT: Final = Input()
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """One object as it is published. `tightened`: what we held was marked more strictly, and that stays."""
+    """One object as it is published. `tightened`: what we held was marked more strictly, and that stays.
+
+    `apart`: another input published the value for a wider circle, and this is what is said beside it. `stays`: an
+    observable that another input published for a wider circle, which this one does not touch.
+    """
 
     built: Built
     content: dict[str, Any]
     state: State
     tightened: bool = False
+    apart: bool = False
+    stays: bool = False
 
     @property
     def id(self) -> str:
@@ -45,7 +56,9 @@ class Settled:
         return self.built.id
 
 
-def settle(conn: Transaction, built: Sequence[Built], *, at: int) -> list[Settled]:
+def settle(
+    conn: Transaction, built: Sequence[Built], *, at: int, given: Input = _NO_INPUT
+) -> list[Settled]:
     """These objects beside what is held of them, each id once, in their order. `at`: now, micros."""
     once: dict[str, Built] = {}
     for one in built:
@@ -54,8 +67,18 @@ def settle(conn: Transaction, built: Sequence[Built], *, at: int) -> list[Settle
             once[one.id] = one
         elif first.content != one.content:
             _mark(first.content, strictest(_markings(first.content), _markings(one.content)))
-    held = _held(conn, list(once))
-    return [_settled(one, held.get(one.id), at) for one in once.values()]
+    held = dict(_held(conn, list(once)))
+    placed = beside.place(conn, once, held, given, lambda ids: _held(conn, ids))
+    if not placed.moved and not placed.stays:
+        return [_settled(one, held.get(one.id), at) for one in once.values()]
+    gone = [beside.moved(one, placed.moved) for one in once.values()]
+    held |= _held(conn, [one.id for one in gone if one.id not in once])
+    return [
+        Settled(one, dict(held[one.id]), "unchanged", stays=True)
+        if one.id in placed.stays
+        else replace(_settled(one, held.get(one.id), at), apart=before in placed.moved)
+        for before, one in zip(once, gone, strict=True)
+    ]
 
 
 def _settled(built: Built, held: Mapping[str, Any] | None, at: int) -> Settled:
@@ -72,6 +95,8 @@ def _settled(built: Built, held: Mapping[str, Any] | None, at: int) -> Settled:
         _mark(content, markings)
         return Settled(built, content, "unchanged" if content == held else "changed", tightened)
     content = {name: value for name, value in held.items() if name != "extensions"} | new
+    if (terms := beside.carried_on(held, new)) is not None:
+        content["extensions"] = {**new.get("extensions", {}), EXTENSION: terms}
     for name in built.floating:
         if name in held:
             content[name] = held[name]
@@ -90,7 +115,7 @@ def _settled(built: Built, held: Mapping[str, Any] | None, at: int) -> Settled:
     return Settled(built, content, "changed", tightened)
 
 
-def _held(conn: Transaction, stix_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+def _held(conn: Transaction, stix_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
     """Our own newest accepted version of each id that is held."""
     idents = objects.idents_of(conn, stix_ids)
     newest = {

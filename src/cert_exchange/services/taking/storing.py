@@ -63,7 +63,13 @@ def take(
     """
     number = publishing.collection_number(node, collection)
     walk = Walk(
-        node, order, how, name=source.name, lives=warning.lives(node, collection), carried=carried
+        node,
+        order,
+        how,
+        name=source.name,
+        lives=warning.lives(node, collection),
+        terms=terms,
+        carried=carried,
     )
     taken = Taken(Found(source.name, how))
     for chunk in walk.chunks(read(source, how)):

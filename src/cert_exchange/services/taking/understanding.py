@@ -52,6 +52,8 @@ class Found:
     """the same of those that are told of only"""
     guessed: int = 0
     doubles: int = 0
+    apart: int = 0
+    """objects that stand beside what another input published for a wider circle"""
     samples: dict[str, list[str]] = field(default_factory=dict)
     batches: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -101,6 +103,7 @@ class Found:
             if on_loss is not None:
                 on_loss(loss)
         self.doubles += chunk.doubles
+        self.apart += chunk.apart
         if chunk.batch and len(self.batches) < SHOWN:
             self.batches.append(chunk.batch)
         self.types += chunk.types
@@ -169,7 +172,13 @@ def look(
     """
     publishing.collection_number(node, collection)
     walk = Walk(
-        node, order, how, name=source.name, lives=warning.lives(node, collection), carried=carried
+        node,
+        order,
+        how,
+        name=source.name,
+        lives=warning.lives(node, collection),
+        terms=terms,
+        carried=carried,
     )
     found = Found(source.name, how)
     first: list[dict[str, object]] = []

@@ -29,6 +29,7 @@ from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import publishing, warning
 from cert_exchange.services.pairing import HELD_WITH
+from cert_exchange.services.taking.beside import Input
 from cert_exchange.services.taking.reading import Order, Stream, Understanding
 from cert_exchange.services.taking.settling import Settled, settle
 from cert_exchange.services.taking.texts import Shared
@@ -79,6 +80,8 @@ class Chunk:
     doubles: int = 0
     held: int = 0
     """objects that a warning holds"""
+    apart: int = 0
+    """objects that stand beside what another input published for a wider circle"""
 
 
 class Walk:
@@ -92,12 +95,14 @@ class Walk:
         *,
         name: str,
         lives: Mapping[str, int],
+        terms: SharingTerms | None = None,
         carried: SharingTerms | None = None,
     ) -> None:
         self._node = node
         self._order = order
         self._how = how
         self._name = name
+        self._terms = terms
         self._carried = carried
         self.whole = True
         """Whether everything is made ready; else only what the reports name, which is a third of it."""
@@ -105,6 +110,7 @@ class Walk:
         usual = None if how.form is Format.MISP else strictest(order.markings)
         self._shared = Shared(partial(warning.kept_back, node, at=node.now()), usual)
         self._at = node.now()
+        self._given = Input()
         self._valid_for = {kind: lives[kind] for kind in Kind if kind in lives}
         if order.valid_for is not None:
             self._valid_for = dict.fromkeys(Kind, order.valid_for)
@@ -131,12 +137,12 @@ class Walk:
                         yield from self._reports(builder)
                         built, chunk = [], Chunk()
                     batch = self._batch(item, chunk)
-                    builder = Builder(batch)
+                    builder = self._begin(batch)
                     built += builder.definitions()
                     chunk.batch = batch.name
                     continue
                 if builder is None:
-                    builder = Builder(self._batch(None, chunk))
+                    builder = self._begin(self._batch(None, chunk))
                 group.append(item)
                 chunk.findings.append(item)
             if len(chunk.findings) + len(chunk.losses) >= CHUNK and len(group) < CHUNK:
@@ -147,6 +153,10 @@ class Walk:
         yield self._finish(builder, built, chunk)
         if builder is not None:
             yield from self._reports(builder)
+
+    def _begin(self, batch: Batch) -> Builder:
+        self._given = Input(batch.name, self._terms, self._at)
+        return Builder(batch)
 
     def _batch(self, event: Event | None, chunk: Chunk) -> Batch:
         order = self._order
@@ -200,7 +210,10 @@ class Walk:
         context = {one.id for one in built if one.named and is_observable_id(one.id)}
         held = self._ready(built, chunk, context)
         for one in chunk.ready:
-            builder.name(one.settled.built, apart=one.settled.id in held)
+            # As it is published: a report that named what is marked more strictly would be shown to nobody who may not see that.
+            as_it_goes = replace(one.settled.built, content=one.settled.content)
+            builder.name(as_it_goes, apart=one.settled.id in held)
+        chunk.ready = [one for one in chunk.ready if not one.settled.stays]
         return chunk
 
     def _reports(self, builder: Builder) -> Iterator[Chunk]:
@@ -219,12 +232,13 @@ class Walk:
             return set()
         built = self._with_terms(built)
         with self._node.database.reading() as conn:
-            settled = settle(conn, built, at=self._at)
+            settled = settle(conn, built, at=self._at, given=self._given)
         examined = examine_objects(
             [one.content for one in settled], limits=self._node.publish_limits
         )
         usable: list[tuple[Settled, Examined]] = []
         gone: set[str] = set()
+        chunk.apart += sum(one.apart for one in settled)
         for one, seen in zip(settled, examined.items, strict=True):
             if one.tightened:
                 chunk.remarks.append(f"{one.id} is held under a stricter marking, and keeps it")

@@ -1,0 +1,281 @@
+"""What an input states for a narrower circle than another input did: it stands beside it, in an object of its own.
+
+1. What is published stays as it is: no input takes back from a partner what another input gave it, and no notice tells of
+   a list that nobody there may know of. The narrower statement gets an id of its own, made of the first id and of its
+   circle: the same again finds it again.
+2. An input may narrow what it published itself: the object is then tightened where it stands. It is the same input where
+   a list of ours of its name names the object, or where this very run stored it.
+3. A cyber-observable has one id whoever states it. As it is published it stays; nothing of a narrower input is in it.
+4. What joins an indicator to its observables follows the indicator.
+5. Of what everybody may know (vulnerabilities, techniques) a wider statement stands beside a narrower one as well.
+6. Where a person or a partner keeps the first back (blocked, held, disputed, bound by terms with a reason), nothing goes beside
+   it: what is kept back would come round another way.
+7. Narrower is: a higher TLP, one more marking, or terms that shut somebody out or for longer. Purposes shut nobody out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import orjson
+
+from cert_exchange.intake.building import Built, own_id
+from cert_exchange.policy.sharing_terms import (
+    EXTENSION,
+    NO_TERMS,
+    SharingTerms,
+    as_extension,
+    from_text,
+    terms_of,
+    to_text,
+)
+from cert_exchange.stix.instants import parse_micros
+from cert_exchange.stix.markings import Tlp, read_markings
+from cert_exchange.store import objects, placing
+from cert_exchange.store import terms as term_rows
+from cert_exchange.store import versions as rows
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.tables import OWN
+from cert_exchange.store.terms import EVERY
+
+Bodies = Mapping[str, Mapping[str, Any]]
+"""What we hold, by STIX id."""
+ReadHeld = Callable[[Collection[str]], Bodies]
+
+_ALWAYS_ITS_OWN: Final = frozenset({"report", "grouping", "marking-definition", "identity"})
+_KNOWN_TO_ALL: Final = frozenset({"vulnerability", "attack-pattern"})
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input: the name that its lists bear, the terms laid beside its objects, and when its run began (micros)."""
+
+    name: str = ""
+    terms: SharingTerms | None = None
+    began: int = 0
+    _lists: dict[int, bool] = field(default_factory=dict)
+
+    def named(self, conn: Transaction, stix_ids: Iterable[str]) -> set[str]:
+        """Which of these ids a list of this name names already."""
+        numbers = objects.idents_of(conn, list(stix_ids))
+        naming = placing.lists_naming(conn, numbers.values())
+        new = {rendition for _, rendition in naming} - self._lists.keys()
+        for rendition, body in rows.ask_bodies(conn, new)():
+            self._lists[rendition] = self._bears(str(orjson.loads(body).get("name", "")))
+        mine = {ident for ident, rendition in naming if self._lists.get(rendition)}
+        return {stix_id for stix_id, ident in numbers.items() if ident in mine}
+
+    def _bears(self, name: str) -> bool:
+        # Parts, and what is marked otherwise, say so behind the name.
+        return bool(self.name) and (name == self.name or name.startswith(f"{self.name} ("))
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where the objects of an input go: under another id (old -> new), or nowhere, since a wider one stands."""
+
+    moved: Mapping[str, str]
+    stays: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Circle:
+    """Whom a statement reaches."""
+
+    tlp: Tlp | None
+    others: frozenset[str]
+    terms: SharingTerms
+
+    def narrows(self, held: _Circle) -> bool:
+        """Whether it shuts out somebody whom `held` lets in."""
+        return (
+            _rank(self.tlp) > _rank(held.tlp)
+            or not self.others <= held.others
+            or (held.terms & self.terms) != held.terms
+        )
+
+    def words(self) -> list[str]:
+        """What makes the id of an object of its own. The end of an embargo is not in it: it may be counted from now."""
+        embargo = "" if self.terms.embargo_until is None else "embargo"
+        said = to_text(replace(self.terms, embargo_until=None))
+        return [
+            "" if self.tlp is None else self.tlp.name,
+            *sorted(self.others),
+            "terms",
+            said,
+            embargo,
+        ]
+
+
+def place(
+    conn: Transaction,
+    built: Mapping[str, Built],
+    held: Bodies,
+    given: Input,
+    read_held: ReadHeld,
+) -> Placed:
+    """Where these objects (by id) go beside what we hold of the same ids, which is not revoked where it counts."""
+    asked = [
+        stix_id
+        for stix_id, one in built.items()
+        if stix_id in held
+        and one.content["type"] not in _ALWAYS_ITS_OWN
+        and held[stix_id].get("revoked") is not True
+        and _may_differ(one.content, held[stix_id], given)
+    ]
+    if not asked:
+        return Placed({}, frozenset())
+    beside = _beside(conn, asked, given)
+    narrower: set[str] = set()
+    wider: set[str] = set()
+    for stix_id in asked:
+        mine = _circle(built[stix_id].content, given.terms)
+        theirs = _circle(held[stix_id], beside.get(stix_id))
+        if mine.narrows(theirs):
+            narrower.add(stix_id)
+        elif built[stix_id].content["type"] in _KNOWN_TO_ALL and theirs.narrows(mine):
+            wider.add(stix_id)
+    joins = {one for one in narrower if built[one].content["type"] == "relationship"}
+    numbers = objects.idents_of(conn, sorted((narrower | wider) - joins))
+    back = placing.kept_back(conn, numbers.values())
+    free = {stix_id for stix_id, ident in numbers.items() if ident not in back}
+    contested = narrower & free
+    own = given.named(conn, contested) | {
+        one for one in contested if _stored_by(held[one], given.began)
+    }
+    things = {one for one in contested - own if "modified" in built[one].content} | (wider & free)
+    moved = _moved(conn, {one: built[one] for one in sorted(things)}, given, read_held)
+    follow = {
+        str(one.content["target_ref"])
+        for one in built.values()
+        if one.content["type"] == "relationship" and one.content["source_ref"] in own
+    }
+    stays = {one for one in contested - own - follow if "modified" not in built[one].content}
+    return Placed(moved, frozenset(stays))
+
+
+def moved(one: Built, to: Mapping[str, str]) -> Built:
+    """The same object under the ids that it and what it joins have now."""
+    content = one.content
+    if content["type"] == "relationship" and content["source_ref"] in to:
+        source, target = to[content["source_ref"]], content["target_ref"]
+        kind = content["relationship_type"]
+        stix_id = own_id(content["created_by_ref"], "relationship", kind, source, target)
+        return replace(one, content={**content, "id": stix_id, "source_ref": source})
+    if one.id in to:
+        return replace(one, content={**content, "id": to[one.id]})
+    return one
+
+
+def carried_on(held: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The terms (extension) of a version that takes the place of `held`: what was said before stays, and binds with the new.
+
+    Whether it is of an exercise, the later publication says (docs/terms.md). Terms that cannot be read stay as they are.
+    """
+    before: Mapping[str, Any] | None = held.get("extensions", {}).get(EXTENSION)
+    after: Mapping[str, Any] | None = new.get("extensions", {}).get(EXTENSION)
+    if before is None:
+        return after
+    try:
+        said, now = terms_of(held) or NO_TERMS, terms_of(new) or NO_TERMS
+    except ValueError:
+        return before
+    both = replace(said & now, test=now.test)
+    if both == said:
+        return before
+    return None if both == NO_TERMS else as_extension(both)
+
+
+def _moved(
+    conn: Transaction, things: Mapping[str, Built], given: Input, read_held: ReadHeld
+) -> dict[str, str]:
+    """By the first id that of the statement beside it: of the same circle, or of this input, else a new one."""
+    if not things:
+        return {}
+    slots = {
+        stix_id: _slots(one.content, _circle(one.content, given.terms))
+        for stix_id, one in things.items()
+    }
+    held = read_held([slot for those in slots.values() for slot in those.values()])
+    beside = _beside(conn, held, given)
+    own = given.named(conn, held)
+    found: dict[str, str] = {}
+    for stix_id, those in slots.items():
+        mine = _circle(things[stix_id].content, given.terms)
+        standing = {
+            slot: _circle(held[slot], beside.get(slot))
+            for slot in those.values()
+            if slot in held and held[slot].get("revoked") is not True
+        }
+        equal = [
+            slot
+            for slot, circle in standing.items()
+            if not mine.narrows(circle) and not circle.narrows(mine)
+        ]
+        tightened = [
+            slot for slot, circle in standing.items() if slot in own and mine.narrows(circle)
+        ]
+        found[stix_id] = [*equal, *tightened, those[mine.tlp]][0]
+    return found
+
+
+def _slots(content: Mapping[str, Any], circle: _Circle) -> dict[Tlp | None, str]:
+    """The ids under which this statement may stand beside the first: one for each TLP."""
+    return {
+        tlp: own_id(
+            str(content["created_by_ref"]), str(content["type"]), str(content["id"]), "beside",
+            *replace(circle, tlp=tlp).words(),
+        )
+        for tlp in (None, *Tlp)
+    }  # fmt: skip
+
+
+def _may_differ(new: Mapping[str, Any], held: Mapping[str, Any], given: Input) -> bool:
+    """Whether it is worth a look: nearly always both say the same."""
+    return (
+        given.terms is not None
+        or new.get("object_marking_refs") != held.get("object_marking_refs")
+        or new.get("labels") != held.get("labels")
+        or EXTENSION in new.get("extensions", ())
+    )
+
+
+def _circle(content: Mapping[str, Any], beside: SharingTerms | None) -> _Circle:
+    read = read_markings(content)
+    carried = _carried(content) or NO_TERMS
+    both = carried if beside is None else carried & beside
+    terms = replace(both, purposes=(), kept_here="", not_detected="", tlp=None)
+    tlp = max((one for one in (read.tlp, both.tlp) if one is not None), default=None)
+    return _Circle(tlp, read.ids | frozenset(read.tags), terms)
+
+
+def _carried(content: Mapping[str, Any]) -> SharingTerms | None:
+    try:
+        return terms_of(content)
+    except ValueError:
+        return None  # shared with nobody, whatever else is said
+
+
+def _beside(conn: Transaction, stix_ids: Collection[str], given: Input) -> dict[str, SharingTerms]:
+    """What our desk said beside these ids; asked for where this input says anything beside its own."""
+    if given.terms is None:
+        return {}
+    numbers = objects.idents_of(conn, list(stix_ids))
+    names = {ident: stix_id for stix_id, ident in numbers.items()}
+    found: dict[str, SharingTerms] = {}
+    for kind, ident, origin, text, *_ in term_rows.ask_beside(conn, list(names))():
+        if kind == term_rows.OF_IDS and origin in (OWN, EVERY):
+            said = found.get(names[ident], NO_TERMS)
+            found[names[ident]] = said & from_text(text)
+    return found
+
+
+def _stored_by(held: Mapping[str, Any], began: int) -> bool:
+    modified = held.get("modified")
+    return bool(began) and isinstance(modified, str) and parse_micros(modified) >= began
+
+
+def _rank(tlp: Tlp | None) -> int:
+    return -1 if tlp is None else int(tlp)

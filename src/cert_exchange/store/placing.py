@@ -1,0 +1,89 @@
+"""What must be known of objects of ours before another input's statement is put beside them (`services.taking.beside`).
+
+Reading only, in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from sqlalchemy import and_, exists, select, union
+
+from cert_exchange.store.database import Transaction
+from cert_exchange.store.statements import parts
+from cert_exchange.store.tables import (
+    OWN,
+    ObjectStatus,
+    audience_blocks,
+    doubts,
+    identifiers,
+    objects,
+    references,
+    terms,
+)
+
+_newer = objects.alias("newer")
+_list = objects.alias("list")
+_newer_list = objects.alias("newer_list")
+_ACCEPTED: Final = ObjectStatus.ACCEPTED.value
+_IS_NEWEST: Final = and_(
+    objects.c.origin == OWN,
+    objects.c.status == _ACCEPTED,
+    ~exists().where(
+        _newer.c.ident == objects.c.ident,
+        _newer.c.origin == OWN,
+        _newer.c.status == _ACCEPTED,
+        _newer.c.version_key > objects.c.version_key,
+    ),
+)
+_IS_NEWEST_LIST: Final = and_(
+    _list.c.type.in_(("report", "grouping")),
+    _list.c.origin == OWN,
+    _list.c.status == _ACCEPTED,
+    _list.c.revoked.is_(False),
+    ~exists().where(
+        _newer_list.c.ident == _list.c.ident,
+        _newer_list.c.status == _ACCEPTED,
+        _newer_list.c.version_key > _list.c.version_key,
+    ),
+)
+
+
+def lists_naming(conn: Transaction, idents: Collection[int]) -> list[tuple[int, int]]:
+    """(ident, renditions.id) of each list of ours, in its newest version, that names one of these ids."""
+    found: list[tuple[int, int]] = []
+    for part in parts(sorted(idents)):
+        rows = conn.execute(
+            select(references.c.target, _list.c.rendition)
+            .join(_list, _list.c.id == references.c.source)
+            .where(references.c.target.in_(part), _IS_NEWEST_LIST)
+        )
+        found += [(row[0], row[1]) for row in rows]
+    return found
+
+
+def kept_back(conn: Transaction, idents: Collection[int]) -> set[int]:
+    """Which of these ids somebody keeps back: blocked, held at the way in, disputed, or bound by a person's terms."""
+    found: set[int] = set()
+    for part in parts(sorted(idents)):
+        found.update(
+            conn.execute(
+                union(
+                    select(identifiers.c.num).where(
+                        identifiers.c.num.in_(part), identifiers.c.blocked_at.is_not(None)
+                    ),
+                    select(audience_blocks.c.ident).where(audience_blocks.c.ident.in_(part)),
+                    select(terms.c.ident).where(
+                        terms.c.ident.in_(part), terms.c.reason.is_not(None)
+                    ),
+                    select(doubts.c.ident).where(
+                        doubts.c.ident.in_(part), doubts.c.state == "open"
+                    ),
+                    select(objects.c.ident).where(
+                        objects.c.ident.in_(part), _IS_NEWEST, objects.c.kept_out.is_(True)
+                    ),
+                )
+            ).scalars()
+        )
+    return found

@@ -1,0 +1,193 @@
+"""An input that says a value for a narrower circle takes nothing back that another input gave."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.conftest import Wall
+from tests.scenes import TLP, Scene
+
+from cert_exchange.node import Node
+from cert_exchange.policy.sharing_terms import EXTENSION, Onward, SharingTerms
+from cert_exchange.services import releasing, taking, terms
+from cert_exchange.services.taking import Order, Source, Taken
+
+GREEN, AMBER, RED = (Order(markings=(TLP[one],)) for one in ("green", "amber", "red"))
+FIRST = ["one.badzone.top", "two.badzone.top"]
+SECOND = ["two.badzone.top", "three.badzone.top"]
+
+
+@pytest.fixture
+def scene(node: Node) -> Scene:
+    return Scene.set_up(node)
+
+
+@pytest.fixture
+def sqlite_scene(sqlite_node: Node) -> Scene:
+    return Scene.set_up(sqlite_node)
+
+
+@pytest.fixture(autouse=True)
+def _later(wall: Wall) -> None:
+    """Each take of these tests begins later than the one before: a run knows what it stored itself by its time."""
+    wall.forward(timedelta(seconds=1))
+
+
+def take(
+    scene: Scene,
+    wall: Wall,
+    values: list[str] | str,
+    order: Order,
+    name: str = "first.txt",
+    said: SharingTerms | None = None,
+    *,
+    carry: bool = False,
+) -> Taken:
+    wall.forward(timedelta(minutes=1))
+    body = (values if isinstance(values, str) else "\n".join(values) + "\n").encode()
+    given = Source(name, lambda: io.BytesIO(body), len(body))
+    how = taking.understand(given, order)
+    return taking.take(
+        scene.node, given, how, order, collection="indicators", by="desk", terms=said,
+        carried=said if carry else None,
+    )  # fmt: skip
+
+
+def indicators(scene: Scene, partner: str) -> dict[str, str]:
+    return {one["name"]: one["id"] for one in scene.sees(partner) if one["type"] == "indicator"}
+
+
+def groupings(scene: Scene, partner: str) -> dict[str, list[str]]:
+    return {
+        one["name"]: one["object_refs"] for one in scene.sees(partner) if one["type"] == "grouping"
+    }
+
+
+def test_a_narrower_list_takes_nothing_back_and_tells_nobody(scene: Scene, wall: Wall) -> None:
+    """A RED list of another name: partners' logs do not move, and both lists again add nothing."""
+    take(scene, wall, FIRST, GREEN)
+    before = {one: scene.log(one) for one in ("b", "c")}
+    taken = take(scene, wall, SECOND, RED, "second.txt")
+    assert taken.found.apart == 1
+    assert {one: scene.log(one) for one in ("b", "c")} == before
+    assert set(groupings(scene, "b")) == {"first.txt"}
+    for values, order, name in ((FIRST, GREEN, "first.txt"), (SECOND, RED, "second.txt")):
+        assert set(take(scene, wall, values, order, name).results) == {"duplicate"}
+    assert {one: scene.log(one) for one in ("b", "c")} == before
+
+
+def test_who_may_see_the_narrower_statement_sees_all_of_it(sqlite_scene: Scene, wall: Wall) -> None:
+    """AMBER beside GREEN: the second list is whole for its readers, with an indicator of its own on the same observable."""
+    scene = sqlite_scene
+    take(scene, wall, FIRST, GREEN)
+    first = indicators(scene, "b")["two.badzone.top"]
+    take(scene, wall, SECOND, AMBER, "second.txt")
+    lists = groupings(scene, "b")
+    assert first in lists["first.txt"]
+    assert first not in lists["second.txt"]
+    held = {one["id"] for one in scene.sees("b")}
+    assert all(ref in held for refs in lists.values() for ref in refs)
+    joins = [one for one in scene.sees("b") if one["type"] == "relationship"]
+    assert {one["source_ref"] for one in joins} == {ref for refs in lists.values() for ref in refs}
+    domains = [one for one in scene.sees("b") if one["type"] == "domain-name"]
+    assert len(domains) == 3
+    assert {one["object_marking_refs"][0] for one in domains if one["value"] != SECOND[1]} == {
+        TLP["green"]
+    }
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        SharingTerms(only_to=(frozenset({"b"}),)),
+        SharingTerms(not_to=frozenset({"c"})),
+        SharingTerms(embargo_until=4_102_444_800_000_000),
+    ],
+    ids=["only-to", "not-to", "embargo"],
+)
+def test_terms_of_a_second_list_bind_its_own_statement(
+    sqlite_scene: Scene, wall: Wall, said: SharingTerms
+) -> None:
+    """The partner that the terms shut out keeps what the first list gave it, and gets nothing of the second."""
+    take(sqlite_scene, wall, FIRST, GREEN)
+    before = sqlite_scene.log("c")
+    for _ in range(2):
+        take(sqlite_scene, wall, SECOND, GREEN, "second.txt", said)
+        assert sqlite_scene.log("c") == before
+    assert "three.badzone.top" not in str(sqlite_scene.sees("c"))
+
+
+def test_the_same_input_narrows_what_it_said(sqlite_scene: Scene, wall: Wall) -> None:
+    """Published again under the same name as RED: taken back, nothing of it stays GREEN."""
+    take(sqlite_scene, wall, FIRST, GREEN)
+    assert take(sqlite_scene, wall, FIRST, RED).found.apart == 0
+    assert not indicators(sqlite_scene, "b")
+    assert "badzone" not in str(sqlite_scene.sees("b"))
+
+
+def test_a_narrowed_second_list_narrows_its_own_statement(sqlite_scene: Scene, wall: Wall) -> None:
+    """AMBER beside GREEN, then RED: its own statement is tightened, no third one is made, the first stays."""
+    take(sqlite_scene, wall, FIRST, GREEN)
+    take(sqlite_scene, wall, SECOND, AMBER, "second.txt")
+    take(sqlite_scene, wall, SECOND, RED, "second.txt")
+    assert set(indicators(sqlite_scene, "b")) == set(FIRST)
+    assert set(groupings(sqlite_scene, "b")) == {"first.txt"}
+    again = take(sqlite_scene, wall, SECOND, RED, "second.txt")
+    assert set(again.results) == {"duplicate"}
+
+
+def test_a_red_report_that_names_a_technique_takes_no_report_back(
+    sqlite_scene: Scene, wall: Wall
+) -> None:
+    """Everybody may know techniques and CVEs: whichever report comes first, each is whole for its readers."""
+    public, secret = "Uses T1059.001 and CVE-2021-44228.\n", "It was T1059.001, CVE-2024-3400.\n"
+    form = {"form": taking.Format.TEXT}
+    take(sqlite_scene, wall, public, Order(markings=GREEN.markings, **form), "public")  # type: ignore[arg-type]  # one word of Order
+    before = sqlite_scene.log("b")
+    take(sqlite_scene, wall, secret, Order(markings=RED.markings, **form), "secret")  # type: ignore[arg-type]  # one word of Order
+    assert sqlite_scene.log("b") == before
+    third = "Seen with CVE-2024-3400.\n"
+    take(sqlite_scene, wall, third, Order(markings=GREEN.markings, **form), "third")  # type: ignore[arg-type]  # one word of Order
+    seen = sqlite_scene.sees("b")
+    assert {one["name"] for one in seen if one["type"] == "report"} == {"public", "third"}
+    assert "CVE-2024-3400" in {one.get("name") for one in seen}
+
+
+def test_a_list_that_names_what_is_red_goes_out_without_it(sqlite_scene: Scene, wall: Wall) -> None:
+    """A value of a RED list stays RED; the GREEN list that names it too is not lost for that."""
+    take(sqlite_scene, wall, SECOND, RED, "second.txt")
+    take(sqlite_scene, wall, FIRST, GREEN)
+    assert set(indicators(sqlite_scene, "b")) == {"one.badzone.top"}
+    assert [len(refs) for refs in groupings(sqlite_scene, "b").values()] == [1]
+
+
+@pytest.mark.parametrize("order", ["blocked", "marked"])
+def test_nothing_goes_beside_what_a_person_keeps_back(scene: Scene, wall: Wall, order: str) -> None:
+    """What our desk blocked or marked RED does not come round in another list's object."""
+    take(scene, wall, FIRST, GREEN)
+    kept = indicators(scene, "b")["two.badzone.top"]
+    if order == "blocked":
+        releasing.withdraw(scene.node, kept, by="desk", reason="ours", block=True)
+    else:
+        terms.mark(scene.node, kept, "red", by="desk", reason="ours")
+    assert "two.badzone.top" not in indicators(scene, "b")
+    taken = take(scene, wall, SECOND, AMBER, "second.txt")
+    assert taken.found.apart == 0
+    assert "two.badzone.top" not in indicators(scene, "b")
+
+
+def test_terms_that_an_object_carries_are_not_lost_by_another_publication(
+    sqlite_scene: Scene, wall: Wall
+) -> None:
+    """`--carry --onward none`, then the same list without: receivers are still bound."""
+    take(sqlite_scene, wall, FIRST, GREEN, said=SharingTerms(onward=Onward.NONE), carry=True)
+    take(sqlite_scene, wall, ["two.badzone.top"], GREEN, "second.txt")
+    carried: list[Any] = [
+        one["extensions"][EXTENSION]["onward"]
+        for one in sqlite_scene.sees("b")
+        if one["type"] == "indicator"
+    ]
+    assert carried == ["none", "none"]
