@@ -99,10 +99,9 @@ class Screen:
 
     def cautions(self, content: Mapping[str, Any], *, at: str) -> tuple[Caution, ...]:
         """What is to be said before our desk publishes this, at an instant (RFC 3339); silent kinds are left out."""
-        own = self.territories if self.asks_own else None
-        return tuple(
-            one for one in warnings_of(content, at=at, own=own) if self.warnings[one.of] != "silent"
-        )
+        own = self.territories if OWN in self.territories.kinds() else None
+        found = warnings_of(content, at=at, own=own, answered=not self.asks_own)
+        return tuple(one for one in found if self.warnings[one.of] != "silent")
 
     def warned(self, content: Mapping[str, Any], *, at: str) -> tuple[Warned, ...]:
         """The same with what follows, and what the way in finds of listed values, as `Warned` under the object's id."""

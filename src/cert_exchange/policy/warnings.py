@@ -15,11 +15,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import unquote
 
 from cert_exchange.policy.cautions import Caution, Of
 from cert_exchange.policy.commonplace import ROLES
 from cert_exchange.policy.doubtful_values import Stated, embedded, generic, of_value, short
 from cert_exchange.policy.indicated import indicated_by
+from cert_exchange.policy.lookups import address_range
+from cert_exchange.policy.mentions import mentioned_in
 from cert_exchange.policy.territories import OWN, Territories
 from cert_exchange.stix.instants import order_key
 from cert_exchange.stix.patterns import Comparison, PatternInvalid, comparisons
@@ -36,17 +39,18 @@ _MAILBOX: Final = re.compile(
 
 
 def warnings_of(
-    content: Mapping[str, Any], *, at: str, own: Territories | None = None
+    content: Mapping[str, Any], *, at: str, own: Territories | None = None, answered: bool = False
 ) -> tuple[Caution, ...]:
     """What is to be said of a validated object before it is published at this instant (RFC 3339). Never raises.
 
-    `own`: territories, of which those of our own people are asked. At most 20, the first of each value and kind.
+    `own`: territories, of which those of our own people are asked; `answered`: somebody else says which of its values lie
+    in them, and only what stands inside of values is left to ask. At most 20, the first of each value and kind.
     """
     if content.get("revoked") is True:
         return ()
     try:
         found: dict[tuple[Of, str], Caution] = {}
-        for one in _warnings(content, at, own):
+        for one in _warnings(content, at, own, answered=answered):
             found.setdefault((one.of, one.value), one)
             if len(found) >= _MOST:
                 break
@@ -55,18 +59,14 @@ def warnings_of(
         return ()
 
 
-def _warnings(content: Mapping[str, Any], at: str, own: Territories | None) -> Iterator[Caution]:
+def _warnings(
+    content: Mapping[str, Any], at: str, own: Territories | None, *, answered: bool
+) -> Iterator[Caution]:
     stix_type = content.get("type")
     if own is not None:
-        about = indicated_by(content)
-        for hit in own.concern(about).hits:
-            if hit.territory is not None and hit.territory.kind == OWN:
-                yield Caution(Of.OWN, hit.value, str(hit))
-        for address in about.addresses:
-            inner = embedded(address)
-            for kind, hit in own.holding(inner) if inner is not None else ():
-                if kind == OWN:
-                    yield Caution(Of.OWN, address.text, f"{address.text} stands for {hit}")
+        if not answered:
+            yield from _of_own(content, own)
+        yield from _with_own_inside(content, own)
     if stix_type == "indicator":
         yield from _expired(content, at)
         if content.get("pattern_type", "stix") == "stix":
@@ -75,6 +75,55 @@ def _warnings(content: Mapping[str, Any], at: str, own: Territories | None) -> I
         for one in _observed(str(stix_type), content):
             yield from of_value(one)
     yield from _of_person(content)
+
+
+def _of_own(content: Mapping[str, Any], own: Territories) -> Iterator[Caution]:
+    about = indicated_by(content)
+    for hit in own.concern(about).hits:
+        if hit.territory is not None and hit.territory.kind == OWN:
+            yield Caution(Of.OWN, hit.value, str(hit))
+    for address in about.addresses:
+        inner = embedded(address)
+        for kind, hit in own.holding(inner) if inner is not None else ():
+            if kind == OWN:
+                yield Caution(Of.OWN, address.text, f"{address.text} stands for {hit}")
+
+
+def _with_own_inside(content: Mapping[str, Any], own: Territories) -> Iterator[Caution]:
+    """Our own hosts inside a value: the mailbox of a victim in the address of a page, a path, a rule."""
+    for text in _value_texts(content):
+        if _is_address(text):
+            continue  # wholly one: nothing is inside of it
+        plain = unquote(text) if "%" in text else text
+        for mention in mentioned_in({"said": text if plain == text else f"{text} {plain}"}):
+            for kind, hit in own.holding(mention):
+                if kind == OWN:
+                    yield Caution(Of.OWN, hit.value, f"inside of it {hit}")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        address_range(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _value_texts(content: Mapping[str, Any]) -> Iterator[str]:
+    """The values of an object as texts, each at most 100,000 characters."""
+    if content.get("type") in OBSERVABLE_TYPES:
+        yield from (one[:_TEXT_LIMIT] for one in content.values() if isinstance(one, str))
+    elif content.get("type") == "indicator":
+        pattern = str(content.get("pattern", ""))
+        if content.get("pattern_type", "stix") != "stix":
+            yield pattern[:_TEXT_LIMIT]
+            return
+        try:
+            compared = comparisons(pattern, version=str(content.get("pattern_version", "any")))
+        except PatternInvalid:
+            return
+        for _, _, _, _, values in compared:
+            yield from (value[:_TEXT_LIMIT] for value in values)
 
 
 def _expired(content: Mapping[str, Any], at: str) -> Iterator[Caution]:

@@ -203,3 +203,23 @@ def test_an_object_is_not_said_to_be_kept_where_nothing_of_it_is() -> None:
     _, _, losses = read(Object=[owner])
     (reason,) = (one.reason for one in losses if "your organisation only" in one.reason and "object" in one.place)  # fmt: skip
     assert reason.endswith(": what is kept of it is TLP:RED")
+
+
+def test_tags_that_say_who_was_hit_stay_here() -> None:
+    """As attributes of the types `target-*` do; what says who did it, and what binds, goes along."""
+    hit = (
+        'misp-galaxy:target-information="Ministry"',
+        'misp-galaxy:sector="Finance"',
+        'x:victim="clinic"',
+    )
+    fit = (
+        'misp-galaxy:threat-actor="APT1"',
+        'targeted-threat-index:targeting-sophistication-base-value="3"',
+    )
+    part = attribute(20, "domain", "deep.evil.test", Tag=tags(*hit, *fit))
+    head, findings, losses = read(Attribute=[part], Tag=tags(*hit, *fit))
+    (found,) = findings
+    for labels in (head.labels, found.labels):
+        assert set(fit) <= set(labels)
+        assert set(hit).isdisjoint(labels)
+    assert sum("who was hit" in one.reason for one in losses) == 2 * len(hit)

@@ -130,6 +130,23 @@ def test_validity_persons_and_our_own_hosts() -> None:
         behind = {**ours, "pattern": f"[ipv6-addr:value = '{carried}']"}
         assert [(one.of, one.act) for one in screen.warned(behind, at=NOW)] == [("own", "hold")]
     assert screen.weighed({**ours, "revoked": True}, None, at=NOW) is None
+    file = {"type": "file", "name": "45.9.0.7.exe"}
+    rule = {
+        "type": "indicator",
+        "pattern_type": "snort",
+        "pattern": "alert ip 45.9.0.7 any -> any any",
+    }
+    inside = [
+        f"[url:value = 'http://kit.org/?u={one}']"
+        for one in ("45.9.0.7", "http%3A%2F%2F45.9.0.7%2F")
+    ]
+    for one in (file, rule, *({**ours, "pattern": pattern} for pattern in inside)):
+        assert [
+            (told.of, told.value) for told in screen.warned(one, at=NOW) if told.act == "hold"
+        ] in (
+            [("own", "45.9.0.7")],
+            [("unread", ""), ("own", "45.9.0.7")],
+        ), one
 
 
 def test_an_administrator_says_what_follows_of_each() -> None:

@@ -189,12 +189,43 @@ def test_no_place_of_a_table_or_a_report_names_what_is_held_back(scene: Scene, p
     assert len(scene.sees("b")) > 2 * len(secrets)
 
 
+def test_a_value_with_another_one_inside_is_held(scene: Scene) -> None:
+    """A page whose address bears our host, a victim's mailbox or what is RED; a page on a public service goes out."""
+    url = "http://kit.phish-p.com/"
+    rows = (
+        f"{url}?m=anna.miller@relay.a.org", f"{url}?u=http%3A%2F%2F45.9.8.17%2Fowa", f"{url}relay.a.org/login",
+        f"{url}?u=red.phish-q.com", f"{url}?to=45.100.1.2", "ivan@red.phish-q.com", "45.9.8.18.exe", f"{url}plain",
+        "https://github.com/phish/kit",
+    )  # fmt: skip
+    parts: list[dict[str, Any]] = [
+        {
+            "type": "email-src" if "ivan" in row else "filename" if row.endswith(".exe") else "url",
+            "value": row,
+        }
+        for row in rows
+    ]
+    parts += [
+        {"type": "domain", "value": "red.phish-q.com", "Tag": RED},
+        {"type": "ip-dst", "value": "45.100.1.2", "Tag": RED},
+        {"type": "domain", "value": "github.com"},
+    ]
+    publish(scene, "e.json", event(60, lambda _: "words", parts), Order())
+    seen = str(scene.sees("b"))
+    assert [row for row in rows if f"'{row}\\'" in seen or f"'{row}'" in seen] == list(rows[-2:])
+    assert named_to_b(scene, ["45.100.1.2", "red.phish-q.com", "relay.a.org", "45.9.8.17"]) == set()
+    tail = "45.100.1.2,red\nred.phish-q.com,red\n"
+    table = "value,tlp\n" + "".join(f"{row.replace('kit', 'kat')},amber\n" for row in rows) + tail
+    publish(scene, "rows.csv", table.encode(), AMBER)
+    assert named_to_b(scene, ["45.100.1.2", "red.phish-q.com", "relay.a.org", "45.9.8.17"]) == set()
+    assert "kat.phish-p.com/plain" in str(scene.sees("b"))
+
+
 def test_what_binds_is_held_and_never_left_out(scene: Scene) -> None:
     """A tag that limits its readers stays, even if it names our host: its object waits for a person."""
     rows = 'value,tags\n185.223.1.1,"iep:reference=https://mx.relay.a.org/iep"\n185.223.1.2,\n'
     found = publish(scene, "rows.csv", rows.encode(), AMBER)
     assert [one.said for one in found.warnings if one.act == "hold"] == [
-        "its text names https://mx.relay.a.org/iep, mx.relay.a.org, kept back here"
+        "it names https://mx.relay.a.org/iep, mx.relay.a.org, kept back here"
     ]
     assert "185.223.1.2'" in str(scene.sees("b"))
     assert "185.223.1.1'" not in str(scene.sees("b"))

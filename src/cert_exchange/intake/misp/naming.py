@@ -17,6 +17,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote
 
 from cert_exchange.intake.findings import Kind
 from cert_exchange.intake.misp import types
@@ -50,6 +51,8 @@ class _Owner:
     circle: Circle
     published: bool  # as an indicator or the like, whoever sees that
     group: str = ""
+    is_value: bool = False  # and no word like a port
+    is_victim: bool = False
 
     def hides_from(self, circle: Circle, group: str) -> bool:
         """Whether some of a circle may not see this value; in its own group it is told of beside the others."""
@@ -83,11 +86,18 @@ class Named:
         hides_sources = names_no_source(circle)
         for part in parts:
             told.add(id(part.raw))
-            owner = _Owner(part.circle, _is_published(part), part.group)
+            victim = part.type.startswith("target-")
+            owner = _Owner(
+                part.circle,
+                _is_published(part),
+                part.group,
+                is_value=part.type in _VALUES,
+                is_victim=victim,
+            )
             link = is_reference(part) and not hides_sources and not narrower(part.circle, circle)
             if link:
                 self._links.update(needles_of(part.value))
-            words = part.type in types.UNUSED and not part.type.startswith("target-")
+            words = part.type in types.UNUSED and not victim
             for needle in _needles_of(part):
                 if not link and not _is_common(part, circle):
                     self._all.add(needle, owner)
@@ -121,6 +131,16 @@ class Named:
     def tells_too_much(self, part: Part, words: str) -> bool:
         """Whether words on a part name what some who see the part may not see (rule 3)."""
         return self._tells(words, part.circle, part.group, part)
+
+    def has_inside(self, part: Part) -> bool:
+        """Whether a part's value has one inside that is marked more strictly, or a victim."""
+        own = _needles_of(part)
+        return any(
+            owner.is_victim or (owner.is_value and narrower(owner.circle, part.circle))
+            for needle, owners in self._hidden.within(unquote(part.value))
+            if needle not in own
+            for owner in owners
+        )
 
     def titles_too_much(self, title: str) -> bool:
         """Whether the event's title names what some who see the event may not see (rule 3)."""

@@ -97,13 +97,13 @@ CATEGORIES: Final = frozenset(
 )  # fmt: skip
 """MISP takes no other."""
 
-_VICTIM: Final = "it names who was hit, which is nobody else's business"
+WHO_WAS_HIT: Final = "it names who was hit, which is nobody else's business"
 _WORDS: Final = "words for people, which no object of ours carries"
 _LIKENESS: Final = "a likeness that STIX has no property for"
 UNUSED: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         ("target-user", "target-email", "target-machine", "target-org", "target-location", "target-external"),
-        _VICTIM,
+        WHO_WAS_HIT,
     ),
     **dict.fromkeys(("comment", "text", "other", "hex", "float", "counter", "boolean", "datetime"), _WORDS),
     **dict.fromkeys(

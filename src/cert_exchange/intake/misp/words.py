@@ -1,13 +1,14 @@
 """The words of a MISP event for people: its reports and tags, the comments on its parts, and which of them may go along.
 
 1. An event report holds for the whole event, so one that is for fewer is left out whole; so is one that names values (`naming`).
-2. A comment, a category or a tag that names what its readers may not see is left out; its attribute stays. A tag that
-   binds stays. A rule that names it is TLP:RED.
+2. A comment, a category or a tag that names what its readers may not see is left out; its attribute stays. So is a tag
+   that says who was hit. A tag that binds stays. A rule, or a value that has it inside, is TLP:RED.
 3. Each that is left out is a loss with its UUID and the reason.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -25,11 +26,16 @@ from cert_exchange.intake.misp.events import (
 )
 from cert_exchange.intake.misp.marking import Circle, circle_of, narrower_distribution
 from cert_exchange.intake.misp.naming import NAMES_WHAT_IS_KEPT_BACK, Named, narrower
-from cert_exchange.intake.misp.parts import Part, galaxies_of, lost
+from cert_exchange.intake.misp.parts import Part, galaxies_of, is_reference, lost
 from cert_exchange.intake.patterns import RULES
 from cert_exchange.stix.markings import Tlp
 
 LONGEST_COMMENT: Final = 500
+_VICTIM: Final = re.compile(
+    r"misp-galaxy:(?:target-information|sector|country|region)\b|[a-z0-9_.-]{0,60}:?(?:victim|targeted-(?!threat-index)|target-)",
+    re.IGNORECASE,
+)
+"""Tags that say who was hit, as attributes of the types `target-*` do."""
 _CUT: Final = 5_000
 """Characters beyond `LONGEST_TEXT` that are looked at, so that the cut hides no value that it divides."""
 
@@ -47,21 +53,32 @@ def without_leaks(part: Part, named: Named, losses: list[Loss]) -> Part:
     if named.tells_too_much(part, category):
         losses.append(lost(part, f"its category {NAMES_WHAT_IS_KEPT_BACK}"))
         part = replace(part, raw={**part.raw, "category": ""})
-    if not RULES.keys().isdisjoint(types.KINDS.get(part.type, ())) and named.tells_too_much(
-        part, part.value
-    ):
-        kept = "the rule names a value that is kept back from its readers"
+    if _names_in_its_value(part, named):
+        kept = "it names a value that is kept back from its readers"
         part = replace(part, circle=replace(part.circle, tlp=Tlp.RED), kept=kept)
-    tags = tuple(
-        tag
-        for tag in part.circle.labels
-        # A tag that binds stays: without it more might see the part.
-        if tag in part.circle.rules or not named.tells_too_much(part, tag)
-    )
-    if tags != part.circle.labels:
-        losses.append(lost(part, f"a tag of it {NAMES_WHAT_IS_KEPT_BACK}"))
-        part = replace(part, circle=replace(part.circle, labels=tags))
-    return part
+    return replace(part, circle=replace(part.circle, labels=_tags_of(part, named, losses)))
+
+
+def _names_in_its_value(part: Part, named: Named) -> bool:
+    """Whether a rule names what its readers may not see, or another value has it inside."""
+    if not RULES.keys().isdisjoint(types.KINDS.get(part.type, ())):
+        return named.tells_too_much(part, part.value)
+    return not is_reference(part) and named.has_inside(part)
+
+
+def _tags_of(part: Part, named: Named, losses: list[Loss]) -> tuple[str, ...]:
+    """Its tags without those that name a victim or what its readers may not see. One that binds stays (rule 2)."""
+    kept = []
+    for tag in part.circle.labels:
+        if tag in part.circle.rules:
+            kept.append(tag)
+        elif _VICTIM.match(tag) is not None:
+            losses.append(lost(part, f"its tag {in_short(tag)}: {types.WHO_WAS_HIT}"))
+        elif named.tells_too_much(part, tag):
+            losses.append(lost(part, f"a tag of it {NAMES_WHAT_IS_KEPT_BACK}"))
+        else:
+            kept.append(tag)
+    return tuple(kept)
 
 
 def labels_of(
@@ -70,12 +87,17 @@ def labels_of(
     """The tags and galaxies of an event, without those that name what its readers may not see."""
     kept = []
     for tag in dict.fromkeys((*circle.labels, *galaxies_of(raw))):
-        if tag in circle.rules or not named.titles_too_much(tag):
-            kept.append(tag)
+        why = (
+            types.WHO_WAS_HIT
+            if _VICTIM.match(tag) is not None
+            else f"a tag {NAMES_WHAT_IS_KEPT_BACK}"
+            if named.titles_too_much(tag)
+            else ""
+        )
+        if why and tag not in circle.rules:
+            losses.append(Loss(f"event {uuid_of(raw)}", in_short(tag), why))
         else:
-            losses.append(
-                Loss(f"event {uuid_of(raw)}", in_short(tag), f"a tag {NAMES_WHAT_IS_KEPT_BACK}")
-            )
+            kept.append(tag)
     return kept
 
 

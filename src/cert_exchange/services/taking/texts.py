@@ -6,7 +6,8 @@
 3. Names of reports and external references name their sources, so only what is known to be kept back is looked for in
    them: values of this input that are held, refused or marked more strictly, and what is ours, of private networks or
    protected wherever it comes from. A report gets another name, a reference is left out.
-4. What cannot be left out - a rule, a label or a name that binds - is held with its object.
+4. What cannot be left out - a rule, a label or a name that binds, a value with another one inside (a URL with a mailbox
+   of a victim) - is held with its object.
 5. An object's own values may stand in its text. What a published address shows (the host in a URL) is published with it.
 6. A stream is judged chunk by chunk: what a later one will publish is not known, and is taken for not shared; what a
    later one holds is not known to a rule.
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import unquote
 
 from cert_exchange.intake.batches import Built, strictest
 from cert_exchange.intake.findings import Kind, Loss
@@ -42,6 +44,8 @@ _SEEN: Final = frozenset(
     {Kind.IPV4, Kind.IPV6, Kind.DOMAIN, Kind.URL, Kind.EMAIL, Kind.MD5, Kind.SHA1, Kind.SHA256, Kind.SHA512}
 )  # fmt: skip
 """Kinds that `named_in` sees."""
+_PLAIN: Final = _SEEN - {Kind.URL, Kind.EMAIL}
+"""Kinds of values inside of which nothing else stands."""
 _CONTAINERS: Final = frozenset({"report", "grouping"})
 _TAIL: Final = re.compile(
     r" \((?:TLP:[A-Z+]{3,12}|further|part [0-9]+ of [0-9]+)(?:, (?:further|part [0-9]+ of [0-9]+))*+\)\Z"
@@ -96,7 +100,14 @@ class Shared:
         """Which of these say more than they may, and what is left of them. `out`: ids that are held or not taken."""
         settled = list(settled)
         self._remember(settled, out)
-        found = [judged for one in settled if (judged := self._judge(one)) is not None]
+        inside = {one.id: names for one in settled if (names := self._inside(one))}
+        # What is held for what stands inside of it is kept back itself.
+        self._remember((one for one in settled if one.id in inside), frozenset(inside))
+        found = [
+            judged
+            for one in settled
+            if (judged := self._judge(one, inside.get(one.id, ()))) is not None
+        ]
         for value, kept in self._now.items():
             if len(self._before) < REMEMBERED or hash(value) in self._before:
                 self._before[hash(value)] = kept
@@ -136,9 +147,25 @@ class Shared:
         """The markings under which a name is published, None for nobody; `default` where nothing is known."""
         return self._now.get(name, self._before.get(hash(name), default))
 
-    def _judge(self, one: Settled) -> Unfit | None:
+    def _inside(self, one: Settled) -> tuple[str, ...]:
+        """What stands inside of a value that goes out, is kept back from its readers, and is not what the value is about."""
+        markings = _markings(one.content)
+        found: set[str] = set()
+        for kind, value in one.built.sought:
+            if kind in _PLAIN or kind is Kind.PATTERN:
+                continue
+            host = _host_of(value)
+            for name in named_in(unquote(value)) - {value.casefold()}:
+                of = self._of(name, _NEW)
+                # What lies on a service that is held may be bad though the service is not.
+                if of is not _NEW and _hides(of, markings) and not (of is None and name == host):
+                    found.add(name)
+            found |= self._looked_for(unquote(value), one, held=False)
+        return tuple(sorted(found))
+
+    def _judge(self, one: Settled, inside: tuple[str, ...]) -> Unfit | None:
         content = one.built.content
-        judged = _Judged(dict(content))
+        judged = _Judged(dict(content), holds=list(inside))
         text = str(content.get("description", ""))
         if text and (names := self._more_than_shared(text, one)):
             del judged.content["description"]
@@ -154,9 +181,7 @@ class Shared:
             judged.holds += names
         if not (judged.losses or judged.holds):
             return None
-        hold = (
-            f"its text names {', '.join(judged.holds[:3])}, kept back here" if judged.holds else ""
-        )
+        hold = f"it names {', '.join(judged.holds[:3])}, kept back here" if judged.holds else ""
         losses = [
             loss
             for loss in judged.losses
@@ -242,7 +267,7 @@ class Shared:
         rest = frozenset(named - found)
         return tuple(sorted(found | (self._kept_back(rest, listed) if rest else frozenset())))
 
-    def _looked_for(self, text: str, one: Settled) -> set[str]:
+    def _looked_for(self, text: str, one: Settled, *, held: bool = True) -> set[str]:
         """The values that are looked for (rule 7) and that this text names, in whatever spelling."""
         if not self._sought:
             return set()
@@ -253,7 +278,7 @@ class Shared:
             for needle, owners in self._needles.within(text)
             if needle not in mine
             for kept in owners
-            if _hides(kept.markings, markings)
+            if (held or kept.markings is not None) and _hides(kept.markings, markings)
         }
 
 
@@ -266,6 +291,12 @@ def _named_in(text: str) -> frozenset[str]:
 def _hides(markings: tuple[str, ...] | None, than: tuple[str, ...]) -> bool:
     """Whether what is marked so is kept from some who may see what is marked as `than`."""
     return markings is None or strictest(markings, than) != than
+
+
+def _host_of(value: str) -> str:
+    """The host of a URL or a mailbox."""
+    host = value.partition("://")[2] if "://" in value else value
+    return host.partition("/")[0].partition("?")[0].rpartition("@")[2].partition(":")[0].casefold()
 
 
 def _own(one: Settled) -> frozenset[str]:
