@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stix2validator import ValidationOptions, validate_instance
 from tests.attack.world import Worlds
 from tests.foreign.test_compared_ledgers import connect as connect_ledgers
 from tests.foreign.test_restores import Two
@@ -56,6 +55,8 @@ def connect(two: Two) -> None:
 
 def test_answers_come_home_and_are_answered(two: Two) -> None:
     """Sighting, opinion, question and proposal about the derivative; the reply goes back; the proposal goes nowhere by itself."""
+    from stix2validator import ValidationOptions, validate_instance  # it takes a second to load
+
     a, other = two.a, two.other
     with_answers(a, "b", NO_WORDS)
     with_answers(other, "a")
