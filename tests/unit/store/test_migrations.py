@@ -385,3 +385,33 @@ def test_what_was_stated_before_is_looked_at_from_the_start(tmp_path: Path) -> N
         upto = tx.execute(text("SELECT value FROM node_facts WHERE name = 'stated.upto'"))
         assert upto.scalar() == "0"
     database.dispose()
+
+
+def test_what_was_revoked_before_stays_revoked(tmp_path: Path) -> None:
+    """Nobody wrote down why: it counts as a person's word, and its value does not come back."""
+    from alembic import command
+
+    path = tmp_path / "old.db"
+    database = Database.open(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+
+    def to_twenty_fifth(tx: Connection) -> None:
+        config.attributes["connection"] = tx
+        command.upgrade(config, "0025")
+
+    database.transact(to_twenty_fifth)
+    database.dispose()
+    with sqlite3.connect(path) as plain:
+        plain.execute("INSERT INTO identifiers (num, stix_id) VALUES (7, 'indicator--1')")
+        plain.execute("INSERT INTO renditions (id, digest, body, size) VALUES (1, x'00', '{}', 2)")
+        plain.execute(
+            "INSERT INTO objects (id, ident, type, version, version_key, origin, rendition, sameness, revoked,"
+            " observable, status, stored_at, ledger_line)"
+            " VALUES (1, 7, 'indicator', 'v', 'v', 0, 1, x'00', 1, 0, 'accepted', 5, 1)"
+        )
+    plain.close()
+    assert database.migrate()[0] == "0026"
+    with database.reading() as tx:
+        assert tx.execute(text("SELECT revoked, ended FROM objects")).all() == [(1, None)]
+    database.dispose()
