@@ -47,6 +47,13 @@ def list_(
     only_open: Annotated[
         bool, typer.Option("--open", help="Only questions that nobody replied to.")
     ] = False,
+    never_shown: Annotated[
+        bool,
+        typer.Option(
+            "--never-shown",
+            help="Only what names an object of ours that its sender was never shown by us.",
+        ),
+    ] = False,
     limit: Limit = 100,
     as_json: AsJson = False,
     home: Home = None,
@@ -54,12 +61,15 @@ def list_(
     """List answers, the newest first. `show ID` counts those about one object."""
     from cert_exchange.services import answering
 
+    if given and never_shown:
+        raise InputRefused("--never-shown is about what partners say; with --given it is ours.")
     if given and partner is not None:
         raise InputRefused("--from is whose answers to list; with --given they are ours.")
     with opened(home) as node:
         found = answering.heard(
-            node, given=given, partner=partner, about=about, only_open=only_open, limit=limit
-        )
+            node, given=given, partner=partner, about=about, only_open=only_open,
+            never_shown=never_shown, limit=limit,
+        )  # fmt: skip
     if as_json:
         printing.document([_document(one) for one in found])
         return
@@ -122,7 +132,8 @@ def _state(one: Heard) -> str:
     status = "" if one.hit.status == "accepted" else f"{one.hit.status}; "
     revoked = "revoked; " if one.hit.revoked else ""
     test = "TEST; " if one.hit.test else ""
-    return f"{test}{revoked}{status}{one.state}".rstrip("; ")
+    unshown = "never shown to it; " if one.unshown else ""
+    return f"{unshown}{test}{revoked}{status}{one.state}".rstrip("; ")
 
 
 def _document(one: Heard) -> dict[str, Any]:
@@ -138,6 +149,7 @@ def _document(one: Heard) -> dict[str, Any]:
         "reply_by": printing.instant(one.due) or None,
         "state": one.state,
         "fetched": one.fetched or None,
+        "never_shown": list(one.unshown),
         "status": one.hit.status,
         "revoked": one.hit.revoked,
         "test": one.hit.test,

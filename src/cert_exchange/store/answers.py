@@ -227,6 +227,16 @@ def heard(
     return [Said(*row) for row in conn.execute(wanted.where(who).limit(limit))]
 
 
+def naming_ours(conn: Transaction, partner: int, *, limit: int) -> list[Said]:
+    """What a partner says about objects of ours, or about derivatives, whosever they are; the newest stored first."""
+    wanted = _SAID.where(
+        objects.c.type.in_(_ANSWERING),
+        objects.c.origin == partner,
+        or_(_held_from(ours=True), derived_ids.c.ident.is_not(None)),
+    )
+    return [Said(*row) for row in conn.execute(wanted.limit(limit))]
+
+
 def given(conn: Transaction, *, limit: int, bearing: str | None = None) -> list[Said]:
     """What our desk says about partners' objects, the newest stored first; a row for each object."""
     wanted = _bearing(bearing).where(

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 
+from cert_exchange.store import disclosures
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
@@ -25,11 +26,11 @@ from cert_exchange.store.tables import (
     derived_ids,
     doubts,
     identifiers,
+    live,
     objects,
     partners,
     release_log,
     renditions,
-    views,
 )
 
 _CARRIED: Final = ("identity", "marking-definition", "extension-definition")
@@ -83,28 +84,39 @@ def shown_of_ours(tx: Transaction, targets: Collection[int], partner: int) -> di
             .where(derived_ids.c.ident.in_(part), audience_members.c.partner == partner)
         )
         found.update((row[0], row[1]) for row in tx.execute(derived))
-        shown = (
-            select(objects.c.ident)
-            .where(
-                objects.c.ident.in_(part),
-                objects.c.status == ObjectStatus.ACCEPTED.value,
-                exists()
-                .where(
-                    release_log.c.object == objects.c.id,
-                    release_log.c.kind == LineKind.RELEASE.value,
-                    release_log.c.view.in_(
-                        select(views.c.id)
-                        .join(audience_members, audience_members.c.audience == views.c.audience)
-                        .where(audience_members.c.partner == partner)
-                    ),
-                )
-                .correlate(objects),
-            )
-            .distinct()
-        )
-        found.update((row[0], row[0]) for row in tx.execute(shown))
+    views_ = disclosures.views_of(tx, partner)
+    for part in parts(sorted(set(targets) - found.keys())):
+        there = select(live.c.ident).where(live.c.view.in_(views_), live.c.ident.in_(part))
+        found.update((row[0], row[0]) for row in tx.execute(there.distinct()))
+    found.update((one, one) for one in _once_shown(tx, set(targets) - found.keys(), views_))
     ours = _own(tx, found.values())
     return {target: ident for target, ident in found.items() if ident in ours}
+
+
+def _once_shown(tx: Transaction, idents: Collection[int], views_: Collection[int]) -> set[int]:
+    """Of ids of ours, those that a line of these logs showed: no log has an index by object, so each is read once."""
+    of: dict[int, int] = {}
+    stored: list[int] = []
+    for part in parts(sorted(idents)):
+        rows = tx.execute(
+            select(objects.c.id, objects.c.ident, objects.c.stored_at).where(
+                objects.c.ident.in_(part),
+                objects.c.origin == OWN,
+                objects.c.status == ObjectStatus.ACCEPTED.value,
+            )
+        ).all()
+        of.update((row[0], row[1]) for row in rows)
+        stored += (row[2] for row in rows)
+    shown: set[int] = set()
+    for part in parts(sorted(of)):
+        lines = select(release_log.c.object).where(
+            release_log.c.view.in_(views_),
+            release_log.c.position >= min(stored) - disclosures.MARGIN,
+            release_log.c.object.in_(part),
+            release_log.c.kind == LineKind.RELEASE.value,
+        )
+        shown.update(of[row[0]] for row in tx.execute(lines.distinct()))
+    return shown
 
 
 def _own(tx: Transaction, idents: Iterable[int]) -> set[int]:

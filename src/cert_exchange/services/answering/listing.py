@@ -2,7 +2,8 @@
 
 1. Reading only. What is said about a derivative is told of its original (DECISIONS 16).
 2. Notices and what answers them are no answers to an object: `notices list` has those.
-3. A question waits until its asker's counterpart replies to it. An opinion waits for nothing; that somebody replied is told.
+3. What names an object of ours that its sender was never shown is marked so, and can be asked for alone (`unshown`).
+4. A question waits until its asker's counterpart replies to it. An opinion waits for nothing; that somebody replied is told.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from cert_exchange.messages import notices, requests
 from cert_exchange.messages.answers import Proposal, Question, Reply
 from cert_exchange.node import Node
 from cert_exchange.services.answering.fetching import fetched
+from cert_exchange.services.answering.unshown import named_unshown, unshown
 from cert_exchange.services.exercises import Exercises, exercises
 from cert_exchange.services.hits import Hit, hit_of
 from cert_exchange.store import answers as rows
@@ -51,6 +53,8 @@ class Heard:
     """of a question: whether it waits; of an opinion: whether it was replied to; of a proposal: where it stands"""
     fetched: str = ""
     """of an answer of ours: who fetched it and who has not yet"""
+    unshown: tuple[str, ...] = ()
+    """of a partner's: the ids that it names and was never shown by us"""
 
     @property
     def waits(self) -> bool:
@@ -70,9 +74,13 @@ def heard(
     partner: str | None = None,
     about: str | None = None,
     only_open: bool = False,
+    never_shown: bool = False,
     limit: int = 100,
 ) -> tuple[Heard, ...]:
-    """Answers of partners, or with `given` ours, the newest first. Raises NotFound for an unknown partner or object."""
+    """Answers of partners, or with `given` ours, the newest first. Raises NotFound for an unknown partner or object.
+
+    With `never_shown` only those of partners that name what their sender was never shown.
+    """
     with node.database.reading() as tx:
         names = holdings.names_of_origins(tx)
         number = None
@@ -87,16 +95,22 @@ def heard(
             ident = objects.idents_of(tx, [about]).get(about)
             if ident is None:
                 raise NotFound(f"nothing of {about} ever came here.")
-        found = _rows(
-            tx, given=given, number=number, ident=ident, limit=limit * _MORE,
-            bearing=messages.EXTENSION if only_open else None,
-        )  # fmt: skip
+        if never_shown:
+            found = _of_unshown(tx, names, number, about)
+        else:
+            found = _rows(
+                tx, given=given, number=number, ident=ident, limit=limit * _MORE,
+                bearing=messages.EXTENSION if only_open else None,
+            )  # fmt: skip
         told = _told(tx, found, names, exercises(tx), node.now())
         told = [one for one in told if one.waits or not only_open][:limit]
         if given:
             listed = {one.hit.stix_id for one in told}
             reached = fetched(node, tx, [one for one in found if one.stix_id in listed])
             told = [replace(one, fetched=reached[one.hit.stix_id]) for one in told]
+        else:
+            named = named_unshown(tx, found)
+            told = [replace(one, unshown=named.get(one.hit.stix_id, ())) for one in told]
     return tuple(told)
 
 
@@ -117,6 +131,19 @@ def _rows(
         return rows.heard(tx, partner=number, limit=limit, bearing=bearing)
     found = rows.said_about(tx, ident, limit=limit)
     return [one for one in found if number is None or one.origin == number]
+
+
+def _of_unshown(
+    tx: Transaction, names: Mapping[int, str], number: int | None, about: str | None
+) -> list[Said]:
+    found = [
+        one
+        for origin in sorted(names)
+        if origin != OWN and number in (None, origin)
+        for one in unshown(tx, origin)
+        if about is None or about in (one.about, rows.original_of(tx, one.about))
+    ]
+    return sorted(found, key=lambda one: -one.object)
 
 
 def _told(

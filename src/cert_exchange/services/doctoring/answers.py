@@ -1,4 +1,4 @@
-"""What `doctor` says of questions between desks: who waits for our reply, and whose reply to us is overdue."""
+"""What `doctor` says of answers: who waits for our reply, whose reply to us is overdue, who speaks of what it was never shown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST: Final = 1_000
 
 
 def examine(node: Node, *, partner: str | None = None) -> list[Finding]:
-    """Look at the questions of all partners, or of one; ours with all, for they name nobody."""
+    """Look at what all partners said, or one; at our own questions with all, for they name nobody."""
     by_partner: dict[str, list[bool]] = {}
     for one in answering.heard(node, partner=partner, only_open=True, limit=MOST):
         by_partner.setdefault(one.hit.origin, []).append(one.overdue)
@@ -27,6 +27,17 @@ def examine(node: Node, *, partner: str | None = None) -> list[Finding]:
         )
         for name, late in sorted(by_partner.items())
     ]
+    unshown: dict[str, set[str]] = {}
+    for one in answering.heard(node, partner=partner, never_shown=True, limit=MOST):
+        unshown.setdefault(one.hit.origin, set()).update(one.unshown)
+    found += [
+        Finding(
+            "note", f"partner {name}",
+            f"it speaks of {len(ids):,} of our objects that we never showed it: somebody passed them on, or it guesses ids",
+            f"cert-exchange answers list --from {name} --never-shown",
+        )
+        for name, ids in sorted(unshown.items())
+    ]  # fmt: skip
     if partner is None:
         ours = answering.heard(node, given=True, only_open=True, limit=MOST)
         if late := sum(one.overdue for one in ours):
