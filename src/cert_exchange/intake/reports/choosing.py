@@ -39,6 +39,7 @@ from cert_exchange.intake.reports.passages import (
 )
 from cert_exchange.intake.reports.publishers import ATTACK, covered, shows_samples
 from cert_exchange.intake.reports.spotting import spot
+from cert_exchange.intake.scripts import parted
 from cert_exchange.intake.values import FILE_EXTENSIONS, normalise, refang
 
 MOST_VALUES: Final = 200_000
@@ -90,7 +91,7 @@ def choose(passages: Iterable[Passage]) -> Iterator[Finding | Loss]:
     looked = [
         (passage, tuple(_spotted(passage)))
         for whole in passages
-        for passage in split_at_label(whole)
+        for passage in split_at_label(_parted(whole))
     ]
     defangs = any(
         item.defanged and item.kind is not Kind.FILE_PATH for _, found in looked for item in found
@@ -125,6 +126,13 @@ def choose(passages: Iterable[Passage]) -> Iterator[Finding | Loss]:
     for (what, _), (_, loss) in sorted(losses.items(), key=lambda one: one[1][0]):
         if what not in taken and refang(what) not in taken:
             yield loss
+
+
+def _parted(passage: Passage) -> Passage:
+    """A passage whose addresses stand apart from words without blanks; a rule stays as it is."""
+    if passage.role is Role.RULE or passage.text.isascii() or begins_rule(passage.text):
+        return passage
+    return replace(passage, text=parted(passage.text))
 
 
 def _spotted(passage: Passage) -> Iterator[Spotted]:

@@ -21,9 +21,10 @@ from typing import Final
 from cert_exchange.intake.findings import Kind
 from cert_exchange.intake.reports.addresses import Spotted
 from cert_exchange.intake.reports.common_places import everywhere, starts_programs
-from cert_exchange.intake.reports.passages import Passage, Role, beginning_of
+from cert_exchange.intake.reports.passages import Passage, Role, beginning_of, label_before
 from cert_exchange.intake.reports.publishers import is_publisher
 from cert_exchange.intake.reports.spotting import TELLING_ENDINGS
+from cert_exchange.intake.spoken_words import speaks_of_victims
 
 HASHES: Final = frozenset({Kind.MD5, Kind.SHA1, Kind.SHA256, Kind.SHA512})
 RULES: Final = frozenset({Kind.YARA, Kind.SIGMA, Kind.SNORT})
@@ -93,19 +94,22 @@ def judge(item: Spotted, passage: Passage, *, defangs: bool, linked: set[str]) -
         return _not("" if named else "it stands live in quoted program code")
     listed = role is Role.LISTED or _alone(item, passage)
     verdict = _judged(item, passage, listed=listed, defangs=defangs, linked=linked)
-    if verdict.take and kind in _HOSTS and among_victims(passage):
+    if verdict.take and kind in _HOSTS and among_victims(passage, item.start):
         return replace(verdict, detect=False, victim=True)
     return replace(verdict, listed=listed)
 
 
-def among_victims(passage: Passage) -> bool:
-    """Whether what names a passage most nearly says that victims stand in it: its column, its label, its two headings."""
+def among_victims(passage: Passage, at: int) -> bool:
+    """Whether what names a place most nearly says that victims stand there: a label before it, its column, its two headings."""
+    inner = label_before(passage.text, at)
     label = beginning_of(passage.context or passage.text)
-    for words in (passage.column, label, *reversed(passage.heading.split(" / "))):
+    for words in (inner, passage.column, label, *reversed(passage.heading.split(" / "))):
         if _OF_VICTIMS.search(words) and not _REACHED.search(words):
             return True
         if _OF_ATTACKERS.search(words):
             return False
+        if speaks_of_victims(words):
+            return True
     return False
 
 

@@ -4,8 +4,8 @@
    A whole rule, and what begins like one of Snort, is a RULE in a block or not (`written_rules`).
 2. A cell of a table is LISTED; a live address in it is a LINK unless the head of its column speaks of indicators.
 3. A line that is only bold, or ends in a colon and names a kind, is a heading below all others.
-4. Plain text is Markdown in which nothing can be clicked: its live addresses stay in their line, and a line `-- ` begins
-   the signature (RFC 3676); near the end a farewell does.
+4. A line `-- ` begins the signature (RFC 3676), in Markdown only with its blank; near the end a farewell does.
+5. Plain text is Markdown in which nothing can be clicked: its live addresses stay in their line.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ MOST_SIGNATURE: Final = 15
 _FAREWELL: Final = re.compile(
     r"\s*+(?:(?:with )?(?:kind|best|warm)(?:est)? (?:regards|wishes)|regards|sincerely(?: yours)?|yours (?:sincerely|faithfully|truly)"
     r"|cheers|mit freundlichen gr(?:ü|ue)(?:ß|ss)en|viele gr(?:ü|ue)(?:ß|ss)e|cordialement|bien à vous|saludos(?: cordiales)?"
-    r"|cordiali saluti|\u0441 уважением|з повагою|z poważaniem)[,.!]?\s*+",
+    r"|cordiali saluti|met vriendelijke groet(?:en)?|com os melhores cumprimentos|atenciosamente|atentamente|sayg\u0131lar\u0131m(?:\u0131z)?la"
+    r"|\u6b64\u81f4|\u656c\u5177|\uac10\uc0ac\ud569\ub2c8\ub2e4|\u0645\u0639 \u0627\u0644\u062a\u062d\u064a\u0629|\u0628\u0627 \u0627\u062d\u062a\u0631\u0627\u0645|\u05d1\u05d1\u05e8\u05db\u05d4|\u0441 уважением|з повагою|z poważaniem)[,.!\uff0c\u3002]?\s*+",
     re.IGNORECASE,
 )
 _RULES: Final = frozenset({"yara", "yar", "sigma"})
@@ -50,7 +51,7 @@ _HEADING: Final = re.compile(r"\s{0,3}(#{1,6})\s*(?=[^\s#])(.*)")
 _SETEXT: Final = re.compile(r"\s{0,3}(=+|-{2,})\s*\Z")
 _DELIMITERS: Final = re.compile(r"(?=[^-]*+-)(?=[^|]*+\|)[\s|:-]++\Z")
 _BOLD: Final = re.compile(r"\s*+(?:[-*]\s++)?(?:\*\*|__)([^*_]{1,100})(?:\*\*|__)\s*+:?\s*+\Z")
-_LABEL: Final = re.compile(r"\s*+([A-Za-z][\w /&()#+,-]{1,60}):\s*+\Z")
+_LABEL: Final = re.compile(r"\s*+([^\W\d_][^\n:\uff1a|.;\"<>\[\]]{1,60})[:\uff1a]\s*+\Z")
 _DEFINITION: Final = re.compile(r"\s{0,3}\[\^?[^\]]{1,60}\]:\s*(\S.*)")
 _RULE_BEGINS: Final = re.compile(
     r"\s*(?:(?:private|global)\s+)*rule\s+\w+\s*(?::[\w\s]*)?\{?|\s*import\s+\"\w+\""
@@ -85,6 +86,7 @@ def read_plain(text: str) -> Iterator[Passage]:
 
 def _read(text: str, *, clickable: bool) -> Iterator[Passage]:
     lines = list(gathered(lines_of(text), bounds=lambda line: _FENCE.match(line) is not None))
+    begins_signature = {at for at, line in enumerate(text.splitlines(), 1) if line == "-- "}
     sections = Sections()
     table: _Table | None = None
     block: _Block | None = None
@@ -104,8 +106,10 @@ def _read(text: str, *, clickable: bool) -> Iterator[Passage]:
         if not line.strip():
             table = None
             continue
-        if not clickable and (
-            line == "--" or (len(lines) - at <= MOST_SIGNATURE and _FAREWELL.fullmatch(line))
+        if (
+            number in begins_signature
+            or (line == "--" and not clickable)
+            or (len(lines) - at <= MOST_SIGNATURE and _FAREWELL.fullmatch(line))
         ):
             signature = True
         if signature:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from cert_exchange.intake.spoken_words import speaks_of_authors, speaks_of_sources
+
 LONGEST_LINE: Final = 20_000
 LONGEST_CONTEXT: Final = 500
 MOST_HEADING: Final = 200
@@ -70,9 +72,14 @@ _REFERRING: Final = re.compile(
     r"\b(?:links?|references?|sources?|reports?|more info(?:rmation)?|publishers?|analysis|blog(?: ?posts?)?|details)\b",
     re.IGNORECASE,
 )
-_LINE_LABEL: Final = re.compile(
-    r"[\s>*+\u2022-]*+([A-Za-z][\w &/().#-]{0,38}[\w)])[*_ ]{0,3}:[*_]{0,2}\s"
+_WORDS: Final = (
+    r"[\w\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u0670\u0900-\u0eff &/().#\u2019'-]"
 )
+"""Letters of all scripts with their marks, which `\\w` leaves out."""
+_LINE_LABEL: Final = re.compile(
+    rf"[\s>*+\u2022-]*+([^\W\d_]{_WORDS}{{0,39}})(?<=[^\s*_])[*_ ]{{0,3}}(?::[*_]{{0,2}}\s|[*_]{{0,2}}\uff1a)"
+)
+_INNER_LABEL: Final = re.compile(rf"([^\W\d_]{_WORDS}{{1,39}})\s{{0,2}}(?::(?=\s)|\uff1a)")
 _MID_LABEL: Final = re.compile(r"(?<=[.;!?)] )([A-Z][\w &/()#-]{0,38}[\w)]): ")
 _INVISIBLE: Final = dict.fromkeys(
     map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff")
@@ -83,9 +90,9 @@ def aside_of(title: str) -> Role | None:
     """Whether a section with this heading is none that names indicators: REFERENCE, FOOTER, or None."""
     if len(title) > MOST_HEADING:
         return None
-    if _REFERENCES.search(title):
+    if _REFERENCES.search(title) or speaks_of_sources(title):
         return Role.REFERENCE
-    return Role.FOOTER if _FOOTER.match(title) else None
+    return Role.FOOTER if _FOOTER.match(title) or speaks_of_authors(title) else None
 
 
 def indicates(column: str) -> bool:
@@ -103,6 +110,12 @@ def beginning_of(line: str) -> str:
     """What a line says before a colon and a blank, whatever it is; empty where it says nothing so."""
     found = _LINE_LABEL.match(line)
     return found[1] if found is not None else ""
+
+
+def label_before(text: str, at: int) -> str:
+    """The last words before a place of a line that end in a colon; empty where there are none near."""
+    labels = _INNER_LABEL.findall(text[max(0, at - 200) : at])
+    return labels[-1] if labels else ""
 
 
 def split_at_label(passage: Passage) -> tuple[Passage, ...]:

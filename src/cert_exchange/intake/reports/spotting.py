@@ -31,6 +31,7 @@ from cert_exchange.intake.reports.addresses import (
     trimmed,
     whole_address,
 )
+from cert_exchange.intake.scripts import LETTERS
 from cert_exchange.intake.values import FILE_EXTENSIONS, normalise, refang
 
 _EMAIL: Final = re.compile(rf"(?<![\w.+%-])[\w.+%-]{{1,64}}+{AT}{HOST}(?![\w@])", FLAGS)
@@ -130,6 +131,11 @@ def _domain(found: re.Match[str], text: str) -> Spotted | None:
         return None  # a call in a program
     if _HOLE_BEFORE.search(text, max(0, found.start() - 12), found.start()):
         fault = "it has a hole in it: a template, no single name"
+        return Spotted(Kind.DOMAIN, raw, found.start(), found.end(), None, fault=fault)
+    if LETTERS.search(plain) and not is_alone(text, found.start(), found.end()):
+        fault = (
+            "nobody can say where it begins in words without blanks; alone on its line it is taken"
+        )
         return Spotted(Kind.DOMAIN, raw, found.start(), found.end(), None, fault=fault)
     if not is_listed(plain):
         if not defanged or plain.replace(".", "").isdigit():

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from cert_exchange.intake.findings import Kind
+from cert_exchange.intake.spoken_words import speaks_of_victims
 from cert_exchange.intake.tables.cells import read_by_look, unneutralised
 from cert_exchange.intake.tables.profiles import Column
 from cert_exchange.intake.tables.words import HEADERS, KINDS, TYPES, UNTAKEN, Meaning, Role, squeeze
@@ -48,7 +49,7 @@ def holds_of_header(name: str) -> Meaning | None:
     if whole is not None:
         return whole
     words = [squeeze(word) for word in _WORDS.findall(name)[:20] if squeeze(word)]
-    if any(word in UNTAKEN for word in words):
+    if any(word in UNTAKEN for word in words) or speaks_of_victims(name):
         return Role.IGNORE
     for start in range(1, len(words)):
         holds = HEADERS.get("".join(words[start:]))
