@@ -37,14 +37,18 @@ async def read_body(request: Request, limit: int) -> bytes:
     if encoding not in (b"identity", b"gzip", b"x-gzip"):
         raise MediaTypeRefused("Content-Encoding is gzip or left out; no other is understood.")
     unpacker = Unpacker(limit) if encoding != b"identity" else None
+    pieces = _Pieces(request)
     try:
         declared = request.headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
         async with asyncio.timeout(READ_SECONDS):
-            body = await _read(request, limit, unpacker)
+            body = await _read(pieces, limit, unpacker)
     except BodyTooLarge:
-        await _read_off(request)
+        if (
+            b"expect" not in request.headers
+        ):  # else it waits for leave to send, and reads our answer instead
+            await _read_off(pieces)
         raise
     except TimeoutError:
         raise BodyTooSlow from None
@@ -53,12 +57,28 @@ async def read_body(request: Request, limit: int) -> bytes:
     return body
 
 
-async def _read(request: Request, limit: int, unpacker: Unpacker | None) -> bytes:
+class _Pieces:
+    """A body as it comes. `more`: whether any of it is still to come; who asks for more than there is waits in vain."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.more = True
+
+    async def following(self) -> bytes:
+        """Wait for the next piece. Raises Disconnected."""
+        message = await self._request.receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        self.more = message.get("more_body", False)
+        found: bytes = message.get("body", b"")
+        return found
+
+
+async def _read(pieces: _Pieces, limit: int, unpacker: Unpacker | None) -> bytes:
     kept = bytearray()
     received = 0
-    more = True
-    while more:
-        piece, more = await _piece(request)
+    while pieces.more:
+        piece = await pieces.following()
         received += len(piece)
         if received > limit:
             raise _too_large(limit)
@@ -71,24 +91,13 @@ async def _read(request: Request, limit: int, unpacker: Unpacker | None) -> byte
     return bytes(kept)
 
 
-async def _piece(request: Request) -> tuple[bytes, bool]:
-    message = await request.receive()
-    if message["type"] == "http.disconnect":
-        raise Disconnected
-    return message.get("body", b""), message.get("more_body", False)
-
-
-async def _read_off(request: Request) -> None:
+async def _read_off(pieces: _Pieces) -> None:
     """Let a client that sends all before it reads come to our answer; drop what it sends, for a while."""
-    if b"expect" in request.headers:
-        return  # it waits for leave to send, and reads our answer instead
     left = READ_OFF_BYTES
-    more = True
     try:
         async with asyncio.timeout(READ_OFF_SECONDS):
-            while more and left > 0:
-                piece, more = await _piece(request)
-                left -= len(piece)
+            while pieces.more and left > 0:
+                left -= len(await pieces.following())
     except TimeoutError:
         return
 
