@@ -57,6 +57,33 @@ def test_all_losses_go_to_a_file(cli: Cli, node_with_b: Path, tmp_path: Path) ->
     assert cli("publish", file, "--tlp", "green", "--dry-run", "--losses", out).code != 0
 
 
+def test_a_program_is_told_what_a_person_is(cli: Cli, node_with_b: Path, tmp_path: Path) -> None:
+    """One document in the end says of what was stored all that a look at it says, and its losses go to the same file."""
+    file = write(tmp_path, "feed.csv", TABLE)
+    there, here = tmp_path / "looked.tsv", tmp_path / "stored.tsv"
+    [looked] = cli(
+        "publish", file, "--tlp", "green", "--dry-run", "--json", "--losses", there
+    ).json()["inputs"]
+    [stored] = cli("publish", file, "--tlp", "green", "--json", "--losses", here).json()["inputs"]
+    assert {name: stored[name] for name in looked if name != "seen"} == {
+        name: value for name, value in looked.items() if name != "seen"
+    }
+    assert here.read_text() == there.read_text() != ""
+
+
+def test_nothing_is_stored_when_an_input_cannot_be_read(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """All inputs are read to their ends first, for a person and for a program."""
+    good = write(tmp_path, "feed.csv", TABLE)
+    bad = write(tmp_path, "report.pdf", b"%PDF-1.4 and nothing that is one")
+    for words in ((), ("--json",)):
+        ran = cli("publish", good, bad, "--tlp", "green", "--yes", *words)
+        assert ran.code != 0
+        assert "cannot be read as a PDF" in ran.err
+        assert cli("status", "--json").json()["views"][0]["visible"] == 0
+
+
 def test_standard_input_is_read_twice_and_stored_once(cli: Cli, node_with_b: Path) -> None:
     """A pipe cannot be read again, so it is kept until the end."""
     ran = cli(

@@ -1,7 +1,7 @@
 """What `publish` does with files that are no STIX: it shows what it understood, then takes it in.
 
-1. Nothing is stored before it was read to its end and shown. A guess on a terminal stores nothing at all, unless a person
-   says that it is right.
+1. Nothing is stored before it was read to its end and shown; for a program (`--json`), to which all is told in the end, it
+   is read only. A guess on a terminal stores nothing at all, unless a person says that it is right.
 2. What could not be used is told with its place and its reason; with --losses FILE all of it, else the first.
 """
 
@@ -12,13 +12,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from cert_exchange.cli import printing
 from cert_exchange.cli.files import new_text
+from cert_exchange.cli.taken import document_of, what_became_of
 from cert_exchange.errors import InputRefused, NotFound
 
 if TYPE_CHECKING:
@@ -79,10 +80,10 @@ def sources(files: Sequence[Path]) -> Iterator[list[Source]]:
 
 def take(node: Node, job: Job) -> int:
     """Show what was understood, and publish it unless only that was asked for. How many objects were not accepted."""
-    from cert_exchange.services import taking
-
     guessed = [how for _, how in job.inputs if how.guessed]
     only_look = job.only_look or bool(guessed and sys.stdout.isatty() and not job.yes)
+    if job.as_json and not only_look:
+        return _take_for_a_program(node, job)
     documents: list[dict[str, Any]] = []
     refused = 0
     with _losses(job.losses) as on_loss:
@@ -95,27 +96,64 @@ def take(node: Node, job: Job) -> int:
             _print_found(found)
     for (source, how), found in zip(job.inputs, looked, strict=True):
         if only_look or not found.objects:
-            documents.append(_document(found))
+            documents.append(document_of(found))
             refused += _invalid(found) or int(not found.objects)
             continue
-        with printing.progress(f"publishing {source.name}") as progress:
-            taken = taking.take(
-                node, source, how, job.order, collection=job.collection, by=job.by, terms=job.terms,
-                carried=job.carried, progress=progress, total=found.findings,
-            )  # fmt: skip
-        documents.append(_document(taken.found) | _what_became(taken))
-        if not job.as_json:
-            _print_taken(taken)
-        refused += sum(
-            number
-            for result, number in taken.results.items()
-            if result not in ("accepted", "duplicate")
-        ) + _invalid(taken.found)
+        taken = _publish(node, job, source, how, total=found.findings)
+        _print_taken(taken)
+        refused += _not_accepted(taken)
     if job.as_json:
-        printing.document({"inputs": documents, "stored": not only_look})
+        printing.document({"inputs": documents, "stored": False})
     if only_look:
         _say_how_to_go_on(job, guessed)
     return refused
+
+
+def _take_for_a_program(node: Node, job: Job) -> int:
+    """Read all inputs to their ends, then publish them; what was in them is told with what became of it."""
+    from cert_exchange.services import taking
+
+    documents: list[dict[str, Any]] = []
+    refused = 0
+    with _losses(job.losses) as on_loss:
+        totals: list[int] = []
+        for source, how in job.inputs:
+            with printing.progress(f"reading {source.name}") as progress:
+                totals.append(taking.read_through(source, how, progress))
+        for (source, how), total in zip(job.inputs, totals, strict=True):
+            taken = _publish(node, job, source, how, total=total, on_loss=on_loss)
+            found = taken.found
+            documents.append(document_of(found) | (what_became_of(taken) if found.objects else {}))
+            refused += _not_accepted(taken) + int(not found.objects)
+    printing.document({"inputs": documents, "stored": True})
+    return refused
+
+
+def _publish(
+    node: Node,
+    job: Job,
+    source: Source,
+    how: Understanding,
+    *,
+    total: int,
+    on_loss: Callable[[Loss], None] | None = None,
+) -> Taken:
+    from cert_exchange.services import taking
+
+    with printing.progress(f"publishing {source.name}") as progress:
+        return taking.take(
+            node, source, how, job.order, collection=job.collection, by=job.by, terms=job.terms,
+            carried=job.carried, progress=progress, total=total, on_loss=on_loss,
+        )  # fmt: skip
+
+
+def _not_accepted(taken: Taken) -> int:
+    """Objects that were refused when they were taken in, or before."""
+    return _invalid(taken.found) + sum(
+        number
+        for result, number in taken.results.items()
+        if result not in ("accepted", "duplicate")
+    )
 
 
 def _look(
@@ -276,57 +314,6 @@ def _invalid(found: Found) -> int:
         for why, number in found.refusals.items()
         if not why.startswith(("refused by a warning", "it was revoked here"))
     )
-
-
-def _document(found: Found) -> dict[str, Any]:
-    how = found.how
-    return {
-        "name": found.name,
-        "format": str(how.form),
-        "sure": how.sure,
-        "why": how.why,
-        "guesses": list(how.guesses),
-        "columns": [
-            {"name": one.name, "holds": str(one.holds), "stated": one.stated}
-            for one in (how.layout.columns if how.layout is not None else ())
-        ],
-        "batches": found.batches,
-        "names": found.names,
-        "texts": found.texts,
-        "looked_for": dict(found.kinds),
-        "told_of": dict(found.told),
-        "values": dict(found.states),
-        "objects": dict(found.types),
-        "said_twice": found.doubles,
-        "beside_wider": found.apart,
-        "lost": dict(found.lost),
-        "losses": [asdict(one) for one in found.losses],
-        "warned": [
-            {"of": of, "act": act, "objects": number}
-            for (of, act), number in sorted(found.warned.items())
-        ],
-        "warnings": [
-            asdict(one) | {"place": found.places.get(one.id, "")} for one in found.warnings
-        ],
-        "refused": [
-            {"id": one, "why": why, "place": found.places.get(one, "")}
-            for one, why in found.refused
-        ],
-        "remarks": found.remarks,
-        "seen": [asdict(one) for one in found.preview.sighted] if found.preview else [],
-    }
-
-
-def _what_became(taken: Taken) -> dict[str, Any]:
-    return {
-        "results": dict(taken.results),
-        "held": taken.held,
-        "outcomes": [asdict(one) for one in taken.outcomes],
-        "lines": [
-            {"audience": audience, "answer": kind, "rule": rule, "objects": number}
-            for (audience, kind, rule), number in sorted(taken.gained.items())
-        ],
-    }
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from cert_exchange.intake.findings import Kind
 from cert_exchange.stix.markings import TLP_BY_ID
+from cert_exchange.stix.observables import uuid_of_name
 
 NAMESPACE: Final = uuid.UUID("5c2f1a0e-9d43-5b7e-8a36-0f6b2c9d71e4")
 """Of the ids that intake makes. Never changes: a second publish would find nothing of the first."""
@@ -70,7 +71,7 @@ def own_id(creator: str, stix_type: str, *parts: str) -> str:
     """The id of an object of ours that is the same whenever it is made of the same parts."""
     # Lengths before the texts: no two lists of parts give one name.
     name = "".join(f"{len(part)}:{part}" for part in (creator, stix_type, *parts))
-    return f"{stix_type}--{uuid.uuid5(NAMESPACE, name)}"
+    return f"{stix_type}--{uuid_of_name(NAMESPACE, name.encode())}"
 
 
 def strictest(*markings: Iterable[str]) -> tuple[str, ...]:

@@ -83,6 +83,7 @@ class Builder:
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
         self._at = format_micros(batch.at)
+        self._usual = strictest(batch.markings)
         self._seen: set[int] = set()
         self._named: dict[tuple[tuple[str, ...], bool], bytearray] = {}
         self.doubles = 0
@@ -97,7 +98,8 @@ class Builder:
 
     def objects(self, group: Sequence[Finding]) -> list[Built]:
         """The objects of findings that belong together: indicator or the like, observables, what joins them."""
-        markings = strictest(self._batch.markings, *(one.markings for one in group))
+        stated = [one.markings for one in group if one.markings]
+        markings = strictest(self._batch.markings, *stated) if stated else self._usual
         found: list[Built] = []
         rest: list[Finding] = []
         for one in group:
@@ -117,14 +119,13 @@ class Builder:
             return
         markings = tuple(built.content.get("object_marking_refs", ()))
         stix_type, _, number = built.id.partition("--")
-        entry = uuid.UUID(number).bytes + bytes([_TYPES.index(stix_type)])
+        entry = bytes.fromhex(number.replace("-", "")) + bytes([_TYPES.index(stix_type)])
         self._named.setdefault((markings, apart), bytearray()).extend(entry)
 
     def reports(self) -> Iterator[Built]:
         """What names the objects of the batch."""
         if self._batch.around == "none":
             return
-        usual = tuple(strictest(self._batch.markings))
         for (markings, apart), entries in sorted(self._named.items()):
             refs = sorted({bytes(entries[at : at + 17]) for at in range(0, len(entries), 17)})
             bits, parts = parts_of(refs)
@@ -134,12 +135,12 @@ class Builder:
                     markings,
                     apart=apart,
                     part=(bits, number, len(parts)),
-                    unusual=markings != usual,
+                    unusual=markings != self._usual,
                 )
 
     def _again(self, stix_id: str, group: Sequence[Finding]) -> bool:
         """Whether this was built already, and nothing stricter is said of it now."""
-        number = int.from_bytes(uuid.UUID(stix_id.rpartition("--")[2]).bytes[:8])
+        number = int(stix_id[-36:-18].replace("-", ""), 16)
         known = number in self._seen
         self._seen.add(number)
         if known:

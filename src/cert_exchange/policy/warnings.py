@@ -183,6 +183,8 @@ def _of_person(content: Mapping[str, Any]) -> Iterator[Caution]:
         who = short(str(content["display_name"]))
         yield Caution(Of.PERSONAL, who, f"it gives the name of a person: {who}")
     for text in _texts_of(content):
+        if "@" not in text:
+            continue
         for found in _MAILBOX.finditer(text[:_TEXT_LIMIT]):
             if not _is_role(found[1]):
                 box = short(found[0])

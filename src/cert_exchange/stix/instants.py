@@ -4,12 +4,15 @@
 2. The text of an instant in an object is kept as it came; only its order key is derived from it.
 3. Order keys compare as bytes like the instants they stand for, at any number of fraction digits (STIX 2.16).
 4. No clock is read here.
+5. One publication says the same few instants in every object: the last ones that were read or written are remembered, short
+   texts only, since a sender chooses them.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 _RFC3339: Final = re.compile(
@@ -22,6 +25,8 @@ _STIX: Final = re.compile(
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_REMEMBERED: Final = 4_096
+_SHORT: Final = 40
 _DAYS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 EARLIEST: Final = -62_135_596_800_000_000
@@ -42,6 +47,10 @@ def parse_micros(text: str) -> int:
 
     Raises InstantInvalid with a sentence that names the text.
     """
+    return _micros_once(text) if len(text) <= _SHORT else _micros(text)
+
+
+def _micros(text: str) -> int:
     found = _RFC3339.fullmatch(text)
     if found is None:
         raise InstantInvalid(
@@ -69,6 +78,9 @@ def parse_micros(text: str) -> int:
     return micros
 
 
+_micros_once: Final = lru_cache(_REMEMBERED)(_micros)
+
+
 def is_stix_timestamp(text: str) -> bool:
     """Whether the text is a STIX timestamp (2.16): RFC 3339 with Z, a day that exists, any number of fraction digits."""
     found = _STIX.fullmatch(text)
@@ -89,6 +101,10 @@ def order_key(text: str) -> str:
     `text` is a STIX timestamp. Equal instants have equal keys (`.1Z` and `.100Z`; without a fraction too).
     Raises InstantInvalid.
     """
+    return _key_once(text) if len(text) <= _SHORT else _key(text)
+
+
+def _key(text: str) -> str:
     if not is_stix_timestamp(text):
         raise InstantInvalid(
             f"{shown(text)} is no STIX timestamp; write it as 2024-05-06T07:08:09.123Z"
@@ -97,11 +113,19 @@ def order_key(text: str) -> str:
     return f"{seconds}.{fraction.rstrip('0')}"
 
 
+_key_once: Final = lru_cache(_REMEMBERED)(_key)
+
+
 def format_micros(micros: int) -> str:
     """`2026-11-25T16:00:00.123456Z`: always six digits, always Z (TAXII 2.1 section 2).
 
     Raises InstantInvalid outside the years 0001 to 9999.
     """
+    return _formatted(micros)
+
+
+@lru_cache(_REMEMBERED)
+def _formatted(micros: int) -> str:
     if not EARLIEST <= micros <= LATEST:
         raise InstantInvalid(f"{micros} microseconds lie outside the years 0001 to 9999")
     moment = _EPOCH + timedelta(microseconds=micros)

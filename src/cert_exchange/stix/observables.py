@@ -5,10 +5,12 @@ Such an id is guessable (an IPv4 address has 2^32 values), so it is never shown 
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
 import rfc8785
 
 NAMESPACE: Final = uuid.UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")
@@ -45,6 +47,8 @@ CONTRIBUTING: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The ID-contributing properties of each type (policy-facts 4)."""
 
+_TEXTS: Final = [str, str]
+_VARIANTS: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _PREFERRED_HASHES: Final = ("MD5", "SHA-1", "SHA-256", "SHA-512")
 
 
@@ -73,8 +77,28 @@ def deterministic_id(content: Mapping[str, Any]) -> str | None:
     if not named:
         return None
     # RFC 8785 gives UTF-8; UUIDv5 hashes the namespace's bytes and then these.
-    name = rfc8785.dumps(named).decode("utf-8")
-    return f"{stix_type}--{uuid.uuid5(NAMESPACE, name)}"
+    return f"{stix_type}--{uuid_of_name(NAMESPACE, _canonical(named))}"
+
+
+def uuid_of_name(namespace: uuid.UUID, name: bytes) -> str:
+    """The UUIDv5 of RFC 4122 as text: `uuid.uuid5`, for which four fifths of the time go into an object that nobody needs."""
+    made = hashlib.sha1(namespace.bytes + name, usedforsecurity=False).hexdigest()
+    variant = _VARIANTS[made[16]]
+    return f"{made[:8]}-{made[8:12]}-5{made[13:16]}-{variant}{made[17:20]}-{made[20:32]}"
+
+
+def _canonical(named: Mapping[str, Any]) -> bytes:
+    """RFC 8785. orjson writes texts as that does; what numbers and the order of several foreign keys need, it does not know."""
+    if all(type(one) is str or _is_one_text(one) for one in named.values()):
+        try:
+            return orjson.dumps(named, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # half a surrogate pair, which the other refuses in its own way
+            pass
+    return rfc8785.dumps(named)
+
+
+def _is_one_text(value: Any) -> bool:
+    return type(value) is dict and [type(one) for pair in value.items() for one in pair] == _TEXTS
 
 
 def _one_hash(hashes: Any) -> Any:

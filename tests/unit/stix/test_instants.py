@@ -136,3 +136,21 @@ def test_out_of_range_is_refused() -> None:
     for value in (EARLIEST - 1, LATEST + 1):
         with pytest.raises(InstantInvalid):
             format_micros(value)
+
+
+def test_what_is_remembered_is_what_was_said() -> None:
+    """The second reading is as the first, also of a text too long to be remembered, and of one that is no instant."""
+    long = "2024-05-06T07:08:09." + "1" * 60 + "Z"
+    for _ in range(2):
+        assert parse_micros("2024-05-06T07:08:09.1Z") == parse_micros(
+            "2024-05-06T08:08:09.100+01:00"
+        )
+        assert parse_micros(long) == parse_micros("2024-05-06T07:08:09.111111Z")
+        assert order_key(long) == "2024-05-06T07:08:09." + "1" * 60
+        assert order_key("2024-05-06T07:08:09.10Z") == "2024-05-06T07:08:09.1"
+        assert format_micros(1) == "1970-01-01T00:00:00.000001Z"
+        for read in (parse_micros, order_key):
+            with pytest.raises(InstantInvalid):
+                read("2024-05-06")
+        with pytest.raises(InstantInvalid):
+            format_micros(LATEST + 1)

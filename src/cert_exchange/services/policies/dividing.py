@@ -9,12 +9,11 @@
 
 from __future__ import annotations
 
-import gc
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -27,6 +26,7 @@ from cert_exchange.errors import CertExchangeError
 from cert_exchange.node import Node, open_node
 from cert_exchange.policy.companions import Companions
 from cert_exchange.policy.document import Policy, parse_policy
+from cert_exchange.services.collecting import collected_by_parts
 from cert_exchange.services.policies.catalogue import Catalogue
 from cert_exchange.services.policies.onlooking import (
     Onlooker,
@@ -110,34 +110,13 @@ def look_together(
                 here(spans[number])
 
 
-@contextmanager
-def _collected_by_parts(*, large: bool) -> Iterator[Callable[[], None]]:
-    """Let Python look for cycles when some parts are done, which is told by calling what this gives, and not by itself.
+def _collected_by_parts(*, large: bool) -> AbstractContextManager[Callable[[], None]]:
+    """Where the store is not large, to look through the program once takes longer than all else."""
+    return collected_by_parts(every=BETWEEN_COLLECTIONS) if large else nullcontext(_nothing)
 
-    By itself it would look through the whole program again and again, which takes a fifth of the time, or leave what many
-    parts have read in memory. Where the store is not large, to look through the program once takes longer than all else.
-    """
-    if not large:
-        yield lambda: None
-        return
-    done = 0
 
-    def part_done() -> None:
-        nonlocal done
-        done += 1
-        if done % BETWEEN_COLLECTIONS == 0:
-            gc.collect()
-
-    usual = gc.isenabled()
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield part_done
-    finally:
-        gc.unfreeze()
-        if usual:
-            gc.enable()
+def _nothing() -> None:
+    """Nothing follows when a part is done."""
 
 
 def _spans(highest: int, count: int) -> list[Span]:

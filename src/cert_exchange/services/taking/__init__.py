@@ -7,7 +7,7 @@ from cert_exchange.intake.building import Around
 from cert_exchange.intake.findings import Loss
 from cert_exchange.intake.misp import read_manifest as events_of_feed
 from cert_exchange.intake.recognising import Format
-from cert_exchange.services.taking.reading import Order, Understanding, understand
+from cert_exchange.services.taking.reading import Order, Understanding, read_through, understand
 from cert_exchange.services.taking.sources import Source
 from cert_exchange.services.taking.stating import order_of, save_profile
 from cert_exchange.services.taking.storing import Taken, take
@@ -28,6 +28,7 @@ __all__ = [
     "look",
     "look_at_stix",
     "order_of",
+    "read_through",
     "save_profile",
     "take",
     "understand",

@@ -5,7 +5,7 @@ STIX is not read here: it is published as it is. Everything else ends as finding
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,6 +26,8 @@ from cert_exchange.services.taking.sources import Source
 
 WHOLE_BYTES: Final = 64 * 1024 * 1024
 """Bytes of a format that is read at once: a report, an event."""
+_TOLD: Final = 1_000
+"""Findings between two words about how far it is."""
 Stream = Iterator[Event | Finding | Loss]
 _STIX: Final = frozenset({Format.STIX, Format.STIX_LINES})
 _DELIMITERS: Final[Mapping[Format, str | None]] = {
@@ -107,6 +109,19 @@ def read(source: Source, how: Understanding) -> Stream:
         yield from read_report(text, _REPORTS[how.form])
     else:
         raise InputRefused(f"{source.name} is {how.form}, and this command does not read that.")
+
+
+def read_through(
+    source: Source, how: Understanding, progress: Callable[[int, int | None], None]
+) -> int:
+    """How many findings it has. Raises as `read` does: what cannot be read to its end is refused before any of it is stored."""
+    count = 0
+    for item in read(source, how):
+        if isinstance(item, Finding):
+            count += 1
+            if count % _TOLD == 0:
+                progress(count, None)
+    return count
 
 
 def _form(source: Source, found: Recognised, order: Order) -> Format:

@@ -13,6 +13,7 @@ from typing import Final
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import publishing, warning
+from cert_exchange.services.collecting import collected_by_parts
 from cert_exchange.services.publishing import Outcome
 from cert_exchange.services.publishing.taking_in import take_in_watched
 from cert_exchange.services.releasing import Releasing
@@ -72,12 +73,14 @@ def take(
         carried=carried,
     )
     taken = Taken(Found(source.name, how))
-    for chunk in walk.chunks(read(source, how)):
-        taken.found.add(chunk, on_loss)
-        if chunk.ready:
-            _store(node, chunk, taken, number=number, by=by, terms=terms)
-        if progress is not None:
-            progress(taken.found.findings, total)
+    with collected_by_parts(after=1) as part_done:
+        for chunk in walk.chunks(read(source, how)):
+            taken.found.add(chunk, on_loss)
+            if chunk.ready:
+                _store(node, chunk, taken, number=number, by=by, terms=terms)
+            if progress is not None:
+                progress(taken.found.findings, total)
+            part_done()
     return taken
 
 

@@ -17,6 +17,7 @@ from cert_exchange.intake.findings import Loss
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import publishing, warning
+from cert_exchange.services.collecting import collected_by_parts
 from cert_exchange.services.publishing import PublishPreview
 from cert_exchange.services.taking.reading import Order, Understanding, read
 from cert_exchange.services.taking.sources import Source
@@ -184,15 +185,17 @@ def look(
     first: list[dict[str, object]] = []
     holding: dict[str, str] = {}
     walk.whole = preview
-    for chunk in walk.chunks(read(source, how)):
-        found.add(chunk, on_loss)
-        if preview and len(first) < PREVIEWED:
-            some = chunk.ready[: PREVIEWED - len(first)]
-            first += contents_of(some)
-            holding |= asked_of(chunk)
-        walk.whole = preview and len(first) < PREVIEWED
-        if progress is not None:
-            progress(found.findings, None)
+    with collected_by_parts(after=1) as part_done:
+        for chunk in walk.chunks(read(source, how)):
+            found.add(chunk, on_loss)
+            if preview and len(first) < PREVIEWED:
+                some = chunk.ready[: PREVIEWED - len(first)]
+                first += contents_of(some)
+                holding |= asked_of(chunk)
+            walk.whole = preview and len(first) < PREVIEWED
+            if progress is not None:
+                progress(found.findings, None)
+            part_done()
     if first:
         found.preview = publishing.preview_publish(
             node, orjson.dumps({"objects": first}), collection=collection, by=by, terms=terms, holding=holding

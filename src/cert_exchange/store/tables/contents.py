@@ -60,7 +60,9 @@ objects = Table(
     Column("ledger_line", BigInteger, nullable=False),
     # Held at the way in and not let in by a person: released nowhere (`kept_out` says why).
     Column("kept_out", Boolean, nullable=False, server_default=false()),
-    Column("ended", Text),  # expired | delisted: why a last version of ours came; NULL: a person's word, or another's
+    Column(
+        "ended", Text
+    ),  # expired | delisted: why a last version of ours came; NULL: a person's word, or another's
     UniqueConstraint("ident", "version_key", "origin"),
     Index(None, "origin", "id"),
 )
