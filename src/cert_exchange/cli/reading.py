@@ -52,6 +52,13 @@ def search(
     all_versions: Annotated[
         bool, typer.Option("--all-versions", help="Every version, not only the newest.")
     ] = False,
+    taken_back: Annotated[
+        bool,
+        typer.Option(
+            "--taken-back",
+            help="Also what its sender took back, where intake.yaml hides that; by its id it is always found.",
+        ),
+    ] = False,
     limit: Limit = 100,
     as_json: AsJson = False,
     home: Home = None,
@@ -69,6 +76,7 @@ def search(
             status="proposal" if proposals else None,
             stored_since=instant_of(since),
             all_versions=all_versions,
+            hidden=taken_back,
             limit=limit,
         )
     _print_hits(hits, as_json=as_json)

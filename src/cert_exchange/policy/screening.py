@@ -33,6 +33,7 @@ from cert_exchange.policy.lists import Lists
 from cert_exchange.policy.lives import LIVES, with_lives
 from cert_exchange.policy.mentions import mentioned_in
 from cert_exchange.policy.reading import Document, fill_form, nearest, read_document, shown
+from cert_exchange.policy.recalls import MARKED, Recalls
 from cert_exchange.policy.screening_form import ADVICE, Action, ScreenForm
 from cert_exchange.policy.surroundings import read_surroundings
 from cert_exchange.policy.territories import NO_TERRITORIES, OWN, PROTECTED, Territories
@@ -47,7 +48,9 @@ FILE_NAME: Final = "intake.yaml"
 
 _SAID: Final = 8
 _SHORT: Final = 500
-_OF_OUR_DESK: Final = frozenset({"warnings", "lives", "confidence", "expired", "objections"})
+_OF_OUR_DESK: Final = frozenset(
+    {"warnings", "lives", "confidence", "expired", "objections", "recalled"}
+)
 _HELD_ANYWAY: Final = "it cannot be told what is looked for at the way in"
 
 
@@ -91,6 +94,8 @@ class Screen:
     """what follows of each kind of warning about what our desk publishes"""
     life: Life = field(default_factory=Life)
     """how long what our desk publishes is meant to hold, and what ends it"""
+    recalls: Recalls = MARKED
+    """what is done here with what partners took back"""
 
     @property
     def asks_own(self) -> bool:
@@ -214,6 +219,7 @@ class UnreadableScreen:
 
     warnings: Mapping[Of, Act] = field(default_factory=lambda: DEFAULTS)
     life: Life = field(default_factory=Life)
+    recalls: Recalls = MARKED
 
     def weighed(
         self,
@@ -278,6 +284,7 @@ def parse_screen(text: str, *, file: str, companions: Companions = NO_COMPANIONS
             revokes_expired=form.expired == "revoke",
             objections_hold=form.objections == "hold",
         ),
+        recalls=form.recalled,
     )
 
 

@@ -11,6 +11,7 @@ from cert_exchange.policy.cautions import ACTS, Act, Of
 from cert_exchange.policy.forms import FileNames, Plains
 from cert_exchange.policy.lives import read_lives
 from cert_exchange.policy.reading import nearest, shown
+from cert_exchange.policy.recalls import MARKED, Recalls, read_recalls
 from cert_exchange.policy.spellings import refuse
 from cert_exchange.policy.territories import OWN, PROTECTED
 from cert_exchange.stix.confidence import NAMES as SCALES
@@ -33,6 +34,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "confidence": f"write one of: {', '.join(SCALES)}",
     "expired": "write keep, or revoke: then what is ours is revoked a day after its validity ended",
     "objections": "write hold, or note: then a partner's disagreement is listed and holds nothing",
+    "recalled": "write hide, mark or keep, or a mapping of partners to one of them, such as {cert-b: keep, others: mark}",
 }
 
 
@@ -102,3 +104,4 @@ class ScreenForm(BaseModel):
     confidence: Annotated[str | None, PlainValidator(_scale)] = None
     expired: Literal["keep", "revoke"] = "keep"
     objections: Literal["hold", "note"] = "hold"
+    recalled: Annotated[Recalls, PlainValidator(read_recalls)] = MARKED

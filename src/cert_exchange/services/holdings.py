@@ -19,6 +19,7 @@ from cert_exchange.services.derivatives import Answer, Stand
 from cert_exchange.services.exercises import Mark, exercises
 from cert_exchange.services.hits import Hit, hit_of
 from cert_exchange.services.lagging import Lag, every_lag
+from cert_exchange.services.recalled import honoured
 from cert_exchange.services.tallying import Tally, tally
 from cert_exchange.store import blocks, checkups, erasures, figures, held, objects
 from cert_exchange.store import collections as collection_rows
@@ -122,15 +123,17 @@ def search(
     status: str | None = None,
     stored_since: int | None = None,
     all_versions: bool = False,
+    hidden: bool = False,
     limit: int = 100,
 ) -> tuple[Hit, ...]:
     """Find object versions by text anywhere in them (or a whole STIX id) and by property, newest stored first.
 
-    Raises NotFound for a collection or origin that does not exist.
+    `hidden`: also what partners took back whose recalls are hidden here; who asks by an id is always told. Raises NotFound for a collection or origin that does not exist.
     """
     with node.database.reading() as tx:
         names = rows.names_of_origins(tx)
         is_id = text is not None and _looks_like_id(text)
+        recalls = honoured(tx)
         wanted = Wanted(
             text=None if text is None or is_id else json.dumps(text, ensure_ascii=False)[1:-1],
             stix_id=text if is_id else None,
@@ -140,10 +143,12 @@ def search(
             status=None if status is None else ObjectStatus(status),
             stored_since=stored_since,
             all_versions=all_versions,
+            hidden=frozenset() if hidden or is_id else recalls.hidden,
             limit=limit,
         )
         drills = exercises(tx)
-        return tuple(hit_of(held, names, drills)[0] for held in rows.find(tx, wanted))
+        found = (hit_of(held, names, drills)[0] for held in rows.find(tx, wanted))
+        return tuple(recalls.told(found))
 
 
 def show(node: Node, stix_id: str) -> tuple[Story, ...]:
@@ -171,9 +176,12 @@ def show(node: Node, stix_id: str) -> tuple[Story, ...]:
         counted = tally(tx, ident, names)
         given = derivatives.given_about(tx, ident, names)
         said = [markings.told(tx, json.loads(one.body), origin=one.origin) for one in found]
+        shown = [hit_of(one, names, drills) for one in found]
+        hits = honoured(tx).told(hit for hit, _ in shown)
     return tuple(
         Story(
-            *hit_of(held, names, drills),
+            hit,
+            content,
             memberships=tuple(row for row in memberships if row.object == held.object),
             visible=tuple(row for row in visible if row.object == held.object),
             pending=tuple(row for row in pending if row.object == held.object),
@@ -186,7 +194,7 @@ def show(node: Node, stix_id: str) -> tuple[Story, ...]:
             tally=counted,
             given=given,
         )
-        for held, lines in zip(found, said, strict=True)
+        for held, lines, hit, (_, content) in zip(found, said, hits, shown, strict=True)
     )
 
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cert_exchange.errors import InputRefused, NotFound
+from cert_exchange.errors import ConfigurationInvalid, InputRefused, NotFound
 from cert_exchange.node import Node
+from cert_exchange.policy.recalls import partners_named
 from cert_exchange.policy.screening import FILE_NAME, Screen, parse_screen
 from cert_exchange.services.pairing import held_beside
 from cert_exchange.services.policies.companions import read_companions
@@ -26,6 +27,7 @@ from cert_exchange.services.publishing.sentences import collection_number
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.orders import in_one_line
 from cert_exchange.store import objects
+from cert_exchange.store import policies as policy_rows
 from cert_exchange.store import screening as rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.screening import KeptOut, ScreenVersion, State
@@ -73,11 +75,21 @@ class Answered:
 
 
 def check(node: Node, text: str, *, file: str, folder: Path | None = None) -> Read:
-    """Read a file of the way in. Raises PolicyInvalid with every mistake, ConfigurationInvalid for an unknown collection."""
+    """Read a file of the way in.
+
+    Raises PolicyInvalid with every mistake, ConfigurationInvalid for an unknown collection or partner.
+    """
     companions = read_companions(text, folder)
     screen = parse_screen(text, file=file, companions=companions)
     for name in sorted(screen.collections or ()):
         collection_number(node, name)
+    with node.database.reading() as conn:
+        known = policy_rows.partner_ids(conn)
+    for name in partners_named(screen.recalls):
+        if name not in known:
+            raise ConfigurationInvalid(
+                f"recalled names {name[:80]!r}, and there is no such partner; there are: {', '.join(sorted(known))}."
+            )
     return Read(screen, companions)
 
 

@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+)
 
 from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
@@ -75,6 +86,7 @@ class Wanted:
     status: ObjectStatus | None = None
     stored_since: int | None = None
     all_versions: bool = False
+    hidden: frozenset[int] = frozenset()  # origins whose objects, taken back by them, are left out
     limit: int = 100
 
 
@@ -168,6 +180,15 @@ def find(tx: Connection, wanted: Wanted) -> list[Held]:
             memberships.c.object == objects.c.id, memberships.c.collection == wanted.collection
         )
         terms.append(exists().where(member))
+    if wanted.hidden:
+        terms.append(
+            not_(
+                and_(
+                    objects.c.origin.in_(sorted(wanted.hidden)),
+                    _status == literal(WITHDRAWN_BY_SENDER),
+                )
+            )
+        )
     if not wanted.all_versions:
         terms.append(
             ~exists().where(

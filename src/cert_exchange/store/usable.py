@@ -2,7 +2,8 @@
 
 1. Of each id at most one version: the newest that is in force; a cyber-observable's is ours before a partner's.
 2. In force is what was accepted, is held at no way in, and stands in at least one collection where nobody took it back:
-   neither its owner, by revocation, deletion or a notice that was obeyed (DECISIONS 20), nor our desk.
+   neither its owner, by revocation, deletion or a notice that was obeyed (DECISIONS 20), nor our desk. With `kept`, what
+   these partners took back themselves, and did not revoke, is in force on.
 3. A revocation that counts ends every version, whoever brought it. An id that our desk blocked is not there. With `ended`
    the revocation itself is there, once, for who must be told what to remove; reports are not, as no format takes one away.
 4. Streamed, in the order of storing; reading only, in the caller's transaction.
@@ -67,6 +68,7 @@ class Wanted:
     origins: frozenset[int] = frozenset()
     collections: frozenset[int] = frozenset()
     ended: bool = False
+    kept: frozenset[int] = frozenset()
 
 
 def count_lines(tx: Transaction) -> int:
@@ -132,7 +134,7 @@ def usable_ids(tx: Transaction, wanted: Wanted) -> list[int]:
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     lives = _lives(wanted)
     terms: list[ColumnElement[bool]] = [
-        _in_force(objects, wanted.collections),
+        _in_force(objects, wanted),
         identifiers.c.blocked_at.is_(None),
         or_(lives, _ended(wanted)) if wanted.ended else lives,
     ]
@@ -151,7 +153,7 @@ def _ended(wanted: Wanted) -> ColumnElement[bool]:
         ~exists().where(
             _end.c.ident == objects.c.ident,
             _end.c.revoked.is_(True),
-            _in_force(_end, wanted.collections),
+            _in_force(_end, wanted),
             _restricted(_end, wanted.origins),
             or_(
                 _end.c.version_key > objects.c.version_key,
@@ -176,7 +178,7 @@ def _lives(wanted: Wanted) -> ColumnElement[bool]:
         ~exists().where(
             _better.c.ident == objects.c.ident,
             _better.c.id != objects.c.id,
-            _in_force(_better, wanted.collections),
+            _in_force(_better, wanted),
             _restricted(_better, wanted.origins),
             or_(
                 and_(
@@ -204,11 +206,17 @@ def _lives(wanted: Wanted) -> ColumnElement[bool]:
     )
 
 
-def _in_force(rows: FromClause, collections: Collection[int]) -> ColumnElement[bool]:
+def _in_force(rows: FromClause, wanted: Wanted) -> ColumnElement[bool]:
     """Rule 2. Where collections are named, it is one of those in which it stands."""
-    standing = [memberships.c.object == rows.c.id, memberships.c.taken_back_at.is_(None)]
-    if collections:
-        standing.append(memberships.c.collection.in_(sorted(collections)))
+    stands = memberships.c.taken_back_at.is_(None)
+    if wanted.kept:
+        theirs = and_(
+            memberships.c.taken_back_by == rows.c.origin, rows.c.origin.in_(sorted(wanted.kept))
+        )
+        stands = or_(stands, theirs)
+    standing = [memberships.c.object == rows.c.id, stands]
+    if wanted.collections:
+        standing.append(memberships.c.collection.in_(sorted(wanted.collections)))
     return and_(
         rows.c.status == ObjectStatus.ACCEPTED.value,
         rows.c.kept_out.is_(False),

@@ -35,6 +35,7 @@ from cert_exchange.services.feeding.making import (
     take,
     write,
 )
+from cert_exchange.services.recalled import honoured
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import feeds as rows
 from cert_exchange.store import holdings
@@ -235,6 +236,7 @@ def _wanted(tx: Transaction, choice: Choice) -> Wanted:
         origins=frozenset(numbers.get(one, _NOBODY) for one in choice.origins),
         collections=frozenset(_NOBODY if one is None else one.id for one in places),
         ended=whole,
+        kept=honoured(tx).kept,
     )
 
 
