@@ -13,7 +13,7 @@ from cert_exchange.intake.findings import Kind
 from cert_exchange.intake.patterns import observables_of
 from cert_exchange.node import open_node
 from cert_exchange.services import publishing
-from cert_exchange.store.tables import collections, partner_identities
+from cert_exchange.store.tables import collections, identifiers, partner_identities
 
 
 def publish(cli: Cli, *objects: dict[str, object]) -> None:
@@ -92,6 +92,27 @@ def test_the_observable_that_stays_is_named(cli: Cli, node_with_b: Path) -> None
     publish(cli, indicator(9, confidence=90, pattern=f"[ipv4-addr:value = '{values[0]}']"))
     gone = cli("revoke", str(indicator(9)["id"]), "--reason", "theirs")
     assert (gone.code, "still shared" in gone.err) == (0, False)
+
+
+def test_another_indicator_on_the_same_value_is_named(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """What a second list says for a narrower circle stands beside the first: one revocation does not end both."""
+    first, second = tmp_path / "first.txt", tmp_path / "second.txt"
+    for file in (first, second):
+        file.write_text("45.9.1.70\n")
+    assert cli("publish", first, "--tlp", "green").code == 0
+    assert cli("publish", second, "--tlp", "amber").code == 0
+    node = open_node(node_with_b)
+    with node.database.reading() as conn:
+        made = conn.execute(
+            select(identifiers.c.stix_id).where(identifiers.c.stix_id.like("indicator--%"))
+        )
+        one, other = made.scalars()
+    node.close()
+    told = f"our indicator {other} on the same value is still shared"
+    assert told in cli("revoke", one, "--reason", "theirs").err
+    assert "on the same value" not in cli("revoke", other, "--reason", "theirs").err
 
 
 def test_what_a_list_drops_is_shown_and_revoked(cli: Cli, node_with_b: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cert_exchange.cli import printing
 from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator
+
+if TYPE_CHECKING:
+    from cert_exchange.services.reviewing import Left
 
 app = typer.Typer(
     help="Objects of ours that a partner disagrees with, such as false positives.",
@@ -118,9 +121,13 @@ def revoke(
     tell_left(left)
 
 
-def tell_left(left: tuple[str, ...]) -> None:
-    """Name the cyber-observables with the same values, which an indicator does not take with it."""
-    for one in left:
+def tell_left(left: Left) -> None:
+    """Name what has the same values and did not go with an indicator, with what ends it."""
+    for one in left.indicators:
+        printing.verdict(
+            f"our indicator {one} on the same value is still shared: where it is wrong too, `cert-exchange revoke {one} --reason ...`"
+        )
+    for one in left.observables:
         printing.verdict(
             f"its observable {one} is still shared: where it is wrong too, `cert-exchange withdraw {one} --reason ...`"
         )

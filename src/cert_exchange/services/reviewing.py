@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
@@ -31,7 +31,7 @@ from cert_exchange.services.revoking import Revoked
 from cert_exchange.store import answers as answer_rows
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import doubts as rows
-from cert_exchange.store import holdings, in_force, objects, releases
+from cert_exchange.store import holdings, in_force, objects, releases, sights
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.doubts import DoubtState
@@ -41,6 +41,7 @@ __all__ = [
     "Disputed",
     "DoubtState",
     "Kept",
+    "Left",
     "count_open",
     "keep",
     "list_disputed",
@@ -81,6 +82,14 @@ class Kept:
     ended: int
     released: int
     answered: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """STIX ids of ours with the value of an indicator that went, which somebody still sees."""
+
+    observables: tuple[str, ...] = ()
+    indicators: tuple[str, ...] = ()
 
 
 def list_disputed(
@@ -149,21 +158,34 @@ def revoke(node: Node, stix_id: str, *, by: str, reason: str) -> Revoked:
     return revoking.revoke(node, stix_id, by=by, reason=reason)
 
 
-def still_shared(node: Node, stix_id: str) -> tuple[str, ...]:
-    """The cyber-observables of ours with the values of an indicator of ours that somebody still sees: they stand for themselves.
+def still_shared(node: Node, stix_id: str) -> Left:
+    """What of ours says the same as an indicator of ours, and somebody still sees it: none goes with that one.
 
-    `publish` makes them beside the indicator; none goes with it when that is withdrawn or revoked.
+    The cyber-observables with its values, which `publish` makes beside it and which stand for themselves; and the indicators
+    that are based on any of them too, such as what another input said of the value for a narrower circle.
     """
     with node.database.reading() as tx:
         idents = objects.idents_of(tx, [stix_id])
         _, content = _newest(tx, idents[stix_id]) if idents else (0, {})
         named = observables_beside(content)
         if not named:
-            return ()
+            return Left()
         known = objects.idents_of(tx, named).values()
-        held = [one for one in version_rows.versions(tx, known) if one.origin == OWN]
-        seen = {line.object for line in holdings.visible(tx, [one.id for one in held])}
-    return tuple(dict.fromkeys(one.stix_id for one in held if one.id in seen))
+        others = sights.indicators_tied_to(tx, known) - {idents[stix_id]}
+        return Left(_seen(tx, known), _seen(tx, others))
+
+
+def _seen(tx: Transaction, idents: Collection[int]) -> tuple[str, ...]:
+    """Those of these ids of ours that somebody sees as they are, or in whose place something is shown; revoked ones not."""
+    found = []
+    for ident in sorted(idents):
+        number, content = _newest(tx, ident)
+        if number and content.get("revoked") is not True:
+            held = [one.id for one in version_rows.versions(tx, [ident]) if one.origin == OWN]
+            cut = [one.object for one in answer_rows.shown_for(tx, ident) if not one.revoked]
+            if holdings.visible(tx, held) or answer_rows.places_of(tx, cut):
+                found.append(str(content["id"]))
+    return tuple(found)
 
 
 def _open(node: Node, ids: list[str]) -> dict[str, dict[str, list[str]]]:

@@ -15,6 +15,7 @@ from cert_exchange.stix.references import Role
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
+    OWN,
     ObjectStatus,
     derivatives,
     hold_approvals,
@@ -177,3 +178,26 @@ def referring(conn: Transaction, ident: int, *, limit: int) -> list[int]:
         .limit(limit)
     )
     return [row[0] for row in rows]
+
+
+def indicators_tied_to(conn: Transaction, idents: Collection[int]) -> set[int]:
+    """The indicators of ours that a relationship of ours joins to any of these ids."""
+    indicator, tie = objects.alias("indicator"), references.alias("tie")
+    found: set[int] = set()
+    for part in parts(sorted(idents)):
+        rows = conn.execute(
+            select(indicator.c.ident)
+            .join(references, references.c.target == indicator.c.ident)
+            .join(objects, objects.c.id == references.c.source)
+            .join(tie, tie.c.source == objects.c.id)
+            .where(
+                tie.c.target.in_(part),
+                objects.c.type == "relationship",
+                objects.c.origin == OWN,
+                indicator.c.type == "indicator",
+                indicator.c.origin == OWN,
+            )
+            .distinct()
+        )
+        found.update(row[0] for row in rows)
+    return found
