@@ -181,3 +181,38 @@ def test_the_words_for_kinds_that_feeds_and_products_write_are_known(
     (one,) = read_table([raw], propose(raw))
     assert isinstance(one, Finding)
     assert (one.kind, one.guessed) == (kind, False)
+
+
+@pytest.mark.parametrize(
+    ("header", "taken"),
+    [
+        ("Date,Client IP,Requested URL,User", {"Requested URL"}),
+        ("src_ip,dst_ip,action", set()),
+        ("Source IP,Count", set()),
+        ("user,hostname,sha256", {"sha256"}),
+        ("computer name,ip,c2 domain", {"c2 domain"}),
+        ("ip,malware", {"ip"}),
+        ("dst_ip,dst_port", {"dst_ip"}),
+        ("host,user_agent", {"host", "user_agent"}),
+    ],
+)
+def test_our_own_side_of_a_log_is_left_out(header: str, taken: set[str]) -> None:
+    """Who asked, from which machine, and with that the other side too, since a log may be of what came in."""
+    names = header.split(",")
+    values = {
+        "url": "http://evil.com/x",
+        "sha256": "a" * 64,
+        "domain": "evil.com",
+        "agent": "curl/7.1",
+    }
+    row = [
+        next((value for word, value in values.items() if word in name.lower()), "198.51.100.7")
+        for name in names
+    ]
+    columns = propose(f"{header}\n{','.join(row)}\n{','.join(row)}\n".encode()).columns
+    assert {column.name for column in columns if column.has_values} == taken
+    assert all(
+        "left out" in one.aside
+        for one in columns
+        if one.name.lower().endswith("ip") and not one.has_values
+    )

@@ -3,7 +3,8 @@
 1. A header that we know states what its column holds. A header of victims, links and numbers states that it is left out.
 2. A column without a known header is taken by the look of its values only where no header states a column of values:
    else it is left out and says what it looks like. What it held might be the victims.
-3. A header is a first row of which no cell looks like a value, and that knows a word or stands above a column of values;
+3. Columns of a log that say who asked are left out, and with one of them those that may be either side of a connection.
+4. A header is a first row of which no cell looks like a value, and that knows a word or stands above a column of values;
    or a last comment before the rows, with as many fields as they have.
 """
 
@@ -18,7 +19,17 @@ from cert_exchange.intake.findings import Kind
 from cert_exchange.intake.spoken_words import speaks_of_victims
 from cert_exchange.intake.tables.cells import read_by_look, unneutralised
 from cert_exchange.intake.tables.profiles import Column
-from cert_exchange.intake.tables.words import HEADERS, KINDS, TYPES, UNTAKEN, Meaning, Role, squeeze
+from cert_exchange.intake.tables.words import (
+    EITHER_SIDE,
+    HEADERS,
+    KINDS,
+    OUR_SIDE,
+    TYPES,
+    UNTAKEN,
+    Meaning,
+    Role,
+    squeeze,
+)
 
 Rows = Sequence[Sequence[str]]
 LONGEST_HEADER: Final = 100
@@ -81,6 +92,8 @@ def told(names: Sequence[str], rows: Rows) -> tuple[Column, ...]:
     # A header says how many there are; a row with more is reported when it is read.
     width = len(names) or max((len(row) for row in rows), default=0)
     found = [_told(place, names, rows) for place in range(width)]
+    if any(squeeze(name) in OUR_SIDE for name in names):
+        found = [_of_a_log(column) for column in found]
     if any(column.holds is Role.TYPE for column in found) and not any(c.has_values for c in found):
         found = _beside_types(found, rows)
     if any(column.stated and column.has_values for column in found):
@@ -89,6 +102,16 @@ def told(names: Sequence[str], rows: Rows) -> tuple[Column, ...]:
             for column in found
         ]
     return _types_settled(found)
+
+
+def _of_a_log(column: Column) -> Column:
+    """A column of a log, left out where the other side of a connection may be ours as well."""
+    if not column.has_values or (column.stated and squeeze(column.name) not in EITHER_SIDE):
+        return column
+    aside = f"left out: looks like {column.holds}, and in a log it may be our own side; name it in a profile to take it"
+    return Column(
+        column.place, column.name, Role.IGNORE, stated=True, samples=column.samples, aside=aside
+    )
 
 
 def named(holds: Meaning, place: int, name: str, rows: Rows) -> Column:

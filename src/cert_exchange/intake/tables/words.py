@@ -4,6 +4,8 @@
 2. A word stands for the kinds that a value under it may be, the usual one first. A value that is none of them is not taken.
 3. `UNTAKEN` are words of things that look like values and are none that we take: the hash of imports is no MD5 of a file,
    and a column of targets names victims.
+4. `OUR_SIDE` are words of logs: who asked, from which machine. That is the constituency more often than not, and where such a
+   column stands, `EITHER_SIDE` may be it too (the destination of what came in, the host that was reached).
 """
 
 from __future__ import annotations
@@ -118,6 +120,16 @@ _UNTAKEN: Final = (
 )
 
 
+_OUR_SIDE: Final = (
+    "client clients clientip clientaddress clienthost clientname cip src srcip srcips ipsrc srcaddr srcaddress srchost sourceip sourceips "
+    "sourceaddress sourceipaddress sourcehost sourcehostname user users username userid userip useremail account accountname "
+    "computer computername computers workstation workstations machine machinename asset assets assetname employee department "
+    "device devicename deviceip subscriber rcpt rcptto mailto emailto"
+)
+_EITHER_SIDE: Final = (
+    "dst dstip dstips ipdst dstaddr dsthost destip destinationip destinationaddress destinationhost destination host hosts hostname "
+    "hostnames hostip rhost ip ipaddress ipaddr address fqdn dnsname"
+)
 # Those of the other side of the channel, and of some neighbours.
 _RUSSIAN: Final[Mapping[Meaning, str]] = {
     Role.ANY: "индикатор индикаторы значение",
@@ -160,12 +172,19 @@ TYPES: Final[Mapping[str, Meaning]] = {
 """Words in a column of kinds, squeezed."""
 HEADERS: Final[Mapping[str, Meaning]] = {
     **_by_word(_VALUES, _COLUMNS, _RUSSIAN, _NEIGHBOURS),
-    **dict.fromkeys(_UNTAKEN.split(), Role.IGNORE),
+    **dict.fromkeys((*_UNTAKEN.split(), *_OUR_SIDE.split()), Role.IGNORE),
 }
 """Words in a header, squeezed. What stands for IGNORE is known and left out."""
 UNTAKEN: Final = frozenset(
-    {*_UNTAKEN.split(), *_RUSSIAN[Role.IGNORE].split(), *_NEIGHBOURS[Role.IGNORE].split()}
+    {
+        *_UNTAKEN.split(),
+        *_OUR_SIDE.split(),
+        *_RUSSIAN[Role.IGNORE].split(),
+        *_NEIGHBOURS[Role.IGNORE].split(),
+    }
 )
+OUR_SIDE: Final = frozenset(_OUR_SIDE.split())
+EITHER_SIDE: Final = frozenset(_EITHER_SIDE.split())
 PROFILE_WORDS: Final[Mapping[str, Meaning]] = {
     **{role.value: role for role in Role},
     **{kind.value: kind for kind in Kind},
