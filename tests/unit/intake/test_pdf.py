@@ -94,6 +94,26 @@ def test_values_that_a_page_breaks_are_made_whole() -> None:
     assert found[SHA256].place == "page 1, line 2"
 
 
+def test_an_address_or_a_number_that_a_hyphen_breaks_is_made_whole_or_told() -> None:
+    """The second half of an address is somebody else's site; half the number of a technique is another technique."""
+    found, losses = read(
+        printed(
+            "Calls evil2[.]pdf-\nt[.]com and evil3[.]\npdf-t[.]com by night.\nUses T1059.\n001 and CVE-2024-\n3094 there.\n"
+            "Then the well known infra-\nstructure[.]com of others.\nSee hxxp://evil[.]com/a-\nb.php too."
+        )
+    )
+    assert set(found) == {
+        "evil2.pdf-t.com",
+        "evil3.pdf-t.com",
+        "T1059.001",
+        "CVE-2024-3094",
+        "http://evil.com/a-b.php",
+    }
+    assert [(one.what, one.reason.partition(":")[0]) for one in losses] == [
+        ("structure[.]com", "it begins a line behind a word that ends in a hyphen")
+    ]
+
+
 def test_what_stands_on_every_page_and_where_links_lead_is_left_out() -> None:
     """Heads and feet of pages, page numbers, the site that the report links to, its references."""
     foot = "Vendor report, www.vendor-site.org, 192.0.2.99"

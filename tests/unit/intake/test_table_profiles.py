@@ -209,7 +209,12 @@ def test_our_own_side_of_a_log_is_left_out(header: str, taken: set[str]) -> None
         next((value for word, value in values.items() if word in name.lower()), "198.51.100.7")
         for name in names
     ]
-    columns = propose(f"{header}\n{','.join(row)}\n{','.join(row)}\n".encode()).columns
+    raw = f"{header}\n{','.join(row)}\n{','.join(row)}\n".encode()
+    if not taken:
+        with pytest.raises(InputRefused):
+            propose(raw)
+        return
+    columns = propose(raw).columns
     assert {column.name for column in columns if column.has_values} == taken
     assert all(
         "left out" in one.aside

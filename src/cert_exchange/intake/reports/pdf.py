@@ -5,7 +5,8 @@
 2. `pypdf` may fail on a page in any way: that page is a loss, the others go on.
 3. A hash that a page breaks over two lines is made whole where both parts together have the length of a hash; a key of the
    registry or a path where the next line goes on with a backslash; an address where its line is full and the next holds one
-   word only, which does not look like a word.
+   word only, which does not look like a word, or where it breaks behind a hyphen or a dot in brackets; the number of a technique
+   or of a CVE. What looks like an address behind a word that a hyphen broke is a loss: it may be the half of another.
 4. A line that stands at the top or the foot of most pages is a FOOTER.
 5. Nothing is executed, fetched or drawn: text and the addresses of links only.
 """
@@ -47,6 +48,18 @@ _FOLDED_END: Final = re.compile(
     re.IGNORECASE,
 )
 _FOLDED_START: Final = re.compile(r"[\w.()-]{1,60}+(?: [\w.()-]{1,60}+){0,3}\\")
+_NUMBER_END: Final = re.compile(r"(?<![^\s(\[,;])(?:T[01][0-9]{3}\.|CVE-(?:[0-9]{4}-)?)\Z")
+_NUMBER_START: Final = re.compile(r"[0-9]{3,7}(?![0-9])(?:-[0-9]{4,7})?")
+_DOT: Final = r"(?:\.|[\[({]\ ?(?:\.|dot)\ ?[\])}])"
+_BROKEN: Final = re.compile(r"(?:\w-|[\[({](?:\.|dot)[\])}])\Z", re.IGNORECASE)
+_HAS_DOT: Final = re.compile(rf"\w{_DOT}|://", re.IGNORECASE)
+_WORD_END: Final = re.compile(r"(?<!\S)[^\W\d_]{2,40}-\Z")
+_ADDRESS_START: Final = re.compile(
+    rf"[\w-]{{1,63}}+(?:{_DOT}[\w-]{{1,63}}+){{1,20}}(?:/\S{{0,400}})?", re.IGNORECASE
+)
+_HALF: Final = (
+    "it begins a line behind a word that ends in a hyphen: it may be the half of a broken address"
+)
 _LENGTHS: Final = frozenset({32, 40, 64, 128})
 _NUMBERED: Final = re.compile(r"\A(?:\d{1,2}(?:\.\d{1,2}){0,3}\.?\s+)?(?=\S)(.{1,80})\Z")
 
@@ -59,13 +72,19 @@ def read_pdf(content: bytes) -> Iterator[Passage | Loss]:
         )
     pages, losses = _pages(content)
     yield from losses
-    yield from with_rules(_passages(pages))
+    halves: list[Loss] = []
+    yield from with_rules(_passages(pages, halves))
+    yield from halves
 
 
-def _passages(pages: Sequence[tuple[list[str], list[str]]]) -> Iterator[Passage]:
+def _passages(
+    pages: Sequence[tuple[list[str], list[str]]], halves: list[Loss]
+) -> Iterator[Passage]:
+    """Lines and links of all pages; what may be half of an address goes to `halves`."""
     repeated = _repeated([lines for lines, _ in pages])
     sections = Sections()
     row = 0
+    before = ""
     for number, (lines, links) in enumerate(pages, 1):
         for link in links:
             yield Passage(link, f"page {number}", Role.LINK, sections.title)
@@ -77,6 +96,11 @@ def _passages(pages: Sequence[tuple[list[str], list[str]]]) -> Iterator[Passage]
             ):
                 yield Passage(line, place, Role.FOOTER, row=row)
                 continue
+            half = _ADDRESS_START.match(line) if _WORD_END.search(before) else None
+            before = line
+            if half is not None:
+                halves.append(Loss(place, half[0][:120], _HALF))
+                line = line[half.end() :]  # noqa: PLW2901 - the same line, without its beginning
             title = _NUMBERED.match(line)
             if title is not None and aside_of(title[1]) is not None and len(title[1].split()) < 6:
                 sections.enter(2, title[1])
@@ -197,6 +221,11 @@ def _goes_on(line: str, width: int, following: str, widest: int) -> bool:
         if not whole_already:
             return True
     if _FOLDED_END.search(line) is not None and _FOLDED_START.match(following) is not None:
+        return True
+    if _NUMBER_END.search(line) is not None and _NUMBER_START.match(following) is not None:
+        return True
+    last = line[-500:].rpartition(" ")[2]
+    if _BROKEN.search(last) and _HAS_DOT.search(last) and re.match(r"[\w\[(]", following):
         return True
     return (
         width >= 0.9 * widest

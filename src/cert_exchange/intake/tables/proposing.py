@@ -210,7 +210,8 @@ def _dates(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> DateOrde
 
 def _nothing(columns: Sequence[Column]) -> InputRefused:
     there = ", ".join(shown(column.name) for column in columns[:30]) or "none"
+    asides = "".join(f" {shown(one.name)}: {one.aside}." for one in columns[:30] if one.aside)
     return InputRefused(
-        f"No column of this table holds values that we know; its columns are {there}. "
+        f"No column of this table holds values that we know; its columns are {there}.{asides} "
         "Say in a profile what they hold (--profile), or give the format (--format)."
     )
