@@ -5,13 +5,15 @@ The rules are those of `intake.building`, which makes the objects.
 
 from __future__ import annotations
 
+import re
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, Final, Literal
 
 from cert_exchange.intake.findings import Kind
+from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.markings import TLP_BY_ID
 from cert_exchange.stix.observables import uuid_of_name
 
@@ -20,6 +22,10 @@ NAMESPACE: Final = uuid.UUID("5c2f1a0e-9d43-5b7e-8a36-0f6b2c9d71e4")
 
 PART: Final = 1_000
 """The most objects that one report or grouping names."""
+TAIL: Final = re.compile(
+    r" \((?:TLP:[A-Z+]{3,12}|further|part [0-9]+ of [0-9]+)(?:, (?:further|part [0-9]+ of [0-9]+))*+\)\Z"
+)
+"""What stands behind the name of a list in the names of its parts."""
 _MEAN: Final = 700  # of a part, so that chance fills none of them over PART
 
 Around = Literal["report", "grouping", "none"]
@@ -67,6 +73,22 @@ class Built:
         return str(self.content["id"])
 
 
+def begun(batch: Batch, stix_id: str, markings: Sequence[str]) -> dict[str, Any]:
+    """The beginning of every object of a batch that has versions."""
+    at = format_micros(batch.at)
+    content: dict[str, Any] = {
+        "type": stix_id.partition("--")[0],
+        "spec_version": "2.1",
+        "id": stix_id,
+        "created_by_ref": batch.creator,
+        "created": at,
+        "modified": at,
+    }
+    if markings:
+        content["object_marking_refs"] = list(markings)
+    return content
+
+
 def own_id(creator: str, stix_type: str, *parts: str) -> str:
     """The id of an object of ours that is the same whenever it is made of the same parts."""
     # Lengths before the texts: no two lists of parts give one name.
@@ -90,19 +112,32 @@ def whole_words(text: str, longest: int) -> str:
     return text.strip() if len(text) < longest else text[:longest].rpartition(" ")[0].strip()
 
 
-def parts_of(refs: Sequence[bytes]) -> tuple[int, list[tuple[int, Sequence[bytes]]]]:
-    """Sorted references in parts by the first bits of their ids: one more reference changes one part only."""
+def bits_of(refs: Iterable[bytes]) -> int:
+    """By how many bits of their ids these references are cut, so that no part names more than `PART`."""
+    numbers = [_number(one) for one in refs]
     bits = 0
-    if len(refs) > PART:
-        while len(refs) >> bits > _MEAN:
-            bits += 1
-    while True:
-        parts = [
-            (number, list(part))
-            for number, part in groupby(
-                refs, key=lambda one: int.from_bytes(one[:4]) >> (32 - bits)
-            )
-        ]
-        if all(len(part) <= PART for _, part in parts):
-            return bits, [(number, part) for number, part in parts]
+    while len(numbers) >> bits > _MEAN and len(numbers) > PART:
         bits += 1
+    while max(Counter(one & ((1 << bits) - 1) for one in numbers).values(), default=0) > PART:
+        bits += 1
+    return bits
+
+
+def parts_of(refs: Sequence[bytes], bits: int) -> list[list[bytes]]:
+    """Sorted references in 2 ** `bits` parts by the last bits of their ids: one more reference changes one part only.
+
+    With one bit more a part keeps half of what it had, and its number: no part is left behind when a list grows.
+    """
+    parts: list[list[bytes]] = [[] for _ in range(1 << bits)]
+    for one in refs:
+        parts[_number(one) & ((1 << bits) - 1)].append(one)
+    return parts
+
+
+def bare_name(name: str) -> str:
+    """The name of a list without what is said of its part."""
+    return TAIL.sub("", name)
+
+
+def _number(ref: bytes) -> int:
+    return int.from_bytes(ref[12:16])

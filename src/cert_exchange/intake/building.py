@@ -8,9 +8,7 @@
 3. Every object carries the markings: of several TLPs the strictest alone, whatever the batch or a finding says.
 4. Findings of one group follow each other and make one indicator of those that are meant to be looked for; all of them are
    its observables. Where none is, there are observables only (CASES I18).
-5. A report or grouping names what it was found with, at most `PART` of them; which part names what depends on the ids
-   alone. What differs in marking, or is held back, stands in a report of its own: who may not see it, sees no gap.
-6. Bounded memory: 150 bytes for each finding, whatever it says.
+5. Bounded memory: 150 bytes for each finding, whatever it says. What names them is made at the end (`intake.lists`).
 """
 
 from __future__ import annotations
@@ -26,15 +24,15 @@ from cert_exchange.intake.batches import (
     Around,
     Batch,
     Built,
+    begun,
     own_id,
-    parts_of,
     strictest,
     whole_words,
 )
 from cert_exchange.intake.findings import Finding, Kind, Loss
+from cert_exchange.intake.lists import Lists, Standing, nothing_stands
 from cert_exchange.intake.patterns import RULES, has_observable, observables_of, pattern_of
 from cert_exchange.stix.instants import format_micros, parse_micros
-from cert_exchange.stix.markings import TLP_DEFINITIONS
 
 __all__ = ["PART", "Around", "Batch", "Builder", "Built", "build", "grouped", "own_id", "strictest"]
 
@@ -44,16 +42,11 @@ _NAME: Final = 200
 _TEXT: Final = 2_000
 _LINE: Final = 500  # of a context
 _SHOWN: Final = 120
-_TYPES: Final = (
-    "indicator", "vulnerability", "attack-pattern", "ipv4-addr", "ipv6-addr", "domain-name", "url", "email-addr", "file",
-    "directory", "windows-registry-key", "mutex", "mac-addr", "autonomous-system", "x509-certificate",
-)  # fmt: skip
 _TITLES: Final[Mapping[Kind, re.Pattern[str]]] = {
     Kind.SNORT: re.compile(r'msg:\s*+"([^"]{1,200})'),
     Kind.SIGMA: re.compile(r"^title:\s*+([^\n]{1,200})", re.MULTILINE),
     Kind.YARA: re.compile(r"(?:^|\s)rule\s+([A-Za-z_][A-Za-z0-9_]{0,127})"),
 }
-_TLP_NAMES: Final = {str(one["id"]): str(one["name"]) for one in TLP_DEFINITIONS}
 
 
 def build(findings: Iterable[Finding], batch: Batch) -> Iterator[Built]:
@@ -63,7 +56,7 @@ def build(findings: Iterable[Finding], batch: Batch) -> Iterator[Built]:
     for _, group in grouped(findings):
         for built in builder.objects(group):
             yield built
-            builder.name(built)
+            builder.lists.name(built)
     yield from builder.reports()
 
 
@@ -85,7 +78,7 @@ class Builder:
         self._at = format_micros(batch.at)
         self._usual = strictest(batch.markings)
         self._seen: set[int] = set()
-        self._named: dict[tuple[tuple[str, ...], bool], bytearray] = {}
+        self.lists = Lists(batch)
         self.doubles = 0
         """Findings that said again what an earlier one had said."""
         self.losses: list[Loss] = []
@@ -113,30 +106,9 @@ class Builder:
             found += self._indicator(rest, markings)
         return found
 
-    def name(self, built: Built, *, apart: bool = False) -> None:
-        """Let a report name it; `apart`: one of its own for what is held back."""
-        if not built.named:
-            return
-        markings = tuple(built.content.get("object_marking_refs", ()))
-        stix_type, _, number = built.id.partition("--")
-        entry = bytes.fromhex(number.replace("-", "")) + bytes([_TYPES.index(stix_type)])
-        self._named.setdefault((markings, apart), bytearray()).extend(entry)
-
-    def reports(self) -> Iterator[Built]:
-        """What names the objects of the batch."""
-        if self._batch.around == "none":
-            return
-        for (markings, apart), entries in sorted(self._named.items()):
-            refs = sorted({bytes(entries[at : at + 17]) for at in range(0, len(entries), 17)})
-            bits, parts = parts_of(refs)
-            for number, part in parts:
-                yield self._report(
-                    part,
-                    markings,
-                    apart=apart,
-                    part=(bits, number, len(parts)),
-                    unusual=markings != self._usual,
-                )
+    def reports(self, standing: Standing = nothing_stands) -> Iterator[Built]:
+        """What names the objects of the batch (`intake.lists`)."""
+        yield from self.lists.reports(standing)
 
     def _again(self, stix_id: str, group: Sequence[Finding]) -> bool:
         """Whether this was built already, and nothing stricter is said of it now."""
@@ -146,19 +118,6 @@ class Builder:
         if known:
             self.doubles += 1
         return known and not any(one.markings for one in group)
-
-    def _common(self, stix_id: str, markings: tuple[str, ...]) -> dict[str, Any]:
-        content: dict[str, Any] = {
-            "type": stix_id.partition("--")[0],
-            "spec_version": "2.1",
-            "id": stix_id,
-            "created_by_ref": self._batch.creator,
-            "created": self._at,
-            "modified": self._at,
-        }
-        if markings:
-            content["object_marking_refs"] = list(markings)
-        return content
 
     def _told(self, content: dict[str, Any], group: Sequence[Finding]) -> None:
         """What findings and batch say about an object: description, confidence, labels, ids elsewhere."""
@@ -190,7 +149,7 @@ class Builder:
         stix_id = own_id(self._batch.creator, stix_type, one.value)
         if self._again(stix_id, [one]):
             return []
-        content = self._common(stix_id, markings)
+        content = begun(self._batch, stix_id, markings)
         content["name"] = one.value
         content["external_references"] = [{"source_name": source, "external_id": one.value}]
         self._told(content, [one])
@@ -202,7 +161,7 @@ class Builder:
         stix_id = own_id(self._batch.creator, "indicator", one.kind, one.value)
         if self._again(stix_id, [one]):
             return []
-        content = self._common(stix_id, markings)
+        content = begun(self._batch, stix_id, markings)
         title = _TITLES[one.kind].search(one.value)
         content["name"] = title[1].strip() if title else f"{one.kind} rule"
         content["pattern"] = one.value
@@ -244,7 +203,7 @@ class Builder:
         if self._again(stix_id, group):
             return []
         first = next(one for one in group if (one.kind, one.value) == sought[0])
-        content = self._common(stix_id, markings)
+        content = begun(self._batch, stix_id, markings)
         others = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
         shown = first.value if len(first.value) <= _NAME else first.value[: _NAME - 1] + "…"
         content["name"] = shown + others
@@ -287,7 +246,7 @@ class Builder:
 
     def _based_on(self, indicator: str, observable: str, markings: tuple[str, ...]) -> Built:
         stix_id = own_id(self._batch.creator, "relationship", "based-on", indicator, observable)
-        content = self._common(stix_id, markings)
+        content = begun(self._batch, stix_id, markings)
         content["relationship_type"] = "based-on"
         content["source_ref"] = indicator
         content["target_ref"] = observable
@@ -313,37 +272,3 @@ class Builder:
         if end is not None and parse_micros(end) > parse_micros(start):
             content["valid_until"] = end
         return tuple(floating)
-
-    def _report(
-        self,
-        refs: Sequence[bytes],
-        markings: tuple[str, ...],
-        *,
-        apart: bool,
-        part: tuple[int, int, int],
-        unusual: bool,
-    ) -> Built:
-        batch, (bits, number, parts) = self._batch, part
-        key = [batch.key or batch.name, *markings, "held back" if apart else "", f"{bits}/{number}"]
-        content = self._common(own_id(batch.creator, batch.around, *key), markings)
-        said = [_TLP_NAMES[one] for one in markings if one in _TLP_NAMES] if unusual else []
-        # Its readers, once a person lets it in, learn of no holding.
-        said += ["further"] if apart else []
-        said += [f"part {number + 1} of {parts}"] if parts > 1 else []
-        content["name"] = f"{batch.name} ({', '.join(said)})" if said else batch.name
-        if batch.description:
-            content["description"] = batch.description
-        floating = [*_CLOCK]
-        if batch.around == "report":
-            content["published"] = batch.published or self._at
-            floating += () if batch.published else ("published",)
-        else:
-            content["context"] = "suspicious-activity"
-        if batch.labels:
-            content["labels"] = sorted(set(batch.labels))
-        if batch.references:
-            content["external_references"] = [dict(one) for one in batch.references]
-        if batch.confidence is not None:
-            content["confidence"] = batch.confidence
-        content["object_refs"] = [f"{_TYPES[one[16]]}--{uuid.UUID(bytes=one[:16])}" for one in refs]
-        return Built(content, tuple(floating))

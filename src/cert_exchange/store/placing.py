@@ -63,6 +63,20 @@ def lists_naming(conn: Transaction, idents: Collection[int]) -> list[tuple[int, 
     return found
 
 
+def standing(conn: Transaction, stix_ids: Collection[str]) -> set[str]:
+    """Which of these ids are objects of ours whose newest version is not revoked."""
+    found: set[str] = set()
+    for part in parts(sorted(stix_ids)):
+        found.update(
+            conn.execute(
+                select(identifiers.c.stix_id)
+                .join(objects, objects.c.ident == identifiers.c.num)
+                .where(identifiers.c.stix_id.in_(part), _IS_NEWEST, objects.c.revoked.is_(False))
+            ).scalars()
+        )
+    return found
+
+
 def kept_back(conn: Transaction, idents: Collection[int]) -> set[int]:
     """Which of these ids somebody keeps back: blocked, held at the way in, disputed, or bound by a person's terms."""
     found: set[int] = set()

@@ -17,10 +17,11 @@ from cert_exchange.services.collecting import collected_by_parts
 from cert_exchange.services.publishing import Outcome
 from cert_exchange.services.publishing.taking_in import take_in_watched
 from cert_exchange.services.releasing import Releasing
+from cert_exchange.services.taking.chunks import Chunk
 from cert_exchange.services.taking.reading import Order, Understanding, read
 from cert_exchange.services.taking.sources import Source
 from cert_exchange.services.taking.understanding import Found, OnLoss, Progress, asked_of
-from cert_exchange.services.taking.walking import Chunk, Walk
+from cert_exchange.services.taking.walking import Walk
 from cert_exchange.stix.envelopes import Batch
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import OWN

@@ -17,14 +17,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
-from cert_exchange.intake.batches import Built, strictest
+from cert_exchange.intake.batches import TAIL, Built, strictest
 from cert_exchange.intake.findings import Kind, Loss
 from cert_exchange.intake.naming import named_in
 from cert_exchange.intake.needles import Needles, needles_of
@@ -47,9 +46,6 @@ _SEEN: Final = frozenset(
 _PLAIN: Final = _SEEN - {Kind.URL, Kind.EMAIL}
 """Kinds of values inside of which nothing else stands."""
 _CONTAINERS: Final = frozenset({"report", "grouping"})
-_TAIL: Final = re.compile(
-    r" \((?:TLP:[A-Z+]{3,12}|further|part [0-9]+ of [0-9]+)(?:, (?:further|part [0-9]+ of [0-9]+))*+\)\Z"
-)
 _NEW: Final = object()
 
 KeptBack = Callable[[frozenset[str], bool], frozenset[str]]
@@ -173,7 +169,7 @@ class Shared:
         if labels := content.get("labels"):
             self._judge_labels(one, labels, judged)
         if content["type"] in _CONTAINERS:
-            self._judge_name(one, str(content["name"]), judged)
+            self._judge_name(one, str(content.get("name", "")), judged)
         if references := content.get("external_references"):
             self._judge_references(one, references, judged)
         if content.get("pattern_type", "stix") != "stix":
@@ -218,7 +214,7 @@ class Shared:
         if _binds_as_name(name):
             judged.holds += names
             return
-        tail = _TAIL.search(name)
+        tail = TAIL.search(name)
         judged.content["name"] = UNNAMED + (tail[0] if tail else "")
         judged.losses += _losses(one, names, NAME)
 

@@ -19,9 +19,10 @@ from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import publishing, warning
 from cert_exchange.services.collecting import collected_by_parts
 from cert_exchange.services.publishing import PublishPreview
+from cert_exchange.services.taking.chunks import Chunk, contents_of
 from cert_exchange.services.taking.reading import Order, Understanding, read
 from cert_exchange.services.taking.sources import Source
-from cert_exchange.services.taking.walking import Chunk, Walk, contents_of
+from cert_exchange.services.taking.walking import Walk
 from cert_exchange.services.warning import Warned
 from cert_exchange.stix.envelopes import examine
 

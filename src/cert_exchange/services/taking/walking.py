@@ -12,9 +12,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -30,6 +29,7 @@ from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import publishing, warning
 from cert_exchange.services.pairing import HELD_WITH
 from cert_exchange.services.taking.beside import Input
+from cert_exchange.services.taking.chunks import Chunk, Held
 from cert_exchange.services.taking.reading import Order, Stream, Understanding
 from cert_exchange.services.taking.settling import Settled, settle
 from cert_exchange.services.taking.texts import Shared
@@ -38,6 +38,7 @@ from cert_exchange.stix.canonical import parse_json
 from cert_exchange.stix.envelopes import Examined, examine_objects
 from cert_exchange.stix.markings import TLP_BY_ID, TLP_DEFINITIONS, Tlp
 from cert_exchange.stix.references import is_observable_id
+from cert_exchange.store import placing
 
 CHUNK: Final = 1_000
 """Findings, and losses, of one chunk."""
@@ -48,40 +49,6 @@ _RED: Final = next(
 )
 _CONTAINERS: Final = frozenset({"report", "grouping"})
 _TABLES: Final = frozenset({Format.CSV, Format.TSV, Format.LIST})
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One object that is ready, and what a warning asks of it."""
-
-    settled: Settled
-    examined: Examined
-    asked: str = ""
-    """why publishing must be told to hold it; empty where it is not, or sees that by itself"""
-
-
-@dataclass(slots=True)
-class Chunk:
-    """What a part of the input came to. `ready` is in an order in which it can be stored."""
-
-    findings: list[Finding] = field(default_factory=list)
-    losses: list[Loss] = field(default_factory=list)
-    ready: list[Held] = field(default_factory=list)
-    warned: list[Warned] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)  # (STIX id, why)
-    remarks: list[str] = field(default_factory=list)
-    places: dict[str, str] = field(default_factory=dict)
-    """where in the input the objects stand that are warned of or refused"""
-    types: Counter[str] = field(default_factory=Counter)
-    """objects by type, those that are not taken included"""
-    batch: str = ""
-    names: list[str] = field(default_factory=list)
-    """of the reports and groupings, as partners read them"""
-    doubles: int = 0
-    held: int = 0
-    """objects that a warning holds"""
-    apart: int = 0
-    """objects that stand beside what another input published for a wider circle"""
 
 
 class Walk:
@@ -212,16 +179,20 @@ class Walk:
         for one in chunk.ready:
             # As it is published: a report that named what is marked more strictly would be shown to nobody who may not see that.
             as_it_goes = replace(one.settled.built, content=one.settled.content)
-            builder.name(as_it_goes, apart=one.settled.id in held)
+            builder.lists.name(as_it_goes, apart=one.settled.id in held)
         chunk.ready = [one for one in chunk.ready if not one.settled.stays]
         return chunk
 
     def _reports(self, builder: Builder) -> Iterator[Chunk]:
-        reports = builder.reports()
+        reports = builder.reports(self._standing)
         while some := list(islice(reports, _REPORTS)):
             chunk = Chunk()
             self._ready(some, chunk, set())
             yield chunk
+
+    def _standing(self, stix_ids: Sequence[str]) -> set[str]:
+        with self._node.database.reading() as conn:
+            return placing.standing(conn, stix_ids)
 
     def _ready(self, built: Sequence[Built], chunk: Chunk, context: set[str]) -> set[str]:
         """Fill `chunk.ready`; the ids that a warning holds."""
@@ -333,11 +304,6 @@ class Walk:
             replace(one, content=content)
             for one, content in zip(built, told["objects"], strict=True)
         ]
-
-
-def contents_of(ready: Iterable[Held]) -> list[dict[str, Any]]:
-    """The objects as they are published."""
-    return [one.settled.content for one in ready]
 
 
 def _bases_of(gone: set[str], contents: Sequence[Mapping[str, Any]]) -> set[str]:

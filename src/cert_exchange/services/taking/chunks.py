@@ -1,0 +1,52 @@
+"""A part of an input on its way in: what was found in it, and what is ready to be stored."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cert_exchange.intake.findings import Finding, Loss
+from cert_exchange.services.taking.settling import Settled
+from cert_exchange.services.warning import Warned
+from cert_exchange.stix.envelopes import Examined
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One object that is ready, and what a warning asks of it."""
+
+    settled: Settled
+    examined: Examined
+    asked: str = ""
+    """why publishing must be told to hold it; empty where it is not, or sees that by itself"""
+
+
+@dataclass(slots=True)
+class Chunk:
+    """What a part of the input came to. `ready` is in an order in which it can be stored."""
+
+    findings: list[Finding] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    ready: list[Held] = field(default_factory=list)
+    warned: list[Warned] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)  # (STIX id, why)
+    remarks: list[str] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
+    """where in the input the objects stand that are warned of or refused"""
+    types: Counter[str] = field(default_factory=Counter)
+    """objects by type, those that are not taken included"""
+    batch: str = ""
+    names: list[str] = field(default_factory=list)
+    """of the reports and groupings, as partners read them"""
+    doubles: int = 0
+    held: int = 0
+    """objects that a warning holds"""
+    apart: int = 0
+    """objects that stand beside what another input published for a wider circle"""
+
+
+def contents_of(ready: Iterable[Held]) -> list[dict[str, Any]]:
+    """The objects as they are published."""
+    return [one.settled.content for one in ready]
