@@ -274,7 +274,10 @@ def _ticket(declared: Mapping[str, Any]) -> str:
 
 
 def _word(words: type[Word], said: object, otherwise: Word) -> Word:
-    return next((word for word in words if word.value == said), otherwise)
+    try:
+        return words(said) if isinstance(said, str) else otherwise
+    except ValueError:
+        return otherwise
 
 
 def _instant(said: object) -> int | None:

@@ -1,6 +1,7 @@
 """Notes between desks as they are stored: those that bear our extension, and what refers to them.
 
-1. Reading only; what a note is, and whose word counts, is said by `services.requesting`.
+1. Reading only; what a note is, and whose word counts, is said by `services.requesting`. What it says is read only of those
+   that are asked for: most requests were settled long ago.
 2. Accepted versions only: what somebody sent under another's id is a proposal, and nobody's word.
 3. Of each side so many of the newest are read: no partner's flood hides what another, or we, said.
 4. Instants are microseconds since 1970 UTC.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Select, and_, exists, func, select
 
@@ -54,6 +55,20 @@ class Letter:
     body: str
 
 
+class Outline(NamedTuple):
+    """One version of a note without what it says. A tuple: `status` reads all there are."""
+
+    object: int
+    ident: int
+    stix_id: str
+    version_key: str
+    origin: int
+    revoked: bool
+
+
+_borne = references.alias("borne")
+_ASKS: Final = '"what":"request"'
+"""So a request says in its canonical bytes that it is one; inside a text the quotes would have backslashes."""
 _LETTERS: Final = (
     select(
         objects.c.id, objects.c.ident, identifiers.c.stix_id, objects.c.version,
@@ -64,9 +79,17 @@ _LETTERS: Final = (
         ),
         objects.c.kept_out, renditions.c.body,
     )
-    .join(references, references.c.source == objects.c.id)
     .join(identifiers, identifiers.c.num == objects.c.ident)
     .join(renditions, renditions.c.id == objects.c.rendition)
+    .where(objects.c.status == ObjectStatus.ACCEPTED.value, objects.c.type == "note")
+)  # fmt: skip
+_OUTLINES: Final = (
+    select(
+        objects.c.id, objects.c.ident, identifiers.c.stix_id, objects.c.version_key,
+        objects.c.origin, objects.c.revoked,
+    )
+    .join(_borne, _borne.c.source == objects.c.id)
+    .join(identifiers, identifiers.c.num == objects.c.ident)
     .where(objects.c.status == ObjectStatus.ACCEPTED.value, objects.c.type == "note")
 )  # fmt: skip
 
@@ -78,18 +101,42 @@ def _extension(tx: Transaction) -> int | None:
     ).scalar_one_or_none()
 
 
-def bearing(tx: Transaction, origins: Iterable[int]) -> list[Letter]:
-    """The notes of these sides that bear our extension, the oldest first; of each side MOST."""
+def asking(tx: Transaction, origins: Iterable[int]) -> list[Outline]:
+    """The notes of these sides that may be requests, the oldest first; of each side MOST."""
     number = _extension(tx)
     if number is None:
         return []
-    wanted = _LETTERS.where(references.c.target == number)
+    wanted = (
+        _OUTLINES.join(renditions, renditions.c.id == objects.c.rendition)
+        .where(_borne.c.target == number, renditions.c.body.contains(_ASKS, autoescape=True))
+        .order_by(objects.c.id.desc())
+        .limit(MOST)
+    )
+    found = [row for one in origins for row in tx.execute(wanted.where(objects.c.origin == one))]
+    return sorted((Outline(*row) for row in found), key=lambda one: one.object)
+
+
+def spoken(tx: Transaction, origins: Iterable[int]) -> list[tuple[int, Outline]]:
+    """(what it refers to, note) of all that these sides said with our extension; of each side MOST rows."""
+    number = _extension(tx)
+    if number is None:
+        return []
+    wanted = (
+        _OUTLINES.add_columns(references.c.target)
+        .join(references, references.c.source == objects.c.id)
+        .where(_borne.c.target == number, references.c.role == Role.REQUIRED.value)
+        .order_by(objects.c.id.desc())
+        .limit(MOST)
+    )
+    found = [row for one in origins for row in tx.execute(wanted.where(objects.c.origin == one))]
+    return [(target, Outline(*row)) for *row, target in found]
+
+
+def letters(tx: Transaction, numbers: Iterable[int]) -> list[Letter]:
+    """These notes (objects.id), the oldest first."""
     found: list[Letter] = []
-    for origin in origins:
-        found += _read(
-            tx,
-            wanted.where(objects.c.origin == origin).order_by(objects.c.id.desc()).limit(MOST),
-        )
+    for part in parts(sorted(numbers)):
+        found += _read(tx, _LETTERS.where(objects.c.id.in_(part)))
     return sorted(found, key=lambda one: one.object)
 
 
@@ -102,6 +149,7 @@ def referring(
     for part in parts(sorted(idents)):
         wanted = (
             _LETTERS.add_columns(references.c.target)
+            .join(references, references.c.source == objects.c.id)
             .where(references.c.target.in_(part), references.c.role == Role.REQUIRED.value)
             .order_by(objects.c.id.desc())
             .limit(MOST)

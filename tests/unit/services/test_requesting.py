@@ -271,6 +271,69 @@ def test_what_is_overdue_is_shown_to_both(sqlite_desks: Desks, wall: Wall) -> No
     assert requesting.overdue(desks.a.node) == requesting.overdue(desks.b.node) == ()
 
 
+ENDINGS: list[tuple[bool, list[tuple[str, State]]]] = [
+    (True, []),
+    (False, [("b", State.DONE)]),
+    (False, [("b", State.NOT_POSSIBLE), ("own", State.REMARK)]),
+    (True, [("b", State.DONE), ("b", State.RECEIVED)]),
+    (True, [("b", State.PASSED_ON)]),
+    (True, [("c", State.DONE)]),
+    (False, [("b", State.DONE), ("c", State.RECEIVED)]),
+    (True, [("own", State.DONE)]),
+    (False, [("own", State.WITHDRAWN)]),
+    (True, [("b", State.WITHDRAWN)]),
+]
+"""Whether a request of ours to B still waits, after who said what."""
+
+
+def test_only_what_is_settled_is_left_out(node: Node, wall: Wall) -> None:
+    """What is found without reading the settled ones is what all threads say. Both engines."""
+    scene, at = Scene.set_up(node), wall.clock().now()
+    creators = {"own": OWN_IDENTITY, "b": B_IDENTITY, "c": C_IDENTITY}
+    said: dict[str, list[dict[str, Any]]] = {"own": [], "b": [], "c": []}
+    ids = [f"note--{uid(f'asked {number}')}" for number in range(len(ENDINGS))]
+    for stix_id, (_, words) in zip(ids, ENDINGS, strict=True):
+        request = messages.Request(Kind.TAKEDOWN, "x", due=at + 60 * 10**6, asked=B_IDENTITY)
+        given: dict[str, Any] = {"marking": TLP["green"], "now": at}
+        said["own"].insert(
+            0, messages.write_request(request, stix_id=stix_id, creator=OWN_IDENTITY, **given)
+        )
+        for who, state in words:
+            given["now"] += 10**6
+            word = messages.Statement(state, "x", (stix_id,))
+            number = f"note--{uid(f'{stix_id} {given}')}"
+            said[who].append(
+                messages.write_statement(word, stix_id=number, creator=creators[who], **given)
+            )
+    scene.publish(*said["own"], to=PLACE)
+    for who in ("b", "c"):
+        scene.post(who, *said[who], to=PLACE)
+    wall.forward(timedelta(hours=3))
+    every = requesting.threads(node)
+    assert {one.stix_id: not one.settled for one in every} == {
+        stix_id: waits for stix_id, (waits, _) in zip(ids, ENDINGS, strict=True)
+    }
+    left = [one for one in every if not one.settled]
+    assert requesting.threads(node, settled=False) == left
+    assert {one.thread.stix_id for one in requesting.overdue(node)} == {one.stix_id for one in left}
+
+
+def test_what_a_taken_back_word_ended_waits_again(sqlite_desks: Desks) -> None:
+    """A word that was revoked ends nothing, and a request that was revoked waits for nobody."""
+    desks = sqlite_desks
+    asked = desks.ask(due="2 hours")
+    desks.says(desks.b.node, asked, State.DONE)
+    assert requesting.threads(desks.a.node, settled=False) == []
+    done = requesting.find(desks.b.node, asked.stix_id).lines[-1].stix_id
+    revoking.revoke(desks.b.node, done, by="eva", reason="not yet")
+    desks.carry()
+    assert [one.stix_id for one in requesting.threads(desks.a.node, settled=False)] == [
+        asked.stix_id
+    ]
+    revoking.revoke(desks.a.node, asked.stix_id, by="anna", reason="asked by mistake")
+    assert requesting.threads(desks.a.node, settled=False) == []
+
+
 def test_what_cannot_be_asked_is_refused_before_it_is_stored(sqlite_desks: Desks) -> None:
     desks = sqlite_desks
     hidden = indicator("hidden", tlp="red")

@@ -41,7 +41,7 @@ class Waiting:
 def waiting(node: Node, *, partner: str | None = None) -> Waiting:
     """What waits for a person, of all partners or of one."""
     now = node.now()
-    real = [one for one in threads(node, partner=partner) if not one.test]
+    real = [one for one in threads(node, partner=partner, settled=False) if not one.test]
     late = sorted((one for one in real if one.late), key=lambda one: one.request.due or 0)
     return Waiting(
         tuple(_said(one, now) for one in late),

@@ -13,11 +13,13 @@ from cert_exchange.services.requesting.threads import (
     Parties,
     Thread,
     asked_by,
+    ends,
     put_together,
 )
 from cert_exchange.store import channels, releases
 from cert_exchange.store import requests as rows
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.requests import Outline
 from cert_exchange.store.tables import OWN
 
 _SHORTEST: Final = 4
@@ -25,20 +27,29 @@ _SHORTEST: Final = 4
 
 
 def threads(
-    node: Node, *, partner: str | None = None, only: Collection[str] | None = None
+    node: Node,
+    *,
+    partner: str | None = None,
+    only: Collection[str] | None = None,
+    settled: bool = True,
 ) -> list[Thread]:
     """Every request that we sent or got, the newest first; of one partner, or of these ids alone.
 
-    Raises NotFound for an unknown partner.
+    `settled`: those too of which nothing is waited for any more; without them thousands cost little. Raises NotFound for an
+    unknown partner.
     """
     with node.database.reading() as tx:
         parties = parties_of(tx, node.identity)
         if partner is not None and partner not in parties.names.values():
             raise NotFound(f"there is no partner {partner!r}; see `partner list`")
         sides = [OWN, *sorted(parties.names)]
-        asked = asked_by(rows.bearing(tx, sides), parties)
+        asking = rows.asking(tx, sides)
         if only is not None:
-            asked = {one: asked[one] for one in only if one in asked}
+            asking = [one for one in asking if one.stix_id in only]
+        if not settled:
+            over = _settled(tx, asking, sides, parties)
+            asking = [one for one in asking if one.ident not in over]
+        asked = asked_by(rows.letters(tx, [one.object for one in asking]), parties)
         replies = rows.referring(tx, {those[0].letter.ident for those in asked.values()}, sides)
         letters = [one.letter for those in asked.values() for one in those]
         letters += [one for those in replies.values() for one in those]
@@ -65,7 +76,7 @@ def threads(
         )
         for versions in asked.values()
     ]  # fmt: skip
-    mine = [one for one in found if partner in (None, one.partner)]
+    mine = [one for one in found if partner in (None, one.partner) and (settled or not one.settled)]
     return sorted(mine, key=lambda one: (one.asked_at, one.stix_id), reverse=True)
 
 
@@ -94,6 +105,34 @@ def find(node: Node, named: str) -> Thread:
             " `request list` shows it."
         )
     return found[0]
+
+
+def _settled(
+    tx: Transaction, asking: Sequence[Outline], sides: Sequence[int], parties: Parties
+) -> set[int]:
+    """Of these requests those whose last word ends them: `put_together` would say the same of each."""
+    first: dict[int, Outline] = {}
+    for one in sorted(asking, key=lambda one: one.version_key):
+        first.setdefault(one.ident, one)
+    last: dict[int, Outline] = {}
+    gone: set[int] = set()
+    for target, one in rows.spoken(tx, sides):
+        if one.revoked:
+            gone.add(one.ident)
+        if target in first and (target not in last or _order(one) > _order(last[target])):
+            last[target] = one
+    wanted = {one.object for one in last.values() if one.ident not in gone}
+    wanted |= {first[target].object for target in last}
+    found = {one.object: one for one in rows.letters(tx, wanted)}
+    return {
+        target
+        for target, one in last.items()
+        if one.ident not in gone and ends(found[first[target].object], found[one.object], parties)
+    }
+
+
+def _order(one: Outline) -> tuple[str, str]:
+    return one.version_key, one.stix_id
 
 
 def parties_of(tx: Transaction, own: str) -> Parties:

@@ -223,6 +223,22 @@ def may_speak(origin: int, partner: int) -> bool:
     return origin in (OWN, partner)
 
 
+def ends(first: Letter, last: Letter, parties: Parties) -> bool:
+    """Whether the last of all words to a request, whose first version this is, says that nothing is waited for any more."""
+    asked = list(open_letters([first], parties))
+    heard = list(open_letters([last], parties))
+    if not asked or not heard or not last.in_use or last.revoked:
+        return False
+    request, said = asked[0].said, heard[0].said
+    if not isinstance(request, Request) or not isinstance(said, Statement):
+        return False
+    partner = _partner(asked, parties)
+    if partner is None or not may_speak(last.origin, partner):
+        return False
+    asker = OWN if first.origin == OWN else partner
+    return _word(said.state, of_asker=last.origin == asker) in FINAL
+
+
 def _partner(versions: Sequence[Opened], parties: Parties) -> int | None:
     """With whom a request is: whom ours asks, or who asks us; None where it is not between the two."""
     request = versions[0].said
