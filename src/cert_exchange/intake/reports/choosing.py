@@ -66,6 +66,10 @@ _AGENT_VALUE: Final = re.compile(
 _AGENT_LINE: Final = re.compile(r"[\w.+-]{2,40}/[0-9][^\n\"`|<>]{1,400}")
 _REMARK: Final = re.compile(r"\s+(?:[-#|/\u2013\u2014]{1,2}\s|<-)|\t|\s{2,}")
 _MUTEX_VALUE: Final = re.compile(r"\S(?:.{0,198}\S)?")
+_MUTEX_LABEL: Final = re.compile(
+    r"[\s*-]{0,8}mutex(?:es)?(?: names?)?\s?:\s{1,4}[\"'`]?([^\s\"'`,;]{3,200})[\"'`]?\s*\Z",
+    re.IGNORECASE,
+)
 _FILE_LINE: Final = re.compile(r"[^:|\"<>*?\t;]{1,200}|[A-Za-z]:\\[^:|\"<>*?\t;]{1,400}")
 _BARE_NAME: Final = re.compile(r"(?=[^\n]{0,80}[A-Za-z])[\w()+!&-]{1,40}(?: [\w()+!&-]{1,40}){0,3}")
 _TECHNIQUE_PAGE: Final = re.compile(r"/techniques/(T[0-9]{4})(?:/([0-9]{3}))?/?(?:\Z|[#?])")
@@ -158,6 +162,9 @@ def _spotted(passage: Passage) -> Iterator[Spotted]:
         if not _MUTEX.search(value) and len(value.split()) < 9:
             yield Spotted(Kind.MUTEX, value, 0, len(text), normalise(Kind.MUTEX, value))
             return
+    if (mutex := _MUTEX_LABEL.match(text)) is not None:
+        yield Spotted(Kind.MUTEX, mutex[1], *mutex.span(1), normalise(Kind.MUTEX, mutex[1]))
+        return
     if listed and FILE_SECTION.search(passage.column or passage.heading):
         name = text.strip(" -*\t")
         ending = name.rpartition(".")[2].lower()

@@ -33,6 +33,7 @@ _UNIX: Final = frozenset(
     /usr/bin/wget /usr/sbin/cron /usr/sbin/sshd /var/log/auth.log /var/log/syslog /var/log/wtmp
     """.split()  # noqa: SIM905 - a list of paths reads better without quotes
 )
+_HOME: Final = re.compile(r"[a-z]:\\users\\[^\\]{1,80}\\?|/(?:home|users)/[^/]{1,80}/?")
 _MADE_ELSEWHERE: Final = re.compile(
     r"\.pdb\Z|[\\/]\.cargo[\\/]registry[\\/]|[\\/]go[\\/]pkg[\\/]mod[\\/]|[\\/]site-packages[\\/]|[\\/]rustc[\\/][0-9a-f]{40}[\\/]"
 )
@@ -46,7 +47,7 @@ _STARTS: Final = re.compile(
 def everywhere(path: str) -> bool:
     """Whether a path is one that every machine has, or only the one on which the program was made."""
     low = path.lower()
-    if low in _UNIX or _MADE_ELSEWHERE.search(low) is not None:
+    if low in _UNIX or _HOME.fullmatch(low) is not None or _MADE_ELSEWHERE.search(low) is not None:
         return True
     found = _FOLDERS.fullmatch(low)
     name = found[1].removesuffix(".exe") if found is not None else ""

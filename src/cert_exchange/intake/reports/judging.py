@@ -33,7 +33,11 @@ BULLETS: Final = " \t-*+\u2022\u00b7\u25cf>|'\"`()[],;:."
 
 _ADDRESSES: Final = frozenset({Kind.IPV4, Kind.IPV6})
 _HOSTS: Final = _ADDRESSES | {Kind.URL, Kind.DOMAIN, Kind.EMAIL, Kind.PATTERN}
-_TELLING: Final = HASHES | _ADDRESSES | {Kind.URL, Kind.DOMAIN, *RULES}
+_TELLING: Final = (
+    HASHES
+    | _ADDRESSES
+    | {Kind.URL, Kind.DOMAIN, Kind.VULNERABILITY, Kind.TECHNIQUE, Kind.ASN, *RULES}
+)
 FILE_SECTION: Final = re.compile(r"\bfile ?(?:names?|paths?)\b", re.IGNORECASE)
 _NAME_SECTION: Final = re.compile(r"\b(?:domains?|host ?names?|fqdn)\b", re.IGNORECASE)
 _TOLD_SECTION: Final = re.compile(
@@ -151,7 +155,9 @@ def _file(item: Spotted, passage: Passage, *, listed: bool) -> Verdict:
     if item.kind is Kind.FILE_PATH:
         value = item.value or ""
         told = value[-1:] in {"/", "\\"} or everywhere(value)
-        return Verdict(take=listed or "\\" in value, detect=not told, weight=2 if listed else 1)
+        if not listed and "\\" not in value:
+            return _not("a path in a sentence; set in code (`...`) it is taken")
+        return Verdict(take=True, detect=not told, weight=2 if listed else 1)
     in_list = FILE_SECTION.search(passage.heading) is not None
     named = passage.role in {Role.LISTED, Role.HEADING} or in_list
     sure = passage.role is not Role.HEADING and named and (in_list or "file" in passage.column)

@@ -31,6 +31,7 @@ from cert_exchange.intake.reports.addresses import (
     trimmed,
     whole_address,
 )
+from cert_exchange.intake.reports.half_written import BEFORE_ADDRESSES, BEHIND_ALL
 from cert_exchange.intake.scripts import LETTERS
 from cert_exchange.intake.values import FILE_EXTENSIONS, normalise, refang
 
@@ -68,6 +69,10 @@ _PATH: Final = re.compile(
     r"/[^\s\"'`|<>,;()]{1,400}+",
     re.IGNORECASE,
 )
+_PROGRAM_END: Final = re.compile(
+    r"\.(?:exe|dll|sys|bat|cmd|ps1|vbs|lnk|scr|cpl|ocx|msi|tmp)(?=[\s,;])", re.IGNORECASE
+)
+"""Words behind the path of a program are no part of it."""
 _DOUBLED: Final = re.compile(r"[A-Z]:(?:\\\\[^\\]++)++(?:\\\\)?", re.IGNORECASE)
 """A path as programs and YAML write it in quotation marks."""
 _FILE: Final = re.compile(r"(?<![\w/\\.%-])[\w-]{1,100}+(?:\.[\w-]{1,40}+){1,4}+(?![\w@/\\(])")
@@ -83,7 +88,9 @@ TELLING_ENDINGS: Final = frozenset(
 )
 """Endings of which a file in a list of a report is worth to be told of."""
 
-_ANY: Final = re.compile(r"[.:\\/@]|[0-9a-f]{30}|dot|punkt|point|CVE|T[01][0-9]", re.IGNORECASE)
+_ANY: Final = re.compile(
+    r"[.:\\/@]|[0-9a-f]{30}|AS[0-9]|TA[0-9]|dot|punkt|point|CVE|T[01][0-9]", re.IGNORECASE
+)
 """What every value has some of; most cells and lines have none."""
 
 _HASHES: Final = {32: Kind.MD5, 40: Kind.SHA1, 64: Kind.SHA256, 128: Kind.SHA512}
@@ -98,12 +105,15 @@ def spot(text: str, *, apart: bool = False) -> Iterator[Spotted]:
         return
     taken = bytearray(len(text) + 1)
     for pattern, judge in _LOOKING:
-        for found in pattern.finditer(text):
-            start, end = found.span()
-            if 1 in taken[start:end]:
+        at = 0
+        while (found := pattern.search(text, at)) is not None:
+            start, at = found.span()
+            at = max(at, start + 1)
+            if 1 in taken[start:at]:
                 continue
             spotted = judge(found, text)
             if spotted is not None:
+                at = max(start + 1, min(at, spotted.end))  # a path may end long before its pattern
                 taken[spotted.start : spotted.end] = b"\x01" * (spotted.end - spotted.start)
                 yield spotted
 
@@ -138,8 +148,11 @@ def _domain(found: re.Match[str], text: str) -> Spotted | None:
         )
         return Spotted(Kind.DOMAIN, raw, found.start(), found.end(), None, fault=fault)
     if not is_listed(plain):
-        if not defanged or plain.replace(".", "").isdigit():
+        if not defanged:
             return None
+        if plain.replace(".", "").isdigit():
+            fault = "it is no whole address"
+            return Spotted(Kind.IPV4, raw, found.start(), found.end(), None, fault=fault)
         if plain.rpartition(".")[2].lower() in TELLING_ENDINGS:
             return Spotted(
                 Kind.FILE_NAME, raw, found.start(), found.end(), normalise(Kind.FILE_NAME, plain)
@@ -205,15 +218,29 @@ def _path(found: re.Match[str], text: str) -> Spotted | None:
     if after and after in "*?<":  # many files: their folder is told of
         raw = raw[: max(raw.rfind("\\"), raw.rfind("/")) + 1]
     elif is_alone(text, found.start(), found.end()):
+        program = _PROGRAM_END.search(raw)
+        raw = raw[: program.end()] if program is not None else raw
         raw = raw.rstrip(" \t.,;:!?'*\u2019\u201d")  # a name may end in "_" or "]"
     elif before in {'"', "\u201c"} and after in {'"', "\u201d"}:
         raw = re.split(r"\s+[-/]", raw, maxsplit=1)[0]  # options of a command
     else:
-        raw = trimmed(re.split(r"[\s,;]", raw, maxsplit=1)[0])
+        raw = trimmed(_in_sentence(raw))
     if "/" not in raw.lstrip("~/") and "\\" not in raw:
         return None
     single = raw.replace("\\\\", "\\") if _DOUBLED.fullmatch(raw) else raw
     return replace(as_spotted(Kind.FILE_PATH, single, found.start()), end=found.start() + len(raw))
+
+
+def _in_sentence(raw: str) -> str:
+    r"""A path up to its first blank, but for those inside its folders: `C:\\Users\\A B\\c.exe`."""
+    words = re.split(r"[\s,;]", raw)
+    end = 1
+    for at, word in enumerate(words[1:6], 1):
+        if "." in words[end - 1].rpartition("\\")[2] or word[:1] in {"\\", "%"} or ":" in word[:2]:
+            break
+        if "\\" in word:
+            end = at + 1
+    return raw[: len(" ".join(words[:end]))]
 
 
 def _file(found: re.Match[str], _text: str) -> Spotted | None:
@@ -245,9 +272,11 @@ _LOOKING: Final[
     (_CVE, _cve),
     (_TECHNIQUE, _plain(Kind.TECHNIQUE)),
     (_WILDCARD, _wildcard),
+    *BEFORE_ADDRESSES,
     (BARE_URL, as_bare_url),
     (_IPV4, _ipv4),
     (_IPV6, _ipv6),
     (_DOMAIN, _domain),
     (_FILE, _file),
+    *BEHIND_ALL,
 )
