@@ -1,7 +1,7 @@
 """What is doubtful in one value that an object states: benign, local, too broad, too generic. No object is asked here.
 
 1. A network is compared both ways: what lies in a range, and what a range takes in.
-   So are the IPv4 addresses for which those of NAT64 and 6to4 stand.
+   So are the IPv4 addresses for which those of NAT64, 6to4 and Teredo stand, and what some programs read an odd spelling as.
 2. A whole service is benign by its exact name; what lies below it, or behind a path of it, may be bad.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address
 from typing import Final
 
 from cert_exchange.policy.cautions import Caution, Of
@@ -25,7 +24,15 @@ from cert_exchange.policy.commonplace import (
     PRIVATE_NAMES,
     SECOND_LEVEL,
 )
-from cert_exchange.policy.lookups import AddressRange, Name, address_range, domain_name
+from cert_exchange.policy.lookups import (
+    AddressRange,
+    Name,
+    address_range,
+    addresses_of_host,
+    domain_name,
+    inside,
+)
+from cert_exchange.stix.hosts import hosts_of, plain_host
 from cert_exchange.stix.instants import shown
 
 _SHORTEST_LIKE: Final = 4
@@ -33,15 +40,9 @@ _SHORTEST_MATCH: Final = 6
 _SHORTEST_NAME: Final = 3
 _BROAD: Final = {4: 1 << 20, 6: 1 << 96}
 """More addresses than this are too many to look for: IPv4 above /12, IPv6 above /32. Reports do name networks of /15."""
-_CARRYING: Final = ((int(IPv6Address("64:ff9b::")) >> 32, 32, 0), (0x2002, 112, 80))
-"""Prefixes behind which an IPv4 address stands: their number, the bits behind them, and those behind the address."""
 _META: Final = re.compile(r"\\[wWdDsSbB]|[\\^$.|?*+()\[\]{}]")
 _ROOT_URL: Final = re.compile(
     r"[a-z][a-z0-9+.-]{0,20}+://([^/?#@:\s]{1,253}+)(?::[0-9]{1,5}+)?/?", re.IGNORECASE
-)
-_HOST: Final = re.compile(
-    r"[a-z][a-z0-9+.-]{0,20}+://(?:[^/?#@\s]{0,200}+@)?(\[[0-9a-f:.]{2,45}+\]|[^/?#@:\s]{1,253}+)",
-    re.IGNORECASE,
 )
 _ADDRESSES: Final = frozenset({"ipv4-addr", "ipv6-addr"})
 
@@ -80,25 +81,22 @@ def _of_address(text: str) -> Iterator[Caution]:
     try:
         value = address_range(text)
     except ValueError:
+        yield from _of_odd_address(text)
         return
     yield from _of_range(value)
-    inner = embedded(value)
-    if inner is not None:
+    for inner in inside(value):
         for one in _of_range(inner):
             yield Caution(one.of, value.text, f"{value.text} stands for {one.said}")
 
 
-def embedded(value: AddressRange) -> AddressRange | None:
-    """The IPv4 addresses for which IPv6 addresses stand: of NAT64 (RFC 6052) and 6to4 (RFC 3056); None for all others."""
-    if value.version != 6:
-        return None
-    for prefix, rest, shift in _CARRYING:
-        if value.first >> rest == value.last >> rest == prefix:
-            first, last = (one >> shift & 0xFFFF_FFFF for one in (value.first, value.last))
-            network = IPv4Network((first, 32 - (last - first).bit_length()))
-            text = str(network.network_address if first == last else network)
-            return AddressRange(4, first, last, text)
-    return None
+def _of_odd_address(text: str) -> Iterator[Caution]:
+    """What is no address to the letter, and one to some programs: octal, hexadecimal, one number, full-width."""
+    for value in addresses_of_host(text):
+        for one in _of_range(value):
+            said = (
+                one.said if value.text in text else f"{short(text)} is read by some as {one.said}"
+            )
+            yield Caution(one.of, short(text), said)
 
 
 def _of_range(value: AddressRange) -> Iterator[Caution]:
@@ -132,8 +130,9 @@ def _within(value: AddressRange) -> Iterator[Caution]:
 
 def _of_name(text: str, *, exact: bool = True) -> Iterator[Caution]:
     try:
-        name = domain_name(text)
+        name = domain_name(plain_host(text) if "%" in text else text)
     except (ValueError, UnicodeError):
+        yield from _of_odd_address(text)
         return
     form = name.forms[0]
     if PRIVATE_NAMES.find(name) is not None:
@@ -164,16 +163,11 @@ def _is_suffix(form: str) -> bool:
 
 
 def _of_url(text: str) -> Iterator[Caution]:
-    found = _HOST.match(text.strip())
-    if found is None:
-        return
-    host = found[1].removeprefix("[").removesuffix("]")
-    if ":" in host or host[-1:].isdigit():
-        yield from (Caution(one.of, short(text), one.said) for one in _of_address(host))
-        return
     # A path below a well-known service may be bad though the service is not.
     root = _ROOT_URL.fullmatch(text.strip()) is not None
-    yield from (Caution(one.of, short(text), one.said) for one in _of_name(host, exact=root))
+    for host in hosts_of(text):
+        found = _of_address(host) if addresses_of_host(host) else _of_name(host, exact=root)
+        yield from (Caution(one.of, short(text), one.said) for one in found)
 
 
 def generic(one: Stated) -> str | None:
@@ -212,4 +206,4 @@ def short(text: str) -> str:
     return text if len(text) <= 120 else text[:119] + "…"
 
 
-__all__ = ["Stated", "embedded", "generic", "of_value", "short"]
+__all__ = ["Stated", "generic", "of_value", "short"]

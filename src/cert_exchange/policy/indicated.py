@@ -10,11 +10,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cert_exchange.policy.lookups import AddressRange, Name, address_range, domain_name
+from cert_exchange.policy.lookups import (
+    AddressRange,
+    Name,
+    address_range,
+    addresses_of_host,
+    domain_name,
+)
+from cert_exchange.stix.hosts import hosts_of, plain_host
 from cert_exchange.stix.instants import shown
 from cert_exchange.stix.patterns import Comparison, PatternInvalid, comparisons
 from cert_exchange.stix.references import OBSERVABLE_TYPES
@@ -33,7 +40,7 @@ _HOST: Final = re.compile(
     r"(?:[a-z][a-z0-9+.-]*+:)?//(?:[^/?#@\\]*@)?(\[[0-9a-f:.]+\]|[^/?#@\\:\[\]]+)(?::[0-9]*)?(?=[/?#]|$)",
     re.IGNORECASE,
 )
-_SCHEME: Final = re.compile(r"[a-z][a-z0-9+-]*+:(?![0-9])", re.IGNORECASE)
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+-]*+:(?![0-9])|(?:https?|wss?|ftp):", re.IGNORECASE)
 _NO_HOST: Final = re.compile(r"(?:file:///|data:|urn:|javascript:|about:)", re.IGNORECASE)
 _LITERAL: Final = re.compile(r"\^((?:[A-Za-z0-9_:@/-]|\\[./@:-])++)\$")
 _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -61,6 +68,8 @@ class Indicated:
         str, ...
     ] = ()  # what could not be read otherwise: file names by a regular expression
     elsewhere: bool = False  # it states nothing itself and refers to what does
+    readings: tuple[AddressRange | Name, ...] = ()
+    """what some programs read in an odd spelling that is `unread`: to warn and to hold by, never to allow"""
 
 
 _NOTHING: Final = Indicated()
@@ -83,7 +92,16 @@ def indicated_by(content: Mapping[str, Any]) -> Indicated:
 class _Reading:
     """The values found so far; dictionaries keep their order and each value once."""
 
-    __slots__ = ("addresses", "countries", "names", "systems", "unread", "unread_words", "words")
+    __slots__ = (
+        "addresses",
+        "countries",
+        "names",
+        "readings",
+        "systems",
+        "unread",
+        "unread_words",
+        "words",
+    )
 
     def __init__(self) -> None:
         self.addresses: dict[AddressRange, None] = {}
@@ -91,6 +109,7 @@ class _Reading:
         self.systems: dict[int, None] = {}
         self.countries: dict[str, None] = {}
         self.words: dict[str, None] = {}
+        self.readings: dict[AddressRange | Name, None] = {}
         self.unread: list[str] = []
         self.unread_words: list[str] = []
 
@@ -99,7 +118,7 @@ class _Reading:
             tuple(self.addresses), tuple(self.names), tuple(self.systems), tuple(self.countries),
             tuple(self.words), tuple(dict.fromkeys(self.unread)), tuple(dict.fromkeys(self.unread_words)),
             elsewhere=not (self.addresses or self.names or self.systems or self.countries or self.unread)
-            and _refers(content),
+            and _refers(content), readings=tuple(self.readings),
         )  # fmt: skip
 
     def object(self, content: Mapping[str, Any]) -> None:
@@ -219,6 +238,7 @@ class _Reading:
             found = None if _SCHEME.match(plain) else _HOST.match(f"//{plain}")
         if found is None:
             self.unread.append(f"the host of {shown(value, limit=60)}")
+            self._readings(hosts_of(value))
         else:
             self._host(found[1], value)
 
@@ -235,10 +255,22 @@ class _Reading:
             name = domain_name(host)
         except (ValueError, UnicodeError):
             self.unread.append(f"the address or name {shown(value or host, limit=60)}")
+            self._readings((host,))
             return
         self.names[name] = None
         for form in name.forms:
             self._word(form)
+
+    def _readings(self, hosts: Iterable[str]) -> None:
+        """What some programs read in an odd spelling; it stays unread all the same."""
+        for host in hosts:
+            found = addresses_of_host(host)
+            self.readings |= dict.fromkeys(found)
+            try:
+                if not found:
+                    self.readings[domain_name(plain_host(host))] = None
+            except (ValueError, UnicodeError):
+                continue
 
     def _system(self, value: Any) -> None:
         text = str(value)

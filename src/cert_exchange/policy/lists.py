@@ -26,6 +26,7 @@ from cert_exchange.policy.lookups import (
     Networks,
     address_range,
     domain_name,
+    inside,
 )
 from cert_exchange.policy.reading import shown
 from cert_exchange.policy.subject import Subject
@@ -48,17 +49,24 @@ class NamedList:
 
     def find(self, about: Indicated) -> tuple[str, str] | None:
         """A value of the object and the entry that it lies in, or None."""
-        for address in about.addresses:
-            if (network := self.networks.find(address)) is not None:
-                return address.text, network[0]
-        for name in about.names:
-            if (domain := self.domains.find(name)) is not None:
-                return name.text, domain[0]
+        for value in (*about.addresses, *about.names, *about.readings):
+            if (entry := self._of(value)) is not None:
+                return value.text, entry
         for word in about.words:
             if word in self.texts:
                 return word, word
             if self.fragments and (fragment := self.fragments.find(word)) is not None:
                 return word, fragment
+        return None
+
+    def _of(self, value: AddressRange | Name) -> str | None:
+        """The network or domain that one value lies in, itself or what it stands for."""
+        if isinstance(value, Name):
+            found = self.domains.find(value)
+            return None if found is None else found[0]
+        for one in (value, *inside(value)):
+            if (found := self.networks.find(one)) is not None:
+                return found[0]
         return None
 
 

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final, NamedTuple
 
+from cert_exchange.stix.hosts import ipv4_inside, ipv4_readings, plain_host
+
 _BITS: Final = {4: 32, 6: 128}
 _MAPPED: Final = 0xFFFF << 32  # ::ffff:0:0/96, IPv4 inside IPv6 (RFC 4291 section 2.5.5.2)
 _LABELS: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9_-]{1,63}(?<!-))*+")
@@ -59,6 +61,29 @@ def address_range(text: str) -> AddressRange:
     if number >> 32 == _MAPPED >> 32 and size >= 96:
         return _cut(4, number - _MAPPED, size - 96, plain)
     return _cut(6, number, size, plain)
+
+
+def addresses_of_host(text: str) -> tuple[AddressRange, ...]:
+    """Every address that some program takes a host for, in whatever spelling (`stix.hosts`); none for a name."""
+    try:
+        return (address_range(plain_host(text)),)
+    except ValueError:
+        numbers = ipv4_readings(text)
+    return tuple(AddressRange(4, number, number, str(IPv4Address(number))) for number in numbers)
+
+
+def inside(value: AddressRange) -> tuple[AddressRange, ...]:
+    """The IPv4 addresses for which IPv6 addresses stand (NAT64, 6to4, Teredo and the like), spelled as IPv4."""
+    if value.version != 6:
+        return ()
+    found = []
+    for first, last in ipv4_inside(value.first, value.last):
+        network = IPv4Network(
+            (first & ~((1 << (first ^ last).bit_length()) - 1), 32 - (first ^ last).bit_length())
+        )
+        text = str(network.network_address if first == last else network)
+        found.append(AddressRange(4, first, last, text))
+    return tuple(dict.fromkeys(found))
 
 
 def _cut(version: int, number: int, length: int, text: str) -> AddressRange:

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from cert_exchange.policy.indicated import Indicated
-from cert_exchange.policy.lookups import AddressRange, Domains, Name, Networks
+from cert_exchange.policy.lookups import AddressRange, Domains, Name, Networks, inside
 from cert_exchange.policy.lookups import address_range as read_range
 from cert_exchange.policy.lookups import domain_name as read_name
 from cert_exchange.policy.reading import Document, fill_form, read_document, shown
@@ -137,7 +137,7 @@ class Territories:
         if not (about.addresses or about.names or about.systems or about.countries or about.unread):
             return _ELSEWHERE if about.elsewhere else _NOWHERE
         hits = (
-            *self._hits(about.addresses, lambda one, value: one.networks.find(value)),
+            *self._hits_of_addresses(about.addresses),
             *self._hits(about.names, lambda one, value: one.domains.find(value)),
             *self._hits(
                 about.systems, lambda one, value: _whole(f"AS{value}", value in one.systems)
@@ -147,6 +147,8 @@ class Territories:
         kinds = {THIRD if hit.territory is None else self._kind_of(hit.territory) for hit in hits}
         if about.unread:
             kinds.add(UNKNOWN)
+        # What some read in it is told, and makes it of no kind: unread it is, and that decides.
+        hits += tuple(hit for one in about.readings for _, hit in self.holding(one))
         return Concern(frozenset(kinds), hits, about.unread, about.elsewhere)
 
     def holding(self, value: AddressRange | Name) -> Iterator[tuple[str, Hit]]:
@@ -154,7 +156,7 @@ class Territories:
         if isinstance(value, Name):
             hits = self._hits((value,), lambda one, name: one.domains.find(name))
         else:
-            hits = self._hits((value,), lambda one, network: one.networks.find(network))
+            hits = self._hits_of_addresses((value,))
         for hit in hits:
             if hit.territory is not None:
                 yield self._kind_of(hit.territory), hit
@@ -163,6 +165,14 @@ class Territories:
         if territory.kind == PARTNER and territory.partner not in self._partners:
             return THIRD
         return territory.kind
+
+    def _hits_of_addresses(self, addresses: Iterable[AddressRange]) -> Iterator[Hit]:
+        """Where addresses lie; what stands for an IPv4 address lies where that does, besides where it is named itself."""
+        for address in addresses:
+            hits = self._hits((address,), lambda one, value: one.networks.find(value))
+            within = [one._replace(text=address.text) for one in inside(address)]
+            yield from (hit for hit in hits if hit.territory is not None or not within)
+            yield from self._hits(within, lambda one, value: one.networks.find(value))
 
     def _hits(
         self, values: Iterable[Any], find: Callable[[Territory, Any], tuple[str, bool] | None]

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from cert_exchange.policy.cautions import Caution, Of
 from cert_exchange.policy.commonplace import ROLES
-from cert_exchange.policy.doubtful_values import Stated, embedded, generic, of_value, short
+from cert_exchange.policy.doubtful_values import Stated, generic, of_value, short
 from cert_exchange.policy.indicated import indicated_by
 from cert_exchange.policy.lookups import address_range
 from cert_exchange.policy.mentions import mentioned_in
@@ -78,15 +78,9 @@ def _warnings(
 
 
 def _of_own(content: Mapping[str, Any], own: Territories) -> Iterator[Caution]:
-    about = indicated_by(content)
-    for hit in own.concern(about).hits:
+    for hit in own.concern(indicated_by(content)).hits:
         if hit.territory is not None and hit.territory.kind == OWN:
             yield Caution(Of.OWN, hit.value, str(hit))
-    for address in about.addresses:
-        inner = embedded(address)
-        for kind, hit in own.holding(inner) if inner is not None else ():
-            if kind == OWN:
-                yield Caution(Of.OWN, address.text, f"{address.text} stands for {hit}")
 
 
 def _with_own_inside(content: Mapping[str, Any], own: Territories) -> Iterator[Caution]:
