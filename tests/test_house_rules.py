@@ -105,6 +105,8 @@ SMALL = {
     "services/publishing/obeying.py": "one sentence: a partner's notice is carried out",
     "services/doctoring/asked.py": "one sentence",
     "services/doctoring/reviews.py": "one sentence",
+    "services/doctoring/feeds.py": "one sentence",
+    "services/feeding/watching.py": "one question: what our people should know of feeds",
     "services/doctoring/answers.py": "two findings about one subject",
     "services/answering/fetching.py": "one question: whether an answer got to whom it is for",
     "services/publishing/unfolding.py": "one question: which versions notes propose",

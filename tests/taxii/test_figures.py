@@ -19,7 +19,7 @@ from tests.unit.test_monitoring import expressions, named_in, rules
 
 from cert_exchange.http.scraping import written
 from cert_exchange.node import Node
-from cert_exchange.services import freezing, partners, pki
+from cert_exchange.services import feeding, freezing, partners, pki
 from cert_exchange.services.metering import METRICS, Sample, measure
 from cert_exchange.store import heartbeats
 from cert_exchange.store.tables import partners as partner_table
@@ -259,6 +259,8 @@ def test_each_metric_that_dashboard_and_alarms_name_is_in_a_real_scrape(
     ) as peer:
         add_source(sqlite_node, peer)
         sync(sqlite_node, "from-b")
+    feeding.add(sqlite_node, "all", feeding.choose(feeding.Format.LIST), by="anna")
+    feeding.issue(sqlite_node, "all", by="anna")
     client = open_server.stranger()
     client.get("/taxii2/")
     open_server.client("b").get("/taxii2/")

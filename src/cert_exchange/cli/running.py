@@ -169,9 +169,11 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
     from cert_exchange.services import (
         beating,
         deliveries,
+        feeding,
         holdings,
         policies,
         requesting,
+        reviewing,
         revocation_lists,
     )
 
@@ -182,6 +184,8 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
         overdue = [one for one in policies.agreements(node) if one.overdue]
         beats = beating.alarms(node)
         asked = requesting.waiting(node)
+        disputed = reviewing.count_open(node)
+        watched = feeding.watch(node)
     if as_json:
         late = [{"partner": one.partner, "review": one.review} for one in overdue]
         ending = [{"partner": one.partner, "finding": one.finding} for one in lists]
@@ -191,6 +195,8 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
             "revocation_lists": ending,
             "heartbeats": [{"partner": one.partner, "finding": one.finding} for one in beats],
             **request_threads.waiting_document(asked),
+            "disputes": disputed,
+            "feeds": [{"feed": one.feed, "finding": one.finding} for one in watched],
         }
         printing.document(_status_document(found) | more)
         return
@@ -258,6 +264,13 @@ def status(*, as_json: AsJson = False, home: Home = None) -> None:
     for beat in beats:
         printing.verdict(f"{beat.partner}: {beat.finding}; {beat.step}")
     request_threads.print_waiting(asked)
+    if disputed:
+        waits = "waits" if disputed == 1 else "wait"
+        printing.verdict(
+            f"{printing.count(disputed, 'dispute')} of partners {waits} for a person: cert-exchange review list"
+        )
+    for feed in watched:
+        printing.verdict(f"feed {feed.feed}: {feed.finding}; {feed.step}")
 
 
 def _status_document(found: Status) -> dict[str, Any]:

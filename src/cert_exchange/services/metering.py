@@ -24,6 +24,7 @@ from cert_exchange.store import (
     channels,
     checkups,
     deliveries,
+    feeds,
     figures,
     freezes,
     partners,
@@ -91,6 +92,9 @@ METRICS: Final = (
     Metric("cert_exchange_partner_clock_seconds", "gauge", "How far a partner's clock is behind ours, as measured last."),
     Metric("cert_exchange_heartbeat_alarms", "gauge", "1: heartbeat list has this alarm about a partner, by its limits."),
     Metric("cert_exchange_requests_overdue", "gauge", "Requests between desks whose answer is overdue, by who owes it: us or partner."),
+    Metric("cert_exchange_reviews_waiting", "gauge", "Objects of ours that a partner disagrees with and no person has looked at."),
+    Metric("cert_exchange_review_oldest_seconds", "gauge", "How long the oldest of them waits."),
+    Metric("cert_exchange_feed_unread_seconds", "gauge", "Since a credential of a feed was used last, or issued; exact to a minute. By its label, else its id."),
     Metric("cert_exchange_database_connections", "gauge", "Of the process that answers, by pool; those that polls keep for themselves are not in it."),
     Metric("cert_exchange_database_connections_kept", "gauge", "How many a pool keeps open at most; more are opened when needed, and closed again."),
     Metric("cert_exchange_database_waits_total", "counter", "How often this process asked a pool for a connection."),
@@ -116,6 +120,8 @@ def measure(node: Node) -> list[Sample]:
         found += _channels(tx, now)
         found += _readers(tx, node)
         found += _waiting(tx)
+        found += _disputed(tx, now)
+        found += _feeds(tx, now)
         _, unsealed = figures.ledger_state(tx)
     found.append(Sample("cert_exchange_ledger_unsealed_lines", unsealed))
     found += _connections(node)
@@ -191,6 +197,28 @@ def _waiting(tx: Transaction) -> Iterator[Sample]:
     yield Sample("cert_exchange_intake_held", screening.count_held(tx))
     yield Sample("cert_exchange_open_receipts", deliveries.count_open(tx))
     yield Sample("cert_exchange_freezes", len(freezes.standing(tx)))
+
+
+def _disputed(tx: Transaction, now: int) -> Iterator[Sample]:
+    waiting = {one.partner: one for one in checkups.disputes(tx)}
+    for partner in sorted(policies.partner_ids(tx)):
+        one, labels = waiting.get(partner), (("partner", partner),)
+        yield Sample("cert_exchange_reviews_waiting", 0 if one is None else one.objects, labels)
+        since = 0.0 if one is None else max(now - one.since, 0) / MICROS
+        yield Sample("cert_exchange_review_oldest_seconds", since, labels)
+
+
+def _feeds(tx: Transaction, now: int) -> Iterator[Sample]:
+    """Who reads what we make for tools; a credential that has ended is in `doctor`."""
+    for one in feeds.credentials(tx):
+        if one.expires_at is not None and one.expires_at <= now:
+            continue
+        labels = (("feed", one.feed_name), ("credential", one.label or one.id))
+        unread = max(now - (one.last_used_at or one.issued_at), 0) / MICROS
+        yield Sample("cert_exchange_feed_unread_seconds", unread, labels)
+        if one.expires_at is not None:
+            ends = (("what", f"credential of feed {one.feed_name}"), ("partner", "own"))
+            yield Sample("cert_exchange_expires_timestamp_seconds", one.expires_at / MICROS, ends)
 
 
 def _beats(node: Node, now: int) -> Iterator[Sample]:

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from cert_exchange.store import proposals as proposal_rows
+from cert_exchange.store.doubts import DoubtState
 from cert_exchange.store.tables import (
     OWN,
     ObjectStatus,
     audience_members,
     collection_rights,
     collections,
+    doubts,
     objects,
     partners,
     poll_notes,
@@ -43,6 +45,31 @@ class Noted:
     partner: str
     note: str
     first_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """How many objects of ours a partner disagrees with that no person has looked at, and since when the oldest waits."""
+
+    partner: str
+    objects: int
+    since: int
+
+
+def disputes(tx: Connection) -> list[Dispute]:
+    """What waits for a review, by partner."""
+    rows = tx.execute(
+        select(
+            partners.c.name,
+            func.count(func.distinct(doubts.c.ident)),
+            func.min(doubts.c.raised_at),
+        )
+        .join(partners, partners.c.id == doubts.c.partner)
+        .where(doubts.c.state == DoubtState.OPEN.value)
+        .group_by(partners.c.name)
+        .order_by(partners.c.name)
+    )
+    return [Dispute(*row) for row in rows]
 
 
 def rights(tx: Connection) -> list[Right]:

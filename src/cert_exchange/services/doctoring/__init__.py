@@ -10,9 +10,11 @@ from cert_exchange.services.doctoring import (
     beating,
     evidence,
     exchange,
+    feeds,
     forgotten,
     keeping,
     machine,
+    reviews,
     signed,
 )
 from cert_exchange.services.doctoring.findings import Finding, Grade
@@ -36,6 +38,7 @@ def examine(node: Node, *, partner: str | None = None) -> list[Finding]:
             *beating.examine(node, partner=partner),
             *asked.examine(node, partner=partner),
             *answers.examine(node, partner=partner),
+            *reviews.examine(node, partner=partner),
         ]
         return [*more, *(one for one in found if not more or one.grade != "ok")]
     return [
@@ -47,5 +50,7 @@ def examine(node: Node, *, partner: str | None = None) -> list[Finding]:
         *beating.examine(node),
         *asked.examine(node),
         *answers.examine(node),
+        *reviews.examine(node),
+        *feeds.examine(node),
         *exchange.examine(node),
     ]

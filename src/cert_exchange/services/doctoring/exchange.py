@@ -19,7 +19,6 @@ from cert_exchange.services import (
     reaching,
     receipts,
     retention,
-    reviewing,
     screening,
 )
 from cert_exchange.services.doctoring import certificates, introductions
@@ -202,12 +201,6 @@ def _way_in(node: Node) -> Iterator[Finding]:
             "note", "the way in",
             f"{waiting:,} version{'' if waiting == 1 else 's'} held until a person lets them in",
             "cert-exchange intake list, then release or refuse",
-        )  # fmt: skip
-    if disputed := reviewing.count_open(node):
-        yield Finding(
-            "note", "objects of ours",
-            f"partners disagree with {disputed:,} of them, which go to nobody new until a person has looked",
-            "cert-exchange review list, then keep or revoke",
         )  # fmt: skip
     file = node.settings.path(node.settings.policies_directory) / screening.FILE_NAME
     if not screening.is_in_force(node, file):
