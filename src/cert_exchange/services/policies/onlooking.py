@@ -18,6 +18,7 @@ from cert_exchange.services.policies.catalogue import Catalogue
 from cert_exchange.services.policies.outlook import Leaves, Outlook, Standing
 from cert_exchange.services.policies.standing import known, leaves, standings
 from cert_exchange.services.releasing.bindings import Bindings, promises_of
+from cert_exchange.services.releasing.brought import said_of_theirs, sent_here
 from cert_exchange.services.releasing.evaluating import Plan, Pool, plan_of, plans_for
 from cert_exchange.services.releasing.judging import Judge
 from cert_exchange.store import holds as hold_rows
@@ -213,7 +214,7 @@ def _look(
         if pool.givers.get(target, _OURS) == _OURS:
             continue  # no partner sent it: most of what we hold
         for onlooker, judge in judges:
-            if judge.sent_here(target):
+            if sent_here(judge, target):
                 onlooker.outlook.note_sent(target)
     redacting = any(onlooker.plan.redacting for onlooker in onlookers)
     for ident in idents:
@@ -224,7 +225,13 @@ def _look(
             rows = [found.get(version.id, ()) for found in judged]
             if any(rows):
                 never = redacting and never_redacted(pool.contents[version.rendition]) is not None
-                references = pool.references.get(version.id, ())
+                asked = [judge for (_, judge), mine in zip(judges, rows, strict=True) if mine]
+                references = [
+                    (target, role)
+                    for target, role in pool.references.get(version.id, ())
+                    # Said to one audience alone: no other is among those that are asked.
+                    if not all(said_of_theirs(judge, version, target) for judge in asked)
+                ]
                 catalogue.add(version, references, never_redacted=never)
                 for (onlooker, judge), mine in zip(judges, rows, strict=True):
                     redacted = any(standing & _REDACTED for _, standing, _ in mine)

@@ -20,6 +20,7 @@ from typing import Final
 from cert_exchange.policy.decide import Allow, Deny, DenyKind, Hold, Redact
 from cert_exchange.policy.redaction import Need
 from cert_exchange.policy.screening import INTAKE
+from cert_exchange.services.releasing.brought import said_of_theirs
 from cert_exchange.services.releasing.carrying import Carrying
 from cert_exchange.services.releasing.deriving import Deriving
 from cert_exchange.services.releasing.evaluating import Plan, Pool
@@ -32,6 +33,7 @@ from cert_exchange.store import references as reference_rows
 from cert_exchange.store import releases
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.releases import Live
+from cert_exchange.store.tables import OWN
 
 _NOTHING: Final[Mapping[int, str]] = {}
 _NAMELESS: Final = Deny("redacted", "there is nobody to make a derivative", DenyKind.ERROR)
@@ -263,6 +265,7 @@ class Closing:
             if target != ident
             and not self.stands(target, role, gaining)
             and not self.carrying.can_carry(target, view, gaining)
+            and not self._said_of_theirs(number, target)
         ]
         needs = self.sight.needs(number, view) if missing else None
         if not needs:
@@ -275,6 +278,11 @@ class Closing:
             for target in missing
             if needs.get(target, Need.REQUIRED) is Need.REQUIRED or (dry and target in choices)
         ]
+
+    def _said_of_theirs(self, number: int, target: int) -> bool:
+        return said_of_theirs(
+            self.judge, self.pool.by_id(number), target, arrived=target in self.arrived
+        )
 
     def stands(self, target: int, role: int, gaining: Mapping[int, int]) -> bool:
         """Whether a reference is visible to the audience as things are, or may dangle."""
@@ -315,6 +323,11 @@ class Closing:
         self.sight.load_live(idents)
         self.pool.load(idents)
         self.pool.know(idents)
+        dependants = [
+            (target, line)
+            for target, line in dependants
+            if line.origin != OWN or not self._said_of_theirs(line.object, target)
+        ]
         for target, line in dependants:
             result.losses[line.view, line.object] = (line, "reference")
             result.carried_now.pop((line.view, line.object), None)

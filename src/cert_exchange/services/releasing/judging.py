@@ -15,8 +15,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cert_exchange.messages import requests
 from cert_exchange.policy.decide import (
@@ -32,16 +32,13 @@ from cert_exchange.policy.decide import (
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.rules import Recipe
 from cert_exchange.policy.screening import INTAKE
-from cert_exchange.policy.subject import OWN_NAME
 from cert_exchange.services.releasing import trimming
 from cert_exchange.services.releasing.evaluating import Plan, Pool
 from cert_exchange.services.releasing.governing import (
-    REACHING,
     beside_a_derivative,
     governed,
     groups,
 )
-from cert_exchange.stix.references import is_observable_id
 from cert_exchange.store import screening
 from cert_exchange.store.holds import Ended
 from cert_exchange.store.objects import Version
@@ -55,7 +52,6 @@ _OTHERS_NOTICE = Deny("notice", "it is a notice for another audience", DenyKind.
 BETWEEN_DESKS = Deny("request", "it is between its sender's desk and ours", DenyKind.RULE)
 _NO_POLICY = Deny("no policy", "no active policy decides for this audience", DenyKind.DEFAULT)
 _NOT_NAMED = Deny("collection", "the policy does not name this collection", DenyKind.DEFAULT)
-_NOBODY: Final[frozenset[int]] = frozenset()
 
 Lines = Mapping[tuple[int, int], Live]
 """the lines in force of one id, by (view, object)"""
@@ -124,43 +120,6 @@ class Judge:
                     yield from (Verdict(v, collection, view, BLOCKED) for v in placed)
                 else:
                     yield from self._among(versions, placed, collection, view, lines)
-
-    def sent_here(self, ident: int, *, arrived: bool = False) -> bool:
-        """Whether a member's own copy makes an id visible to the audience (DECISIONS 4); `arrived`: taken in just now.
-
-        A proposal does not count: who may not bring an object would open what refers to a hidden one by naming it.
-        """
-        pool, members = self.pool, self.plan.audience.members
-        origins = pool.origins_of((ident,))[ident]
-        if not arrived and pool.givers.get(ident, _NOBODY).isdisjoint(members):
-            return False
-        if not is_observable_id(pool.texts[ident]):
-            return True
-        # The id of a cyber-observable is a guessable hash of its value (DECISIONS 17): who posts a guess must not learn
-        # from what then appears that somebody else's hidden copy was there, or what we say of a host that policy keeps.
-        return not origins - members.keys() and not self._keeps_back(ident)
-
-    def _keeps_back(self, ident: int) -> bool:
-        """Whether policy would deny, hold or redact a member's copy of a cyber-observable, were it our own."""
-        policy = self.plan.policy
-        if policy is None:
-            return True
-        self.pool.load((ident,))
-        for version in self.pool.by_ident[ident]:
-            subject = replace(self.pool.subject(version), origin=OWN_NAME)
-            for label in {self.plan.labels[one] for one in self.plan.views}:
-                context = Context(
-                    members=self.plan.member_names,
-                    collection=label,
-                    recipients=self.plan.recipients,
-                    now=self.now,
-                )
-                decision = decide(policy, subject, context)
-                if isinstance(decision, Hold | Redact) or (
-                    isinstance(decision, Deny) and decision.kind in REACHING
-                ):
-                    return True
-        return False
 
     def _alone(self, version: Version, lines: Lines) -> Iterator[Verdict]:
         """The only version of its id: nothing governs it, revokes it or stands beside it."""

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from cert_exchange.policy.redaction import Need, Trimmed
 from cert_exchange.policy.rules import Hold, HoldTerms, Recipe, Redact
+from cert_exchange.services.releasing.brought import sent_here
 from cert_exchange.services.releasing.evaluating import Plan, Pool
 from cert_exchange.services.releasing.judging import Judge, Verdict
 from cert_exchange.services.releasing.marked import TRANSLATION
@@ -179,7 +180,7 @@ class Sight:
         if unknown:
             self.pool.know(unknown)
             for ident in unknown:
-                self.sent[ident] = self.judge.sent_here(ident, arrived=ident in self.arrived)
+                self.sent[ident] = sent_here(self.judge, ident, arrived=ident in self.arrived)
 
     def sent_it(self, ident: int) -> bool:
         """Whether a member of the audience sent us the id: then it is visible to it."""
