@@ -128,5 +128,8 @@ def test_what_a_list_drops_is_shown_and_revoked(cli: Cli, node_with_b: Path) -> 
     look = cli(*asked, "--dry-run")
     assert [row["id"] for row in look.rows()] == [one["id"]]
     assert "1 indicator would be revoked; nothing was changed" in look.err
-    assert cli(*asked, "--json").json() == {"dropped": [one["id"]], "revoked": 1}
+    told = cli(*asked, "--json").json()
+    assert told["revoked"] == 1
+    assert told["indicators"] == [[one["id"], one["pattern"]]]
+    assert told["lists"] == [report["id"]]
     assert cli("delist", str(one["id"]), "--reason", "x").code == 1

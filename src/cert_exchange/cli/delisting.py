@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from cert_exchange.cli import printing
 from cert_exchange.cli.options import AsJson, Home, Reason, opened, operator
+from cert_exchange.errors import InputRefused
 
 _SHOWN = 20
+_LOOKED = 200
+"""Of so many it is asked which observables of theirs stay."""
 
 
 def register(app: typer.Typer) -> None:
@@ -18,12 +22,21 @@ def register(app: typer.Typer) -> None:
 
 
 def delist(
-    stix_id: Annotated[
-        str, typer.Argument(metavar="ID", help="STIX id of a report or grouping of ours.")
+    which: Annotated[
+        str,
+        typer.Argument(
+            metavar="LIST", help="Name of a list of ours, or STIX id of its report or grouping."
+        ),
     ],
     *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Change nothing: list what would be revoked.")
+    ] = False,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes", help="Also where places of the list could not be read when it was published."
+        ),
     ] = False,
     reason: Reason,
     as_json: AsJson = False,
@@ -32,26 +45,41 @@ def delist(
     """Revoke the indicators that an earlier version of a list of ours named, and no list of ours names any more.
 
     Publish the new list first, under the same name: what it leaves out is what was dropped. Everyone who has one of them
-    gets its last version, and who fetched it a notice.
+    gets its last version, and who fetched it a notice. A value that a list names again later comes back.
     """
-    from cert_exchange.services import ending
+    from cert_exchange.services import ending, reviewing
 
     with opened(home) as node:
-        found = ending.look(node, stix_id)
+        found = ending.look(node, which)
+        ids = [stix_id for stix_id, _ in found.indicators]
         if not as_json:
-            printing.table(["id"], [(one,) for one in found[:_SHOWN]])
+            printing.table(["id", "looks for"], found.indicators[:_SHOWN])
+        count = printing.count(len(ids), "indicator")
+        unread = (
+            f"{printing.count(found.unread, 'place')} of {found.name} could not be read when it was published last,"
+            " and what stands there may be among these"
+        )
         if dry_run:
             if as_json:
-                printing.document({"dropped": found, "revoked": 0})
-            printing.verdict(
-                f"{printing.count(len(found), 'indicator')} would be revoked; nothing was changed"
-            )
+                printing.document({**asdict(found), "revoked": 0})
+            printing.verdict(f"{count} would be revoked; nothing was changed")
+            if found.unread:
+                printing.verdict(unread)
             return
+        if ids and found.unread and not yes:
+            raise InputRefused(
+                f"{unread}: mend them and publish it again, or say --yes. {count} stand; nothing was changed."
+            )
         with printing.progress("revoking") as progress:
-            done = ending.delist(node, found, by=operator(), reason=reason, progress=progress)
+            done = ending.delist(node, ids, by=operator(), reason=reason, progress=progress)
+        left = [reviewing.still_shared(node, stix_id) for stix_id in ids[:_LOOKED]]
     if as_json:
-        printing.document({"dropped": found, "revoked": done.revoked})
-    more = f", the first {_SHOWN} listed" if len(found) > _SHOWN and not as_json else ""
+        printing.document({**asdict(found), "revoked": done.revoked})
+    more = f", the first {_SHOWN} listed" if len(ids) > _SHOWN and not as_json else ""
     printing.verdict(
         f"{printing.count(done.revoked, 'indicator')} revoked{more}; {printing.count(done.notices, 'notice')}"
     )
+    if stay := sorted({stix_id for one in left for stix_id in one.observables}):
+        printing.verdict(
+            f"{printing.count(len(stay), 'observable')} with their values stay shared, such as {stay[0]}; `withdraw` takes one back"
+        )

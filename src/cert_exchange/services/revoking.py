@@ -25,11 +25,12 @@ from cert_exchange.services.releasing import Line, withdraw
 from cert_exchange.stix.canonical import parse_json
 from cert_exchange.stix.envelopes import Batch, examine_objects
 from cert_exchange.stix.instants import format_micros, parse_micros
-from cert_exchange.store import doubts, objects, releases
+from cert_exchange.store import doubts, lifetimes, objects, releases
 from cert_exchange.store import notices as rows
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.doubts import DoubtState
+from cert_exchange.store.lifetimes import Ending
 from cert_exchange.store.notices import LineInForce, Owed
 from cert_exchange.store.objects import Version
 from cert_exchange.store.tables import OWN, LineKind, ObjectStatus
@@ -64,8 +65,18 @@ class Revoked:
         return tuple(sorted({line.audience for line in self.lines if line.kind == kind.value}))
 
 
-def revoke(node: Node, stix_id: str, *, by: str, reason: str) -> Revoked:
+def revoke(
+    node: Node,
+    stix_id: str,
+    *,
+    by: str,
+    reason: str,
+    ended: Ending | None = None,
+    tell: bool = True,
+) -> Revoked:
     """Revoke an object of ours for everyone, or withdraw what cannot be revoked, and tell who fetched it.
+
+    `ended`: it is no person's word, and its value may come back. `tell`: else the caller tells, of several at once.
 
     Raises NotFound when we hold no such object, InputRefused when it is revoked already or stands in no collection.
     """
@@ -76,12 +87,12 @@ def revoke(node: Node, stix_id: str, *, by: str, reason: str) -> Revoked:
             node, stix_id, by=by, reason=reason, block=True, owing=Reason.REVOKED
         )  # fmt: skip
         node.database.transact(lambda tx: _settle(tx, stix_id, at=node.now(), by=by, reason=reason))
-        return Revoked(None, why, taken.lines, noticing.tell_now(node))
+        return Revoked(None, why, taken.lines, noticing.tell_now(node) if tell else 0)
     version, lines = node.database.transact(
-        lambda tx: _last_version(tx, node, stix_id, by=by, reason=reason)
+        lambda tx: _last_version(tx, node, stix_id, by=by, reason=reason, ended=ended)
     )
     # Commit. The marks are read after it: who fetched anything of the object before is told.
-    return Revoked(version, "", lines, noticing.tell_now(node))
+    return Revoked(version, "", lines, noticing.tell_now(node) if tell else 0)
 
 
 def _newest(tx: Transaction, stix_id: str) -> Version:
@@ -105,7 +116,7 @@ def _why_not(newest: Version) -> str:
 
 
 def _last_version(
-    tx: Transaction, node: Node, stix_id: str, *, by: str, reason: str
+    tx: Transaction, node: Node, stix_id: str, *, by: str, reason: str, ended: Ending | None
 ) -> tuple[str, tuple[Line, ...]]:
     releases.lock_sharing(tx)()  # what is read from here on is what is revoked
     newest = _newest(tx, stix_id)
@@ -134,6 +145,8 @@ def _last_version(
         if not outcome.success:
             raise InputRefused(f"{stix_id} was not revoked: {outcome.message}")
         lines += releasing.lines
+    if ended is not None:
+        lifetimes.end(tx, newest.ident, ended)
     _settle(tx, stix_id, at=now, by=by, reason=reason)
     rows.reword(tx, newest.ident, reason=Reason.REVOKED.value)
     rows.owe(tx, _debts(before, rows.lines_of(tx, newest.ident)))

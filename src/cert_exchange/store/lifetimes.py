@@ -1,16 +1,20 @@
 """What of our own indicators has come to an end: by its own valid_until, or because a list of ours names it no more.
 
-1. Reading only, in the caller's transaction; who revokes is `services.ending`.
+1. In the caller's transaction; who revokes is `services.ending`.
 2. What is revoked, was taken back everywhere or was never put into a collection is not asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, exists, select
+import orjson
+from sqlalchemy import ColumnElement, Select, and_, exists, select, update
 
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
     OWN,
     ObjectStatus,
@@ -20,6 +24,14 @@ from cert_exchange.store.tables import (
     references,
     renditions,
 )
+
+
+class Ending(StrEnum):
+    """Why a last version of ours came by itself."""
+
+    EXPIRED = "expired"
+    DELISTED = "delisted"
+
 
 _INDICATOR: Final = "indicator"
 _newer = objects.alias("newer")
@@ -57,41 +69,94 @@ def with_an_end(conn: Transaction, *, after: int, limit: int) -> list[tuple[int,
     return [(row[0], row[1], row[2]) for row in conn.execute(wanted)]
 
 
-def dropped(conn: Transaction, container: int) -> list[str]:
-    """Our indicators that an earlier version of a list of ours named, its newest does not, and no other list of ours does.
-
-    `container`: identifiers.num of a report or grouping. By STIX id.
-    """
-    wanted = (
-        select(identifiers.c.stix_id)
-        .join(objects, objects.c.ident == identifiers.c.num)
-        .where(
-            _OURS,
-            objects.c.type == _INDICATOR,
-            objects.c.revoked.is_(False),
-            _NEWEST,
-            _STANDING,
-            identifiers.c.num.in_(_named(container)),
-            identifiers.c.num.not_in(_named(container, newest=True)),
-            ~exists(_naming_anywhere()),
-        )
-        .order_by(identifiers.c.stix_id)
+def end(tx: Transaction, ident: int, why: Ending) -> None:
+    """Write down why our last version of an id came."""
+    tx.execute(
+        update(objects)
+        .where(objects.c.ident == ident, objects.c.origin == OWN, objects.c.revoked.is_(True))
+        .values(ended=why.value)
     )
-    return list(conn.execute(wanted).scalars())
 
 
-def _named(container: int, *, newest: bool = False) -> Select[tuple[int]]:
-    """The ids that versions of ours of a list name."""
-    wanted = (
+def ended(conn: Transaction, object_ids: Collection[int]) -> set[int]:
+    """Which of these versions came because validity or list ended, and not by a person's word."""
+    found: set[int] = set()
+    for part in parts(sorted(object_ids)):
+        found.update(
+            conn.execute(
+                select(objects.c.id).where(objects.c.id.in_(part), objects.c.ended.is_not(None))
+            ).scalars()
+        )
+    return found
+
+
+def lists_called(conn: Transaction, name: str) -> list[tuple[int, str, str]]:
+    """(ident, STIX id, name) of our newest, not revoked reports and groupings whose name begins so."""
+    begins = '"name":' + orjson.dumps(name).decode("utf-8")[:-1]
+    rows = conn.execute(
+        select(_list.c.ident, identifiers.c.stix_id, renditions.c.body)
+        .join(identifiers, identifiers.c.num == _list.c.ident)
+        .join(renditions, renditions.c.id == _list.c.rendition)
+        .where(
+            _list.c.type.in_(("report", "grouping")),
+            _list.c.origin == OWN,
+            _list.c.status == ObjectStatus.ACCEPTED.value,
+            _list.c.revoked.is_(False),
+            _is_newest_list(),
+            renditions.c.body.contains(begins, autoescape=True),
+        )
+    )
+    named = [(row[0], row[1], str(orjson.loads(row[2]).get("name", ""))) for row in rows]
+    return [one for one in named if one[2].startswith(name)]
+
+
+def names_of(conn: Transaction, ident: int) -> list[str]:
+    """The names of our own accepted versions of a report or grouping, the oldest first."""
+    rows = conn.execute(
+        select(renditions.c.body)
+        .join(objects, objects.c.rendition == renditions.c.id)
+        .where(objects.c.ident == ident, _OURS)
+        .order_by(objects.c.version_key)
+    )
+    return [str(orjson.loads(body).get("name", "")) for body in rows.scalars()]
+
+
+def dropped(conn: Transaction, containers: Collection[int]) -> list[tuple[str, str]]:
+    """(STIX id, body) of our indicators that an earlier version of some lists named, and that no list of ours names now.
+
+    `containers`: identifiers.num of reports or groupings. By STIX id.
+    """
+    found: dict[str, str] = {}
+    for part in parts(sorted(containers)):
+        wanted = (
+            select(identifiers.c.stix_id, renditions.c.body)
+            .join(objects, objects.c.ident == identifiers.c.num)
+            .join(renditions, renditions.c.id == objects.c.rendition)
+            .where(
+                _OURS,
+                objects.c.type == _INDICATOR,
+                objects.c.revoked.is_(False),
+                _NEWEST,
+                _STANDING,
+                identifiers.c.num.in_(_named(part)),
+                ~exists(_naming_anywhere()),
+            )
+        )
+        found |= {row[0]: row[1] for row in conn.execute(wanted)}
+    return sorted(found.items())
+
+
+def _named(containers: Collection[int]) -> Select[tuple[int]]:
+    """The ids that versions of ours of some lists name."""
+    return (
         select(references.c.target)
         .join(_list, _list.c.id == references.c.source)
         .where(
-            _list.c.ident == container,
+            _list.c.ident.in_(containers),
             _list.c.origin == OWN,
             _list.c.status == ObjectStatus.ACCEPTED.value,
         )
     )
-    return wanted.where(_is_newest_list()) if newest else wanted
 
 
 def _naming_anywhere() -> Select[tuple[int]]:

@@ -79,15 +79,16 @@ def test_what_a_list_drops_is_revoked_for_everyone(node: Node) -> None:
     whole = [item["id"] for item in (one, two, three)]
     scene.publish(one, two, three, four, report("list", whole), report("other", [two["id"]]))
     (listed,) = (item["id"] for item in scene.sees("b") if item.get("name") == "list")
-    assert ending.look(scene.node, listed) == []
+    assert not ending.look(scene.node, listed).indicators
     scene.publish(report("list", [three["id"], four["id"]], version=1))
     found = ending.look(scene.node, listed)
-    assert found == [one["id"]]
-    done = ending.delist(scene.node, found, by="anna", reason="no longer listed")
+    assert found.indicators == ((one["id"], one["pattern"]),)
+    assert ending.look(scene.node, "list") == found
+    done = ending.delist(scene.node, [one["id"]], by="anna", reason="no longer listed")
     assert done.revoked == 1
     for partner in ("b", "c"):
         assert revoked(scene, partner) == {"one"}
-    assert ending.look(scene.node, listed) == []
+    assert not ending.look(scene.node, listed).indicators
     with pytest.raises(InputRefused):
         ending.look(scene.node, one["id"])
     look_for(scene, REVOKE)

@@ -7,7 +7,8 @@
    that name one value do not take turns in it.
 3. A marking is never loosened by an input: the strictest TLP of both stays, every other marking, and the terms that an
    object carries. What another input published for a wider circle is not narrowed by it either (`beside`).
-4. What was revoked here stays revoked: a feed that lists it again does not bring it back.
+4. What a person revoked stays revoked: a feed that lists it again does not bring it back. What ended with its validity or
+   its list comes back under another id (`generations`).
 5. Read outside the transaction that stores: who publishes the same at the same time gets a conflict, nothing worse.
 """
 
@@ -22,8 +23,9 @@ from cert_exchange.intake.building import Built, strictest
 from cert_exchange.policy.sharing_terms import EXTENSION
 from cert_exchange.services.taking import beside
 from cert_exchange.services.taking.beside import Input
+from cert_exchange.services.taking.generations import Known, generations
 from cert_exchange.stix.instants import format_micros, parse_micros
-from cert_exchange.store import objects
+from cert_exchange.store import lifetimes, objects
 from cert_exchange.store import versions as rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import OWN, ObjectStatus
@@ -67,18 +69,32 @@ def settle(
             once[one.id] = one
         elif first.content != one.content:
             _mark(first.content, strictest(_markings(first.content), _markings(one.content)))
-    held = dict(_held(conn, list(once)))
-    placed = beside.place(conn, once, held, given, lambda ids: _held(conn, ids))
-    if not placed.moved and not placed.stays:
-        return [_settled(one, held.get(one.id), at) for one in once.values()]
-    gone = [beside.moved(one, placed.moved) for one in once.values()]
-    held |= _held(conn, [one.id for one in gone if one.id not in once])
+    known = _known(conn, list(once))
+    again = generations(once, known, lambda ids: _known(conn, ids))
+    held = dict(known.held)
+    if again:
+        once, held = _go(conn, once, again, held)
+    placed = beside.place(conn, once, held, given, lambda ids: _known(conn, ids).held)
+    firsts = list(once)
+    if placed.moved:
+        once, held = _go(conn, once, placed.moved, held)
     return [
         Settled(one, dict(held[one.id]), "unchanged", stays=True)
-        if one.id in placed.stays
-        else replace(_settled(one, held.get(one.id), at), apart=before in placed.moved)
-        for before, one in zip(once, gone, strict=True)
+        if first in placed.stays
+        else replace(_settled(one, held.get(one.id), at), apart=first in placed.moved)
+        for first, one in zip(firsts, once.values(), strict=True)
     ]
+
+
+def _go(
+    conn: Transaction,
+    built: Mapping[str, Built],
+    to: Mapping[str, str],
+    held: Mapping[str, Mapping[str, Any]],
+) -> tuple[dict[str, Built], dict[str, Mapping[str, Any]]]:
+    """The same objects under other ids, and what is held of those."""
+    gone = {one.id: one for one in (beside.moved(first, to) for first in built.values())}
+    return gone, {**held, **_known(conn, gone.keys() - built.keys()).held}
 
 
 def _settled(built: Built, held: Mapping[str, Any] | None, at: int) -> Settled:
@@ -115,20 +131,32 @@ def _settled(built: Built, held: Mapping[str, Any] | None, at: int) -> Settled:
     return Settled(built, content, "changed", tightened)
 
 
-def _held(conn: Transaction, stix_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
-    """Our own newest accepted version of each id that is held."""
+def _known(conn: Transaction, stix_ids: Collection[str]) -> Known:
+    """Our own newest accepted version of each id that is held, and which ids are used up."""
     idents = objects.idents_of(conn, stix_ids)
-    newest = {
-        one.stix_id: one
-        for one in sorted(rows.versions(conn, idents.values()), key=lambda v: v.version_key)
-        if one.origin == OWN and one.status == ObjectStatus.ACCEPTED.value
-    }
+    accepted = sorted(
+        (
+            one
+            for one in rows.versions(conn, idents.values())
+            if one.status == ObjectStatus.ACCEPTED.value
+        ),
+        key=lambda one: one.version_key,
+    )
+    newest = {one.stix_id: one for one in accepted if one.origin == OWN}
     bodies = dict(rows.ask_bodies(conn, {one.rendition for one in newest.values()})())
-    return {
-        stix_id: json.loads(bodies[one.rendition])
-        for stix_id, one in newest.items()
-        if one.rendition in bodies
-    }
+    revoked = [one.id for one in newest.values() if one.revoked]
+    ended = lifetimes.ended(conn, revoked) if revoked else set()
+    return Known(
+        {
+            stix_id: json.loads(bodies[one.rendition])
+            for stix_id, one in newest.items()
+            if one.rendition in bodies
+        },
+        frozenset(stix_id for stix_id, one in newest.items() if one.id in ended),
+        frozenset(
+            one.stix_id for one in accepted if not one.observable and one.stix_id not in newest
+        ),
+    )
 
 
 def _joined(held: Any, new: Any) -> list[Any]:
