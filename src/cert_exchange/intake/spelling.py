@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
+from urllib.parse import quote, unquote
 
 import idna
 
@@ -30,12 +32,14 @@ _URL: Final = re.compile(
     r"""
     (?:(?P<scheme>[a-z][a-z0-9+.-]{0,31})://)?+
     (?P<user>[^/?#@\[\]\\\s]*+@)?
-    (?:\[(?P<six>[0-9a-f:.]{2,45})\]|(?P<host>[^/?#@:\[\]\\\s<>"{}|^`%]++))
+    (?:\[(?P<six>[0-9a-f:.]{2,45})\]|(?P<host>[^/?#@:\[\]\\\s<>"{}|^`]++))
     (?P<port>:[0-9]{1,5})?
     (?P<rest>[/?#][^\s]*+)?
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_SAFE: Final = "%/?#@:!$&'()*+,;=-._~[]"
+_URL_SIGNS: Final = re.compile(r"[A-Za-z0-9%/?#@:!$&'()*+,;=\-._~\[\]]*+")
 _LOCAL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
 _HEX: Final = re.compile(r"[0-9a-f]++")
 _LENGTHS: Final = {Kind.MD5: 32, Kind.SHA1: 40, Kind.SHA256: 64, Kind.SHA512: 128}
@@ -80,6 +84,9 @@ def normalise(kind: Kind, text: str) -> str | None:
 
 
 def _ipv4(text: str) -> str | None:
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).replace("\u3002", ".")
+    text = text.removesuffix(".") if "/" not in text else text
     host, slash, length = text.partition("/")
     try:
         if not slash:
@@ -145,11 +152,19 @@ def _url(text: str) -> str | None:
         address = _ipv6(six)
         where = None if address is None else f"[{address}]"
     else:
+        host = unquote(host) if "%" in host else host
         where = _ipv4(host) or _domain(host) or (_single_label(host) if scheme else None)
     if where is None:
         return None
     start = "" if scheme is None else f"{scheme.lower()}://"
-    return f"{start}{user or ''}{where}{port or ''}{rest or ''}"
+    return f"{start}{_encoded(user or '')}{where}{port or ''}{_encoded(rest or '')}"
+
+
+def _encoded(text: str) -> str:
+    """What stands in a URL as RFC 3986 allows it, and as logs have it: other scripts as UTF-8 in percent-encoding."""
+    if _URL_SIGNS.fullmatch(text) is not None:
+        return text
+    return quote(text, safe=_SAFE)
 
 
 def _single_label(host: str) -> str | None:

@@ -57,7 +57,7 @@ _CVE: Final = re.compile(
     re.IGNORECASE,
 )
 _TECHNIQUE: Final = re.compile(
-    r"(?<![\w/.-])T(?:1[0-9]{3}|0[89][0-9]{2})(?:\.[0-9]{3})?+(?!\w|\.\w)"
+    r"(?<![\w/.-])T(?:1[0-9]{3}|0[89][0-9]{2})(?:[./][0-9]{3})?+(?!\w|\.\w)"
 )
 _KEY: Final = re.compile(
     r"(?<!\w)(?:HKLM|HKCU|HKCR|HKU|HKCC|HKEY_[A-Z_]{5,20}):?(?:\\[^\\\n\"'`|<>,;]{1,255}+)++",
