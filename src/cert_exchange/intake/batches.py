@@ -70,7 +70,8 @@ class Built:
     @property
     def id(self) -> str:
         """Its STIX id."""
-        return str(self.content["id"])
+        found: str = self.content["id"]
+        return found
 
 
 def begun(batch: Batch, stix_id: str, markings: Sequence[str]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _BEYOND_D7FF: Final = re.compile(rb"[\xee-\xff]")
 # A number with a fraction or exponent, after a key, a comma or a bracket; three searches for a fixed first byte are
 # faster than one for any of them. In text they may match too, which only costs the slower way.
-_FLOATS: Final = tuple(
+_FLOAT_OF_KEY, _FLOAT_AFTER, _FLOAT_FIRST = (
     re.compile(rb"%s-?[0-9]++[.eE]" % before) for before in (rb'":', rb",", rb"\[")
 )
 # A fraction of a timestamp that ends in zeros; `(?=[,}\]])` because a key is followed by a colon. Digits are looked at once
@@ -128,7 +128,9 @@ def sameness_of_body(content: Mapping[str, Any], body: bytes | None) -> bytes:
     # The two orders differ only when there is a character from U+E000 on, whose UTF-8 begins with 0xEE or more.
     if (
         body is None
-        or any(floats.search(body) for floats in _FLOATS)
+        or _FLOAT_OF_KEY.search(body) is not None
+        or _FLOAT_AFTER.search(body) is not None
+        or _FLOAT_FIRST.search(body) is not None
         or (not body.isascii() and _BEYOND_D7FF.search(body) is not None)
     ):
         body = rfc8785.dumps(content)

@@ -7,8 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
 
@@ -26,9 +25,8 @@ from cert_exchange.store.tables import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One stored object version, without its bytes."""
+class Version(NamedTuple):
+    """One stored object version, without its bytes. A tuple, as the two below: one transaction makes thousands."""
 
     id: int
     ident: int
@@ -50,8 +48,7 @@ class Version:
     """held at the way in: released nowhere until a person lets it in (`store.screening`)"""
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(NamedTuple):
     """A version's place in a collection. Taken back: it is released nowhere in this collection."""
 
     object: int
@@ -61,8 +58,7 @@ class Membership:
     taken_back_by: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class NewVersion:
+class NewVersion(NamedTuple):
     """What `insert_versions` writes: ids were reserved by the caller."""
 
     id: int

@@ -119,7 +119,7 @@ def rule_on(
     in_sight = [one for one in known if one.origin == sender.origin or one.id in seen]
     final = min((one.version_key for one in in_sight if one.accepted and one.revoked), default=None)
     in_sight = [
-        replace(one, accepted=one.accepted or may_bring(sender, one.owner, identities))
+        one._replace(accepted=one.accepted or may_bring(sender, one.owner, identities))
         if one.origin == sender.origin
         and (final is None or one.version_key <= final)
         and not _lies_ahead(one.version_key, one.owner, sender, identities)

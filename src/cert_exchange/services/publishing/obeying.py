@@ -11,8 +11,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cert_exchange.messages.notices import Notice, Reason, read
 from cert_exchange.services.publishing.knowing import Intake
 from cert_exchange.stix.objects import StixObject
@@ -58,8 +56,7 @@ def obey(intake: Intake, item: StixObject, ident: int) -> int:
             theirs.add(number)
         intake.ended += [one.id for one in known if one.origin == origin and one.id not in ids]
         intake.known[number] = [
-            replace(
-                one,
+            one._replace(
                 collections={
                     place: origin if taker is None else taker
                     for place, taker in one.collections.items()

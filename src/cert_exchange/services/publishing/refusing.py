@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from cert_exchange.services.publishing.knowing import Intake
 from cert_exchange.services.publishing.rulings import Known, Outcome
@@ -31,7 +30,7 @@ def oust(intake: Intake, ident: int, item: StixObject, ousted: Sequence[Known]) 
             raw=None, at=intake.now,
         )  # fmt: skip
     intake.known[ident] = [
-        replace(one, collections=dict.fromkeys(one.collections, OWN)) if one.id in numbers else one
+        one._replace(collections=dict.fromkeys(one.collections, OWN)) if one.id in numbers else one
         for one in intake.known[ident]
     ]
     intake.changed[ident] = None
