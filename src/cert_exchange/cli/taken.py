@@ -54,6 +54,7 @@ def what_became_of(taken: Taken) -> dict[str, Any]:
     return {
         "results": dict(taken.results),
         "held": taken.held,
+        "let_in": taken.let_in,
         "outcomes": [asdict(one) for one in taken.outcomes],
         "lines": [
             {"audience": audience, "answer": kind, "rule": rule, "objects": number}

@@ -280,7 +280,11 @@ def _print_taken(taken: Taken) -> None:
         )
     for (audience, kind, rule), number in sorted(taken.gained.items()):
         printing.verdict(f"{audience}: {printing.count(number, kind)} by {rule}")
-    if not taken.gained:
+    if taken.let_in:
+        printing.verdict(
+            f"{printing.count(taken.let_in, 'observable')} let in, held so far for want of an indicator: policy decides"
+        )
+    elif not taken.gained:
         printing.verdict("no audience sees anything new; `cert-exchange policy explain` says why")
     told = ", ".join(f"{number:,} {result}" for result, number in sorted(taken.results.items()))
     held = f"; {taken.held:,} held until `intake release`" if taken.held else ""

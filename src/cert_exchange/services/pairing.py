@@ -4,6 +4,7 @@
 2. Only ours: a partner's copy of the same value is its own affair.
 3. What a person answers of an indicator that is held counts for an observable that is held for the same reason, or only
    because its indicator is. What else was found in it is another question, and its id is named.
+4. What was held only for want of an indicator that may go out is held no more once there is one.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.screening import KeptOut, State
 from cert_exchange.store.statements import parts
-from cert_exchange.store.tables import OWN
+from cert_exchange.store.tables import OWN, ObjectStatus
 
 HELD_WITH: Final = "what is based on it is held"
 """Of an observable in which nothing was found, and whose indicator is held."""
+TOLD_ONLY: Final = "it is told of only, and not meant to be looked for"
+"""Of an observable without an indicator."""
 LISTED: Final = 100
 """Cyber-observables of one indicator that are looked for."""
 _OWN: Final = "own"
@@ -66,6 +69,28 @@ def held_beside(
             if one.origin == _OWN and one.object not in known:
                 (theirs if _found_in(one) <= wanted[one.stix_id] else others).append(one)
     return theirs, others
+
+
+def held_for_nothing(tx: Transaction, pairs: Mapping[str, Collection[str]]) -> list[str]:
+    """Of observables of ours (STIX id -> indicators based on it), those that were held only for want of one that goes out."""
+    numbers = objects.idents_of(tx, pairs)
+    held = {
+        one.stix_id: one
+        for part in parts(sorted(numbers.values()))
+        for one in rows.listed(tx, states=[State.HELD], idents=part)
+        if one.origin == _OWN and _found_in(one) <= {HELD_WITH, TOLD_ONLY}
+    }
+    wanted = {indicator for stix_id in held for indicator in pairs[stix_id]}
+    newest = {
+        one.stix_id: one
+        for one in sorted(
+            version_rows.versions(tx, objects.idents_of(tx, wanted).values()),
+            key=lambda version: version.version_key,
+        )
+        if one.origin == OWN and one.status == ObjectStatus.ACCEPTED.value
+    }
+    going = {one.stix_id for one in newest.values() if not (one.kept_out or one.revoked)}
+    return [stix_id for stix_id in held if not going.isdisjoint(pairs[stix_id])]
 
 
 def _found_in(one: KeptOut) -> set[str]:

@@ -16,6 +16,7 @@ from cert_exchange.policy.cautions import Caution, Of, Warned
 from cert_exchange.policy.lives import LIVES
 from cert_exchange.policy.lookups import address_range
 from cert_exchange.policy.screening import Life, Screen, UnreadableScreen
+from cert_exchange.services.pairing import TOLD_ONLY
 from cert_exchange.services.publishing.meeting import catch_up, met
 from cert_exchange.services.publishing.screening import screen_now
 from cert_exchange.stix.confidence import value_of, words_of
@@ -24,7 +25,6 @@ from cert_exchange.stix.instants import format_micros
 _SECRET: Final = frozenset(
     {Of.OWN.value, Of.PRIVATE.value, "concerns own", "concerns protected", "mentions own", "mentions protected"}
 )  # fmt: skip
-_TOLD_ONLY: Final = "it is told of only, and not meant to be looked for"
 
 
 def look(
@@ -47,7 +47,7 @@ def look(
         told.extend(_of_others(screen, content, held))
         act = screen.warnings[Of.CONTEXT]
         if content.get("id") in context and act != "silent":
-            told.append(Warned(str(content["id"]), Of.CONTEXT.value, act, "", _TOLD_ONLY))
+            told.append(Warned(str(content["id"]), Of.CONTEXT.value, act, "", TOLD_ONLY))
     return tuple(told)
 
 

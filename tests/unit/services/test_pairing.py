@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
+
 import pytest
-from tests.scenes import Scene, address, envelope, indicator, relationship
+from tests.scenes import Scene, address, envelope, indicator, relationship, uid
 
 from cert_exchange.errors import NotFound
 from cert_exchange.node import Node
-from cert_exchange.services import publishing, screening
+from cert_exchange.services import publishing, screening, taking
 from cert_exchange.services.pairing import HELD_WITH, observables_beside
 from cert_exchange.services.screening import State
+from cert_exchange.services.taking import Order, Source
 
 INSIDE = "[ipv4-addr:value = '10.0.0.5']"
 HOST = address("10.0.0.5")
@@ -101,3 +105,39 @@ def test_a_refusal_counts_for_both_and_may_be_changed(scene: Scene) -> None:
 def test_which_observables_stand_beside_it(content: dict[str, object], count: int) -> None:
     """Those of a value or several; of a pattern that says more, and of anything else, none."""
     assert len(observables_beside(content)) == count
+
+
+def misp(name: str, *, looked_for: bool) -> Source:
+    """An event of one domain."""
+    attribute = {"uuid": uid(f"{name} attribute"), "type": "domain", "value": "told.bad.net",
+                 "category": "Network activity", "to_ids": looked_for}  # fmt: skip
+    event = {"uuid": uid(name), "info": name, "date": "2026-11-02", "Attribute": [attribute],
+             "Tag": [{"name": "tlp:green"}]}  # fmt: skip
+    body = json.dumps({"Event": event}).encode()
+    return Source(f"{name}.json", lambda: io.BytesIO(body), len(body))
+
+
+def take(scene: Scene, source: Source) -> taking.Taken:
+    how = taking.understand(source, Order())
+    return taking.take(scene.node, source, how, Order(), collection="indicators", by="desk")
+
+
+def test_what_was_only_told_of_goes_out_when_it_is_to_be_looked_for(scene: Scene) -> None:
+    """The reason why it was held is gone; a repetition of the first says nothing else."""
+    take(scene, misp("context", looked_for=False))
+    (waiting,) = held(scene)
+    done = take(scene, misp("alarm", looked_for=True))
+    assert done.let_in == 1
+    assert held(scene) == set()
+    seen = scene.ids("b")
+    assert waiting in seen
+    assert [one for one in seen if one.startswith("relationship--")]
+    again = take(scene, misp("context", looked_for=False))
+    assert (again.let_in, held(scene)) == (0, set())
+
+
+def test_what_a_person_refused_stays_so(scene: Scene) -> None:
+    take(scene, misp("context", looked_for=False))
+    screening.refuse(scene.node, held(scene), by="anna", reason="it is theirs")
+    assert take(scene, misp("alarm", looked_for=True)).let_in == 0
+    assert not [one for one in scene.ids("b") if one.startswith("domain-name--")]

@@ -2,27 +2,32 @@
 
 1. What a chunk holds is settled, validated and looked at (`walking`), then taken in like anything that our desk publishes.
 2. Ids depend on what is said: a repetition finds its objects as they are, and adds nothing.
+3. An observable that stood for itself and was held for that alone is let in when an indicator on it goes out (`pairing`): in a
+   transaction of its own after the chunk's, which a repetition does as well.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import SharingTerms
-from cert_exchange.services import publishing, warning
+from cert_exchange.services import publishing, screening, warning
 from cert_exchange.services.collecting import collected_by_parts
+from cert_exchange.services.pairing import held_for_nothing
 from cert_exchange.services.publishing import Outcome
 from cert_exchange.services.publishing.taking_in import take_in_watched
 from cert_exchange.services.releasing import Releasing
-from cert_exchange.services.taking.chunks import Chunk
+from cert_exchange.services.taking.chunks import Chunk, contents_of
 from cert_exchange.services.taking.reading import Order, Understanding, read
 from cert_exchange.services.taking.sources import Source
 from cert_exchange.services.taking.understanding import Found, OnLoss, Progress, asked_of
 from cert_exchange.services.taking.walking import Walk
 from cert_exchange.stix.envelopes import Batch
+from cert_exchange.stix.references import is_observable_id
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import OWN
 
@@ -38,6 +43,8 @@ class Taken:
     results: Counter[str] = field(default_factory=Counter)
     held: int = 0
     """stored, and shared with nobody until a person lets it in"""
+    let_in: int = 0
+    """observables that were held for want of an indicator, and are no more"""
     gained: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """lines of the release log by (audience, kind, rule)"""
     outcomes: list[Outcome] = field(default_factory=list)
@@ -104,3 +111,21 @@ def _store(
         if (one.held or not one.success) and len(taken.outcomes) < SHOWN:
             taken.outcomes.append(one)
     taken.gained.update((line.audience, str(line.kind), line.rule) for line in releasing.lines)
+    known = {one.id for one in outcomes if one.result == "duplicate" and is_observable_id(one.id)}
+    if known:
+        taken.let_in += _let_in(node, chunk, known, by=by)
+
+
+def _let_in(node: Node, chunk: Chunk, known: Collection[str], *, by: str) -> int:
+    """Let in what was held only for want of an indicator on it. `known`: observables that were stored before."""
+    pairs: dict[str, set[str]] = {}
+    for content in contents_of(chunk.ready):
+        if content["type"] == "relationship" and content["target_ref"] in known:
+            pairs.setdefault(content["target_ref"], set()).add(content["source_ref"])
+    if not pairs:
+        return 0
+    with node.database.reading() as conn:
+        found = held_for_nothing(conn, pairs)
+    if not found:
+        return 0
+    return screening.let_in(node, found, by=by, reason="an indicator on it was published").versions
