@@ -1,7 +1,7 @@
 """Fixtures: a node on both engines, a clock that tests move.
 
 `node` is a fresh home and database for each test, run once on SQLite and once on PostgreSQL. `sqlite_node` and
-`postgresql_node` are the one or the other. `wall` moves the nodes' clock; it starts at the real time and runs on.
+`postgresql_node` are the one or the other, `either_node` is one of them. `wall` moves the nodes' clock; it starts at the real time and runs on.
 
 What tests write lies in memory where the machine has room for it (`in_memory`), unless TMPDIR says where.
 """
@@ -14,6 +14,7 @@ import os
 import shutil
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -66,6 +67,8 @@ def pytest_collection(session: pytest.Session) -> None:
         with contextlib.suppress(Exception, pytest.skip.Exception):
             importlib.import_module(".".join(file.with_suffix("").parts))
 
+
+ENGINES = os.environ.get("CERT_EXCHANGE_TEST_ENGINES", "")
 
 OUR_IDENTITY = "identity--0a2d8a4e-6f1b-4f5e-9d1a-3f6f0a4f5b11"
 TITLE = "CERT A"
@@ -180,6 +183,17 @@ def new_node(
 def node(request: pytest.FixtureRequest, new_node: Callable[..., Node]) -> Node:
     """A fresh node, once on each engine."""
     return new_node(request.param)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"] if ENGINES == "both" else ["either"])
+def either_node(request: pytest.FixtureRequest, new_node: Callable[..., Node]) -> Node:
+    """A fresh node on one engine, for what is not about SQL: one test of four is PostgreSQL's, always the same ones.
+
+    With ENGINES=both each of them runs on both. A module takes it by naming its own fixture `node` after it.
+    """
+    if request.param != "either":
+        return new_node(request.param)
+    return new_node("sqlite" if zlib.crc32(request.node.name.encode()) % 4 else "postgresql")
 
 
 @pytest.fixture

@@ -48,6 +48,12 @@ rules:
 """
 
 
+@pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
+
+
 @pytest.mark.case("M01")
 def test_an_empty_group_is_nobody(node: Node) -> None:
     """A policy with zero members lets out nothing: neither to partners without a policy, nor to one that joins later and leaves."""

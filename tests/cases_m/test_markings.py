@@ -38,6 +38,12 @@ TLP1 = {
 LADDER = tuple(TLP)
 
 
+@pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
+
+
 def why(scene: Scene, one: dict[str, Any], partner: str = "b") -> tuple[str, str, str]:
     found = policies.explain(scene.node, one["id"], partner=partner).versions[0]
     return found.answer, found.rule, found.reason

@@ -16,6 +16,12 @@ from cert_exchange.services import partners, pki, syncing
 
 
 @pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
+
+
+@pytest.fixture
 def a(node: Node) -> Iterator[tuple[Node, int]]:
     """CERT A, which demands a certificate of B, on both engines."""
     Scene.set_up(node)

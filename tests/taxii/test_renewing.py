@@ -36,6 +36,12 @@ CARD = {
 }
 
 
+@pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
+
+
 class Channel:
     """A's served node, and B's, which has a channel to it as to `cert-a`; A knows B as `cert-b`."""
 

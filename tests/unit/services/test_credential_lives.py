@@ -21,6 +21,12 @@ HOME = "192.0.2.7"
 DAY = 24 * 3600 * 1_000_000
 
 
+@pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
+
+
 def ask(node: Node, issued: IssuedSecret, address: str = HOME) -> Caller:
     with node.database.raw_reader() as connection:
         return partners.authenticate(

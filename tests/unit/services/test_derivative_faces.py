@@ -46,6 +46,12 @@ ONE = indicator("one", description=SECRET)
 HOST = address("192.0.2.77", x_found_by="the honeypot")
 
 
+@pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
+
+
 def redacting(partner: str, *, origin: str = "own", more: str = "") -> str:
     return REDACTING.format(partner=partner, origin=origin, more=more)
 

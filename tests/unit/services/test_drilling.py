@@ -28,6 +28,12 @@ WHO = ("b", "c", "d")
 
 
 @pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
+
+
+@pytest.fixture
 def scene(node: Node) -> Scene:
     """Real objects go to b, c and d; those of an exercise to c alone."""
     made = Scene.set_up(node, partners_named=WHO, policies_for=())

@@ -41,6 +41,12 @@ DRILL = (ONE, TWO, LINK, BARE)
 
 
 @pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
+
+
+@pytest.fixture
 def scene(node: Node) -> Scene:
     """Real objects go to b and c; a drill to c alone."""
     made = Scene.set_up(node, policies_for=())

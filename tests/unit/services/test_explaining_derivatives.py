@@ -39,6 +39,12 @@ ALL = report("all", [ONE["id"], PLAIN["id"]])
 
 
 @pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
+
+
+@pytest.fixture
 def scene(node: Node) -> Scene:
     """B is shown indicators without their description; C sees everything."""
     scene = Scene.set_up(node, policies_for=())

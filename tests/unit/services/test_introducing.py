@@ -29,6 +29,12 @@ URL = "https://localhost:8443/api/"
 
 
 @pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
+
+
+@pytest.fixture
 def other(tmp_path: Path, wall: Wall):
     """CERT B's node."""
     home = make_home(tmp_path / "node-other", identity=B_IDENTITY, title="CERT B")

@@ -29,6 +29,12 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
+
+
+@pytest.fixture
 def holder(tmp_path: Path) -> Holder:
     return Holder(tmp_path)
 

@@ -42,6 +42,12 @@ PROTECTED = (
 )
 
 
+@pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
+
+
 def about(name: str, value: str, **more: object) -> dict[str, object]:
     return indicator(name, pattern=f"[ipv4-addr:value = '{value}']", **more)
 

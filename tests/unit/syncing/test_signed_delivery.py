@@ -66,6 +66,12 @@ from cert_exchange.store.tables import (
 
 
 @pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
+
+
+@pytest.fixture
 def channel(node: Node, new_node: Any, wall: Wall, tmp_path: Path) -> Iterator[Channel]:
     """A on both engines, B on the same one, each knowing the other's key."""
     other = as_b(new_node(node.database.dialect, "b"), wall)
