@@ -37,6 +37,7 @@ SMALL = {
     "messages/notes.py": "one form of a note, which notices and requests share",
     "client/feeds.py": "one request that is no TAXII",
     "services/syncing/leasing.py": "one way to hold a channel",
+    "services/syncing/statuses.py": "one value, kept in a row",
     "client/showing.py": "what a program shows of itself, for both doors",
     "cli/arriving.py": "one command",
     "cli/collections.py": "two commands",

@@ -15,7 +15,7 @@ from tests.scenes import B_IDENTITY, Scene, indicator
 from tests.taxii.test_certificates import Place, placed
 
 from cert_exchange.client import Client, Pushed, Refused, fetch_feed
-from cert_exchange.client.values import read_status
+from cert_exchange.client.values import outcome_of
 from cert_exchange.errors import (
     ConfigurationInvalid,
     RemoteRefused,
@@ -173,12 +173,12 @@ def test_it_speaks_to_another_server(medallion: Callable[..., Peer]) -> None:
 
 def test_a_status_that_a_server_writes_badly_is_read_as_far_as_it_goes() -> None:
     """Counts without lists, lists without counts, ids that no path may hold: nothing raises, nothing is called done."""
-    unnamed = read_status({"status": "complete", "success_count": 1, "failure_count": 1}, 2)
+    unnamed = outcome_of({"status": "complete", "success_count": 1, "failure_count": 1}, 2)
     assert [one.message for one in unnamed.refused] == ["the server does not say which, or why"]
-    listed = read_status({"status": "complete", "successes": [{}], "failures": ["odd", {}]}, 3)
+    listed = outcome_of({"status": "complete", "successes": [{}], "failures": ["odd", {}]}, 3)
     assert (listed.accepted, [one.id for one in listed.refused]) == (1, ["", ""])
-    assert read_status({"id": "../x", "status": "pending"}, 2) == Pushed(2, 0, (), 2)
-    assert read_status({}, 1).complete is False
+    assert outcome_of({"id": "../x", "status": "pending"}, 2) == Pushed(2, 0, (), 2)
+    assert outcome_of({}, 1).complete is False
     both = Pushed(1, 1, (), 0, ("a",)) + Pushed(1, 0, (Refused("x", None, "no"),), 0, ("b",))
     assert (both.sent, both.accepted, len(both.refused), both.status_ids) == (2, 1, 1, ("a", "b"))
 

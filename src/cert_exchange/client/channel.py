@@ -34,9 +34,9 @@ from cert_exchange.client.values import (
     Record,
     Refused,
     objects_of,
+    outcome_of,
     read_collection,
     read_record,
-    read_status,
 )
 from cert_exchange.node import Clock
 from cert_exchange.remote.connection import Connection, Options
@@ -173,7 +173,7 @@ class Client:
 
     def status(self, status_id: str, *, sent: int = 0) -> Pushed:
         """What became of an earlier push of `sent` objects, by one of its `status_ids` (section 4.3)."""
-        return read_status(self._get(f"status/{quote(status_id, safe='')}/"), sent)
+        return outcome_of(self._get(f"status/{quote(status_id, safe='')}/"), sent)
 
     # ----------------------------------------------------------------------------------------------------------------
 
@@ -217,7 +217,7 @@ class Client:
 
     def _send(self, collection: str, body: bytes, count: int, wait_seconds: float) -> Pushed:
         url = f"{self._root}collections/{quote(collection, safe='')}/objects/"
-        pushed = read_status(self._connection.fetch("POST", url, body=body).document(), count)
+        pushed = outcome_of(self._connection.fetch("POST", url, body=body).document(), count)
         until = self._clock.monotonic() + wait_seconds
         pause = _FIRST_LOOK
         while not pushed.complete and pushed.status_ids and self._clock.monotonic() < until:

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cert_exchange.remote.connection import cleaned
-
-_ENTRIES: Final = 100_000
-"""Entries of one list of a status that are read."""
+from cert_exchange.remote.statuses import read_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +121,14 @@ def read_record(found: Mapping[str, Any]) -> Record:
     )
 
 
-def read_status(found: Mapping[str, Any], sent: int) -> Pushed:
-    """Read a status resource (TAXII 2.1 section 4.3.1) of a POST of so many objects."""
-    refused = tuple(_refused(entry) for entry in _entries(found, "failures"))
-    # Some servers count what they do not list, and some list what they do not count.
-    failed = max(_count(found, "failure_count", 0), len(refused))
-    accepted = _count(found, "success_count", len(_entries(found, "successes")))
-    unnamed = failed - len(refused)
+def outcome_of(found: Mapping[str, Any], sent: int) -> Pushed:
+    """What a status resource says of a POST of so many objects."""
+    said = read_status(found)
+    refused = tuple(Refused(one.stix_id, one.version, one.message) for one in said.failures)
+    unnamed = said.failure - len(refused)
     refused += (Refused("", None, "the server does not say which, or why"),) * min(unnamed, sent)
-    pending = 0 if found.get("status") == "complete" else max(sent - accepted - failed, 1)
-    named = found.get("id")
-    ids = (named,) if isinstance(named, str) and _is_plain(named) else ()
-    return Pushed(sent, accepted, refused, pending, ids)
+    pending = 0 if said.complete else max(sent - said.success - said.failure, 1)
+    return Pushed(sent, said.success, refused, pending, () if said.id is None else (said.id,))
 
 
 def objects_of(found: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], int]:
@@ -145,35 +139,6 @@ def objects_of(found: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], int]:
     return objects, len(entries) - len(objects)
 
 
-def _refused(entry: Any) -> Refused:
-    if not isinstance(entry, dict):
-        return Refused("", None, cleaned(str(entry), 200))
-    version = entry.get("version")
-    return Refused(
-        cleaned(str(entry.get("id", "")), 300),
-        cleaned(version, 60) if isinstance(version, str) else None,
-        cleaned(str(entry.get("message", "")), 500) or "the server gave no reason",
-    )
-
-
 def _text(found: Mapping[str, Any], name: str) -> str:
     value = found.get(name)
     return cleaned(value, 300) if isinstance(value, str) else ""
-
-
-def _entries(found: Mapping[str, Any], name: str) -> list[Any]:
-    value = found.get(name)
-    return value[:_ENTRIES] if isinstance(value, list) else []
-
-
-def _count(found: Mapping[str, Any], name: str, otherwise: int) -> int:
-    value = found.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        return otherwise
-    return value
-
-
-def _is_plain(value: str) -> bool:
-    """Whether it may stand in a path."""
-    plain = all(sign.isalnum() or sign in "-_." for sign in value)
-    return 0 < len(value) <= 200 and plain and value.strip(".") != ""

@@ -32,8 +32,8 @@ from cert_exchange import errors
 from cert_exchange.messages.evidence import decode_line
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import SharingTerms
+from cert_exchange.remote.statuses import read_status
 from cert_exchange.services import freezing, noticing, publishing, releasing, syncing
-from cert_exchange.services.syncing.statuses import read_status
 from cert_exchange.store.tables import ledger_lines, targets
 
 
@@ -532,6 +532,7 @@ def test_a_refused_push_moves_nothing(sqlite_node: Node, neighbour, status):
     [
         {},
         {"id": 7, "status": [], "success_count": "x", "failures": {}},
+        {"id": ".."},
         {"id": "../../x", "failures": [None, 3, {"id": {}, "version": 1, "message": ["<b>"]}]},
         {"failure_count": -1, "success_count": True},
     ],

@@ -22,6 +22,7 @@ from cert_exchange.messages.evidence import Line
 from cert_exchange.node import Node
 from cert_exchange.remote.connection import Connection
 from cert_exchange.remote.envelope import read_envelope
+from cert_exchange.remote.statuses import Failure, PushStatus, read_status
 from cert_exchange.services import ledger
 from cert_exchange.services.drift.kinds import FETCHED, Kind
 from cert_exchange.services.drift.walking import patiently
@@ -31,7 +32,6 @@ from cert_exchange.services.syncing.leasing import leased
 from cert_exchange.services.syncing.pulling import store_apart
 from cert_exchange.services.syncing.reporting import FATES, Run, plural
 from cert_exchange.services.syncing.running import refuse_closed
-from cert_exchange.services.syncing.statuses import Failure, PushStatus, read_status
 from cert_exchange.services.syncing.vouching import Vouching
 from cert_exchange.store import drift as rows
 from cert_exchange.store import freezes, introductions, outgoing

@@ -18,9 +18,9 @@ from cert_exchange import errors
 from cert_exchange.node import Node
 from cert_exchange.remote import peering
 from cert_exchange.remote.connection import Connection, cleaned
+from cert_exchange.remote.statuses import PushStatus, read_status
 from cert_exchange.services.selftest import specimen
 from cert_exchange.services.selftest.steps import Found, Walk
-from cert_exchange.services.syncing.statuses import PushStatus, read_status
 from cert_exchange.stix.instants import InstantInvalid, format_micros, parse_micros
 
 LOOKS: Final = ("read back", "microseconds", "Unicode", "markings")

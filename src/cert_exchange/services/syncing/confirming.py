@@ -15,14 +15,10 @@ from urllib.parse import quote
 from cert_exchange import errors
 from cert_exchange.messages.evidence import Line
 from cert_exchange.remote.connection import Connection
+from cert_exchange.remote.statuses import Failure, PushStatus, read_status
 from cert_exchange.services import ledger
 from cert_exchange.services.syncing.reporting import Run, plural
-from cert_exchange.services.syncing.statuses import (
-    Failure,
-    PushStatus,
-    decode_pending,
-    read_status,
-)
+from cert_exchange.services.syncing.statuses import decode_pending
 from cert_exchange.stix.references import is_observable_id
 from cert_exchange.store import objects
 from cert_exchange.store.channels import Channel

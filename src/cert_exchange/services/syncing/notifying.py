@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from cert_exchange.remote.statuses import Failure
 from cert_exchange.services.syncing.reporting import Run
-from cert_exchange.services.syncing.statuses import Failure
 from cert_exchange.store import receipts
 from cert_exchange.store.outgoing import Recall
 

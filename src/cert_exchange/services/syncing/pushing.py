@@ -25,6 +25,7 @@ from urllib.parse import quote
 from cert_exchange import errors
 from cert_exchange.messages.evidence import Line
 from cert_exchange.remote.connection import Connection
+from cert_exchange.remote.statuses import Failure, PushStatus, read_status
 from cert_exchange.services import ledger
 from cert_exchange.services.syncing.arranging import connect
 from cert_exchange.services.syncing.attesting import attest
@@ -39,12 +40,7 @@ from cert_exchange.services.syncing.confirming import (
 )
 from cert_exchange.services.syncing.notifying import CANNOT, TOLD, not_taken, told_by_notice
 from cert_exchange.services.syncing.reporting import Ending, Run, plural
-from cert_exchange.services.syncing.statuses import (
-    Failure,
-    Pending,
-    PushStatus,
-    read_status,
-)
+from cert_exchange.services.syncing.statuses import Pending
 from cert_exchange.store import freezes, outgoing
 from cert_exchange.store.channels import Channel
 from cert_exchange.store.database import Transaction

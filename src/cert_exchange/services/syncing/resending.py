@@ -19,12 +19,12 @@ from cert_exchange import errors
 from cert_exchange.messages.evidence import Line
 from cert_exchange.node import Node
 from cert_exchange.remote.connection import Connection
+from cert_exchange.remote.statuses import Failure, PushStatus, read_status
 from cert_exchange.services import ledger
 from cert_exchange.services.syncing.arranging import connect
 from cert_exchange.services.syncing.confirming import await_status, weigh
 from cert_exchange.services.syncing.leasing import leased
 from cert_exchange.services.syncing.reporting import Run, plural
-from cert_exchange.services.syncing.statuses import Failure, PushStatus, read_status
 from cert_exchange.store import channels, freezes, introductions, outgoing
 from cert_exchange.store import quarantine as rows
 from cert_exchange.store.channels import Channel
