@@ -27,8 +27,34 @@ from cert_exchange.stix.markings import TLP_BY_ID, Tlp
         ("TLP:PURPLE", Tlp.RED),
         ("see https://first.org/tlp/ for TLP", None),
         ("the file tlp.red and tlp-red.example", None),
-        ("tlp red", None),
+        ("tlp red", Tlp.RED),
+        ("TLP：RED", Tlp.RED),
+        ("ＴＬＰ：ＲＥＤ", Tlp.RED),
+        ("TLP – RED", Tlp.RED),
+        ("TLP:КРАСНЫЙ", Tlp.RED),
+        ("TLP: зелёный", Tlp.GREEN),
+        ("TLP:红", Tlp.RED),
+        ("TLP：绿色文件，不得转发", Tlp.GREEN),
+        ("TLP: 極秘", Tlp.RED),
+        ("TLP:\nRED", Tlp.RED),
+        ("TLP\nAMBER\n", Tlp.AMBER),
+        ("| TLP | RED |", Tlp.RED),
+        ("TLP: **RED**", Tlp.RED),
+        ("**TLP:** RED", Tlp.RED),
+        ("TLP:<b>RED</b>", Tlp.RED),
+        ("TLP:  RED", Tlp.RED),
+        ("TLP:\u200b\u00a0RED", Tlp.RED),
+        ("TLPv2: RED", Tlp.RED),
+        ("Traffic Light Protocol RED", Tlp.RED),
+        ("Traffic-Light-Protocol: AMBER", Tlp.AMBER),
+        ("TLP/RED", Tlp.RED),
+        ("TLP (AMBER+STRICT)", Tlp.AMBER_STRICT),
+        ("TLP: PURPLE", Tlp.RED),
+        ("TLP:RED.The next", Tlp.RED),
+        ("| TLP | Meaning |", None),
+        ("TLP: what it means", None),
         ("TLP: https://first.org", None),
+        ("TLP:tlp.example.org", None),
     ],
 )
 def test_the_strictest_level_that_words_name_counts(text: str, level: Tlp | None) -> None:
@@ -86,7 +112,7 @@ def test_a_report_marks_all_that_it_says() -> None:
 
 def test_a_legend_of_all_levels_states_none() -> None:
     """A head of a page states a level; sentences that explain all of them count only where none does."""
-    seen = "We saw the server 192[.]0[.]2[.]1 of the group.\n\n"
+    seen = "We saw the server 192[.]0[.]2[.]1 of the group.\n\n" + "It was there for long.\n" * 10
     legend = (
         "Sources may use TLP:RED when information cannot be effectively acted upon without significant risk, TLP:AMBER"
         " when it requires support, TLP:GREEN when it is useful for the awareness of all, and TLP:CLEAR otherwise.\n"
@@ -95,3 +121,37 @@ def test_a_legend_of_all_levels_states_none() -> None:
         ("192.0.2.1", [Tlp.GREEN])
     ]
     assert levels(list(read_report(seen + legend, Form.TEXT))) == [("192.0.2.1", [Tlp.RED])]
+
+
+def test_a_stricter_level_in_a_sentence_counts_though_a_short_line_is_looser() -> None:
+    """It is no legend: it names one level, and it is about what stands there."""
+    text = (
+        "TLP:GREEN\n\nWe saw 192[.]0[.]2[.]1.\n\nThe indicators that follow were given to us by another service under TLP:RED and must"
+        " never be shared with anybody outside: hush1[.]example[.]com\n"
+    )
+    out = list(read_report(text, Form.TEXT))
+    assert {level for _, found in levels(out) for level in found} == {Tlp.RED}
+
+
+def test_a_legend_over_several_lines_states_none() -> None:
+    """As the protocol explains its levels, one below the other; one at the head of the text is no legend."""
+    legend = (
+        "TLP:RED\nNot for disclosure, restricted to participants only.\nTLP:AMBER\nLimited disclosure, restricted to participants'"
+        " organizations.\nTLP:GREEN\nLimited disclosure, restricted to the community.\nTLP:CLEAR\nDisclosure is not limited.\n"
+    )
+    seen = "We saw the server 192[.]0[.]2[.]1.\n" + "It was there for long.\n" * 10
+    out = list(read_report(f"TLP:GREEN\n\n{seen}\n{legend}", Form.TEXT))
+    assert levels(out) == [("192.0.2.1", [Tlp.GREEN])]
+    out = list(read_report(f"{legend}\n{seen}\nTLP:GREEN\n", Form.TEXT))
+    assert levels(out) == [("192.0.2.1", [Tlp.RED])]
+
+
+@pytest.mark.parametrize(
+    "words", ["from service X under tlp red; do not share", "**TLP:** RED", "TLP：RED"]
+)
+def test_words_of_a_row_mark_it_however_they_are_written(words: str) -> None:
+    """Under a looser comment above."""
+    raw = f"# TLP:GREEN\nioc,comment\nevil.com,{words}\ntwo.com,x\n".encode()
+    found = dict(levels(list(read_table([raw], propose(raw)))))
+    assert max(found["evil.com"]) is Tlp.RED
+    assert max(found["two.com"]) is Tlp.GREEN

@@ -46,7 +46,7 @@ from cert_exchange.stix.instants import parse_micros
 LONGEST_CONTEXT: Final = 500
 LONGEST_DESCRIPTION: Final = 2_000
 _LONGEST_WHAT: Final = 120
-_MAY_SAY: Final = re.compile(r"tlp|pap", re.IGNORECASE)
+_MAY_SAY: Final = re.compile(r"tlp|pap|light|[\uff30\uff34\uff50\uff54]", re.IGNORECASE)
 _NAMES: Final = frozenset({Kind.FILE_NAME, Kind.FILE_PATH})
 _SAYS: Final = frozenset(
     {
