@@ -30,7 +30,8 @@ class NoServerError(Exception):
 
 
 class Server:
-    """A throw-away server of this run. Data are not synced to disk: nobody pulls the plug on a test.
+    """A throw-away server of this run. Data are not synced to disk: nobody pulls the plug on a test. No statement runs
+    long enough here to be worth compiling.
 
     `durable`: they are, as in service; for the benchmark, whose figures must contain that price.
     """
@@ -65,7 +66,9 @@ class Server:
 
     def start(self, *, durable: bool = False) -> None:
         memory = "256MB" if durable else "64MB"
-        hasty = [] if durable else ["-c", "fsync=off", "-c", "full_page_writes=off"]
+        hasty = (
+            [] if durable else ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "jit=off"]
+        )
         log = (self.folder / "log").open("ab")
         self._process = subprocess.Popen(
             [
