@@ -88,15 +88,38 @@ def test_it_reads_each_object_once_and_goes_on_from_its_bookmark(tls_node: Place
         assert client.find("indicators", hidden["id"]) == ()
 
 
+def test_each_poll_keeps_its_own_filter(tls_node: Place) -> None:
+    """One inside the other, over one client: neither is shown what it did not ask for, and neither skips anything."""
+    ours = [indicator(f"m{n}") for n in range(5)]
+    desk(tls_node).publish(*ours)
+    with client_of(tls_node, options=Options(server="cert-exchange", limit=2)) as client:
+        asked = {"type": "indicator"}
+        outer = client.poll("indicators", match=asked)
+        seen = [one["id"] for one in next(outer).objects]
+        asked["type"] = "note"
+        assert list(client.manifest("indicators", match={"type": "note"})) == []
+        every = client.poll("indicators")
+        assert {one["type"] for page in every for one in page.objects} > {"indicator"}
+        for page in outer:
+            seen += [one["id"] for one in page.objects]
+            assert next(client.poll("indicators", match={"type": "malware"})).objects == []
+        assert seen == [one["id"] for one in ours]
+
+
 def test_a_push_says_of_each_object_what_became_of_it(tls_node: Place) -> None:
     """In parts, all waited for; what is refused comes with the server's reason, and what no part can carry with its size."""
     sound = [indicator(f"s{n}", by=B_IDENTITY) for n in range(3)]
     broken = {**indicator("broken", by=B_IDENTITY), "pattern": "no pattern"}
     huge = {**indicator("huge", by=B_IDENTITY), "description": "x" * (9 * 1024 * 1024)}
+    odd: list[Any] = [{1: "a"}, {"id": "x", "n": {3}}, {"s": "\ud800"}, {"n": 2**70}, "text"]
     with client_of(tls_node) as client:
-        pushed = client.push("indicators", [*sound, broken, huge], batch=2)
-        assert (pushed.sent, pushed.accepted, pushed.pending) == (5, 3, 0)
-        assert {one.id for one in pushed.refused} == {broken["id"], huge["id"]}
+        none = client.push("indicators", odd)
+        assert (none.sent, none.accepted, len(none.refused)) == (5, 0, 5)
+        assert [one.id for one in none.refused] == ["", "x", "", "", ""]
+        assert all(one.message.startswith("it is no JSON object: ") for one in none.refused)
+        pushed = client.push("indicators", [*sound, broken, huge, odd[1]], batch=2)
+        assert (pushed.sent, pushed.accepted, pushed.pending) == (6, 3, 0)
+        assert {one.id for one in pushed.refused} == {broken["id"], huge["id"], "x"}
         assert all(one.message for one in pushed.refused)
         assert client.status(pushed.status_ids[0], sent=2).accepted == 2
         again = client.push("indicators", sound)
@@ -157,6 +180,8 @@ def test_it_believes_nobody_whom_it_was_not_told_to(tls_node: Place) -> None:
         Client("https://localhost/api/", credential=table)
     with pytest.raises(ConfigurationInvalid, match="https"):
         Client("http://cert-a.example/api/", credential="x.y")
+    with pytest.raises(ConfigurationInvalid, match="malformed"):
+        fetch_feed("https://[x/feeds/names", credential="x.y")
 
 
 def test_it_speaks_to_another_server(medallion: Callable[..., Peer]) -> None:

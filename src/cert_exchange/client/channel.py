@@ -3,8 +3,9 @@
 1. Reading goes on from a bookmark that the caller keeps: `Page.cursor`, stored after the page's objects are. Killed in
    between, the page comes again; nothing is skipped.
 2. A push is cut into parts that the server takes, by its max_content_length and by count; each part's outcome is
-   waited for. What no part could carry is refused with its size, and the others go all the same.
+   waited for. What no part could carry is refused, with its size or what is no JSON in it; the others go all the same.
 3. Answers are objects of somebody else: bounded in bytes by the connection, and given on as they came.
+4. Each poll and manifest keeps its own filter and place: several may be under way in one client, one inside the other.
 
     with Client(url, credential=...) as server:
         server.collections()
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -161,14 +161,15 @@ class Client:
         """Add STIX objects to a collection (section 5.5), and wait until each has its outcome.
 
         Sent in parts of at most `batch` objects, and of no more bytes than the server takes. The same objects again
-        change nothing. Each part is waited for at most `wait_seconds`; what is not done then is `pending`.
+        change nothing. Each part is waited for at most `wait_seconds`; what is not done then is `pending`. What is too
+        large or no JSON is `refused` here, and not sent.
         """
         total = NOTHING_PUSHED
-        for body, count in self._parts(objects, batch):
-            if count == 0:
-                total += _too_large(body, self._room())
+        for part in self._parts(objects, batch):
+            if isinstance(part, Refused):
+                total += Pushed(1, 0, (part,), 0)
             else:
-                total += self._send(collection, body, count, wait_seconds)
+                total += self._send(collection, *part, wait_seconds)
         return total
 
     def status(self, status_id: str, *, sent: int = 0) -> Pushed:
@@ -178,9 +179,9 @@ class Client:
     # ----------------------------------------------------------------------------------------------------------------
 
     def _pager(self, collection: str, since: str | None, match: Mapping[str, str] | None) -> Pager:
-        connection = self._connection
-        connection.options = replace(self._options, match={**self._options.match, **(match or {})})
-        return Pager(connection, collection, since, self._clock.now(), self._clock.monotonic)
+        now, monotonic = self._clock.now(), self._clock.monotonic
+        own = dict(match or {})  # a copy: the caller may fill its own for the next
+        return Pager(self._connection, collection, since, now, monotonic, match=own)
 
     def _get(self, path: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
         return self._connection.fetch("GET", self._root + path, params=params).document()
@@ -196,16 +197,21 @@ class Client:
 
     def _parts(
         self, objects: Iterable[Mapping[str, Any]], batch: int
-    ) -> Iterator[tuple[bytes, int]]:
-        """Bodies with how many objects each holds; 0 and the object where it alone is too large."""
+    ) -> Iterator[tuple[bytes, int] | Refused]:
+        """Bodies with how many objects each holds, and each object that no body can hold."""
         opening, closing = b'{"objects":[', b"]}"
         room = self._room() - len(opening) - len(closing)
         waiting: list[bytes] = []
         size = 0
         for content in objects:
-            body = orjson.dumps(dict(content))
+            try:
+                body = orjson.dumps(dict(content))
+            except (TypeError, ValueError) as error:  # a caller's slip: what JSON cannot say
+                yield Refused(_id_of(content), None, f"it is no JSON object: {error}")
+                continue
             if len(body) > room:
-                yield body, 0
+                reason = f"{len(body):,} bytes are more than the server's max_content_length of {self._room():,}"
+                yield Refused(_id_of(content), None, reason)
                 continue
             if waiting and (len(waiting) >= batch or size + 1 + len(body) > room):
                 yield opening + b",".join(waiting) + closing, len(waiting)
@@ -238,7 +244,6 @@ def _document(body: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _too_large(body: bytes, room: int) -> Pushed:
-    named = orjson.loads(body).get("id")
-    reason = f"{len(body):,} bytes are more than the server's max_content_length of {room:,}"
-    return Pushed(1, 0, (Refused(named if isinstance(named, str) else "", None, reason),), 0)
+def _id_of(content: Any) -> str:
+    named = content.get("id") if isinstance(content, Mapping) else None
+    return named if isinstance(named, str) else ""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlunsplit
 
 import requests
 
 from cert_exchange.client.showing import check_files, shown_as
 from cert_exchange.client.values import Feed
 from cert_exchange.node import Clock
-from cert_exchange.remote.connection import Answer, Connection, Options
+from cert_exchange.remote.connection import Answer, Connection, Options, check_url
 from cert_exchange.remote.identity import Trust
 
 _UNCHANGED: Final = 304
@@ -58,10 +58,11 @@ def fetch_feed(
     """
     check_files(ca)
     clock = clock or Clock()
-    parts = urlsplit(url)
+    options = options or Options()
+    parts = check_url(url, insecure=options.insecure)
     connection = _FeedConnection(
         urlunsplit((parts.scheme, parts.netloc, "/", "", "")),
-        options or Options(),
+        options,
         credential=shown_as(credential, user),
         trust=Trust(ca),
         monotonic=clock.monotonic,

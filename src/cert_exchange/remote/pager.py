@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import email.utils
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal
@@ -72,7 +72,10 @@ class Page:
 
 @dataclass(slots=True)
 class Pager:
-    """Pages of one run. `now` is an instant in microseconds; `stop` and `monotonic` are asked between pages."""
+    """Pages of one run. `now` is an instant in microseconds; `stop` and `monotonic` are asked between pages.
+
+    `match` filters this run alone, over the connection's own filter: many runs may go over one connection at once.
+    """
 
     connection: Connection
     collection: str
@@ -83,6 +86,7 @@ class Pager:
     token: str | None = None  # used only when there is no cursor to begin at
     limit: int = 0  # objects a page; 0: the options'
     resource: Literal["objects", "manifest"] = "objects"
+    match: Mapping[str, str] = field(default_factory=dict)
     end: End | None = field(default=None, init=False)
     notes: set[Note] = field(default_factory=set, init=False)
     _last: int | None = field(default=None, init=False)
@@ -161,8 +165,8 @@ class Pager:
             self._begin()
 
     def _get(self, token: str | None) -> Answer:
-        options = self.connection.options
-        params = {f"match[{name}]": value for name, value in options.match.items()}
+        asked = {**self.connection.options.match, **self.match}
+        params = {f"match[{name}]": value for name, value in asked.items()}
         if self._after is not None:
             params["added_after"] = self._after
         params["limit"] = str(self.limit)
