@@ -6,12 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cert_exchange.intake.findings import Finding
+from cert_exchange.intake.tables.cells import read_line
 from cert_exchange.intake.tables.decoding import (
     LONGEST_LINE,
     encoding_of,
     known_encoding,
     read_lines,
 )
+from cert_exchange.intake.tables.proposing import propose
+from cert_exchange.intake.tables.reading import read_table
 from cert_exchange.intake.tables.splitting import read_records, split_fields
 
 RUSSIAN = "Вредоносный адрес, который мы видели вчера в сети министерства\n" * 6
@@ -118,3 +122,40 @@ def test_what_was_quoted_by_the_rules_is_read_again(fields: list[str]) -> None:
     """Any text in quotes, quotes doubled, comes back, blanks at its ends aside."""
     line = ";".join('"' + one.replace('"', '""') + '"' for one in fields)
     assert split_fields(line, ";").fields == [one.strip() for one in fields]
+
+
+@pytest.mark.parametrize(
+    ("line", "value", "note"),
+    [
+        ("192.0.2.7 seen in May", "192.0.2.7", "seen in May"),
+        ("d2[.]evil[.]com first words", "d2.evil.com", "first words"),
+        ("l9.evil.com TLP:RED", "l9.evil.com", "TLP:RED"),
+        ("198.51.100.0 255.255.255.0", "198.51.100.0/24", ""),
+        ("198.51.100.0/255.255.255.0", "198.51.100.0/24", ""),
+        ("booking.com was used as a lure", None, ""),
+        ("192.0.2.1 - 192.0.2.9", None, ""),
+        ("192.0.2.1-9", None, ""),
+        ("192.0.2.5 255.255.255.0", None, ""),
+    ],
+)
+def test_a_line_with_words_or_a_mask_behind_its_value(
+    line: str, value: str | None, note: str
+) -> None:
+    """Words behind what can be no sentence are a remark; a mask makes a network; a range is not its ends."""
+    cell = read_line(line)
+    assert [one.text for one in cell.values] == ([] if value is None else [value])
+    assert cell.note == note
+    assert bool(cell.bad) is (value is None)
+
+
+def test_words_of_kinds_and_headers_in_russian_and_chinese() -> None:
+    """A table as the other side of the channel writes it."""
+    raw = "Индикатор;Тип;Достоверность\n198.51.100.0/24;подсеть;90\nevil.com;домен;50\n".encode()
+    found = [one for one in read_table([raw], propose(raw)) if isinstance(one, Finding)]
+    assert [(one.value, one.confidence) for one in found] == [
+        ("198.51.100.0/24", 90),
+        ("evil.com", 50),
+    ]
+    raw = "域名,IP地址,备注\nevil.com,198.51.100.7,样本\n".encode()
+    found = [one for one in read_table([raw], propose(raw)) if isinstance(one, Finding)]
+    assert [one.value for one in found] == ["evil.com", "198.51.100.7"]

@@ -96,6 +96,15 @@ def test_a_stated_kind_that_a_cell_contradicts_is_a_loss() -> None:
     ]
 
 
+def test_a_url_with_a_blank_is_no_url_and_none_of_its_pieces_is_a_value() -> None:
+    """Neither its beginning nor the name of a file behind the blank; several URLs in one cell are several."""
+    found, losses, _ = taken(
+        "ioc\ttype\nftp://a.example/x y.exe\turl\nhttp://b.example/x, http://c.example/y\turl\ny.exe\turl\n"
+    )
+    assert values(found) == [(Kind.URL, "http://b.example/x"), (Kind.URL, "http://c.example/y")]
+    assert [one.place for one in losses] == ["line 2, column ioc", "line 4, column ioc"]
+
+
 def test_a_url_with_its_scheme_that_its_row_calls_a_host_is_taken_as_a_guess() -> None:
     """Row and scheme are both the input's own words; a header or a person that says domain is not overruled."""
     rows = (

@@ -8,16 +8,20 @@
    stated, for without a path it is none; an address where a host is stated; and where only the word beside a cell calls
    a URL with its scheme a host (`own_word`), since the input says both: that URL, or the host where it has no path.
 4. `*.evil.example` says names below a domain: that is a pattern, not the domain.
-5. Without a statement every part of a cell must look like a value; a sentence that names one is talk.
+5. An address with a netmask is a network; a range is not its ends, and is trouble.
+6. Without a statement every part of a cell must look like a value; a sentence that names one is talk.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from cert_exchange.intake.findings import Kind
+from cert_exchange.intake.own_words import OwnWords, own_words
+from cert_exchange.intake.top_level_domains import TOP_LEVEL_DOMAINS
 from cert_exchange.intake.values import normalise, read, refang
 from cert_exchange.policy.reading import shown
 
@@ -36,6 +40,14 @@ _BETWEEN: Final = re.compile(r"[\s,;|]+")
 _BETWEEN_URLS: Final = re.compile(r"[\s,;|]\s*(?=\s*(?:h(?:tt|xx)ps?|ftp)[:\[])", re.IGNORECASE)
 _HOSTS_FILE: Final = re.compile(r"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+(\S+)(?:\s+#.*)?")
 _REMARK: Final = re.compile(r"([^\s;,|]{1,4096})\s*[;,|\t](.{1,400})")
+_WORDS: Final = re.compile(r"(\S{1,4096})\s+(\S.{0,400})")
+_FOUR: Final = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
+_RANGE: Final = re.compile(
+    rf"{_FOUR}\s{{0,3}}(?:-|\u2013|\u2014|\.\.)\s{{0,3}}(?:{_FOUR}|[0-9]{{1,3}})"
+)
+_MASKED: Final = re.compile(
+    rf"({_FOUR})(?:\s{{0,3}}/\s{{0,3}}|\s{{1,3}})(255(?:\.[0-9]{{1,3}}){{3}})"
+)
 _NEUTRAL: Final = re.compile(r"'(?=[=+\-@])")
 _HOLE: Final = re.compile(r"<[a-z0-9_ -]{1,60}>|\{[a-z0-9_ -]{1,60}\}", re.IGNORECASE)
 
@@ -66,6 +78,8 @@ def read_stated(text: str, kinds: Sequence[Kind], *, said: str, own_word: bool =
 
     `own_word`: the row itself says so beside the cell, not a person or a header.
     """
+    if Kind.IPV4 in kinds and (networks := _networks(text)) is not None:
+        return networks
     if own_word and Kind.URL not in kinds and (one := _url_for_host(text, kinds)) is not None:
         return one
     if Kind.URL in kinds and "://" in text:
@@ -82,6 +96,8 @@ def read_stated(text: str, kinds: Sequence[Kind], *, said: str, own_word: bool =
         if talk is not None and (one := _one(talk[1], kinds)) is not None:
             return one._replace(note="; ".join(filter(None, (one.note, talk[2].strip("()[]#/- ")))))
         parts = [part for part in _BETWEEN.split(text.strip(" ,;|")) if part]
+        if "://" in text and Kind.URL in kinds and not all("://" in refang(one) for one in parts):
+            return Cell(bad=((text, "is no URL: a blank or a comma stands in it"),))
         if 1 < len(parts) <= MOST_VALUES:
             return _several(parts, kinds, said)
         if len(parts) > MOST_VALUES:
@@ -91,6 +107,8 @@ def read_stated(text: str, kinds: Sequence[Kind], *, said: str, own_word: bool =
 
 def read_by_look(text: str) -> Cell:
     """The values of a cell of which nobody says what it holds."""
+    if (networks := _networks(text)) is not None:
+        return networks
     one = _by_look(text)
     if one is not None:
         return one
@@ -114,11 +132,37 @@ def read_line(text: str) -> Cell:
     found = _HOSTS_FILE.fullmatch(text)
     if found is not None and (name := normalise(Kind.DOMAIN, found[1])) is not None:
         return Cell((Value(Kind.DOMAIN, name),))
+    if (networks := _networks(text)) is not None:
+        return networks
     cell = read_by_look(text)
-    remark = None if cell.values else _REMARK.fullmatch(text)
-    if remark is not None and (one := _by_look(remark[1])) is not None:
+    remark = None if cell.values else _REMARK.fullmatch(text) or _WORDS.fullmatch(text)
+    if remark is not None and (one := _by_look(remark[1])) is not None and _may_follow(remark, one):
         return one._replace(note="; ".join(filter(None, (one.note, remark[2].strip()))))
     return cell
+
+
+def _may_follow(remark: re.Match[str], cell: Cell) -> bool:
+    """Whether what stands behind a value is a remark on it. Behind a blank only: a live name may begin a sentence."""
+    if remark.re is _REMARK or own_words(remark[2]) != OwnWords():
+        return True
+    sure = all(value.kind is not Kind.DOMAIN and not value.guessed for value in cell.values)
+    return sure or refang(remark[1]) != remark[1]
+
+
+def _networks(text: str) -> Cell | None:
+    """A network by its mask, or why addresses joined by a hyphen are none; None for all else."""
+    plain = refang(text.strip())
+    if _RANGE.fullmatch(plain) is not None:
+        return Cell(bad=((text, "is a range, which is not its ends: write it as networks (CIDR)"),))
+    found = _MASKED.fullmatch(plain)
+    if found is None:
+        return None
+    try:
+        network = ipaddress.IPv4Network(f"{found[1]}/{found[2]}")
+    except ValueError:
+        return Cell(bad=((text, "is no network whose host bits are zero, and no mask of one"),))
+    value = normalise(Kind.IPV4, str(network))
+    return None if value is None else Cell((Value(Kind.IPV4, value),))
 
 
 def _several(parts: list[str], kinds: Sequence[Kind], said: str) -> Cell:
@@ -159,6 +203,8 @@ def _one(text: str, kinds: Sequence[Kind]) -> Cell | None:
         return None
     alone, port = host
     stated = alone.kind in kinds
+    if not stated and alone.kind is Kind.DOMAIN and not _in_dns(alone.text):
+        return None  # a word with a dot, or a file
     return Cell((alone._replace(guessed=not stated),), f"port {port}" if port else "")
 
 
@@ -175,6 +221,10 @@ def _url_for_host(text: str, kinds: Sequence[Kind]) -> Cell | None:
     if host is None:
         return Cell((Value(Kind.URL, url, guessed=True),))
     return Cell((host[0]._replace(guessed=True),), f"port {host[1]}" if host[1] else "")
+
+
+def _in_dns(name: str) -> bool:
+    return name.rpartition(".")[2] in TOP_LEVEL_DOMAINS
 
 
 def _host(text: str, wanted: set[Kind]) -> tuple[Value, str] | None:

@@ -132,23 +132,44 @@ _EITHER_SIDE: Final = (
 )
 # Those of the other side of the channel, and of some neighbours.
 _RUSSIAN: Final[Mapping[Meaning, str]] = {
-    Role.ANY: "индикатор индикаторы значение",
-    Role.TYPE: "тип типиндикатора вид",
-    Role.DESCRIPTION: "описание комментарий примечание",
-    Role.IP: "ipадрес адресip ipадреса",  # noqa: RUF001 - both alphabets are meant
-    Kind.DOMAIN: "домен домены доменноеимя",
-    Kind.URL: "urlадрес",  # noqa: RUF001 - both alphabets are meant
-    Role.HASH: "хэш хеш хешсумма хэшсумма контрольнаясумма",
-    Kind.FILE_NAME: "имяфайла",
-    Kind.EMAIL: "почта электроннаяпочта адресэлектроннойпочты",
-    Role.IGNORE: "жертва жертвы цель источник ссылка дата",
+    Role.ANY: "индикатор индикаторы значение артефакт показатель індикатор індикатори значення",
+    Role.TYPE: "тип типиндикатора вид типданных типіндикатора",
+    Role.DESCRIPTION: "описание комментарий примечание опис коментар примітка",
+    Role.IP: "ipадрес адресip ipадреса ipадреси адрес адреса подсеть подсети сеть диапазон диапазонip диапазонадресов"  # noqa: RUF001 - both alphabets are meant
+    " підмережа мережа діапазон",
+    Kind.DOMAIN: "домен домены доменноеимя имяхоста домени доменнеімя",
+    Role.HOST: "хост узел",
+    Kind.URL: "urlадрес ссылкаurl",  # noqa: RUF001 - both alphabets are meant
+    Role.HASH: "хэш хеш хешсумма хэшсумма контрольнаясумма хеши хэши",
+    Kind.FILE_NAME: "имяфайла назвафайлу",
+    Kind.FILE_PATH: "путькфайлу шляхдофайлу",
+    Kind.EMAIL: "почта электроннаяпочта адресэлектроннойпочты эмейл пошта",
+    Kind.VULNERABILITY: "уязвимость вразливість",
+    Role.CONFIDENCE: "достоверность уверенность уровеньдоверия достовірність",
+    Role.VALID_FROM: "действителенс действуетс",
+    Role.VALID_UNTIL: "действительнодо срокдействия дійснедо",
+    Role.IGNORE: "жертва жертвы цель источник ссылка дата джерело посилання",
+}
+_CHINESE: Final[Mapping[Meaning, str]] = {
+    Role.ANY: "指标 指標 威胁指标 失陷指标 值 样本",
+    Role.TYPE: "类型 類型 种类 指标类型",
+    Role.DESCRIPTION: "描述 备注 備註 说明 說明",
+    Role.IP: "ip地址 地址 ip 网段 網段 子网",
+    Kind.DOMAIN: "域名 網域 主机名 主機名",
+    Kind.URL: "网址 網址 链接地址 url地址",
+    Role.HASH: "哈希 哈希值 雜湊 散列值 文件哈希",
+    Kind.FILE_NAME: "文件名 檔名 檔案名稱",
+    Kind.EMAIL: "邮箱 電子郵件 邮件地址",
+    Role.CONFIDENCE: "置信度 可信度",
+    Role.VALID_UNTIL: "有效期至",
+    Role.IGNORE: "来源 來源 日期 时间 参考",
 }
 _NEIGHBOURS: Final[Mapping[Meaning, str]] = {
-    Role.ANY: "indicador indicadores indicateur indicateurs indikator indikatoren wert valor valeur",
+    Role.ANY: "indicador indicadores indicateur indicateurs indikator indikatoren wert valor valeur indicatore indicatori wskaźnik",
     Role.TYPE: "tipo typ typus",
-    Role.DESCRIPTION: "descripción descripcion descrição beschreibung kommentar bemerkung commentaire comentario",
-    Kind.DOMAIN: "dominio domaine domäne",
-    Role.IGNORE: "opfer ziel victime cible víctima victima objetivo quelle fuente",
+    Role.DESCRIPTION: "descripción descripcion descrição beschreibung kommentar bemerkung commentaire comentario descrizione opis",
+    Kind.DOMAIN: "dominio domaine domäne domena",
+    Role.IGNORE: "opfer ziel victime cible víctima victima objetivo quelle fuente fonte źródło",
 }
 
 
@@ -164,14 +185,14 @@ TYPES: Final[Mapping[str, Meaning]] = {
     ),  # as a header it may as well be the name of a provider
     **{
         word: said
-        for word, said in _by_word(_VALUES, _RUSSIAN, _NEIGHBOURS).items()
+        for word, said in _by_word(_VALUES, _RUSSIAN, _CHINESE, _NEIGHBOURS).items()
         if said in {*KINDS}
     },
     **{squeeze(kind): kind for kind in Kind},
 }
 """Words in a column of kinds, squeezed."""
 HEADERS: Final[Mapping[str, Meaning]] = {
-    **_by_word(_VALUES, _COLUMNS, _RUSSIAN, _NEIGHBOURS),
+    **_by_word(_VALUES, _COLUMNS, _RUSSIAN, _CHINESE, _NEIGHBOURS),
     **dict.fromkeys((*_UNTAKEN.split(), *_OUR_SIDE.split()), Role.IGNORE),
 }
 """Words in a header, squeezed. What stands for IGNORE is known and left out."""
