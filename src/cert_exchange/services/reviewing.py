@@ -23,7 +23,7 @@ from cert_exchange.node import Node
 from cert_exchange.services import revoking
 from cert_exchange.services.answering import RETURN, Given, Manner
 from cert_exchange.services.answering.giving import dress, give
-from cert_exchange.services.answering.subjects import subject_of
+from cert_exchange.services.answering.subjects import names_it, subject_of
 from cert_exchange.services.pairing import observables_beside
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.orders import in_one_line
@@ -31,7 +31,7 @@ from cert_exchange.services.revoking import Revoked
 from cert_exchange.store import answers as answer_rows
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import doubts as rows
-from cert_exchange.store import holdings, in_force, objects, releases, sights
+from cert_exchange.store import holdings, objects, releases, sights
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.doubts import DoubtState
@@ -217,7 +217,7 @@ class _Answer:
         with node.database.reading() as tx:
             ident = objects.idents_of(tx, [stix_id])[stix_id]
             derived = answer_rows.shown_for(tx, ident)  # its id is for its audience alone
-            named = not derived and _sees(tx, ident, partner)  # else it would wait for the object
+            named = not derived and names_it(tx, stix_id, partner)  # else it would wait for it
             self._places = _places(tx, ident)
         made = messages.write_reply(
             [*opinions, *((stix_id,) if named else ())], opinions[0], words,
@@ -258,14 +258,6 @@ def _places(tx: Transaction, ident: int) -> list[str]:
         if place.taken_back_at is None and place.collection in known
     ]
     return standing or [RETURN]  # where there is none, `give` says how to make it
-
-
-def _sees(tx: Transaction, ident: int, partner: str) -> bool:
-    """Whether an object is in force for a partner, as it is."""
-    sharing = releases.read_sharing(tx)
-    theirs = {one.id for one in sharing.audiences if partner in one.members.values()}
-    views = [one.view for one in sharing.heads if one.audience in theirs]
-    return bool(in_force.visible_idents(tx, views, [ident]))
 
 
 def _newest(tx: Transaction, ident: int) -> tuple[int, dict[str, Any]]:

@@ -227,6 +227,24 @@ def heard(
     return [Said(*row) for row in conn.execute(wanted.where(who).limit(limit))]
 
 
+def heard_of_others(
+    conn: Transaction, *, partner: int | None, limit: int, bearing: str
+) -> list[Said]:
+    """What partners say about objects that are not ours, and that bears an extension; the newest stored first.
+
+    Places that sightings name are no subject.
+    """
+    wanted = _bearing(bearing).where(
+        objects.c.type.in_(_ANSWERING),
+        ~_held_from(ours=True),
+        derived_ids.c.ident.is_(None),
+        _originals.c.stix_id.not_like("identity--%"),
+        _originals.c.stix_id.not_like("location--%"),
+    )
+    who = objects.c.origin != OWN if partner is None else objects.c.origin == partner
+    return [Said(*row) for row in conn.execute(wanted.where(who).limit(limit))]
+
+
 def naming_ours(conn: Transaction, partner: int, *, limit: int) -> list[Said]:
     """What a partner says about objects of ours, or about derivatives, whosever they are; the newest stored first."""
     wanted = _SAID.where(

@@ -29,7 +29,7 @@ from cert_exchange.services.answering.giving import (
     recipients,
     repeated,
 )
-from cert_exchange.services.answering.subjects import subject_of
+from cert_exchange.services.answering.subjects import names_it, subject_of
 from cert_exchange.services.terms import instant as instant_ahead
 from cert_exchange.stix.instants import InstantInvalid, format_micros, parse_micros
 from cert_exchange.store import answers as rows
@@ -172,7 +172,11 @@ def reply(
         )
     to = recipients(node, subject, manner)
     with node.database.reading() as tx:
-        plain = [one for one in asked.about if rows.original_of(tx, one) is None]
+        plain = [
+            one
+            for one in asked.about
+            if rows.original_of(tx, one) is None and all(names_it(tx, one, name) for name in to)
+        ]
     content = messages.write_reply(
         [subject.stix_id, *plain], subject.stix_id, _words(words),
         stix_id=f"note--{uuid4()}", creator=node.identity, now=node.now(),

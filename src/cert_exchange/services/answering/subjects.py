@@ -18,8 +18,10 @@ from cert_exchange.node import Node
 from cert_exchange.services.exercises import Mark, exercises
 from cert_exchange.stix.instants import order_key
 from cert_exchange.stix.markings import Tlp, read_markings
-from cert_exchange.store import answers, erasures, releases
+from cert_exchange.store import answers, erasures, in_force, objects, releases
 from cert_exchange.store import holdings as rows
+from cert_exchange.store import versions as version_rows
+from cert_exchange.store.database import Transaction
 from cert_exchange.store.holdings import Held, Wanted
 from cert_exchange.store.tables import OWN, ObjectStatus
 
@@ -92,6 +94,27 @@ def subject_of(node: Node, stix_id: str) -> Subject:
         max((level for level in levels if level is not None), default=None),
         tuple(content.get("object_marking_refs", ())),
         test,
+    )
+
+
+def names_it(tx: Transaction, stix_id: str, partner: str) -> bool:
+    """Whether a partner knows an object under this id: it stands in a view of its own, or the partner sent it.
+
+    What names anything else would wait for it and be seen by nobody. Of cyber-observables only what stands there counts.
+    """
+    ident = objects.idents_of(tx, [stix_id]).get(stix_id)
+    if ident is None:
+        return False
+    sharing = releases.read_sharing(tx)
+    theirs = {one.id for one in sharing.audiences if partner in one.members.values()}
+    views = [one.view for one in sharing.heads if one.audience in theirs]
+    if in_force.visible_idents(tx, views, [ident]):
+        return True
+    return any(
+        one.status == ObjectStatus.ACCEPTED.value
+        and not one.observable
+        and sharing.partners.get(one.origin) == partner
+        for one in version_rows.versions(tx, [ident])
     )
 
 
