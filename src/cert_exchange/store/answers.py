@@ -13,12 +13,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, text
 
 from cert_exchange.stix.references import Role
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
+    ANSWERING,
     OWN,
     ObjectStatus,
     audience_members,
@@ -186,6 +187,9 @@ _A_MEMBER = exists().where(
     audience_members.c.partner == objects.c.origin,
 )
 _ANSWERING: Final = ("sighting", "opinion", "note")
+_AN_ANSWER: Final = text(f"objects.{ANSWERING}")
+_sender: Final = objects.c.origin + 0
+"""Who sent it; a sum, so that SQLite looks among the answers and not among all that came from there."""
 
 
 def said_about(conn: Transaction, ident: int, *, limit: int) -> list[Said]:
@@ -220,10 +224,10 @@ def heard(
     subject.
     """
     wanted = _bearing(bearing).where(
-        objects.c.type.in_(_ANSWERING),
+        _AN_ANSWER,
         or_(_held_from(ours=True), and_(derived_ids.c.ident.is_not(None), _A_MEMBER)),
     )
-    who = objects.c.origin != OWN if partner is None else objects.c.origin == partner
+    who = _sender != OWN if partner is None else _sender == partner
     return [Said(*row) for row in conn.execute(wanted.where(who).limit(limit))]
 
 
@@ -248,8 +252,8 @@ def heard_of_others(
 def naming_ours(conn: Transaction, partner: int, *, limit: int) -> list[Said]:
     """What a partner says about objects of ours, or about derivatives, whosever they are; the newest stored first."""
     wanted = _SAID.where(
-        objects.c.type.in_(_ANSWERING),
-        objects.c.origin == partner,
+        _AN_ANSWER,
+        _sender == partner,
         or_(_held_from(ours=True), derived_ids.c.ident.is_not(None)),
     )
     return [Said(*row) for row in conn.execute(wanted.limit(limit))]
@@ -257,9 +261,7 @@ def naming_ours(conn: Transaction, partner: int, *, limit: int) -> list[Said]:
 
 def given(conn: Transaction, *, limit: int, bearing: str | None = None) -> list[Said]:
     """What our desk says about partners' objects, the newest stored first; a row for each object."""
-    wanted = _bearing(bearing).where(
-        objects.c.type.in_(_ANSWERING), objects.c.origin == OWN, _held_from(ours=False)
-    )
+    wanted = _bearing(bearing).where(_AN_ANSWER, _sender == OWN, _held_from(ours=False))
     return [Said(*row) for row in conn.execute(wanted.limit(limit))]
 
 

@@ -30,7 +30,11 @@ ROWS: Final[Mapping[str, int]] = {
 ALIKE: Final[Mapping[str, Mapping[tuple[str, ...], tuple[int, ...]]]] = {
     "identifiers": {("stix_id",): (1,)},
     "renditions": {("digest",): (1,)},
-    "objects": {("ident", "version_key", "origin"): (2, 1, 1), ("origin", "id"): (200_000, 1)},
+    "objects": {
+        ("ident", "version_key", "origin"): (2, 1, 1),
+        ("origin", "id"): (200_000, 1),
+        ("id",): (1,),
+    },
     "memberships": {("object", "collection"): (2, 1), ("collection", "object"): (200_000, 1)},
     "references_to": {("source", "target"): (3, 1), ("target", "source"): (10, 1)},
     "release_log": {("view", "position"): (1_200_000, 1)},
@@ -46,6 +50,10 @@ ALIKE: Final[Mapping[str, Mapping[tuple[str, ...], tuple[int, ...]]]] = {
 """For each index, by its columns: how many rows have the same first column, first two, and so on."""
 
 
+OF_SOME: Final[Mapping[tuple[str, tuple[str, ...]], int]] = {("objects", ("id",)): 10_000}
+"""Rows that are in an index of some rows only."""
+
+
 def plant_statistics(tx: Connection) -> None:
     """Write the statistics of every index named above, in place of any that are there; SQLite only."""
     if tx.dialect.name != "sqlite":
@@ -56,7 +64,8 @@ def plant_statistics(tx: Connection) -> None:
     for table, indexes in ALIKE.items():
         found = _indexes(tx, table)
         for columns, alike in indexes.items():
-            numbers = " ".join(str(number) for number in (ROWS[table], *alike))
+            rows = OF_SOME.get((table, columns), ROWS[table])
+            numbers = " ".join(str(number) for number in (rows, *alike))
             tx.execute(
                 text("INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (:tbl, :idx, :stat)"),
                 {"tbl": table, "idx": found[columns], "stat": numbers},

@@ -17,7 +17,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from cert_exchange.errors import ConfigurationInvalid
 from cert_exchange.store import carrying, consents, migrations, partners
 from cert_exchange.store.database import Database
-from cert_exchange.store.tables import marks_metadata, metadata
+from cert_exchange.store.tables import ANSWERING, marks_metadata, metadata
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -414,4 +414,39 @@ def test_what_was_revoked_before_stays_revoked(tmp_path: Path) -> None:
     assert database.migrate()[0] == "0026"
     with database.reading() as tx:
         assert tx.execute(text("SELECT revoked, ended FROM objects")).all() == [(1, None)]
+    database.dispose()
+
+
+def test_answers_of_before_are_in_their_index(tmp_path: Path) -> None:
+    """A store of the migration before gets the index, over what it holds, and nothing else of it changes."""
+    from alembic import command
+
+    path = tmp_path / "old.db"
+    database = Database.open(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+
+    def to_twenty_sixth(tx: Connection) -> None:
+        config.attributes["connection"] = tx
+        command.upgrade(config, "0026")
+
+    database.transact(to_twenty_sixth)
+    database.dispose()
+    with sqlite3.connect(path) as plain:
+        plain.execute("INSERT INTO renditions (id, digest, body, size) VALUES (1, x'00', '{}', 2)")
+        for number, kind in enumerate(("note", "indicator", "opinion"), 1):
+            plain.execute(
+                "INSERT INTO identifiers (num, stix_id) VALUES (?, ?)", (number, f"{kind}--1")
+            )
+            plain.execute(
+                "INSERT INTO objects (id, ident, type, version, version_key, origin, rendition, sameness, revoked,"
+                " observable, status, stored_at, ledger_line)"
+                " VALUES (?, ?, ?, 'v', 'v', 1, 1, x'00', 0, 0, 'accepted', 5, 1)",
+                (number, number, kind),
+            )
+    plain.close()
+    assert database.migrate()[0] == "0027"
+    asked = f"SELECT id FROM objects INDEXED BY ix_objects_answering WHERE {ANSWERING} ORDER BY id"
+    with database.reading() as tx:
+        assert tx.execute(text(asked)).scalars().all() == [1, 3]
     database.dispose()

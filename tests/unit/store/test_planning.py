@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from cert_exchange.node import Node
-from cert_exchange.store import planning
+from cert_exchange.store import answers, planning
 from cert_exchange.store.tables import metadata
 
 LIVE_BY_ID = "SELECT * FROM live WHERE view IN (1, 2) AND ident IN (3, 4)"
@@ -34,6 +36,24 @@ def test_what_is_asked_of_few_ids_is_found_by_their_index(
         plan = [row[3] for row in tx.execute(text(f"EXPLAIN QUERY PLAN {statement}"))]
     assert any(step in line for line in plan), plan
     assert not any(line.endswith("(view=?)") for line in plan), plan
+
+
+@pytest.mark.parametrize("partner", [None, 1])
+def test_answers_are_found_by_their_own_index(sqlite_node: Node, partner: int | None) -> None:
+    """Among millions of objects that are none, of all partners or one, and of ours."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(*told: Any) -> None:
+        asked.append((told[2], told[3]))
+
+    with sqlite_node.database.reading() as tx:
+        event.listen(tx, "before_cursor_execute", note)
+        answers.heard(tx, partner=partner, limit=5)
+        answers.given(tx, limit=5)
+        for statement, values in asked[:]:
+            rows = tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            plan = [row[3] for row in rows]
+            assert plan[0] == "SCAN objects USING INDEX ix_objects_answering", plan
 
 
 def test_every_index_of_the_growing_tables_has_its_statistics(sqlite_node: Node) -> None:

@@ -18,7 +18,7 @@ from cert_exchange.store.planning import plant_statistics
 if TYPE_CHECKING:
     from cert_exchange.store.database import Database
 
-HEAD: Final = "0026"
+HEAD: Final = "0027"
 """The newest revision, so that a start need not read the scripts; a test compares."""
 _LOCK: Final = 0x63657274
 

@@ -9,6 +9,7 @@ from cert_exchange.store.tables.checkpoints import (
     partner_checkpoints,
 )
 from cert_exchange.store.tables.contents import (
+    ANSWERING,
     handling_dates,
     identifiers,
     memberships,
@@ -91,6 +92,7 @@ from cert_exchange.store.tables.stated import stated
 from cert_exchange.store.tables.terms import consents, terms
 
 __all__ = [
+    "ANSWERING",
     "OWN",
     "Exact",
     "LineKind",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -15,6 +17,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
 from cert_exchange.store.tables.schema import Exact, Number, metadata
@@ -38,6 +41,9 @@ renditions = Table(
     Column("body", Text, nullable=False),  # canonical JSON: never holds a raw NUL
     Column("size", Integer, nullable=False),  # bytes of UTF-8
 )
+
+ANSWERING: Final = "type IN ('note', 'opinion', 'sighting')"
+"""What says something about other objects. In these words a query must ask for it, or SQLite does not use the index."""
 
 objects = Table(
     "objects",
@@ -65,6 +71,13 @@ objects = Table(
     ),  # expired | delisted: why a last version of ours came; NULL: a person's word, or another's
     UniqueConstraint("ident", "version_key", "origin"),
     Index(None, "origin", "id"),
+    # Answers are looked for among millions of objects that are none.
+    Index(
+        "ix_objects_answering",
+        "id",
+        sqlite_where=text(ANSWERING),
+        postgresql_where=text(ANSWERING),
+    ),
 )
 
 memberships = Table(
