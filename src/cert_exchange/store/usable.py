@@ -69,6 +69,8 @@ class Wanted:
     collections: frozenset[int] = frozenset()
     ended: bool = False
     kept: frozenset[int] = frozenset()
+    anywhere: bool = False
+    """also what was never put into a collection, and so taken back from none"""
 
 
 def count_lines(tx: Transaction) -> int:
@@ -94,6 +96,15 @@ def rows_of(tx: Transaction, numbers: Collection[int]) -> Iterator[UsableRow]:
     """The versions of these numbers, which the caller knows to be in force."""
     for part in parts(sorted(numbers)):
         for row in tx.execute(_ROWS.where(objects.c.id.in_(part)).order_by(objects.c.id)):
+            yield UsableRow(*row)
+
+
+def named(tx: Transaction, ids: Collection[str], *, kept: frozenset[int]) -> Iterator[UsableRow]:
+    """What is in force under these ids, each once, as rule 1 says; also what was put into no collection (seeds, helpers)."""
+    wanted = Wanted(kept=kept, anywhere=True)
+    for part in parts(sorted(ids)):
+        statement = _ROWS.where(*_conditions(wanted), identifiers.c.stix_id.in_(part))
+        for row in tx.execute(statement.order_by(objects.c.id)):
             yield UsableRow(*row)
 
 
@@ -217,11 +228,14 @@ def _in_force(rows: FromClause, wanted: Wanted) -> ColumnElement[bool]:
     standing = [memberships.c.object == rows.c.id, stands]
     if wanted.collections:
         standing.append(memberships.c.collection.in_(sorted(wanted.collections)))
+    stood = exists().where(*standing)
+    if wanted.anywhere:
+        stood = or_(stood, ~exists().where(memberships.c.object == rows.c.id))
     return and_(
         rows.c.status == ObjectStatus.ACCEPTED.value,
         rows.c.kept_out.is_(False),
         rows.c.salt.is_not(None),  # what is erased has none
-        exists().where(*standing),
+        stood,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from cert_exchange.node import Node
 from cert_exchange.services.bundling import readable_view
 from cert_exchange.services.feeding.choosing import Choice
+from cert_exchange.services.feeding.completing import completed
 from cert_exchange.services.feeding.fitting import fitting
 from cert_exchange.services.feeding.making import Output, Progress, Source, gather, write
 from cert_exchange.store import holdings as rows
@@ -37,8 +38,10 @@ def export_as(
     with node.database.reading() as tx:
         number, frozen = readable_view(tx, view, own_use=own_use)
         audience = view.partition("/")[0]
-        asked = fitting(tx, choice, now=node.now(), own_use=own_use, audience=audience)
-        found = gather(_sources(tx, number), asked, progress=progress)
+        asked = fitting(
+            tx, choice, now=node.now(), own_use=own_use, audience=audience, is_feed=False
+        )
+        found = completed(gather(_sources(tx, number), asked, progress=progress), asked)
     seconds = node.now() // _SERIAL
     return write(node, choice, found, name=view, serial=lambda _digest: seconds), frozen
 

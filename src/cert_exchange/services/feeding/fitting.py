@@ -4,24 +4,32 @@
    unreadable. What a partner disagrees with stays in until our people have looked: its word must not end our detection.
 2. PAP and an IEP's permitted actions bind what is done with it (`Use`); a purpose binds it to outputs that name it. A
    machine cannot judge a purpose: unless all of an object's are named, it stays out.
-3. TLP: of what is marked, the strictest; RED is for named persons and goes into no output that does not ask for it.
+3. TLP: of what is marked, the strictest; RED is for named persons and goes into no output that does not ask for it. What is
+   not marked counts as amber+strict: a definition or an identity of that kind goes in below it only beside what names it as
+   its marking or its creator (`completing`), and is looked at like all else before.
 4. Outside `valid_from` and `valid_until`, outside an IEP's dates, and past the retention that was agreed with who sent it,
    it stays out. `due` is when the answer next changes by itself.
 5. What cannot be told denies: a marking whose definition we do not hold may say anything. One that we hold and that is no
    scheme of ours, such as a statement of copyright, is for people and keeps nothing out.
 6. What its creator revoked only takes back: no date and no confidence keeps it out where it may be said (`making`).
+7. A feed below amber+strict is for constituents: what its terms keep to some, until a day or from going on is not in it. A
+   feed for our own tools may use what it may not pass on.
+8. What partners say to our desk about objects (sightings, opinions, notes) is for our people and goes into no feed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
+
+import orjson
 
 from cert_exchange.outputs.entries import UNMARKED
 from cert_exchange.policy.sharing_terms import (
     NO_TERMS,
+    Onward,
     SharingTerms,
     from_text,
     terms_of,
@@ -64,6 +72,13 @@ _LONGEST_NAME: Final = 200
 """Characters of a marking's name."""
 PASS: Final = frozenset({"marking-definition", "identity", "extension-definition"})
 """Needed to read the others; they state nothing that a machine acts upon."""
+HELPER: Final = "not marked, and nothing that goes in names it"
+"""The reason of what goes in only beside what names it."""
+NOT_YET: Final = "not valid yet"
+NO_MORE: Final = "not valid any more"
+ENDED: Final = frozenset({NOT_YET, NO_MORE})
+"""Reasons that keep an object out and are no secret about it."""
+_ANSWERS: Final = frozenset({"sighting", "opinion", "note"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +102,7 @@ class Fitting:
     choice: Choice
     now: int
     audience: str
+    is_feed: bool
     drills: Exercises
     undetected: frozenset[str]
     beside: Mapping[str, Mapping[int, SharingTerms | None]]
@@ -107,21 +123,35 @@ class Fitting:
         dates = _Dates(self.now)
         if stored_at is not None and (kept := self.retention.get(origin)) is not None:
             dates.ends(stored_at + kept, "kept longer than was agreed with its sender")
-        if content.get("type") in PASS:
-            return Fit(dates.reason, due=dates.due)
+        if self.is_feed and origin != OWN and content.get("type") in _ANSWERS:
+            return Fit("said to our desk by a partner")
         terms = self._terms(content, stix_id, origin)
         if terms is None:
             return Fit("its terms cannot be read")
+        if self.is_feed and origin != OWN and content.get("type") == "location" and terms.only_to:
+            return Fit("said to our desk by a partner")  # where something was sighted
         if missing := [one for one in terms.purposes if one not in self.choice.purposes]:
             return Fit(f"for a purpose that is not named here ({len(missing)})")
+        if self.for_constituents and _stays(terms, dates):
+            return Fit("its terms do not let it go on", due=dates.due)
         tlp, pap, reason = self._markings(content, origin, terms, dates)
         if not reason and content.get("revoked") is not True:
-            dates.starts_with(content.get("valid_from"), "not valid yet")
-            dates.ends_with(content.get("valid_until"), "not valid any more")
+            dates.starts_with(content.get("valid_from"), NOT_YET)
+            dates.ends_with(content.get("valid_until"), NO_MORE)
             reason = dates.reason or self._confidence(content)
         # Of terms only what the object carries itself: what our desk says beside it is not for who reads an export.
         named = () if reason else (*self._names(content, origin), *_carried(content).said)
         return Fit(reason, tlp, dates.due, pap, named)
+
+    def fit_beside(self, body: str, *, origin: int, stored_at: int | None) -> Fit:
+        """Whether a definition or identity goes in beside what names it."""
+        fit = self.fit(orjson.loads(body), origin=origin, body=body, stored_at=stored_at)
+        return replace(fit, reason="") if fit.reason == HELPER else fit
+
+    @property
+    def for_constituents(self) -> bool:
+        """Whether it is a feed for others than our own organisation."""
+        return self.is_feed and self.choice.tlp < Tlp.AMBER_STRICT
 
     def _names(self, content: Mapping[str, Any], origin: int) -> Iterator[str]:
         """The markings besides TLP and PAP, by their names."""
@@ -162,7 +192,8 @@ class Fitting:
         if any(not self._held(origin, one) for one in unknown):
             return tlp, handling.pap, "a marking that is not here"
         if (UNMARKED if tlp is None else tlp) > self.choice.tlp:
-            return tlp, handling.pap, "marked above what goes in here"
+            helps = tlp is None and content.get("type") in PASS
+            return tlp, handling.pap, HELPER if helps else "marked above what goes in here"
         permitted = _permitted(handling)
         if permitted is None:
             return tlp, handling.pap, "its IEP permits no action"
@@ -228,11 +259,18 @@ class _Dates:
 
 
 def fitting(
-    tx: Transaction, choice: Choice, *, now: int, own_use: bool = True, audience: str = "own"
+    tx: Transaction,
+    choice: Choice,
+    *,
+    now: int,
+    own_use: bool = True,
+    audience: str = "own",
+    is_feed: bool = True,
 ) -> Fitting:
     """Read what the answers need. `now` in micros; what our own desk does not detect by is of no concern to others.
 
-    `audience` is who the output is for, as each of its rows says.
+    `audience` is who the output is for, as each of its rows says. `is_feed` False: it is of a view, and policies have decided
+    to whom that goes.
     """
     sharing = releases.read_sharing(tx)
     numbers = {name: number for number, name in sharing.partners.items()}
@@ -246,12 +284,23 @@ def fitting(
         choice,
         now,
         audience,
+        is_feed,
         exercises(tx),
         not_for_detection(tx) if own_use else frozenset(),
         _beside(tx),
         retention,
         {**sharing.partners, OWN: "own"},
     )
+
+
+def _stays(terms: SharingTerms, dates: _Dates) -> bool:
+    """Whether terms keep an object to some, until a day, or from going on; constituents are nobody that terms name."""
+    if terms.only_to or terms.not_to or terms.kept_here or terms.onward not in (None, Onward.FREE):
+        return True
+    if terms.embargo_until is None:
+        return False
+    dates.starts(terms.embargo_until, "under embargo")
+    return terms.embargo_until > dates.now
 
 
 def _carried(content: Mapping[str, Any]) -> SharingTerms:

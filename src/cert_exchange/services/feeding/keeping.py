@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
-
-import orjson
 
 from cert_exchange.node import Node
 from cert_exchange.services.feeding.administering import existing
 from cert_exchange.services.feeding.choosing import MEDIA, Choice, Format, from_text
-from cert_exchange.services.feeding.fitting import Fitting, fitting
+from cert_exchange.services.feeding.completing import completed
+from cert_exchange.services.feeding.fitting import PASS, Fitting, fitting
 from cert_exchange.services.feeding.making import (
     MAIN,
     OBJECTS,
@@ -43,13 +43,13 @@ from cert_exchange.store import terms as term_rows
 from cert_exchange.store import usable as in_force
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.feeds import FeedRow
-from cert_exchange.store.tables import ObjectStatus
 from cert_exchange.store.usable import Wanted
 
 MOST_KEPT: Final = 256 * 1024 * 1024
 MOST_PARTS: Final = 200_000
 """Versions of all feeds together of which it is kept what goes in of them; a feed of more is made anew each time."""
 MOST_BODIES: Final = 50_000
+_HELPING: Final = Wanted(types=PASS, anywhere=True)
 _NOBODY: Final = -(2**31)
 """An origin that nothing has: a name that is gone restricts to nothing, and never widens."""
 
@@ -114,12 +114,14 @@ class Shelf:
             numbers = in_force.usable_ids(tx, _wanted(tx, choice))
             beside = _beside(tx)
             known = kept.parts if kept is not None and kept.beside == beside else {}
-            digest = hashlib.sha256(array("q", numbers)).digest()
+            helping = in_force.usable_ids(tx, _HELPING) if choice.format in OBJECTS else []
+            digest = hashlib.sha256(array("q", [*numbers, -1, *helping])).digest()
             same = kept is not None and (kept.beside, kept.numbers) == (beside, digest)
             if kept is not None and fresh and same:
                 return self._keep(replace(kept, lines=lines))
-            parts = _taken(tx, choice, numbers, known, now=now)
-            found = _completed(tx, fold(parts.values()))
+            asked = fitting(tx, choice, now=now)
+            parts = _taken(tx, asked, numbers, known)
+            found = completed(fold(parts.values()), asked, look=partial(_beside_what, tx))
         output = _written(node, feed, choice, found)
         tags = {file: hashlib.sha256(body).hexdigest()[:32] for file, body in output.files.items()}
         # Ids by the hundred thousand are for `feeds show`; of what is kept, their number is enough.
@@ -145,17 +147,16 @@ class Shelf:
 
 
 def _taken(
-    tx: Transaction, choice: Choice, numbers: list[int], known: Mapping[int, Taken], *, now: int
+    tx: Transaction, asked: Fitting, numbers: list[int], known: Mapping[int, Taken]
 ) -> dict[int, Taken]:
     """What goes in of each version, in their order; what is known and has not fallen due is not read again."""
     found = {
         number: known[number]
         for number in numbers
-        if number in known and (known[number].due is None or (known[number].due or 0) > now)
+        if number in known and (known[number].due is None or (known[number].due or 0) > asked.now)
     }
     missing = [number for number in numbers if number not in found]
     if missing:
-        asked = fitting(tx, choice, now=now)
         for row in in_force.rows_of(tx, missing):
             found[row.object] = take(_source(row), asked)
     return {number: found[number] for number in numbers if number in found}
@@ -183,36 +184,16 @@ def _gathered(
     asked: Fitting = fitting(tx, choice, now=now)
     with in_force.usable(tx, _wanted(tx, choice)) as found:
         gathered = gather(map(_source, found), asked, progress=progress)
-    return _completed(tx, gathered)
+    return completed(gathered, asked, look=partial(_beside_what, tx))
 
 
-def _completed(tx: Transaction, found: Gathered) -> Gathered:
-    """Whole objects with what they need beside them, which comes first."""
-    if found.bodies:
-        found.bodies[:0] = _needed(tx, found.bodies)
-    return found
+def _beside_what(tx: Transaction, ids: Collection[str]) -> Iterator[Source]:
+    """What is in force under these ids, also what stands in no collection."""
+    return map(_source, in_force.named(tx, ids, kept=honoured(tx).kept))
 
 
 def _source(row: in_force.UsableRow) -> Source:
     return Source(row.stix_id, row.type, row.origin, row.body, row.stored_at)
-
-
-def _needed(tx: Transaction, bodies: list[str]) -> list[str]:
-    """The definitions and identities that these objects name and that stand in no collection, as ours before a partner's."""
-    there: set[str] = set()
-    named: set[str] = set()
-    for body in bodies:
-        content = orjson.loads(body)
-        there.add(content["id"])
-        named.update(content.get("object_marking_refs", ()))
-        if "created_by_ref" in content:
-            named.add(content["created_by_ref"])
-    found: list[str] = []
-    for stix_id in sorted(named - there):
-        asked = holdings.Wanted(stix_id=stix_id, status=ObjectStatus.ACCEPTED)
-        held = [one for one in holdings.find(tx, asked) if one.status == ObjectStatus.ACCEPTED]
-        found += [one.body for one in sorted(held, key=lambda one: one.origin)[:1]]
-    return found
 
 
 def _written(node: Node, feed: FeedRow, choice: Choice, found: Gathered) -> Output:

@@ -27,7 +27,7 @@ from cert_exchange.outputs.entries import UNMARKED, Entry, Written
 from cert_exchange.outputs.expressing import Unsaid, Value, express
 from cert_exchange.outputs.misp.events import Organisation, write_events
 from cert_exchange.services.feeding.choosing import HOLDS, Choice, Format
-from cert_exchange.services.feeding.fitting import PASS, Fit, Fitting
+from cert_exchange.services.feeding.fitting import HELPER, PASS, Fit, Fitting
 from cert_exchange.stix.markings import Tlp
 from cert_exchange.store import feeds as rows
 from cert_exchange.store.database import Transaction
@@ -70,6 +70,8 @@ class Taken:
     due: int | None = None
     level: tuple[str, Tlp] | None = None
     """of a whole object: its id and what counts as its TLP"""
+    helper: str | None = None
+    """the body of what goes in only beside what names it"""
 
 
 NOTHING: Final = Taken()
@@ -85,6 +87,8 @@ class Gathered:
     """reason -> ids"""
     levels: dict[str, Tlp] = field(default_factory=dict)
     """what counts as the TLP of whole objects, by id"""
+    helpers: list[str] = field(default_factory=list)
+    """bodies of what goes in only beside what names it; counted as left out until then"""
     due: int | None = None
     """when a date of an object next changes what goes in, in micros"""
 
@@ -125,6 +129,8 @@ def fold(taken: Iterable[Taken]) -> Gathered:
             found.bodies.append(one.body)
         if one.level is not None:
             found.levels.update((one.level,))
+        if one.helper is not None:
+            found.helpers.append(one.helper)
         for unsaid in one.unsaid:
             found.leave(unsaid)
         if one.due is not None:
@@ -153,7 +159,8 @@ def _take(one: Source, fitting: Fitting) -> Taken:
     content = orjson.loads(one.body)
     fit = fitting.fit(content, origin=one.origin, body=one.body, stored_at=one.stored_at)
     if fit.reason:
-        return Taken(unsaid=(Unsaid(one.stix_id, fit.reason),), due=fit.due)
+        helper = one.body if whole and fit.reason == HELPER else None
+        return Taken(unsaid=(Unsaid(one.stix_id, fit.reason),), due=fit.due, helper=helper)
     if whole:
         if one.type == "note" and content.get("extensions"):
             return Taken(unsaid=(Unsaid(one.stix_id, "a message between desks"),))
