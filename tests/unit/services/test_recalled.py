@@ -68,11 +68,17 @@ def found(node: Node, **more: Any) -> dict[str, str]:
 
 
 @pytest.mark.case("S26")
-@pytest.mark.parametrize("recall", [by_notice, by_delete])
-def test_each_partners_recall_is_honoured_as_it_was_chosen(
-    node: Node, recall: Callable[[Scene, str], None]
-) -> None:
+def test_each_partners_recall_is_honoured_as_it_was_chosen(node: Node) -> None:
     """Kept: our tools go on. Hidden: no search has it. By default marked. In every case nobody gets it from us."""
+    try_it(node, by_notice)
+
+
+def test_what_is_deleted_over_taxii_is_honoured_alike(sqlite_node: Node) -> None:
+    """The other way to take something back."""
+    try_it(sqlite_node, by_delete)
+
+
+def try_it(node: Node, recall: Callable[[Scene, str], None]) -> None:
     scene, shelf = set_up(node)
     choose_for(node, "{b: keep, others: hide}")
     for partner in ("b", "c"):

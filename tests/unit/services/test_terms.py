@@ -24,7 +24,7 @@ from cert_exchange import worker
 from cert_exchange.errors import ConfigurationInvalid, InputRefused, NotFound
 from cert_exchange.messages.evidence import decode_line
 from cert_exchange.node import Node
-from cert_exchange.policy.sharing_terms import EXTENSION
+from cert_exchange.policy.sharing_terms import EXTENSION, Onward, SharingTerms
 from cert_exchange.services import (
     consenting,
     doctoring,
@@ -56,6 +56,12 @@ review: 2099-01-01
 profile: {{}}
 {more}
 """
+
+
+@pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
 
 
 @pytest.fixture
@@ -493,3 +499,22 @@ def test_a_derivative_goes_with_the_consent_that_let_it_pass(scene: Scene) -> No
     consenting.end(scene.node, given.consent.id, by="anna", reason="they asked us to")
     assert scene.names("c", last=False) == []
     ledger.verify(scene.node)
+
+
+def test_what_we_make_tells_a_reader_of_itself_and_of_countries_alone(sqlite_node: Node) -> None:
+    """What is written without a word of a person: who is alone is told so, of others nobody reads."""
+    Scene.set_up(sqlite_node)
+
+    def told(**given: Any) -> SharingTerms | None:
+        return publishing.binding_receivers(sqlite_node, SharingTerms(**given))
+
+    alone = (frozenset({"b"}),)
+    assert told(only_to=alone) == SharingTerms(only_to=alone)
+    assert told(only_to=(frozenset({"b", "c"}),)) == SharingTerms(onward=Onward.NONE)
+    assert told(only_to=(frozenset({"nameless"}),)) == SharingTerms(onward=Onward.NONE)
+    countries = frozenset({"country:EE", "country:LV"})
+    assert told(only_to=(countries,)) == SharingTerms(only_to=(countries,))
+    assert told(not_to=countries) == SharingTerms(not_to=countries)
+    assert told(not_to=countries | {"c"}) == SharingTerms(not_to=countries, onward=Onward.ASK)
+    assert told(not_to=frozenset({"c"}), test=True) == SharingTerms(onward=Onward.ASK, test=True)
+    assert told(purposes=("x",), embargo_until=1) is None

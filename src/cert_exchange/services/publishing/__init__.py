@@ -18,7 +18,7 @@ from cert_exchange.services.publishing.sentences import (
     seed,
 )
 from cert_exchange.services.publishing.taking_in import Outcome, take_in
-from cert_exchange.services.publishing.terming import carry_terms
+from cert_exchange.services.publishing.terming import binding_receivers, carry_terms
 from cert_exchange.services.publishing.withholding import strike_off
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "PublishReport",
     "Sighted",
     "Submission",
+    "binding_receivers",
     "carry_terms",
     "collection_number",
     "counted",

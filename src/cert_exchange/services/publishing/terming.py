@@ -8,7 +8,9 @@
    who get nothing of it.
 4. Beside objects, terms are told to nobody. Written into them, they bind receivers as well: in their own words, in which
    a partner is the identities that it speaks for. Cyber-observables stay as they are, for their ids may depend on it.
-5. A drill never looks real: what can carry it says TEST itself, whatever else it carries.
+5. Whom our terms leave out, no receiver may give it to either: into what we make ourselves that is written unless a person
+   says otherwise, so that no reader learns of another (`binding_receivers`).
+6. A drill never looks real: what can carry it says TEST itself, whatever else it carries.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import (
     EXTENSION,
     NO_TERMS,
+    Onward,
     SharingTerms,
     as_extension,
     from_text,
@@ -86,6 +89,39 @@ def lay_beside(
     return dict.fromkeys(ident for ident, _ in written)
 
 
+def binding_receivers(node: Node, terms: SharingTerms) -> SharingTerms | None:
+    """Of these terms, what is written into objects of our own making where a person says nothing of it; None: nothing.
+
+    Who alone may have something is told that it is the only one. Where that would name others, no reader may give it on
+    (`only_to`) or not without asking us (`not_to`).
+    """
+    with node.database.reading() as conn:
+        spoken = releases.read_sharing(conn).said.spoken
+    told = SharingTerms(test=terms.test)
+    for words in terms.only_to:
+        alone = len(words) == 1 and not words - spoken.keys() - _named_everywhere(words)
+        if alone or words == _countries(words):
+            told &= SharingTerms(only_to=(words,))
+        else:
+            told &= SharingTerms(onward=Onward.NONE)
+    if terms.not_to:
+        countries = _countries(terms.not_to)
+        told &= SharingTerms(not_to=countries)
+        if countries != terms.not_to:
+            told &= SharingTerms(onward=Onward.ASK)
+    return None if told == NO_TERMS else told
+
+
+def _countries(words: frozenset[str]) -> frozenset[str]:
+    """Those that name a country and no partner."""
+    return frozenset(one for one in words if one.startswith("country:"))
+
+
+def _named_everywhere(words: frozenset[str]) -> frozenset[str]:
+    """Those that mean the same to whoever reads them."""
+    return frozenset(one for one in words if one.startswith(("country:", "identity--")))
+
+
 def carry_terms(node: Node, body: bytes, terms: SharingTerms) -> bytes:
     """The same objects, each with these terms written into it.
 
@@ -123,7 +159,7 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 def _named_elsewhere(words: frozenset[str], spoken: Mapping[str, frozenset[str]]) -> frozenset[str]:
     found: set[str] = set()
     for word in words:
-        known = word.startswith(("country:", "identity--"))
+        known = word in _named_everywhere(words)
         if not known and word not in spoken:
             raise InputRefused(
                 f"{word} speaks for no identity here, so nobody else knows whom the terms mean; name its identity."
