@@ -25,6 +25,12 @@ from cert_exchange.node import Node
 STIX = "application/stix+json;version=2.1"
 
 
+@pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
+
+
 def alike(one: Got, other: Got) -> bool:
     """Whether two answers are equal but for error_id and Date."""
 

@@ -51,6 +51,12 @@ profile:
 
 
 @pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
+
+
+@pytest.fixture
 def scene(node: Node) -> Scene:
     scene = Scene.set_up(node, policies_for=())
     for partner in ("b", "c"):

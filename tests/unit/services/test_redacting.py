@@ -52,6 +52,12 @@ REDACTING = (
 SECRET = "CASE-47110815"
 
 
+@pytest.fixture
+def node(either_node: Node) -> Node:
+    """One engine: what is looked at here is not SQL's."""
+    return either_node
+
+
 def redacting(partner: str = "b", recipe: str = "{remove: [description]}") -> str:
     return REDACTING.format(partner=partner, recipe="RECIPE").replace("RECIPE", recipe)
 
