@@ -93,6 +93,7 @@ class Server:
 
     def stop(self) -> None:
         if self._process is not None:
+            let_go(self.url)
             # SIGINT: "fast", connections are cut. setpriv became the server: it is our own child.
             self._process.send_signal(signal.SIGINT)
             self._process.wait(60)
@@ -147,6 +148,30 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+_kept: dict[URL, psycopg.Connection] = {}
+"""A connection to each server, for making and dropping databases: to begin one takes as long as to drop one."""
+
+
+def _run_on(server: URL, statement: str) -> None:
+    if server not in _kept:
+        _kept[server] = _connect(server)
+    try:
+        _kept[server].execute(statement)
+    except psycopg.OperationalError:
+        if not _kept[server].closed:
+            raise
+        # The server was begun anew meanwhile, as tests do.
+        _kept[server] = _connect(server)
+        _kept[server].execute(statement)
+
+
+def let_go(server: URL) -> None:
+    """Close the connection that is kept to a server."""
+    kept = _kept.pop(server, None)
+    if kept is not None:
+        kept.close()
+
+
 def _connect(url: URL) -> psycopg.Connection:
     text = url.set(drivername="postgresql").render_as_string(hide_password=False)
     return psycopg.connect(text, autocommit=True, connect_timeout=5)
@@ -157,7 +182,9 @@ def postgresql() -> Iterator[URL]:
     """A server for this run: the address of a database on it that may create others. Raises NoServerError."""
     given = os.environ.get("CERT_EXCHANGE_TEST_PG_URL")
     if given:
-        yield make_url(given).set(drivername="postgresql+psycopg")
+        url = make_url(given).set(drivername="postgresql+psycopg")
+        yield url
+        let_go(url)
         return
     server = start_server()
     try:
@@ -171,11 +198,9 @@ def make_database(server: URL, template: str | None = None, name: str = "") -> U
     name = name or f"test_{uuid.uuid4().hex}"
     # Files are copied as they are: the other way, page by page through the log, takes twice the processor's time.
     copy = f' TEMPLATE "{template}" STRATEGY file_copy' if template else ""
-    with _connect(server) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"{copy}')
+    _run_on(server, f'CREATE DATABASE "{name}"{copy}')
     return server.set(database=name)
 
 
 def drop_database(server: URL, database: URL) -> None:
-    with _connect(server) as connection:
-        connection.execute(f'DROP DATABASE IF EXISTS "{database.database}" WITH (FORCE)')
+    _run_on(server, f'DROP DATABASE IF EXISTS "{database.database}" WITH (FORCE)')
