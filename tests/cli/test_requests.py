@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cli.conftest import B_IDENTITY, POLICY, Cli
+from tests.conftest import Wall
 
+from cert_exchange.cli import printing
 from cert_exchange.messages import requests
 from cert_exchange.messages.requests import Kind, Request, State, Statement
 from cert_exchange.node import open_node
 from cert_exchange.services import publishing
-from cert_exchange.stix.instants import parse_micros
+from cert_exchange.stix.instants import EARLIEST, parse_micros
 
 AMBER = "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421"
 THEIRS = "note--5f8b2c1e-0b7a-4d57-9a39-6a1a9d9d3c11"
@@ -21,9 +24,11 @@ OURS = "note--5f8b2c1e-0b7a-4d57-9a39-6a1a9d9d3c12"
 WORDS = "Host 192.0.2.7\x1b[2J\nand =its logs"
 
 
-def post(home: Path, content: dict[str, Any]) -> None:
-    """cert-b posts to the first collection."""
-    node = open_node(home)
+def post(home: Path, content: dict[str, Any], *, ago: timedelta = timedelta()) -> None:
+    """cert-b posts to the first collection, now or so long ago."""
+    wall = Wall()
+    wall.jump(-ago)
+    node = open_node(home, clock=wall.clock())
     body = json.dumps({"objects": [content]}).encode()
     made = publishing.receive(node, body, partner=1, collection=1)
     assert [one.success for one in made.outcomes] == [True]
@@ -39,6 +44,7 @@ def asked(node_with_b: Path) -> str:
         requests.write_request(
             request, stix_id=THEIRS, creator=B_IDENTITY, marking=AMBER, now=1_779_000_000_000_000
         ),
+        ago=timedelta(hours=2),
     )
     return "5f8b2c1e"
 
@@ -48,7 +54,7 @@ def test_asking_and_what_the_partner_says(cli: Cli, node_with_b: Path, tmp_path:
     words = tmp_path / "words.txt"
     words.write_text("Take down\nhttp://login.bank.example/")
     send = ("request", "send", "takedown", "--to", "cert-b", "--text-file", words, "--ticket", "A-7",
-            "--due", "2 hours", "--collection", "indicators")  # fmt: skip
+            "--due", "2 hours", "--collection", "indicators", "--about", B_IDENTITY)  # fmt: skip
     look = cli(*send, "--dry-run")
     assert (
         look.code,
@@ -75,6 +81,7 @@ def test_asking_and_what_the_partner_says(cli: Cli, node_with_b: Path, tmp_path:
     shown = cli("request", "show", "A-7").out
     assert "cert-b: passed-on; ticket B-1; came " in shown
     assert "    To the provider." in shown
+    assert f"cert-b ({B_IDENTITY})" in shown
     assert "we: request; ticket A-7; not fetched yet" in shown
     assert cli("request", "show", "B-1", "--json").json()["state"] == "passed-on"
     gone = cli("request", "answer", "A-7", "withdrawn", "--collection", "indicators")
@@ -112,6 +119,24 @@ def test_what_is_asked_of_us_is_shown_until_it_is_answered(cli: Cli, asked: str)
     )
     assert (ran.code, ran.json()["answer"]) == (0, "released")
     assert cli("status", "--json").json()["requests_to_answer"] == 0
+    assert cli("request", "list", "--overdue").rows() == []
+
+
+def test_a_time_that_cannot_be_meant_is_shown_as_said(cli: Cli, node_with_b: Path) -> None:
+    """Before the asking, or gone when it came: with what counts here, and nothing is wrong with us yet."""
+    for number, (due, words) in enumerate(
+        ((EARLIEST, "before it was asked: no time counts"), (1_779_000_000_000_001, "counts here from 2"))
+    ):  # fmt: skip
+        request = Request(Kind.SAMPLE, "x", due=due)
+        made = requests.write_request(
+            request, stix_id=f"{OURS[:-1]}{number}", creator=B_IDENTITY, marking=AMBER,
+            now=1_779_000_000_000_000,
+        )  # fmt: skip
+        post(node_with_b, made)
+        shown = cli("request", "show", f"{OURS[:-1]}{number}").out
+        assert f"{printing.instant(due)}, {words}" in shown
+        assert "OVERDUE" not in shown
+    assert "overdue" not in cli("doctor").out
     assert cli("request", "list", "--overdue").rows() == []
 
 

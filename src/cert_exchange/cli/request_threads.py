@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from cert_exchange.cli import printing
@@ -36,18 +36,26 @@ def print_table(shown: Sequence[Thread]) -> None:
     )
 
 
-def print_thread(one: Thread) -> None:
-    """One request, its time-line, and what is to do."""
+def named_in(one: Thread) -> list[str]:
+    """The ids that a request and its answers name, for `called`."""
+    given = [ref for line in one.lines for ref in line.refs if ref != one.stix_id]
+    return [*one.request.about, *one.request.recipients, *given]
+
+
+def print_thread(one: Thread, called: Mapping[str, str]) -> None:
+    """One request, its time-line, and what is to do. `called`: what our people call the ids in it."""
     printing.facts(
         {
             "request": one.stix_id,
             "from": "us" if one.ours else one.partner,
             "to": one.partner if one.ours else "us",
             "for": _kind(one),
-            "about": ", ".join(one.request.about),
+            "about": ", ".join(printing.named(ref, called) for ref in one.request.about),
             **(
                 {
-                    "to be shared with": ", ".join(one.request.recipients),
+                    "to be shared with": ", ".join(
+                        printing.named(ref, called) for ref in one.request.recipients
+                    ),
                     "until": printing.instant(one.request.until),
                 }
                 if one.request.recipients
@@ -61,7 +69,7 @@ def print_thread(one: Thread) -> None:
     )
     printing.result("")
     for line in one.lines:
-        _print_line(one, line)
+        _print_line(one, line, called)
     printing.result("")
     printing.result(f"check: {one.check}")
     todo = _next_step(one)
@@ -90,7 +98,7 @@ def waiting_document(found: Waiting) -> dict[str, Any]:
                 "request": one.thread.stix_id,
                 "partner": one.thread.partner,
                 "owed_by": "partner" if one.thread.ours else "us",
-                "due": printing.instant(one.thread.request.due),
+                "due": printing.instant(one.thread.due),
                 "finding": one.finding,
             }
             for one in found.overdue
@@ -111,6 +119,7 @@ def thread_document(one: Thread) -> dict[str, Any]:
         "about": list(request.about),
         "answer_expected": request.answer_expected,
         "due": printing.instant(request.due) or None,
+        "overdue_from": printing.instant(one.due) or None,
         "share_to": list(request.recipients),
         "until": printing.instant(request.until) or None,
         "state": one.state,
@@ -145,7 +154,7 @@ def thread_document(one: Thread) -> dict[str, Any]:
     }
 
 
-def _print_line(one: Thread, line: Line) -> None:
+def _print_line(one: Thread, line: Line, called: Mapping[str, str]) -> None:
     who = "we" if (line.side == "asker") is one.ours else one.partner
     parts = [f"{printing.instant(line.at)} {who}: {line.said}"]
     if line.ticket:
@@ -160,7 +169,7 @@ def _print_line(one: Thread, line: Line) -> None:
         printing.result("    " + "\n    ".join(line.text.splitlines()))
     given = [ref for ref in line.refs if ref != one.stix_id] if line is not one.lines[0] else []
     if given:
-        printing.result(f"    with {', '.join(given)}")
+        printing.result(f"    with {', '.join(printing.named(ref, called) for ref in given)}")
 
 
 def _next_step(one: Thread) -> str:
@@ -183,7 +192,16 @@ def _kind(one: Thread) -> str:
 def _due(one: Thread) -> str:
     if not one.request.answer_expected:
         return "no answer expected"
-    return printing.instant(one.request.due) or "answer expected, no time set"
+    said = printing.instant(one.request.due)
+    if not said:
+        return "answer expected, no time set"
+    if one.due is None:
+        return f"{said}, before it was asked: no time counts"
+    return (
+        said
+        if one.due == one.request.due
+        else f"{said}, counts here from {printing.instant(one.due)}"
+    )
 
 
 def _short(text: str) -> str:

@@ -385,6 +385,9 @@ def test_a_question_waits_until_it_is_replied_to(scene: Scene, wall: Wall) -> No
     scene.post("b", question, to="answers")
     (theirs,) = answering.heard(scene.node, only_open=True)
     assert theirs.hit.stix_id == question["id"]
+    waits = "questions that wait for our reply: 1, 0 of them overdue"
+    assert said_of(scene, "b") == [("note", "partner b", waits)]  # it came late, and not we are
+    wall.forward(timedelta(minutes=61))
     waits = "questions that wait for our reply: 1, 1 of them overdue"
     assert said_of(scene) == said_of(scene, "b") == [("wrong", "partner b", waits)]
     assert said_of(scene, "c") == []

@@ -43,6 +43,7 @@ from cert_exchange.services import (
 from cert_exchange.services.answering import heard
 from cert_exchange.services.gating import partnering as gating
 from cert_exchange.services.requesting import Thread
+from cert_exchange.stix.instants import EARLIEST, LATEST
 from cert_exchange.worker import Worker
 
 PLACE = "reports"
@@ -269,6 +270,38 @@ def test_what_is_overdue_is_shown_to_both(sqlite_desks: Desks, wall: Wall) -> No
     assert figures == {(("partner", "a"), ("owed_by", "us")): 1}
     desks.says(desks.b.node, asked, State.NOT_POSSIBLE, text="No such host here.")
     assert requesting.overdue(desks.a.node) == requesting.overdue(desks.b.node) == ()
+
+
+def test_no_partner_makes_us_late_at_once(sqlite_desks: Desks, wall: Wall) -> None:
+    """Not by a time that had passed when it came, nor by a later version; a time before the asking itself never counts."""
+    desks, at = sqlite_desks, wall.clock().now()
+    hour = 3600 * 10**6
+
+    def asks(name: str, due: int, *, dated: int = at) -> None:
+        said = messages.Request(Kind.TAKEDOWN, name, due=due)
+        made = messages.write_request(
+            said, stix_id=f"note--{uid(name)}", creator=B_IDENTITY, marking=TLP["green"], now=dated
+        )
+        desks.a.post("b", made, to=PLACE)
+
+    def late() -> set[str]:
+        return {one.thread.request.text for one in requesting.overdue(desks.a.node)}
+
+    asks("impossible", EARLIEST)
+    asks("slow", at - 10 * hour, dated=at - 20 * hour)
+    asks("short", at + hour // 2)
+    asks("usual", at + 24 * hour)
+    asks("last of days", LATEST)
+    wall.forward(timedelta(minutes=59))
+    assert late() == set()
+    wall.forward(timedelta(minutes=2))
+    assert late() == {"slow", "short"}
+    asks("usual", at + hour // 4, dated=at + 1)
+    assert late() == {"slow", "short"}
+    wall.forward(timedelta(minutes=61))
+    assert late() == {"slow", "short", "usual"}
+    found = requesting.find(desks.a.node, f"note--{uid('impossible')}")
+    assert (found.request.due, found.due, found.state) == (EARLIEST, None, "open")
 
 
 ENDINGS: list[tuple[bool, list[tuple[str, State]]]] = [

@@ -20,6 +20,7 @@ from cert_exchange.errors import NotFound
 from cert_exchange.messages import answers as messages
 from cert_exchange.messages import notices, requests
 from cert_exchange.messages.answers import Proposal, Question, Reply
+from cert_exchange.messages.due_times import owed_by
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import EXTENSION as TERMS
 from cert_exchange.policy.sharing_terms import terms_of
@@ -27,6 +28,7 @@ from cert_exchange.services.answering.fetching import fetched
 from cert_exchange.services.answering.unshown import named_unshown, unshown
 from cert_exchange.services.exercises import Exercises, exercises
 from cert_exchange.services.hits import Hit, hit_of
+from cert_exchange.stix.instants import InstantInvalid, parse_micros
 from cert_exchange.store import answers as rows
 from cert_exchange.store import holdings, objects
 from cert_exchange.store import versions as version_rows
@@ -54,7 +56,7 @@ class Heard:
     """the ids that it names where those are derivatives'"""
     says: str
     due: int | None
-    """of a question: by when it asks for a reply, micros"""
+    """of a question: by when it asks for a reply, as it says, micros"""
     state: str
     """of a question: whether it waits; of an opinion: whether it was replied to; of a proposal: where it stands"""
     fetched: str = ""
@@ -251,12 +253,22 @@ def _state(
             one.origin != OWN and not ours and node.identity not in _readers(orjson.loads(one.body))
         ):
             return EVERYBODY
-        case Question(_, due):
+        case Question():
+            due = _owed_by(one, said)
             return OVERDUE if due is not None and due < now else OPEN
         case Proposal() if one.origin != OWN:
             return "see `proposals list`"
         case _:
             return ""
+
+
+def _owed_by(one: Said, said: Question) -> int | None:
+    came_at = None if one.origin == OWN else one.stored_at
+    try:
+        asked_at = parse_micros(one.version)
+    except InstantInvalid:
+        asked_at = one.stored_at
+    return owed_by(said.due, asked_at=asked_at, came_at=came_at)
 
 
 def _replied(tx: Transaction, question: Said) -> bool:

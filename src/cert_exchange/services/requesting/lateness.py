@@ -1,6 +1,7 @@
 """Requests whose answer is overdue, ours and those that we owe: for `status`, `doctor`, the log and figures.
 
-1. Only what expects an answer by an instant is ever overdue. A request of an exercise is none: its clock is not the desk's.
+1. Only what expects an answer by an instant is ever overdue, a partner's at the earliest an hour after it came
+   (`messages.due_times`). A request of an exercise is none: its clock is not the desk's.
 2. Of what we owe the grade is `wrong`, of what is owed to us `note`: the first we can do, for the second a person calls.
 3. The log is told once of each while a worker runs; ids and names only.
 """
@@ -42,7 +43,7 @@ def waiting(node: Node, *, partner: str | None = None) -> Waiting:
     """What waits for a person, of all partners or of one."""
     now = node.now()
     real = [one for one in threads(node, partner=partner, settled=False) if not one.test]
-    late = sorted((one for one in real if one.late), key=lambda one: one.request.due or 0)
+    late = sorted((one for one in real if one.late), key=lambda one: one.due or 0)
     return Waiting(
         tuple(_said(one, now) for one in late),
         sum(1 for one in real if not one.ours and one.request.answer_expected and not one.settled),
@@ -72,7 +73,7 @@ def remind(node: Node, told: set[str]) -> int:
 
 
 def _said(thread: Thread, now: int) -> Overdue:
-    since = lasting(max(now - (thread.request.due or now), 1_000_000))
+    since = lasting(max(now - (thread.due or now), 1_000_000))
     what = f"request {thread.short} ({thread.request.kind.value})"
     number = thread.tickets["asked"] or thread.tickets["asker"]
     if number:

@@ -18,6 +18,7 @@ from typing import Final, Literal
 
 import orjson
 
+from cert_exchange.messages.due_times import owed_by
 from cert_exchange.messages.requests import FINAL, OF_ASKED, Request, State, Statement, read
 from cert_exchange.stix.instants import InstantInvalid, parse_micros
 from cert_exchange.store.requests import Letter
@@ -96,6 +97,8 @@ class Thread:
     why: str
     """what was said with the state"""
     tickets: Mapping[Side, str]
+    due: int | None
+    """from when on the answer is overdue here (`messages.due_times`); `request.due` is what was said"""
     late: bool
     """whether the answer that is expected is overdue"""
     lines: tuple[Line, ...]
@@ -206,15 +209,13 @@ def put_together(
     for told in said:
         if told.ticket:
             tickets[told.side] = told.ticket
-    late = (
-        request.answer_expected
-        and request.due is not None
-        and request.due < now
-        and state not in FINAL
-    )
+    last = shown[-1].letter
+    due = owed_by(request.due, asked_at=_dated(last), came_at=None if ours else last.stored_at)
+    late = request.answer_expected and due is not None and due < now and state not in FINAL
     return Thread(
         first.stix_id, first.ident, parties.names.get(partner, "?"), partner, ours, test, request,
-        begun.at, state, begun.at if at is None else at, why, tickets, late, (begun, *said),
+        begun.at, state, begun.at if at is None else at, why, tickets, due, late,
+        (begun, *said),
     )  # fmt: skip
 
 
@@ -273,16 +274,19 @@ def _word(state: State, *, of_asker: bool) -> str:
 
 def _line(one: Opened, word: str, side: Side, reached: str) -> Line:
     letter, found = one.letter, one.said
-    try:
-        at = parse_micros(letter.version)
-    except InstantInvalid:
-        at = letter.stored_at
     return Line(
-        letter.stix_id, letter.version, at, side, word, "" if word == TAKEN_BACK else found.text,
+        letter.stix_id, letter.version, _dated(letter), side, word, "" if word == TAKEN_BACK else found.text,
         found.ticket, found.refs if isinstance(found, Statement) else found.about, found.until,
         letter.stored_at, reached if letter.origin == OWN else "", letter.kept_out, letter.object,
         letter.version_key, letter.sameness,
     )  # fmt: skip
+
+
+def _dated(letter: Letter) -> int:
+    try:
+        return parse_micros(letter.version)
+    except InstantInvalid:
+        return letter.stored_at
 
 
 def _state(said: Sequence[Line]) -> tuple[str, int | None, str]:
