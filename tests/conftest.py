@@ -68,6 +68,11 @@ def pytest_collection(session: pytest.Session) -> None:
             importlib.import_module(".".join(file.with_suffix("").parts))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first; all others stay in their order."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 ENGINES = os.environ.get("CERT_EXCHANGE_TEST_ENGINES", "")
 
 OUR_IDENTITY = "identity--0a2d8a4e-6f1b-4f5e-9d1a-3f6f0a4f5b11"

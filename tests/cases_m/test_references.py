@@ -157,6 +157,7 @@ def test_a_circle_becomes_visible_together(scene: Scene) -> None:
     assert scene.names("b") == []
 
 
+@pytest.mark.long
 @pytest.mark.case("M40")
 @pytest.mark.timeout(300)
 def test_a_container_of_twenty_thousand_is_paged(sqlite_node: Node, wall: Wall) -> None:

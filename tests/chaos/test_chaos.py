@@ -24,6 +24,9 @@ CALM = Plan(
 )
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def grounds() -> Iterator[Grounds]:
     made = Grounds()

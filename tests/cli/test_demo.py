@@ -29,6 +29,7 @@ def test_the_demo_ends_by_itself_and_every_check_agrees(tmp_path: Path) -> None:
     assert "every check agreed" in ran.stdout
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_the_node_of_make_run_is_private_and_its_partners_speak_for_someone(
     tmp_path: Path,

@@ -174,6 +174,7 @@ def _until(process: subprocess.Popen[bytes], word: bytes) -> bytes:
     return seen
 
 
+@pytest.mark.long
 def test_a_locked_node_serves_and_its_worker_works(
     cli: Cli, home: Path, serving: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
@@ -239,6 +240,7 @@ def typed(home: Path, arguments: list[str], *lines: str) -> tuple[int, str]:
     return process.returncode, (out + rest).decode()
 
 
+@pytest.mark.long
 def test_a_person_types_the_passphrase(cli: Cli, home: Path) -> None:
     """Twice when it is new, once for a command; a wrong one is refused, and none is ever echoed or printed."""
     code, out = typed(home, ["secrets", "lock"], WORDS, WORDS[::-1])

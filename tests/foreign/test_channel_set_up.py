@@ -142,6 +142,7 @@ def set_up(a: Admin, b: Admin, folder: Path) -> None:
     b("partner", "accept", "cert-a", folder / "a2", "--to", folder / "b2")
 
 
+@pytest.mark.long
 def test_from_two_bare_nodes_to_real_objects(admins: tuple[Admin, Admin], tmp_path: Path) -> None:
     """Invite, accept, check, promote, pull: a real indicator arrives; before, nothing but tests could."""
     a, b = admins

@@ -38,6 +38,7 @@ FORMS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_each_line_once_and_at_rest_what_is_in_force(
     engine: str, new_node: Callable[..., Node]

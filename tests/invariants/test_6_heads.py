@@ -77,6 +77,7 @@ def test_heads_say_what_the_ledger_has(history: History) -> None:
         assert (said.size, said.root) == (row["size"], bytes(row["root"]))
 
 
+@pytest.mark.long
 def test_a_changed_value_of_tree_or_head_is_found(history: History) -> None:
     """In every row, another value in any column breaks the evidence."""
     for table in HEAD_TABLES:

@@ -195,6 +195,7 @@ def test_a_partners_list_revokes_at_once_and_never_goes_back(place: Place) -> No
         pki.new_list(place.node, "b", foreign.crl(number=5))
 
 
+@pytest.mark.long
 def test_without_a_list_or_with_an_expired_one_nobody_gets_in(sqlite_place: Place) -> None:
     """Also on a connection that was open before the list ended."""
     place, foreign = sqlite_place, Foreign()

@@ -37,6 +37,7 @@ def theirs(name: str, **more: object) -> dict[str, object]:
     return {"objects": [indicator(name, by=B_IDENTITY, **more)]}
 
 
+@pytest.mark.long
 def test_within_a_second_in_every_process(node: Node) -> None:
     """Two servers, two partners that never stop asking: whatever begins after `suspend` returned, gets and gives nothing."""
     scene = Scene.set_up(node)

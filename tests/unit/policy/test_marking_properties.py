@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.policy.making import ANY_ALLOWED, LADDER, TLP1, TLP2, context, policy, subject
@@ -51,6 +52,7 @@ def written(draw: st.DrawFn) -> tuple[dict[str, Any], int]:
 PARTS = st.lists(written(), min_size=1, max_size=4, unique_by=lambda part: next(iter(part[0])))
 
 
+@pytest.mark.long
 @settings(max_examples=3_000, deadline=None)
 @given(PARTS, st.integers(0, len(LADDER) - 1))
 def test_nothing_above_the_ceiling_passes(

@@ -69,6 +69,7 @@ def check(case: Case) -> None:
         assert CREATOR.encode() not in made.body
 
 
+@pytest.mark.long
 @settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
 @given(hidden_objects())
 def test_nothing_of_what_is_taken_away_is_in_the_rendition(case: Case) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from tests.scenes import TLP, Scene, at, uid
 
 from cert_exchange.node import Node
@@ -62,6 +63,7 @@ def seen_on(number: int) -> Iterator[dict[str, Any]]:
         yield {**one, "object_marking_refs": [TLP["green"]]}
 
 
+@pytest.mark.long
 def test_each_partner_gets_exactly_its_hosts(node: Node):
     """B sees B's hosts with seconds and source ports, nobody sees ours or what is protected; once more brings nothing."""
     hosts = HOSTS if node.database.dialect == "sqlite" else FEWER
