@@ -32,6 +32,11 @@ _TEXTS: Final = ("name", "description", "abstract", "content", "explanation", "c
 _TEXT_LIMIT: Final = 100_000
 _MOST: Final = 20
 """So many warnings of one object are told."""
+_OUR_WORDS: Final = frozenset(
+    {"extension-definition", "identity", "location", "marking-definition", "note", "opinion", "sighting"}
+)  # fmt: skip
+"""Types in which our people say what they mean to say: who they are, and answers to partners."""
+_BOX: Final = re.compile(r"(?<![\w.%+-])([\w.+-]{1,64}+)@[\w-]{1,63}+(?:\.[\w-]{1,63}+){0,6}+")
 _MAILBOX: Final = re.compile(
     r"(?<![\w.%+-])([a-z]{2,30}+[._-][a-z]{2,30}+[0-9]{0,4}+)@([a-z0-9-]{1,63}+(?:\.[a-z0-9-]{1,63}+){1,6}+)",
     re.IGNORECASE,
@@ -66,7 +71,9 @@ def _warnings(
     if own is not None:
         if not answered:
             yield from _of_own(content, own)
-        yield from _with_own_inside(content, own)
+        yield from _naming_own(_value_texts(content), own, "inside of it")
+        if stix_type not in _OUR_WORDS:
+            yield from _naming_own(_words_of(content), own, "in its text")
     if stix_type == "indicator":
         yield from _expired(content, at)
         if content.get("pattern_type", "stix") == "stix":
@@ -83,16 +90,24 @@ def _of_own(content: Mapping[str, Any], own: Territories) -> Iterator[Caution]:
             yield Caution(Of.OWN, hit.value, str(hit))
 
 
-def _with_own_inside(content: Mapping[str, Any], own: Territories) -> Iterator[Caution]:
-    """Our own hosts inside a value: the mailbox of a victim in the address of a page, a path, a rule."""
-    for text in _value_texts(content):
+def _naming_own(texts: Iterable[str], own: Territories, where: str) -> Iterator[Caution]:
+    """Our own hosts that texts name: the mailbox of a victim in the address of a page, a path, a rule, a description."""
+    for text in texts:
         if _is_address(text):
             continue  # wholly one: nothing is inside of it
         plain = unquote(text) if "%" in text else text
         for mention in mentioned_in({"said": text if plain == text else f"{text} {plain}"}):
             for kind, hit in own.holding(mention):
                 if kind == OWN:
-                    yield Caution(Of.OWN, hit.value, f"inside of it {hit}")
+                    yield Caution(Of.OWN, hit.value, f"{where} {hit}")
+
+
+def _words_of(content: Mapping[str, Any]) -> Iterator[str]:
+    """What is written for people, without the mailboxes of tasks: an address to write to is meant to be known."""
+    labels = content.get("labels")
+    for text in (*_texts_of(content), *(labels if isinstance(labels, list) else ())):
+        if isinstance(text, str) and text not in (content.get("pattern"), content.get("value")):
+            yield _BOX.sub(lambda found: "" if _is_role(found[1]) else found[0], text[:_TEXT_LIMIT])
 
 
 def _is_address(text: str) -> bool:

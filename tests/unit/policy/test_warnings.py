@@ -130,6 +130,13 @@ def test_validity_persons_and_our_own_hosts() -> None:
         behind = {**ours, "pattern": f"[ipv6-addr:value = '{carried}']"}
         assert [(one.of, one.act) for one in screen.warned(behind, at=NOW)] == [("own", "hold")]
     assert screen.weighed({**ours, "revoked": True}, None, at=NOW) is None
+    told = {
+        "type": "infrastructure",
+        "name": "relay",
+        "description": "the host 45.9.0[.]7, soc@b.example",
+    }
+    assert [(one.of, one.value) for one in screen.warned(told, at=NOW)] == [("own", "45.9.0.7")]
+    assert screen.warned({**told, "type": "note", "content": "it is 45.9.0.7"}, at=NOW) == ()
     file = {"type": "file", "name": "45.9.0.7.exe"}
     rule = {
         "type": "indicator",

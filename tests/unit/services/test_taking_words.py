@@ -224,9 +224,9 @@ def test_what_binds_is_held_and_never_left_out(scene: Scene) -> None:
     """A tag that limits its readers stays, even if it names our host: its object waits for a person."""
     rows = 'value,tags\n185.223.1.1,"iep:reference=https://mx.relay.a.org/iep"\n185.223.1.2,\n'
     found = publish(scene, "rows.csv", rows.encode(), AMBER)
-    assert [one.said for one in found.warnings if one.act == "hold"] == [
-        "it names https://mx.relay.a.org/iep, mx.relay.a.org, kept back here"
-    ]
+    held = {one.of: one.said for one in found.warnings if one.act == "hold"}
+    assert held["names"] == "it names https://mx.relay.a.org/iep, mx.relay.a.org, kept back here"
+    assert held.keys() == {"own", "names"}
     assert "185.223.1.2'" in str(scene.sees("b"))
     assert "185.223.1.1'" not in str(scene.sees("b"))
 
