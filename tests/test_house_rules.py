@@ -27,6 +27,7 @@ SMALL = {
     "policy/lives.py": "one table and how a file changes it",
     "policy/recalls.py": "one choice of three words, by partner",
     "services/recalled.py": "one question about what was taken back",
+    "services/called.py": "one question: what our people call an id",
     "policy/stating.py": "one question about an object",
     "services/publishing/doubting.py": "one thing that a batch may bring",
     "services/publishing/recording.py": "one ledger line",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import B_IDENTITY, POLICY, Cli
+from tests.cli.conftest import B_IDENTITY, POLICY, Cli, bundle, indicator
 from tests.conftest import Wall
 
 from cert_exchange.cli import printing
@@ -51,10 +51,12 @@ def asked(node_with_b: Path) -> str:
 
 def test_asking_and_what_the_partner_says(cli: Cli, node_with_b: Path, tmp_path: Path) -> None:
     """A look stores nothing; what is sent is listed, and shown with the partner's words and ticket."""
+    about = indicator(1)
+    cli("publish", "-", "--collection", "indicators", stdin=bundle(about))
     words = tmp_path / "words.txt"
     words.write_text("Take down\nhttp://login.bank.example/")
     send = ("request", "send", "takedown", "--to", "cert-b", "--text-file", words, "--ticket", "A-7",
-            "--due", "2 hours", "--collection", "indicators", "--about", B_IDENTITY)  # fmt: skip
+            "--due", "2 hours", "--collection", "indicators", "--about", about["id"])  # fmt: skip
     look = cli(*send, "--dry-run")
     assert (
         look.code,
@@ -81,7 +83,7 @@ def test_asking_and_what_the_partner_says(cli: Cli, node_with_b: Path, tmp_path:
     shown = cli("request", "show", "A-7").out
     assert "cert-b: passed-on; ticket B-1; came " in shown
     assert "    To the provider." in shown
-    assert f"cert-b ({B_IDENTITY})" in shown
+    assert f"{about['name']} ({about['id']})" in shown
     assert "we: request; ticket A-7; not fetched yet" in shown
     assert cli("request", "show", "B-1", "--json").json()["state"] == "passed-on"
     gone = cli("request", "answer", "A-7", "withdrawn", "--collection", "indicators")

@@ -477,3 +477,42 @@ def test_one_failing_step_stops_no_other(sqlite_node: Node, monkeypatch):
     monkeypatch.setattr(worker, "release_due", holding.release_due)
     made.tick(2)
     assert made._troubles == {}
+
+
+def test_a_request_and_its_answers_go_over_http(pair: Pair):
+    """A asks, B polls and answers by a push; then A polls nothing and still reads what B reads, word by word."""
+    from cert_exchange.messages.requests import Kind, State
+    from cert_exchange.services import requesting
+
+    asked = requesting.send(
+        pair.a.node, Kind.TAKEDOWN, "b", text="Take it down.", ticket="A-1", due="2 hours",
+        collection="reports", by="anna",
+    )  # fmt: skip
+    syncing.add_source(
+        pair.other.node, "asked", partner="a", url=pair.url, remote_collection="reports", collection="reports",
+        secret=pair.secret, options={"insecure": True, "auth": "bearer", "server": "cert-exchange"},
+    )  # fmt: skip
+    pair.add_target()
+    assert sync(pair.other.node, "asked").ok
+    (theirs,) = requesting.threads(pair.other.node)
+    assert (theirs.ours, theirs.state, theirs.request.text) == (False, "open", "Take it down.")
+    assert dict(theirs.tickets) == {"asker": "A-1", "asked": ""}
+    for state, text in ((State.RECEIVED, ""), (State.DONE, "It is down.")):
+        requesting.answer(
+            pair.other.node, asked.stix_id, state, text=text, ticket="B-7", collection="reports", by="eva"
+        )  # fmt: skip
+        assert sync(pair.other.node, "to-a").ok
+        ours, theirs = (
+            requesting.find(node, asked.stix_id) for node in (pair.a.node, pair.other.node)
+        )
+        assert ours.state == theirs.state == state
+        assert ours.check == theirs.check
+    assert [(one.side, one.said, one.text, one.ticket) for one in ours.lines] == [
+        (one.side, one.said, one.text, one.ticket) for one in theirs.lines
+    ]
+    assert [one.reached for one in ours.lines] == ["fetched", "", ""]
+    assert [one.reached for one in theirs.lines] == ["", "fetched", "fetched"]
+    assert (ours.settled, dict(ours.tickets)) == (True, {"asker": "A-1", "asked": "B-7"})
+    before = len(pair.a.ids("b", "reports"))
+    assert sync(pair.other.node, "asked").ok
+    assert len(pair.a.ids("b", "reports")) == before

@@ -82,6 +82,11 @@ def instant(micros: int | None) -> str:
     return "" if micros is None else format_micros(micros)
 
 
+def named(stix_id: str, called: Mapping[str, str]) -> str:
+    """An id with what our people call it before it, where there is such a word."""
+    return f"{called[stix_id]} ({stix_id})" if stix_id in called else stix_id
+
+
 def count(number: int, noun: str) -> str:
     """`1 object`, `2,000 objects`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

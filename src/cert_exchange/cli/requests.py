@@ -169,13 +169,15 @@ def show(request: Request, *, as_json: AsJson = False, home: Home = None) -> Non
     The check value is equal on both sides where both hold the same notes: read it out on the telephone.
     """
     from cert_exchange.services import requesting
+    from cert_exchange.services.called import called
 
     with opened(home) as node:
         one = requesting.find(node, request)
+        words = called(node, request_threads.named_in(one))
     if as_json:
         printing.document(request_threads.thread_document(one))
         return
-    request_threads.print_thread(one)
+    request_threads.print_thread(one, words)
 
 
 @app.command()

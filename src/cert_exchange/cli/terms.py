@@ -245,9 +245,11 @@ def list_consents(
 ) -> None:
     """List the consents that stand."""
     from cert_exchange.services import consenting
+    from cert_exchange.services.called import called
 
     with opened(home) as node:
         found = consenting.list_consents(node, partner=partner, ended=ended)
+        words = called(node, (word for one in found for word in (one.stix_id or "", one.recipient)))
     if as_json:
         printing.document([_consent(one) for one in found])
         return
@@ -257,8 +259,8 @@ def list_consents(
             (
                 one.id,
                 one.name,
-                one.stix_id or "all that came from it",
-                one.recipient,
+                printing.named(one.stix_id, words) if one.stix_id else "all that came from it",
+                printing.named(one.recipient, words),
                 printing.instant(one.until),
                 one.said_by,
                 f"{printing.instant(one.given_at)} by {one.given_by}",
