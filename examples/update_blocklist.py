@@ -3,13 +3,15 @@
     python examples/update_blocklist.py https://cert-a.example/feeds/blocklist /etc/blocklist.txt --credential feed.txt
 
 Run it from a timer. The file is replaced in one step and only by a whole feed: who reads it meanwhile sees the old one or
-the new one, and where the node cannot be reached the old one stays. `--after` is run when it changed. An empty feed
-is a feed: when everything was taken back the list is to be empty, too.
+the new one, and where the node cannot be reached the old one stays. `--after` is run when it changed, and in each run
+again until it succeeds: only then the file counts as up to date. An empty feed is a feed: when everything was taken back
+the list is to be empty, too. Ends with 1 where something failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import subprocess
 import sys
@@ -30,22 +32,47 @@ def main() -> int:
     )
     arguments.add_argument("--after", default="", help="a command to run when the file changed")
     said = arguments.parse_args()
-    tag_file = said.file.with_name(said.file.name + ".tag")
-    tag = tag_file.read_text().strip() if tag_file.exists() and said.file.exists() else ""
     try:
-        feed = fetch_feed(said.url, credential=said.credential, ca=said.ca, tag=tag)
+        return update(said.url, said.file, said.credential, said.ca, said.after)
     except CertExchangeError as error:
         print(f"{said.file} stays as it is: {error.public}", file=sys.stderr)
-        return 1
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # a folder that is not there, a full disk, a command that is none
+        print(f"{said.file}: {error}", file=sys.stderr)
+    return 1
+
+
+def update(url: str, file: Path, credential: Path, ca: Path | None, after: str) -> int:
+    """Replace the file where its feed changed, and run the command; the exit code."""
+    command = shlex.split(after)
+    tag_file = file.with_name(file.name + ".tag")
+    tag = tag_file.read_text().strip() if tag_file.exists() and file.exists() else ""
+    feed = fetch_feed(url, credential=credential, ca=ca, tag=tag)
     if feed.body is None:
-        print(f"{said.file} is up to date")
+        print(f"{file} is up to date")
         return 0
-    fresh = said.file.with_name(said.file.name + ".new")
-    fresh.write_bytes(feed.body)
-    fresh.replace(said.file)
-    tag_file.write_text(feed.tag)
-    print(f"{said.file}: {len(feed.body):,} bytes")
-    return subprocess.run(shlex.split(said.after), check=False).returncode if said.after else 0
+    tag_file.unlink(
+        missing_ok=True
+    )  # it is back when all is done: killed before, all is done again
+    put(file, feed.body)
+    print(f"{file}: {len(feed.body):,} bytes")
+    if command and (code := subprocess.run(command, check=False).returncode):
+        print(f"{after} ended with {code}; the next run runs it again", file=sys.stderr)
+        return 1
+    put(tag_file, feed.tag.encode())
+    return 0
+
+
+def put(file: Path, body: bytes) -> None:
+    """Write a file in one step: who reads it, and who comes after a kill, sees the old one or the whole new one."""
+    fresh = file.with_name(file.name + ".new")
+    with fresh.open("wb") as opened:
+        opened.write(body)
+        opened.flush()
+        os.fsync(opened.fileno())
+    fresh.replace(file)
 
 
 if __name__ == "__main__":

@@ -142,16 +142,27 @@ def test_a_feed_is_fetched_when_it_changed_and_replaces_its_file(tls_node: Place
     assert fetch_feed(url, credential=key, ca=ca, tag=first.tag).body is None
     file = tls_node.folder / "names.txt"
 
-    def update() -> subprocess.CompletedProcess[str]:
+    def update(*more: str, into: Path = file) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, str(EXAMPLES / "update_blocklist.py"), url, str(file),
-             "--credential", str(key), "--ca", str(ca)],
+            [sys.executable, str(EXAMPLES / "update_blocklist.py"), url, str(into),
+             "--credential", str(key), "--ca", str(ca), *more],
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
-    assert update().returncode == 0
-    assert file.read_bytes() == first.body
+    for _ in range(2):  # a firewall that was not reloaded is reloaded by the next run
+        failed = update("--after", f"{sys.executable} -c 'import sys; sys.exit(3)'")
+        assert (failed.returncode, file.read_bytes()) == (1, first.body)
+        assert "ended with 3; the next run runs it again" in failed.stderr
+    reloaded = tls_node.folder / "reloaded"
+    assert update("--after", f"touch {reloaded}").returncode == 0
+    assert reloaded.exists()
     assert "up to date" in update().stdout
+    for given in ({"into": tls_node.folder / "nowhere" / "names.txt"}, {}):
+        file.with_name("names.txt.tag").unlink(missing_ok=True)
+        nothing = update("--after", "/no/such/command", **given)
+        assert (nothing.returncode, nothing.stderr.count("\n")) == (1, 1), nothing.stderr
+        assert "No such file" in nothing.stderr
+    assert update().returncode == 0
     releasing.withdraw(tls_node.node, indicator("f1")["id"], by="x", reason="x")
     assert update().returncode == 0
     assert b"bad.example" not in file.read_bytes()
@@ -221,6 +232,15 @@ def test_the_examples_do_what_they_say(tls_node: Place) -> None:
     again = example(tls_node, "keep_new_objects", "--into", str(into))
     assert "indicators: 0 new objects" in again.stdout
     assert kept.read_text().splitlines() == lines
+    kept.write_bytes(kept.read_bytes()[:-40])  # as if it had been killed within the line
+    kept.with_suffix(".bookmark").write_text("")
+    torn = example(tls_node, "keep_new_objects", "--into", str(into))
+    assert (torn.returncode, "indicators: 1 new objects" in torn.stdout) == (0, True), torn.stderr
+    assert kept.read_text().splitlines() == lines
+    kept.write_text("5\n" + kept.read_text())
+    for where in (into, kept / "in-a-file"):
+        failed = example(tls_node, "keep_new_objects", "--into", str(where))
+        assert (failed.returncode, failed.stderr.count("\n")) == (1, 1), failed.stderr
     bundle = tls_node.folder / "bundle.json"
     bundle.write_text(json.dumps({"type": "bundle", "objects": [indicator("p", by=B_IDENTITY)]}))
     pushed = example(tls_node, "push_objects", "indicators", str(bundle))
