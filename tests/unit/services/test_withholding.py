@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
+import threading
+import time
+from dataclasses import dataclass, field
 
 import pytest
 from tests.scenes import Scene, at, envelope, indicator, relationship, report
@@ -11,7 +15,8 @@ from tests.unit.services.test_recalling import fetch
 from tests.unit.services.test_reviewing import opinion
 
 from cert_exchange.node import Node
-from cert_exchange.services import noticing, policies, releasing, reviewing
+from cert_exchange.services import noticing, policies, polling, releasing, reviewing
+from cert_exchange.services.polling import PageQuery, Resource
 from cert_exchange.services.publishing.taking_in import take_in
 from cert_exchange.stix.envelopes import examine
 from cert_exchange.store.database import Transaction
@@ -127,3 +132,57 @@ def test_a_derivative_that_nobody_fetched_goes_as_its_original(scene: Scene) -> 
     assert [one for one in scene.sees("c") if "pattern" in one] == []
     reviewing.keep(scene.node, [CDN["id"]], by="anna", reason="seen there")
     assert [one for one in scene.sees("c") if "pattern" in one] == [shown]
+
+
+@dataclass
+class Poller:
+    """C's client: it polls by `added_after` until it is told to stop, and keeps the ids that it got."""
+
+    scene: Scene
+    stop: threading.Event = field(default_factory=threading.Event)
+    got: list[str] = field(default_factory=list)
+    last: int = 0
+
+    def run(self) -> None:
+        while not self.stop.is_set():
+            self.page()
+            time.sleep(0.002)
+
+    def page(self) -> int:
+        node, caller = self.scene.node, self.scene.caller("c")
+        with node.database.raw_reader() as conn:
+            grant = polling.find_collection(node, conn, caller, "indicators")
+            wanted = PageQuery(Resource.OBJECTS, added_after=self.last, limit=3)
+            page = polling.poll(node, conn, caller, grant, wanted, inline=False)
+        objects = json.loads(f"[{page.text.decode()}]")
+        self.got += [one["id"] for one in objects]
+        if page.count:
+            self.last = page.last
+        return page.count
+
+
+def test_whoever_got_it_in_the_very_moment_is_told(node: Node) -> None:
+    """While C polls, B disputes what comes: at rest C has each object in force, or never got it, or a notice of it."""
+    scene = Scene.set_up(node)
+    order = random.Random(7)
+    poller = Poller(scene)
+    thread = threading.Thread(target=poller.run)
+    thread.start()
+    made = [indicator(f"cdn {number}") for number in range(6)]
+    try:
+        for number, one in enumerate(made):
+            scene.publish(one)
+            time.sleep(order.random() / 50)
+            (done,) = scene.post("b", opinion(one["id"], name=f"opinion {number}"))
+            assert done.success
+    finally:
+        poller.stop.set()
+        thread.join()
+    noticing.tell(node)
+    while poller.page():
+        pass
+    named = {subject for one in told(scene, "c") for subject in one.subjects}
+    standing, got = set(scene.ids("c")), set(poller.got)
+    assert standing <= got
+    for one in made:
+        assert one["id"] in standing or one["id"] in named or one["id"] not in got
