@@ -44,6 +44,7 @@ def add(
     confidence: outputs.Confidence = None,
     simple: outputs.Simple = False,
     subdomains: outputs.Subdomains = False,
+    doubtful: outputs.Doubtful = False,
     dry_run: DryRun = False,
     home: Home = None,
 ) -> None:
@@ -56,7 +57,7 @@ def add(
 
     choice = outputs.chosen(
         form, kinds=kind, use=use, tlp=tlp, purposes=purpose, simple=simple, subdomains=subdomains,
-        origins=origin, collections=collection, confidence=confidence,
+        doubtful=doubtful, origins=origin, collections=collection, confidence=confidence,
     )  # fmt: skip
     with opened(home) as node:
         if not dry_run:
@@ -86,6 +87,7 @@ def change(
     confidence: outputs.Confidence = None,
     simple: outputs.Simple = False,
     subdomains: outputs.Subdomains = False,
+    doubtful: outputs.Doubtful = False,
     dry_run: DryRun = False,
     home: Home = None,
 ) -> None:
@@ -94,7 +96,7 @@ def change(
 
     choice = outputs.chosen(
         form, kinds=kind, use=use, tlp=tlp, purposes=purpose, simple=simple, subdomains=subdomains,
-        origins=origin, collections=collection, confidence=confidence,
+        doubtful=doubtful, origins=origin, collections=collection, confidence=confidence,
     )  # fmt: skip
     with opened(home) as node:
         if not dry_run:

@@ -69,6 +69,14 @@ Subdomains = Annotated[
     bool, typer.Option("--subdomains", help="In a zone, a name's subdomains as well.")
 ]
 
+Doubtful = Annotated[
+    bool,
+    typer.Option(
+        "--doubtful",
+        help="Where it blocks: also what partners sent and our own warnings would hold (own, benign, private, too broad, listed).",
+    ),
+]
+
 
 def chosen(
     form: str,
@@ -79,6 +87,7 @@ def chosen(
     purposes: list[str] | None,
     simple: bool,
     subdomains: bool,
+    doubtful: bool = False,
     origins: list[str] | None = None,
     collections: list[str] | None = None,
     confidence: int | None = None,
@@ -89,6 +98,7 @@ def chosen(
     return feeding.read_choice(
         form, kinds=kinds or (), use=use, tlp=tlp, purposes=purposes or (), origins=origins or (),
         collections=collections or (), least_confidence=confidence, simple=simple, subdomains=subdomains,
+        doubtful=doubtful,
     )  # fmt: skip
 
 

@@ -134,6 +134,7 @@ def export(
     confidence: outputs.Confidence = None,
     simple: outputs.Simple = False,
     subdomains: outputs.Subdomains = False,
+    doubtful: outputs.Doubtful = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a file that is there already.")
     ] = False,
@@ -158,7 +159,7 @@ def export(
     desk does not detect by (`override`) is left out.
 
     In another format each indicator stands as its values. What no list can say, and what its terms, PAP or IEP do not permit
-    for that use, is left out and counted with its ids. The options from --kind to --subdomains are for those formats.
+    for that use, is left out and counted with its ids. The options from --kind to --doubtful are for those formats.
     """
     from cert_exchange.services import bundling
 
@@ -171,14 +172,15 @@ def export(
             )
         choice = outputs.chosen(
             form, kinds=kind, use=use, tlp=tlp, purposes=purpose, simple=simple, subdomains=subdomains,
-            confidence=confidence,
+            doubtful=doubtful, confidence=confidence,
         )  # fmt: skip
         _export_as(view, file, choice, own_use=own_use, home=home)
         return
-    if kind or use or tlp or purpose or simple or subdomains or confidence is not None:
+    options = (kind, use, tlp, purpose, simple, subdomains, doubtful)
+    if any(options) or confidence is not None:
         raise InputRefused(
-            "--kind, --use, --tlp, --purpose, --confidence, --simple and --subdomains are for other formats than a bundle;"
-            " name one with --format."
+            "--kind, --use, --tlp, --purpose, --confidence, --simple, --subdomains and --doubtful are for other formats than a"
+            " bundle; name one with --format."
         )
     with opened(home) as node, printing.progress(f"exporting {view}") as progress:
         if str(file) == "-":

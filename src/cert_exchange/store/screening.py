@@ -229,6 +229,12 @@ _KEPT: Final[Select[Any]] = (
 )
 
 
+def count_let_in(conn: Transaction) -> int:
+    """How many versions a person let in; it only rises, but for what is purged."""
+    counted = select(func.count()).where(kept_out.c.state == State.LET_IN.value)
+    return int(conn.execute(counted).scalar_one())
+
+
 def listed(
     conn: Transaction,
     *,

@@ -144,7 +144,7 @@ def test_terms_hold_towards_constituents_and_not_towards_our_own_tools(
     """Whoever states them, in the object or beside it; an embargo ends by itself."""
     node = scene.node
     soon = node.now() + 3_600_000_000
-    inside = {
+    inside: dict[str, dict[str, Any]] = {
         "1": {"only_to": ["country:DE"]},
         "2": {"not_to": ["country:DE"]},
         "3": {"embargo_until": format_micros(soon)},

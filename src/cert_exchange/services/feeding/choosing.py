@@ -92,6 +92,7 @@ class Choice:
     least_confidence: int | None = None
     simple: bool = False
     subdomains: bool = False
+    doubtful: bool = False  # also what our own warnings would hold, of what partners sent
 
 
 def choose(form: Format, **given: Any) -> Choice:
@@ -109,6 +110,10 @@ def choose(form: Format, **given: Any) -> Choice:
         raise InputRefused(f"{form} holds whole objects; --kind is for lists of values.")
     if chosen.subdomains and form is not Format.RPZ:
         raise InputRefused("--subdomains is for a zone (rpz) alone.")
+    if chosen.doubtful and (chosen.use is not Use.BLOCK or form in (Format.STIX, Format.MISP)):
+        raise InputRefused(
+            "--doubtful is for lists of values that block; with this one it goes in anyway."
+        )
     if chosen.least_confidence is not None and not 0 <= chosen.least_confidence <= 100:
         raise InputRefused("A confidence is a whole number from 0 to 100.")
     return chosen
@@ -126,6 +131,7 @@ def read_choice(
     least_confidence: int | None = None,
     simple: bool = False,
     subdomains: bool = False,
+    doubtful: bool = False,
 ) -> Choice:
     """A choice from words that a person typed. Raises InputRefused with the words that there are."""
     level = None if tlp is None else tlp_named(tlp)
@@ -144,6 +150,7 @@ def read_choice(
         least_confidence=least_confidence,
         simple=simple,
         subdomains=subdomains,
+        doubtful=doubtful,
     )
 
 
@@ -162,6 +169,7 @@ def said(choice: Choice) -> dict[str, str]:
         else f"at least {choice.least_confidence}",
         "patterns": "single comparisons only" if choice.simple else "",
         "names": "with their subdomains" if choice.subdomains else "",
+        "doubtful": "also what our own warnings would hold" if choice.doubtful else "",
     }
     return {name: words for name, words in found.items() if words}
 
@@ -200,6 +208,7 @@ def from_text(text: str) -> Choice:
             least_confidence=found["least_confidence"],
             simple=bool(found["simple"]),
             subdomains=bool(found.pop("subdomains")),
+            doubtful=bool(found.get("doubtful", False)),
             **dict.fromkeys(found.keys() - _WRITTEN),  # a key that we do not know is no argument
         )
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -14,7 +14,10 @@
 6. What its creator revoked only takes back: no date and no confidence keeps it out where it may be said (`making`).
 7. A feed below amber+strict is for constituents: what its terms keep to some, until a day or from going on is not in it. A
    feed for our own tools may use what it may not pass on.
-8. What partners say to our desk about objects (sightings, opinions, notes) is for our people and goes into no feed.
+8. Where machines block, what our own warnings would hold from our desk (benign, own, private, too broad, listed) and a partner
+   sent stays out, unless the feed says otherwise: nobody makes us block ourselves. What a person let in is not asked anew
+   about what it was held for.
+9. What partners say to our desk about objects (sightings, opinions, notes) is for our people and goes into no feed.
 """
 
 from __future__ import annotations
@@ -26,7 +29,11 @@ from typing import Any, Final
 
 import orjson
 
+from cert_exchange.intake.findings import Kind
+from cert_exchange.intake.patterns import pattern_of
 from cert_exchange.outputs.entries import UNMARKED
+from cert_exchange.policy.cautions import Of
+from cert_exchange.policy.screening import Screen, UnreadableScreen
 from cert_exchange.policy.sharing_terms import (
     NO_TERMS,
     Onward,
@@ -35,9 +42,10 @@ from cert_exchange.policy.sharing_terms import (
     terms_of,
 )
 from cert_exchange.services.exercises import Exercises, Mark, exercises
-from cert_exchange.services.feeding.choosing import Choice, Use
+from cert_exchange.services.feeding.choosing import Choice, Format, Use
 from cert_exchange.services.markings import held_under
 from cert_exchange.services.overriding import not_for_detection
+from cert_exchange.services.publishing.screening import screen_now
 from cert_exchange.services.releasing.bindings import promises_of
 from cert_exchange.services.releasing.evaluating import plans_for
 from cert_exchange.stix.handling import (
@@ -48,11 +56,13 @@ from cert_exchange.stix.handling import (
     pap_of_text,
     read_handling,
 )
-from cert_exchange.stix.instants import InstantInvalid, parse_micros
+from cert_exchange.stix.instants import InstantInvalid, format_micros, parse_micros
 from cert_exchange.stix.markings import Tlp, read_markings, squeezed
 from cert_exchange.store import releases
+from cert_exchange.store import screening as screen_rows
 from cert_exchange.store import terms as term_rows
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.screening import State
 from cert_exchange.store.tables import OWN
 
 _PERMITS: Final[Mapping[Pap, Use]] = {
@@ -78,6 +88,10 @@ NOT_YET: Final = "not valid yet"
 NO_MORE: Final = "not valid any more"
 ENDED: Final = frozenset({NOT_YET, NO_MORE})
 """Reasons that keep an object out and are no secret about it."""
+OBJECTS: Final = frozenset({Format.STIX, Format.MISP})
+"""Formats of whole objects."""
+_DOUBTS: Final = frozenset({Of.BENIGN, Of.PRIVATE, Of.DOCUMENTATION, Of.OWN, Of.BROAD, Of.GENERIC})
+"""Warnings about what is looked for. Of a person's mailbox or a date is told elsewhere."""
 _ANSWERS: Final = frozenset({"sighting", "opinion", "note"})
 
 
@@ -108,6 +122,8 @@ class Fitting:
     beside: Mapping[str, Mapping[int, SharingTerms | None]]
     retention: Mapping[int, int]
     partners: Mapping[int, str]
+    screen: Screen | UnreadableScreen
+    let_in: frozenset[tuple[str, str]]  # STIX id and whose: what a person let in at the way in
     _definitions: dict[tuple[int, str], Sequence[Definition]] = field(default_factory=dict)
 
     def fit(
@@ -224,6 +240,26 @@ class Fitting:
             return ""
         return "less confidence than is asked for, or none said"
 
+    def doubt(self, stix_id: str, origin: int, kind: Kind, text: str) -> str:
+        """Why no machine blocks this value on a partner's word (rule 8); empty where it may."""
+        choice = self.choice
+        if choice.doubtful or choice.use is not Use.BLOCK or origin == OWN:
+            return ""
+        if isinstance(self.screen, UnreadableScreen):
+            return "what our own warnings would hold cannot be read"
+        pattern = pattern_of([(kind, text)])
+        if pattern is None:
+            return ""
+        # Value by value: of an indicator only so many warnings are told, and who wrote it may have written many.
+        asked = {"type": "indicator", "id": stix_id, "pattern": pattern, "pattern_type": "stix", "pattern_version": "2.1"}  # fmt: skip
+        is_let_in = (stix_id, self.partners.get(origin, "")) in self.let_in
+        for one in self.screen.warned(asked, at=format_micros(self.now)):
+            for word in one.of.split(", ") if one.act in ("hold", "refuse") else ():
+                found = word.startswith(("listed ", "concerns ")) and not is_let_in
+                if found or word in _DOUBTS:
+                    return f"from a partner, and our own warnings would hold it ({word})"
+        return ""
+
 
 @dataclass(slots=True)
 class _Dates:
@@ -290,6 +326,10 @@ def fitting(
         _beside(tx),
         retention,
         {**sharing.partners, OWN: "own"},
+        screen_now(tx),
+        frozenset(
+            (one.stix_id, one.origin) for one in screen_rows.listed(tx, states=[State.LET_IN])
+        ),
     )
 
 

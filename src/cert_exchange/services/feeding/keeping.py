@@ -21,10 +21,9 @@ from cert_exchange.node import Node
 from cert_exchange.services.feeding.administering import existing
 from cert_exchange.services.feeding.choosing import MEDIA, Choice, Format, from_text
 from cert_exchange.services.feeding.completing import completed
-from cert_exchange.services.feeding.fitting import PASS, Fitting, fitting
+from cert_exchange.services.feeding.fitting import OBJECTS, PASS, Fitting, fitting
 from cert_exchange.services.feeding.making import (
     MAIN,
-    OBJECTS,
     Gathered,
     Output,
     Progress,
@@ -38,7 +37,7 @@ from cert_exchange.services.feeding.making import (
 from cert_exchange.services.recalled import honoured
 from cert_exchange.store import collections as collection_rows
 from cert_exchange.store import feeds as rows
-from cert_exchange.store import holdings
+from cert_exchange.store import holdings, screening
 from cert_exchange.store import terms as term_rows
 from cert_exchange.store import usable as in_force
 from cert_exchange.store.database import Transaction
@@ -228,5 +227,7 @@ def _beside(tx: Transaction) -> bytes:
         sorted(term_rows.texts(tx, holding="")),
         sorted(in_force.policies_in_force(tx)),
         sorted(holdings.names_of_origins(tx).items()),
+        screening.digest_in_force(tx),
+        screening.count_let_in(tx),
     )
     return hashlib.sha256(repr(said).encode()).digest()

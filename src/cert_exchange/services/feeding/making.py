@@ -27,7 +27,7 @@ from cert_exchange.outputs.entries import UNMARKED, Entry, Written
 from cert_exchange.outputs.expressing import Unsaid, Value, express
 from cert_exchange.outputs.misp.events import Organisation, write_events
 from cert_exchange.services.feeding.choosing import HOLDS, Choice, Format
-from cert_exchange.services.feeding.fitting import HELPER, PASS, Fit, Fitting
+from cert_exchange.services.feeding.fitting import HELPER, OBJECTS, PASS, Fit, Fitting
 from cert_exchange.stix.markings import Tlp
 from cert_exchange.store import feeds as rows
 from cert_exchange.store.database import Transaction
@@ -37,7 +37,6 @@ log = structlog.get_logger(__name__)
 MOST_ENTRIES: Final = 1_000_000
 MOST_BYTES: Final = 64 * 1024 * 1024
 _NAMESPACE: Final = uuid.UUID("7f7e1f5e-1d0c-5b63-9f0a-6f1b3f0c2a41")
-OBJECTS: Final = frozenset({Format.STIX, Format.MISP})
 _CUT: Final = "older than as many as an output holds"
 _SHARE: Final = 0.9
 ODD: Final = (
@@ -176,6 +175,12 @@ def _take(one: Source, fitting: Fitting) -> Taken:
     values = [value for value in said.values if wanted is None or value.kind in wanted]
     if said.values and not values:
         unsaid += (Unsaid(one.stix_id, f"what is {said.values[0].kind} does not go in here"),)
+    doubts = {
+        value: fitting.doubt(one.stix_id, one.origin, value.kind, value.text) for value in values
+    }
+    values = [value for value, doubt in doubts.items() if not doubt]
+    reasons = dict.fromkeys(doubt for doubt in doubts.values() if doubt)
+    unsaid += tuple(Unsaid(one.stix_id, reason, in_part=bool(values)) for reason in reasons)
     source = fitting.partners.get(one.origin, str(one.origin))
     entry = partial(_entry, content=content, source=source, audience=fitting.audience, fit=fit)
     entries = tuple(map(entry, values))
