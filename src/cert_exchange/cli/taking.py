@@ -20,19 +20,23 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, cast
 from cert_exchange.cli import printing
 from cert_exchange.cli.files import new_text
 from cert_exchange.cli.taken import document_of, what_became_of
+from cert_exchange.cli.understood import print_found, print_taken
 from cert_exchange.errors import InputRefused, NotFound
 
 if TYPE_CHECKING:
     from cert_exchange.node import Node
-    from cert_exchange.services.taking import Found, Loss, Order, Source, Taken, Understanding
+    from cert_exchange.services.taking import (
+        Found,
+        Loss,
+        Order,
+        Source,
+        Taken,
+        Together,
+        Understanding,
+    )
     from cert_exchange.services.terms import SharingTerms
 
 _STEP: Final = 1_048_576
-_FOLLOWS: Final = {
-    "warn": "told",
-    "hold": "held: stored, shared with nobody until `intake release`",
-    "refuse": "refused: not stored",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,33 +84,40 @@ def sources(files: Sequence[Path]) -> Iterator[list[Source]]:
 
 def take(node: Node, job: Job) -> int:
     """Show what was understood, and publish it unless only that was asked for. How many objects were not accepted."""
+    from cert_exchange.services import taking
+
     guessed = [how for _, how in job.inputs if how.guessed]
     only_look = job.only_look or bool(guessed and sys.stdout.isatty() and not job.yes)
     if job.as_json and not only_look:
         return _take_for_a_program(node, job)
     documents: list[dict[str, Any]] = []
     refused = 0
+    together = taking.Together(job.inputs, job.order)
     with _losses(job.losses) as on_loss:
         looked = [
-            _look(node, job, source, how, preview=only_look, on_loss=on_loss)
+            _look(node, job, source, how, together, preview=only_look, on_loss=on_loss)
             for source, how in job.inputs
         ]
+    _refuse_what_empties(job, looked)
+    only_look = only_look or (_replaces(looked) and sys.stdout.isatty() and not job.yes)
+    together = together.again()
     for found in looked:
         if not job.as_json:
-            _print_found(found)
+            print_found(found)
     for (source, how), found in zip(job.inputs, looked, strict=True):
         if only_look or not found.objects:
             documents.append(document_of(found))
-            refused += _invalid(found) or int(not found.objects)
+            refused += _refused(found) or int(not found.objects)
             continue
-        taken = _publish(node, job, source, how, total=found.findings)
-        _print_taken(taken)
+        taken = _publish(node, job, source, how, together, total=found.findings)
+        print_taken(taken)
         refused += _not_accepted(taken)
     if job.as_json:
         printing.document({"inputs": documents, "stored": False})
     if only_look:
         _say_how_to_go_on(job, guessed)
-    return refused
+    # Who asked to publish, and did not get it, is told by the exit code, too.
+    return refused + int(only_look and not job.only_look)
 
 
 def _take_for_a_program(node: Node, job: Job) -> int:
@@ -116,12 +127,23 @@ def _take_for_a_program(node: Node, job: Job) -> int:
     documents: list[dict[str, Any]] = []
     refused = 0
     with _losses(job.losses) as on_loss:
-        totals: list[int] = []
+        lengths = []
         for source, how in job.inputs:
             with printing.progress(f"reading {source.name}") as progress:
-                totals.append(taking.read_through(source, how, progress))
-        for (source, how), total in zip(job.inputs, totals, strict=True):
-            taken = _publish(node, job, source, how, total=total, on_loss=on_loss)
+                lengths.append(taking.read_through(source, how, progress))
+        together = taking.Together(job.inputs, job.order)
+        if any(one.marked for one in lengths) or not all(one.findings for one in lengths):
+            # Of what is marked in itself the strictest counts from the start; of a list that is empty a person decides.
+            looked = [
+                _look(node, job, source, how, together, preview=False, on_loss=None)
+                for source, how in job.inputs
+            ]
+            _refuse_what_empties(job, looked)
+            together = together.again()
+        for (source, how), length in zip(job.inputs, lengths, strict=True):
+            taken = _publish(
+                node, job, source, how, together, total=length.findings, on_loss=on_loss
+            )
             found = taken.found
             documents.append(document_of(found) | (what_became_of(taken) if found.objects else {}))
             refused += _not_accepted(taken) + int(not found.objects)
@@ -134,6 +156,7 @@ def _publish(
     job: Job,
     source: Source,
     how: Understanding,
+    together: Together,
     *,
     total: int,
     on_loss: Callable[[Loss], None] | None = None,
@@ -143,13 +166,13 @@ def _publish(
     with printing.progress(f"publishing {source.name}") as progress:
         return taking.take(
             node, source, how, job.order, collection=job.collection, by=job.by, terms=job.terms,
-            carried=job.carried, progress=progress, total=total, on_loss=on_loss,
+            carried=job.carried, progress=progress, total=total, on_loss=on_loss, together=together,
         )  # fmt: skip
 
 
 def _not_accepted(taken: Taken) -> int:
     """Objects that were refused when they were taken in, or before."""
-    return _invalid(taken.found) + sum(
+    return _refused(taken.found) + sum(
         number
         for result, number in taken.results.items()
         if result not in ("accepted", "duplicate")
@@ -161,6 +184,7 @@ def _look(
     job: Job,
     source: Source,
     how: Understanding,
+    together: Together,
     *,
     preview: bool,
     on_loss: Callable[[Loss], None] | None,
@@ -170,131 +194,24 @@ def _look(
     with printing.progress(f"reading {source.name}") as progress:
         return taking.look(
             node, source, how, job.order, collection=job.collection, by=job.by, terms=job.terms,
-            carried=job.carried, preview=preview, progress=progress, on_loss=on_loss,
+            carried=job.carried, preview=preview, progress=progress, on_loss=on_loss, together=together,
         )  # fmt: skip
 
 
-def _print_found(found: Found) -> None:
-    how = found.how
-    printing.result(f"{found.name}: {how.form}, {how.why}{'' if how.sure else ' (a guess)'}")
-    if how.layout is not None and how.layout.delimiter:
-        printing.table(
-            ["column", "holds", "how we know", "first values"],
-            [
-                (
-                    one.name,
-                    one.aside or str(one.holds),
-                    "stated" if one.stated else "its look" if one.has_values else "",
-                    ", ".join(one.samples),
-                )
-                for one in how.layout.columns
-            ],
-        )
-    for guess in how.guesses:
-        printing.result(f"a guess: {guess}")
-    if found.batches:
-        printing.result(f"events: {'; '.join(found.batches)}")
-    if found.names:
-        printing.result(
-            f"partners read as its name: {'; '.join(found.names)} (--name says another)"
-        )
-    for text in found.texts:
-        printing.result(f"partners read as description, such as: {text}")
-    kinds = sorted({*found.kinds, *found.told})
-    printing.table(
-        ["kind", "looked for", "told of", "such as"],
-        [(one, found.kinds[one], found.told[one], ", ".join(found.samples[one])) for one in kinds],
-        empty="no value of a kind that we know",
-    )
-    if found.losses:
-        printing.table(
-            ["not used", "what stands there", "why"],
-            [(one.place, one.what, one.reason) for one in found.losses],
-        )
-        _say_more(found.lost.total() - len(found.losses), "place", "; --losses FILE names all")
-    if found.warnings:
-        printing.table(
-            ["where", "warning", "what follows", "why"],
-            [
-                (found.places.get(one.id, ""), one.of, _FOLLOWS.get(one.act, one.act), f"{one.said} ({one.id})")
-                for one in found.warnings
-            ],
-        )  # fmt: skip
-        _say_more(found.warned.total() - len(found.warnings), "warning")
-    if found.refused:
-        printing.table(
-            ["not taken", "where", "why"],
-            [(one, found.places.get(one, ""), why) for one, why in found.refused],
-        )
-        _say_more(found.refusals.total() - len(found.refused), "object")
-    for remark in found.remarks:
-        printing.verdict(remark)
-    if found.apart:
-        printing.verdict(
-            f"{printing.count(found.apart, 'object')} of it another input published for a wider circle: those stay as they are,"
-            " and what this input says stands beside them; `mark ID --tlp ...` or `terms set` narrows them too"
-        )
-    printing.verdict(_in_words(found))
-    if not found.findings:
-        printing.verdict(
-            f"nothing in {found.name} can be published; is it {how.form}? --format says another"
-        )
-    if found.preview is not None:
-        _print_preview(found)
+def _replaces(looked: Sequence[Found]) -> bool:
+    """Whether a list of this name stands that has nothing in common with what comes: perhaps it is another list."""
+    return any(one.dropped and not one.stay and one.findings for one in looked)
 
 
-def _in_words(found: Found) -> str:
-    states = ", ".join(f"{number:,} {state}" for state, number in sorted(found.states.items()))
-    said = [
-        f"{printing.count(found.findings, 'value')}{f' ({states})' if states else ''}",
-        printing.count(found.objects, "object"),
-    ]
-    if found.doubles:
-        said.append(f"{found.doubles:,} said twice")
-    if lost := found.lost.total():
-        said.append(f"{printing.count(lost, 'place')} not used")
-    if told := found.warned.total():
-        said.append(printing.count(told, "warning"))
-    return f"{found.name}: {', '.join(said)}"
-
-
-def _print_preview(found: Found) -> None:
-    assert found.preview is not None
-    answers: dict[tuple[str, str, str], int] = {}
-    for one in found.preview.sighted:
-        key = (one.audience, one.answer, one.rule)
-        answers[key] = answers.get(key, 0) + 1
-    if found.previewed < found.objects:
-        printing.verdict(f"of the first {printing.count(found.previewed, 'object')}:")
-    for (audience, answer, rule), number in sorted(answers.items()):
-        printing.verdict(f"{audience}: {printing.count(number, 'object')} {answer} by {rule}")
-    if not answers and found.objects:
-        printing.verdict("nobody would see anything new")
-
-
-def _print_taken(taken: Taken) -> None:
-    # What is held was told among the warnings already.
-    if refused := [one for one in taken.outcomes if not one.success]:
-        printing.table(
-            ["result", "id", "reason"], [(one.result, one.id, one.message) for one in refused]
-        )
-    for (audience, kind, rule), number in sorted(taken.gained.items()):
-        printing.verdict(f"{audience}: {printing.count(number, kind)} by {rule}")
-    if taken.let_in:
-        printing.verdict(
-            f"{printing.count(taken.let_in, 'observable')} let in, held so far for want of an indicator: policy decides"
-        )
-    elif not taken.gained:
-        printing.verdict("no audience sees anything new; `cert-exchange policy explain` says why")
-    told = ", ".join(f"{number:,} {result}" for result, number in sorted(taken.results.items()))
-    held = f"; {taken.held:,} held until `intake release`" if taken.held else ""
-    count = printing.count(taken.results.total(), "object")
-    printing.verdict(f"{taken.found.name}: {count} published{f': {told}' if told else ''}{held}")
-
-
-def _say_more(number: int, noun: str, where: str = "") -> None:
-    if number > 0:
-        printing.verdict(f"and {printing.count(number, f'more {noun}')}{where}")
+def _refuse_what_empties(job: Job, looked: Sequence[Found]) -> None:
+    """Raise InputRefused where a list that names values would name none, unless a person says so."""
+    for one in looked:
+        if one.dropped and not one.findings and not (job.yes or job.only_look):
+            raise InputRefused(
+                f"{one.name} holds no value, and the list of its name that stands names"
+                f" {printing.count(one.dropped, 'object')}; nothing was stored. --yes empties the list; then `delist` revokes"
+                " what it named."
+            )
 
 
 def _say_how_to_go_on(job: Job, guessed: Sequence[Understanding]) -> None:
@@ -311,12 +228,12 @@ def _say_how_to_go_on(job: Job, guessed: Sequence[Understanding]) -> None:
     )
 
 
-def _invalid(found: Found) -> int:
-    """Objects that could not be made valid: a fault of the input or of ours, unlike what a warning refused."""
+def _refused(found: Found) -> int:
+    """Objects that were refused, by a warning or since they cannot be valid; what was revoked before is no news."""
     return sum(
         number
         for why, number in found.refusals.items()
-        if not why.startswith(("refused by a warning", "it was revoked here"))
+        if not why.startswith("it was revoked here")
     )
 
 

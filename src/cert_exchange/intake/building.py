@@ -70,11 +70,30 @@ def grouped(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]:
                 yield "", [one]
 
 
+class Stricter:
+    """By the number of an object: the markings that are said of it further on in a batch. At most `most` of them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._said: dict[int, tuple[str, ...]] = {}
+
+    def add(self, number: int, markings: tuple[str, ...]) -> None:
+        """Write down what is said of an object that was built before."""
+        if number in self._said or len(self._said) < self._most:
+            self._said[number] = strictest(markings, self._said.get(number, ()))
+
+    def of(self, number: int) -> tuple[str, ...]:
+        """What is said of it, besides what stands at its place."""
+        return self._said.get(number, ())
+
+
 class Builder:
     """The objects of one batch, group by group, and at the end what names them."""
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, stricter: Stricter | None = None) -> None:
+        """Begin a batch. `stricter`: what an earlier walk through it found, and where this one writes down what it finds."""
         self._batch = batch
+        self._stricter = stricter or Stricter(0)
         self._at = format_micros(batch.at)
         self._usual = strictest(batch.markings)
         self._seen: set[int] = set()
@@ -112,12 +131,20 @@ class Builder:
 
     def _again(self, stix_id: str, group: Sequence[Finding]) -> bool:
         """Whether this was built already, and nothing stricter is said of it now."""
-        number = int(stix_id[-36:-18].replace("-", ""), 16)
+        number = _number(stix_id)
         known = number in self._seen
         self._seen.add(number)
-        if known:
-            self.doubles += 1
-        return known and not any(one.markings for one in group)
+        if not known:
+            return False
+        self.doubles += 1
+        if not any(one.markings for one in group):
+            return True
+        self._stricter.add(number, strictest(*(one.markings for one in group)))
+        return False
+
+    def _strict(self, stix_id: str, markings: tuple[str, ...]) -> tuple[str, ...]:
+        """Its markings, with what is said of it further on."""
+        return strictest(markings, self._stricter.of(_number(stix_id)))
 
     def _told(self, content: dict[str, Any], group: Sequence[Finding]) -> None:
         """What findings and batch say about an object: description, confidence, labels, ids elsewhere."""
@@ -149,7 +176,7 @@ class Builder:
         stix_id = own_id(self._batch.creator, stix_type, one.value)
         if self._again(stix_id, [one]):
             return []
-        content = begun(self._batch, stix_id, markings)
+        content = begun(self._batch, stix_id, self._strict(stix_id, markings))
         content["name"] = one.value
         content["external_references"] = [{"source_name": source, "external_id": one.value}]
         self._told(content, [one])
@@ -161,7 +188,7 @@ class Builder:
         stix_id = own_id(self._batch.creator, "indicator", one.kind, one.value)
         if self._again(stix_id, [one]):
             return []
-        content = begun(self._batch, stix_id, markings)
+        content = begun(self._batch, stix_id, self._strict(stix_id, markings))
         title = _TITLES[one.kind].search(one.value)
         content["name"] = title[1].strip() if title else f"{one.kind} rule"
         content["pattern"] = one.value
@@ -195,11 +222,12 @@ class Builder:
             for one in group
             if pattern is None and not has_observable(one.kind, one.value)
         ]
-        observables = self._observables(group, markings, named=pattern is None)
         if pattern is None:
-            return observables
+            return self._observables(group, markings, named=True)
         keys = sorted({f"{kind}:{value}" for kind, value in sought})
         stix_id = own_id(self._batch.creator, "indicator", *keys)
+        markings = self._strict(stix_id, markings)
+        observables = self._observables(group, markings, named=False)
         if self._again(stix_id, group):
             return []
         first = next(one for one in group if (one.kind, one.value) == sought[0])
@@ -237,8 +265,10 @@ class Builder:
         first, found = group[0], []
         own = tuple(one.value for one in group) if named else ()
         for content in observables_of((one.kind, one.value) for one in group):
-            if named and self._again(str(content["id"]), group):
-                continue
+            if named:
+                if self._again(str(content["id"]), group):
+                    continue
+                markings = self._strict(str(content["id"]), markings)
             if markings:
                 content["object_marking_refs"] = list(markings)
             found.append(Built(content, named=named, kind=first.kind, place=first.place, own=own))
@@ -272,3 +302,7 @@ class Builder:
         if end is not None and parse_micros(end) > parse_micros(start):
             content["valid_until"] = end
         return tuple(floating)
+
+
+def _number(stix_id: str) -> int:
+    return int.from_bytes(uuid.UUID(stix_id.rpartition("--")[2]).bytes[:8])

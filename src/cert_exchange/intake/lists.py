@@ -11,6 +11,8 @@
 from __future__ import annotations
 
 import uuid
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -59,6 +61,7 @@ class Lists:
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
         self._named: dict[Group, bytearray] = {}
+        self._sorted: array[int] | None = None
 
     def name(self, built: Built, *, apart: bool = False) -> None:
         """Let an object be named; `apart`: in a list of its own for what is held back."""
@@ -68,6 +71,21 @@ class Lists:
         stix_type, _, number = built.id.partition("--")
         entry = uuid.UUID(number).bytes + bytes([_TYPES.index(stix_type)])
         self._named.setdefault(group, bytearray()).extend(entry)
+
+    def names(self, stix_id: str) -> bool:
+        """Whether anything of this batch names the object. Asked once all is named."""
+        if self._sorted is None:
+            self._sorted = array(
+                "Q",
+                sorted(
+                    int.from_bytes(entries[at : at + 8])
+                    for entries in self._named.values()
+                    for at in range(0, len(entries), _ENTRY)
+                ),
+            )
+        number = int.from_bytes(uuid.UUID(stix_id.rpartition("--")[2]).bytes[:8])
+        at = bisect_left(self._sorted, number)
+        return at < len(self._sorted) and self._sorted[at] == number
 
     def reports(self, standing: Standing) -> Iterator[Built]:
         """What names the objects of the batch, and what named them before and does no more."""

@@ -76,8 +76,10 @@ class Input:
 class Placed:
     """Where the objects of an input go: under another id (old -> new), or nowhere, since a wider one stands."""
 
-    moved: Mapping[str, str]
-    stays: frozenset[str]
+    moved: Mapping[str, str] = field(default_factory=dict)
+    stays: frozenset[str] = frozenset()
+    bound: frozenset[str] = frozenset()
+    """what terms beside it bind, of which the input says nothing"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,25 +119,31 @@ def place(
     read_held: ReadHeld,
 ) -> Placed:
     """Where these objects (by id) go beside what we hold of the same ids, which is not revoked where it counts."""
-    asked = [
+    there = [
         stix_id
         for stix_id, one in built.items()
         if stix_id in held
         and one.content["type"] not in _ALWAYS_ITS_OWN
         and held[stix_id].get("revoked") is not True
-        and _may_differ(one.content, held[stix_id], given)
     ]
+    beside = _beside(conn, there)
+    mine = given.terms or NO_TERMS
+    bound = frozenset(
+        stix_id
+        for stix_id, said in beside.items()
+        if built[stix_id].named and (said & mine) != mine
+    )
+    asked = [one for one in there if _may_differ(built[one].content, held[one], given)]
     if not asked:
-        return Placed({}, frozenset())
-    beside = _beside(conn, asked, given)
+        return Placed(bound=bound)
     narrower: set[str] = set()
     wider: set[str] = set()
     for stix_id in asked:
-        mine = _circle(built[stix_id].content, given.terms)
+        said = _circle(built[stix_id].content, given.terms)
         theirs = _circle(held[stix_id], beside.get(stix_id))
-        if mine.narrows(theirs):
+        if said.narrows(theirs):
             narrower.add(stix_id)
-        elif built[stix_id].content["type"] in _KNOWN_TO_ALL and theirs.narrows(mine):
+        elif built[stix_id].content["type"] in _KNOWN_TO_ALL and theirs.narrows(said):
             wider.add(stix_id)
     joins = {one for one in narrower if built[one].content["type"] == "relationship"}
     numbers = objects.idents_of(conn, sorted((narrower | wider) - joins))
@@ -153,7 +161,7 @@ def place(
         if one.content["type"] == "relationship" and one.content["source_ref"] in own
     }
     stays = {one for one in contested - own - follow if "modified" not in built[one].content}
-    return Placed(moved, frozenset(stays))
+    return Placed(moved, frozenset(stays), bound)
 
 
 def moved(one: Built, to: Mapping[str, str]) -> Built:
@@ -199,7 +207,7 @@ def _moved(
         for stix_id, one in things.items()
     }
     held = read_held([slot for those in slots.values() for slot in those.values()])
-    beside = _beside(conn, held, given)
+    beside = _beside(conn, held)
     own = given.named(conn, held)
     found: dict[str, str] = {}
     for stix_id, those in slots.items():
@@ -258,10 +266,8 @@ def _carried(content: Mapping[str, Any]) -> SharingTerms | None:
         return None  # shared with nobody, whatever else is said
 
 
-def _beside(conn: Transaction, stix_ids: Collection[str], given: Input) -> dict[str, SharingTerms]:
-    """What our desk said beside these ids; asked for where this input says anything beside its own."""
-    if given.terms is None:
-        return {}
+def _beside(conn: Transaction, stix_ids: Collection[str]) -> dict[str, SharingTerms]:
+    """What our desk said beside these ids."""
     numbers = objects.idents_of(conn, list(stix_ids))
     names = {ident: stix_id for stix_id, ident in numbers.items()}
     found: dict[str, SharingTerms] = {}

@@ -45,6 +45,12 @@ class Chunk:
     """objects that a warning holds"""
     apart: int = 0
     """objects that stand beside what another input published for a wider circle"""
+    bound: int = 0
+    """objects that terms of an earlier publication bind, of which this one says nothing"""
+    stay: int = 0
+    """objects that the list named before, and names again"""
+    dropped: int = 0
+    """objects that the list named before, and names no more"""
 
 
 def contents_of(ready: Iterable[Held]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ STIX is not read here: it is published as it is. Everything else ends as finding
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -88,12 +89,29 @@ def understand(source: Source, order: Order) -> Understanding:
     why = "as you said" if stated else found.why
     if form not in _DELIMITERS:
         return Understanding(form, stated or found.sure, why)
-    layout = propose(head, profile=order.profile, delimiter=_DELIMITERS[form])
+    with naming(source.name):
+        layout = propose(head, profile=order.profile, delimiter=_DELIMITERS[form])
     return Understanding(form, stated or found.sure, why, layout, layout.guessed)
 
 
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Let what is refused name its input: a person may have given several."""
+    try:
+        yield
+    except InputRefused as error:
+        if name in error.public:
+            raise
+        raise type(error)(f"{name}: {error.public}", detail=error.detail) from error
+
+
 def read(source: Source, how: Understanding) -> Stream:
-    """All that stands in it. Raises InputRefused, NotJson, BodyTooLarge."""
+    """All that stands in it. Raises InputRefused, NotJson, BodyTooLarge, each with the name of the input."""
+    with naming(source.name):
+        yield from _read(source, how)
+
+
+def _read(source: Source, how: Understanding) -> Stream:
     if how.layout is not None:
         yield from read_table(source.chunks(), how.layout)
     elif how.form is Format.MISP:
@@ -111,17 +129,28 @@ def read(source: Source, how: Understanding) -> Stream:
         raise InputRefused(f"{source.name} is {how.form}, and this command does not read that.")
 
 
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How many findings an input has, and whether any of them says a marking of its own."""
+
+    findings: int
+    marked: bool
+
+
 def read_through(
     source: Source, how: Understanding, progress: Callable[[int, int | None], None]
-) -> int:
-    """How many findings it has. Raises as `read` does: what cannot be read to its end is refused before any of it is stored."""
-    count = 0
+) -> Length:
+    """Count its findings. Raises as `read` does: what cannot be read to its end is refused before any of it is stored."""
+    count, marked = 0, False
     for item in read(source, how):
         if isinstance(item, Finding):
             count += 1
+            marked = marked or bool(item.markings)
             if count % _TOLD == 0:
                 progress(count, None)
-    return count
+        elif isinstance(item, Event):
+            marked = True
+    return Length(count, marked)
 
 
 def _form(source: Source, found: Recognised, order: Order) -> Format:

@@ -42,7 +42,8 @@ class Settled:
     """One object as it is published. `tightened`: what we held was marked more strictly, and that stays.
 
     `apart`: another input published the value for a wider circle, and this is what is said beside it. `stays`: an
-    observable that another input published for a wider circle, which this one does not touch.
+    observable that another input published for a wider circle, which this one does not touch. `bound`: terms of an earlier
+    publication bind it, of which this one says nothing. `listed`: of a report or grouping, what it named before.
     """
 
     built: Built
@@ -51,6 +52,8 @@ class Settled:
     tightened: bool = False
     apart: bool = False
     stays: bool = False
+    bound: bool = False
+    listed: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -81,7 +84,12 @@ def settle(
     return [
         Settled(one, dict(held[one.id]), "unchanged", stays=True)
         if first in placed.stays
-        else replace(_settled(one, held.get(one.id), at), apart=first in placed.moved)
+        else replace(
+            _settled(one, held.get(one.id), at),
+            apart=first in placed.moved,
+            bound=first in placed.bound,
+            listed=tuple(held.get(one.id, {}).get("object_refs", ())),
+        )
         for first, one in zip(firsts, once.values(), strict=True)
     ]
 

@@ -13,10 +13,12 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
+from cert_exchange.intake.batches import bare_name
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import publishing, screening, warning
 from cert_exchange.services.collecting import collected_by_parts
+from cert_exchange.services.ending import unread_fact
 from cert_exchange.services.pairing import held_for_nothing
 from cert_exchange.services.publishing import Outcome
 from cert_exchange.services.publishing.taking_in import take_in_watched
@@ -24,10 +26,12 @@ from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.taking.chunks import Chunk, contents_of
 from cert_exchange.services.taking.reading import Order, Understanding, read
 from cert_exchange.services.taking.sources import Source
+from cert_exchange.services.taking.together import TABLES, Together
 from cert_exchange.services.taking.understanding import Found, OnLoss, Progress, asked_of
 from cert_exchange.services.taking.walking import Walk
 from cert_exchange.stix.envelopes import Batch
 from cert_exchange.stix.references import is_observable_id
+from cert_exchange.store import facts
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import OWN
 
@@ -59,6 +63,7 @@ def take(
     *,
     collection: str,
     by: str,
+    together: Together | None = None,
     terms: SharingTerms | None = None,
     carried: SharingTerms | None = None,
     progress: Progress | None = None,
@@ -75,6 +80,7 @@ def take(
         node,
         order,
         how,
+        together or Together([(source, how)], order),
         name=source.name,
         lives=warning.lives(node, collection),
         terms=terms,
@@ -89,7 +95,18 @@ def take(
             if progress is not None:
                 progress(taken.found.findings, total)
             part_done()
+    if how.form in TABLES and walk.list_name:
+        _note_unread(node, walk.list_name, taken.found.lost.total())
     return taken
+
+
+def _note_unread(node: Node, name: str, places: int) -> None:
+    """Remember how many places of a list could not be read: what stands there is not dropped from it (`ending`)."""
+
+    def work(tx: Transaction) -> None:
+        facts.put_fact(tx, unread_fact(bare_name(name)), str(places) if places else None)
+
+    node.database.transact(work)
 
 
 def _store(

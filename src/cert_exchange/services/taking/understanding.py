@@ -22,6 +22,7 @@ from cert_exchange.services.publishing import PublishPreview
 from cert_exchange.services.taking.chunks import Chunk, contents_of
 from cert_exchange.services.taking.reading import Order, Understanding, read
 from cert_exchange.services.taking.sources import Source
+from cert_exchange.services.taking.together import Together
 from cert_exchange.services.taking.walking import Walk
 from cert_exchange.services.warning import Warned
 from cert_exchange.stix.envelopes import examine
@@ -56,6 +57,12 @@ class Found:
     doubles: int = 0
     apart: int = 0
     """objects that stand beside what another input published for a wider circle"""
+    bound: int = 0
+    """objects that terms of an earlier publication bind, of which this one says nothing"""
+    stay: int = 0
+    """objects that the list named before, and names again"""
+    dropped: int = 0
+    """objects that the list named before, and names no more"""
     samples: dict[str, list[str]] = field(default_factory=dict)
     batches: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -106,6 +113,9 @@ class Found:
                 on_loss(loss)
         self.doubles += chunk.doubles
         self.apart += chunk.apart
+        self.bound += chunk.bound
+        self.stay += chunk.stay
+        self.dropped += chunk.dropped
         if chunk.batch and len(self.batches) < SHOWN:
             self.batches.append(chunk.batch)
         self.types += chunk.types
@@ -162,6 +172,7 @@ def look(
     *,
     collection: str,
     by: str,
+    together: Together | None = None,
     terms: SharingTerms | None = None,
     carried: SharingTerms | None = None,
     preview: bool = False,
@@ -170,6 +181,8 @@ def look(
 ) -> Found:
     """Read an input to its end and say what is in it; nothing is stored. `preview`: and who would see it.
 
+    `together`: the walk through all inputs of the command, of which this is one.
+
     Raises InputRefused and what the readers raise, ConfigurationInvalid for an unknown collection.
     """
     publishing.collection_number(node, collection)
@@ -177,6 +190,7 @@ def look(
         node,
         order,
         how,
+        together or Together([(source, how)], order),
         name=source.name,
         lives=warning.lives(node, collection),
         terms=terms,

@@ -33,6 +33,7 @@ from cert_exchange.services.taking.chunks import Chunk, Held
 from cert_exchange.services.taking.reading import Order, Stream, Understanding
 from cert_exchange.services.taking.settling import Settled, settle
 from cert_exchange.services.taking.texts import Shared
+from cert_exchange.services.taking.together import TABLES, Together
 from cert_exchange.services.warning import Warned
 from cert_exchange.stix.canonical import parse_json
 from cert_exchange.stix.envelopes import Examined, examine_objects
@@ -48,7 +49,6 @@ _RED: Final = next(
     str(one["id"]) for one in reversed(TLP_DEFINITIONS) if TLP_BY_ID[str(one["id"])] is Tlp.RED
 )
 _CONTAINERS: Final = frozenset({"report", "grouping"})
-_TABLES: Final = frozenset({Format.CSV, Format.TSV, Format.LIST})
 
 
 class Walk:
@@ -59,6 +59,7 @@ class Walk:
         node: Node,
         order: Order,
         how: Understanding,
+        together: Together,
         *,
         name: str,
         lives: Mapping[str, int],
@@ -68,6 +69,8 @@ class Walk:
         self._node = node
         self._order = order
         self._how = how
+        self._together = together
+        self._key = together.key(name, how)
         self._name = name
         self._terms = terms
         self._carried = carried
@@ -82,8 +85,13 @@ class Walk:
         if order.valid_for is not None:
             self._valid_for = dict.fromkeys(Kind, order.valid_for)
 
+    @property
+    def list_name(self) -> str:
+        """What the reports or groupings are called that this walk made last; empty before it found anything."""
+        return self._given.name
+
     def chunks(self, stream: Stream) -> Iterator[Chunk]:
-        """All of them; the reports of a batch come after its findings."""
+        """All of them; the reports of a batch come after its findings, of inputs that make one list after the last."""
         builder: Builder | None = None
         chunk = Chunk()
         group: list[Finding] = []
@@ -118,17 +126,20 @@ class Walk:
         if builder is not None and group:
             built += builder.objects(group)
         yield self._finish(builder, built, chunk)
-        if builder is not None:
+        if builder is None and self._key is not None:
+            # Nothing is on the list any more, which may be meant.
+            builder = self._begin(self._batch(None, chunk))
+        if self._together.ends(self._key) and builder is not None:
             yield from self._reports(builder)
 
     def _begin(self, batch: Batch) -> Builder:
         self._given = Input(batch.name, self._terms, self._at)
-        return Builder(batch)
+        return self._together.begin(batch, self._key)
 
     def _batch(self, event: Event | None, chunk: Chunk) -> Batch:
         order = self._order
         markings = order.markings
-        around = order.around or ("grouping" if self._how.form in _TABLES else "report")
+        around = order.around or ("grouping" if self._how.form in TABLES else "report")
         if event is None:
             return Batch(
                 name=order.name or self._name, creator=self._node.identity, at=self._at, markings=markings,
@@ -188,6 +199,10 @@ class Walk:
         while some := list(islice(reports, _REPORTS)):
             chunk = Chunk()
             self._ready(some, chunk, set())
+            for one in chunk.ready:
+                before = set(one.settled.listed) - {self._node.identity}
+                stay = sum(builder.lists.names(ref) for ref in before)
+                chunk.stay, chunk.dropped = chunk.stay + stay, chunk.dropped + len(before) - stay
             yield chunk
 
     def _standing(self, stix_ids: Sequence[str]) -> set[str]:
@@ -198,7 +213,7 @@ class Walk:
         """Fill `chunk.ready`; the ids that a warning holds."""
         chunk.types.update(one.content["type"] for one in built)
         if not self.whole:
-            built = [one for one in built if one.named]
+            built = [one for one in built if one.named or one.content["type"] in _CONTAINERS]
         if not built:
             return set()
         built = self._with_terms(built)
@@ -210,6 +225,7 @@ class Walk:
         usable: list[tuple[Settled, Examined]] = []
         gone: set[str] = set()
         chunk.apart += sum(one.apart for one in settled)
+        chunk.bound += sum(one.bound for one in settled)
         for one, seen in zip(settled, examined.items, strict=True):
             if one.tightened:
                 chunk.remarks.append(f"{one.id} is held under a stricter marking, and keeps it")
@@ -221,18 +237,17 @@ class Walk:
                 chunk.refused.append((one.id, seen.refusal or "refused"))
             else:
                 usable.append((one, seen))
-        held = self._warn([one for one, _ in usable], chunk, context, gone)
-        usable, changed = self._with_fit_texts(usable, held, gone, chunk)
+        held, named = self._warn(usable, chunk, context, gone)
         chunk.names += [
             one.content["name"] for one, _ in usable if one.content["type"] in _CONTAINERS
         ]
         odd = gone | {said.id for said in chunk.warned}
         chunk.places |= {one.id: one.built.place for one in settled if one.id in odd}
-        # What was held for its text alone is held without it too: so the desk was told.
+        # Publishing sees by itself what is held, but for these.
         asked = {
             said.id: said.said
             for said in chunk.warned
-            if said.act == "hold" and said.id in held & (context | changed)
+            if said.act == "hold" and said.id in held & (context | named)
         }
         contents = [one.content for one in settled]
         asked |= self._waiting_with(held, settled)
@@ -253,43 +268,49 @@ class Walk:
         return {one.id: HELD_WITH for one in found if one.id not in themselves}
 
     def _warn(
-        self, settled: Sequence[Settled], chunk: Chunk, context: set[str], gone: set[str]
-    ) -> set[str]:
-        """Look at what the reports name: an observable beside its indicator would be warned of twice. What is held."""
-        contents = [
-            one.content for one in settled if one.built.named or one.content["type"] in _CONTAINERS
-        ]
-        chunk.warned += warning.look(self._node, contents, at=self._at, context=context)
+        self,
+        usable: list[tuple[Settled, Examined]],
+        chunk: Chunk,
+        context: set[str],
+        gone: set[str],
+    ) -> tuple[set[str], set[str]]:
+        """Look at what goes out, once the texts that name what is not shared alike are left out of `usable`.
+
+        What is held, and what of it is held for what it names. Adds what is refused to `gone`.
+        """
+        told = self._told([one for one, _ in usable], context)
+        out = {said.id for said in told if said.act != "warn"}
+        unfit = self._shared.unfit((one for one, _ in usable), frozenset(out | gone))
+        if unfit:
+            with self._node.database.reading() as conn:
+                again = settle(conn, [one.built for one in unfit], at=self._at)
+            examined = examine_objects(
+                [one.content for one in again], limits=self._node.publish_limits
+            )
+            new = {one.id: (one, seen) for one, seen in zip(again, examined.items, strict=True)}
+            usable[:] = [new.get(one.id, (one, seen)) for one, seen in usable]
+            # A warning about a text that is left out is none.
+            told = [said for said in told if said.id not in new] + self._told(again, context)
+        for one in unfit:
+            chunk.losses += one.losses
+            if one.hold:
+                told.append(Warned(one.settled.id, "names", "hold", "", one.hold))
+        places = {one.id: place for place, (one, _) in enumerate(usable)}
+        chunk.warned += sorted(told, key=lambda said: places.get(said.id, 0))
         for said in chunk.warned:
             if said.act == "refuse":
                 gone.add(said.id)
                 chunk.refused.append((said.id, f"refused by a warning ({said.of}): {said.said}"))
         held = {said.id for said in chunk.warned if said.act == "hold"} - gone
         chunk.held += len(held)
-        return held
+        return held, {one.settled.id for one in unfit if one.hold} - gone
 
-    def _with_fit_texts(
-        self,
-        usable: Sequence[tuple[Settled, Examined]],
-        held: set[str],
-        gone: set[str],
-        chunk: Chunk,
-    ) -> tuple[list[tuple[Settled, Examined]], set[str]]:
-        """The same, without the texts that name what is not shared alike; the ids of which any was. Adds to `held`."""
-        unfit = self._shared.unfit((one for one, _ in usable), frozenset(held | gone))
-        if not unfit:
-            return list(usable), set()
-        for one in unfit:
-            chunk.losses += one.losses
-            if one.hold and one.settled.id not in held:
-                held.add(one.settled.id)
-                chunk.held += 1
-                chunk.warned.append(Warned(one.settled.id, "names", "hold", "", one.hold))
-        with self._node.database.reading() as conn:
-            again = settle(conn, [one.built for one in unfit], at=self._at)
-        examined = examine_objects([one.content for one in again], limits=self._node.publish_limits)
-        new = {one.id: (one, seen) for one, seen in zip(again, examined.items, strict=True)}
-        return [new.get(one.id, (one, seen)) for one, seen in usable], set(new)
+    def _told(self, settled: Sequence[Settled], context: set[str]) -> list[Warned]:
+        """Warnings about what the reports name: an observable beside its indicator would be warned of twice."""
+        contents = [
+            one.content for one in settled if one.built.named or one.content["type"] in _CONTAINERS
+        ]
+        return list(warning.look(self._node, contents, at=self._at, context=context))
 
     def _with_terms(self, built: Sequence[Built]) -> Sequence[Built]:
         """The objects with the terms written into them, where they are to carry any."""
