@@ -98,6 +98,12 @@ _TAGS: Final = re.compile(
 _STIX_1: Final = re.compile(r"<(?:\w{1,20}:)?STIX_Package\b")
 _OPENIOC: Final = re.compile(r"<(?:ioc|OpenIOC)\b[^>]{0,500}(?:openioc|mandiant)", re.IGNORECASE)
 _MISP: Final = re.compile(r'"(?:Event|Attribute|attribute_count|orgc_id|threat_level_id)"\s*+:')
+_OF_MISP: Final[Mapping[str, str]] = {
+    '"misp-attribute"': "the template of an object of MISP: it says how such objects look, and holds no values",
+    '"GalaxyCluster"': "a galaxy of MISP: it names what is known, and holds no values to look for",
+    '"SharingGroup"': "a list of sharing groups of MISP",
+}
+"""What MISP writes besides events, by a word of it."""
 _STIX: Final = re.compile(
     r'"type"\s*+:\s*+"(?:bundle|[a-z0-9-]{3,60})"|"spec_version"\s*+:|"objects"\s*+:\s*+\['
 )
@@ -189,9 +195,12 @@ def _of_json(text: str) -> Recognised | None:
         return Recognised(Format.STIX_LINES, sure=True, why="each line is a STIX object")
     if _MISP.search(start) and not re.match(r'\{\s*+"type"\s*+:\s*+"bundle"', start):
         return Recognised(Format.MISP, sure=True, why="it has what an event of MISP has")
-    # Whatever else is JSON: reading it says what is wrong with it.
-    why = "it is JSON with STIX objects" if _STIX.search(start) else "it is JSON"
-    return Recognised(Format.STIX, sure=True, why=why)
+    for mark, what in _OF_MISP.items():
+        if mark in start:
+            return Recognised(None, sure=True, why=f"it is {what}")
+    if _STIX.search(start) is None:
+        return Recognised(None, sure=True, why="it is JSON, and neither STIX nor an event of MISP")
+    return Recognised(Format.STIX, sure=True, why="it is JSON with STIX objects")
 
 
 def _of_lines(text: str, by_name: Format | None) -> Recognised:

@@ -83,3 +83,19 @@ def test_what_is_nothing_of_ours_says_what_it_is(head: bytes) -> None:
 def test_hostile_heads_cost_no_time(evil: str) -> None:
     """Linear in the head, whatever it repeats: the suite's own time limit would stop a slower one."""
     assert recognise("x", (evil * HEAD).encode()).why
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ('{"attributes": {"md5": {"misp-attribute": "md5"}}, "name": "file"}', "template"),
+        ('{"name": "Tea", "type": "tea-matrix", "GalaxyCluster": []}', "galaxy"),
+        ('[{"SharingGroup": {"id": "1"}}]', "sharing groups"),
+        ('{"a": 1}', "neither STIX nor"),
+    ],
+)
+def test_json_that_holds_nothing_to_publish_is_called_what_it_is(text: str, word: str) -> None:
+    """A template or a galaxy of MISP is no STIX with a mistake in it."""
+    found = recognise("x.json", text.encode())
+    assert found.format is None
+    assert word in found.why
