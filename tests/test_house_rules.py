@@ -498,9 +498,10 @@ def test_the_documents_name_commands_and_options_that_there_are(name: str) -> No
     text = (ROOT / name).read_text().replace("\\\n", " ")
     lines = re.findall(r"^\$ cert-exchange (.*)$", text, re.MULTILINE)
     assert lines
+    whole = typer.main.get_command(app)
     for line in lines:
         words = line.partition("#")[0].split()
-        command = typer.main.get_command(app)
+        command = whole
         while hasattr(command, "commands"):
             command = command.commands[words.pop(0)]
         options = {opt for one in command.params for opt in (*one.opts, *one.secondary_opts)}
