@@ -15,8 +15,9 @@ from typing import Final
 
 import orjson
 
+from cert_exchange.services.feeding.bounds import ENDED
 from cert_exchange.services.feeding.choosing import Format
-from cert_exchange.services.feeding.fitting import ENDED, HELPER, Fitting
+from cert_exchange.services.feeding.fitting import HELPER, Fitting
 from cert_exchange.services.feeding.making import Gathered, Source
 from cert_exchange.stix.references import Role, references_of
 

@@ -34,14 +34,17 @@ from cert_exchange.intake.patterns import pattern_of
 from cert_exchange.outputs.entries import UNMARKED
 from cert_exchange.policy.cautions import Of
 from cert_exchange.policy.screening import Screen, UnreadableScreen
-from cert_exchange.policy.sharing_terms import (
-    NO_TERMS,
-    Onward,
-    SharingTerms,
-    from_text,
-    terms_of,
-)
+from cert_exchange.policy.sharing_terms import NO_TERMS, SharingTerms, terms_of
 from cert_exchange.services.exercises import Exercises, Mark, exercises
+from cert_exchange.services.feeding.bounds import (
+    NO_MORE,
+    NOT_YET,
+    Beside,
+    Dates,
+    carried,
+    stays,
+    terms_beside,
+)
 from cert_exchange.services.feeding.choosing import Choice, Format, Use
 from cert_exchange.services.markings import held_under
 from cert_exchange.services.overriding import not_for_detection
@@ -56,7 +59,7 @@ from cert_exchange.stix.handling import (
     pap_of_text,
     read_handling,
 )
-from cert_exchange.stix.instants import InstantInvalid, format_micros, parse_micros
+from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.markings import Tlp, read_markings, squeezed
 from cert_exchange.store import releases
 from cert_exchange.store import screening as screen_rows
@@ -84,10 +87,6 @@ PASS: Final = frozenset({"marking-definition", "identity", "extension-definition
 """Needed to read the others; they state nothing that a machine acts upon."""
 HELPER: Final = "not marked, and nothing that goes in names it"
 """The reason of what goes in only beside what names it."""
-NOT_YET: Final = "not valid yet"
-NO_MORE: Final = "not valid any more"
-ENDED: Final = frozenset({NOT_YET, NO_MORE})
-"""Reasons that keep an object out and are no secret about it."""
 OBJECTS: Final = frozenset({Format.STIX, Format.MISP})
 """Formats of whole objects."""
 _DOUBTS: Final = frozenset({Of.BENIGN, Of.PRIVATE, Of.DOCUMENTATION, Of.OWN, Of.BROAD, Of.GENERIC})
@@ -119,7 +118,7 @@ class Fitting:
     is_feed: bool
     drills: Exercises
     undetected: frozenset[str]
-    beside: Mapping[str, Mapping[int, SharingTerms | None]]
+    beside: Beside
     retention: Mapping[int, int]
     partners: Mapping[int, str]
     screen: Screen | UnreadableScreen
@@ -136,7 +135,7 @@ class Fitting:
             return Fit("of an exercise" if mark is Mark.TEST else "its terms cannot be read")
         if stix_id in self.undetected:
             return Fit("our desk does not detect by it")
-        dates = _Dates(self.now)
+        dates = Dates(self.now)
         if stored_at is not None and (kept := self.retention.get(origin)) is not None:
             dates.ends(stored_at + kept, "kept longer than was agreed with its sender")
         if self.is_feed and origin != OWN and content.get("type") in _ANSWERS:
@@ -148,7 +147,7 @@ class Fitting:
             return Fit("said to our desk by a partner")  # where something was sighted
         if missing := [one for one in terms.purposes if one not in self.choice.purposes]:
             return Fit(f"for a purpose that is not named here ({len(missing)})")
-        if self.for_constituents and _stays(terms, dates):
+        if self.for_constituents and stays(terms, dates):
             return Fit("its terms do not let it go on", due=dates.due)
         tlp, pap, reason = self._markings(content, origin, terms, dates)
         if not reason and content.get("revoked") is not True:
@@ -156,7 +155,7 @@ class Fitting:
             dates.ends_with(content.get("valid_until"), NO_MORE)
             reason = dates.reason or self._confidence(content)
         # Of terms only what the object carries itself: what our desk says beside it is not for who reads an export.
-        named = () if reason else (*self._names(content, origin), *_carried(content).said)
+        named = () if reason else (*self._names(content, origin), *carried(content).said)
         return Fit(reason, tlp, dates.due, pap, named)
 
     def fit_beside(self, body: str, *, origin: int, stored_at: int | None) -> Fit:
@@ -193,7 +192,7 @@ class Fitting:
         return found if carried is None else found & carried
 
     def _markings(
-        self, content: Mapping[str, Any], origin: int, terms: SharingTerms, dates: _Dates
+        self, content: Mapping[str, Any], origin: int, terms: SharingTerms, dates: Dates
     ) -> tuple[Tlp | None, Pap | None, str]:
         marks = read_markings(content)
         handling = Handling()
@@ -261,39 +260,6 @@ class Fitting:
         return ""
 
 
-@dataclass(slots=True)
-class _Dates:
-    """When an object may be used: why not now, and when that changes next."""
-
-    now: int
-    reason: str = ""
-    due: int | None = None
-
-    def starts(self, at: int, reason: str) -> None:
-        if at > self.now:
-            self.reason = self.reason or reason
-            self._changes(at)
-
-    def ends(self, at: int, reason: str) -> None:
-        if at <= self.now:
-            self.reason = self.reason or reason
-        else:
-            self._changes(at)
-
-    def starts_with(self, text: Any, reason: str) -> None:
-        if text is not None:
-            at = _micros(text)
-            self.starts(self.now + 1 if at is None else at, reason)
-
-    def ends_with(self, text: Any, reason: str) -> None:
-        if text is not None:
-            at = _micros(text)
-            self.ends(self.now if at is None else at, reason)
-
-    def _changes(self, at: int) -> None:
-        self.due = at if self.due is None else min(self.due, at)
-
-
 def fitting(
     tx: Transaction,
     choice: Choice,
@@ -323,7 +289,7 @@ def fitting(
         is_feed,
         exercises(tx),
         not_for_detection(tx) if own_use else frozenset(),
-        _beside(tx),
+        terms_beside(tx),
         retention,
         {**sharing.partners, OWN: "own"},
         screen_now(tx),
@@ -331,34 +297,6 @@ def fitting(
             (one.stix_id, one.origin) for one in screen_rows.listed(tx, states=[State.LET_IN])
         ),
     )
-
-
-def _stays(terms: SharingTerms, dates: _Dates) -> bool:
-    """Whether terms keep an object to some, until a day, or from going on; constituents are nobody that terms name."""
-    if terms.only_to or terms.not_to or terms.kept_here or terms.onward not in (None, Onward.FREE):
-        return True
-    if terms.embargo_until is None:
-        return False
-    dates.starts(terms.embargo_until, "under embargo")
-    return terms.embargo_until > dates.now
-
-
-def _carried(content: Mapping[str, Any]) -> SharingTerms:
-    """The terms that an object carries, which were read before."""
-    found = terms_of(content)
-    return NO_TERMS if found is None else found
-
-
-def _beside(tx: Transaction) -> dict[str, dict[int, SharingTerms | None]]:
-    """What our desk said beside ids and their derivatives: id -> whose copies -> terms, None where they cannot be read."""
-    found: dict[str, dict[int, SharingTerms | None]] = {}
-    for stix_id, origin, text in term_rows.texts(tx, holding=""):
-        try:
-            terms: SharingTerms | None = from_text(text)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            terms = None
-        found.setdefault(stix_id, {})[origin] = terms
-    return found
 
 
 def _permitted(handling: Handling) -> Use | None:
@@ -372,10 +310,3 @@ def _permitted(handling: Handling) -> Use | None:
                 return None
             permitted = min(permitted, allowed)
     return permitted
-
-
-def _micros(text: Any) -> int | None:
-    try:
-        return parse_micros(str(text))
-    except InstantInvalid:
-        return None
