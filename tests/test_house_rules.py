@@ -108,6 +108,7 @@ SMALL = {
     "services/doctoring/asked.py": "one sentence",
     "services/doctoring/reviews.py": "one sentence",
     "services/doctoring/feeds.py": "one sentence",
+    "services/feeding/opening.py": "one question: who reads a feed",
     "services/feeding/watching.py": "one question: what our people should know of feeds",
     "services/doctoring/answers.py": "two findings about one subject",
     "services/answering/fetching.py": "one question: whether an answer got to whom it is for",

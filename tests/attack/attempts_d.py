@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from http.client import HTTPConnection
 from typing import Any
 
@@ -23,13 +22,9 @@ def _believing(**facts: Any) -> dict[str, Any]:
     """The check of a feed's credential that believes this, whatever is stored."""
 
     def make(real: Any) -> Any:
-        def reason(found: Any, *, right: bool, now: int) -> Any:
-            fits = {name: value for name, value in facts.items() if hasattr(found, name)}
-            return real(replace(found, **fits), right=facts.get("right", right), now=now)
+        return lambda whose, **given: real(whose, **{**given, **facts})
 
-        return reason
-
-    return {f"{OPENING}._reason_against": guards.Wrapped(make)}
+    return {f"{OPENING}.reason_against": guards.Wrapped(make)}
 
 
 guards.add(
@@ -39,7 +34,7 @@ guards.add("feed: revoked", "a revoked credential opens no feed", _believing(rev
 guards.add(
     "feed: lock-out",
     "the fifth failure locks a network out of a feed for a time that grows",
-    {f"{OPENING}.lock_seconds": guards.answers(0)},
+    {"cert_exchange.services.partners.lockouts.lock_seconds": guards.answers(0)},
 )
 guards.add(
     "feed: network",

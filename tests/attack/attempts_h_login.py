@@ -38,7 +38,7 @@ guards.add("login: expired", "an expired credential opens nothing", _with(expire
 guards.add(
     "login: lock-out",
     "the fifth failure locks a partner out of that network for a time that grows",
-    {f"{RECOGNISING}.lock_seconds": guards.answers(0)},
+    {"cert_exchange.services.partners.lockouts.lock_seconds": guards.answers(0)},
 )
 guards.add(
     "login: lock-out per network",

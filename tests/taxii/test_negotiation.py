@@ -11,7 +11,7 @@ from tests.taxii.conftest import ROOT, TAXII, Served, basic, objects_path
 
 from cert_exchange.errors import MediaTypeRefused, NotAcceptable
 from cert_exchange.services import partners
-from cert_exchange.services.partners.recognising import FREE_FAILURES
+from cert_exchange.services.partners.lockouts import FREE_FAILURES
 from cert_exchange.store.tables import partners as partner_table
 from cert_exchange.taxii.negotiation import check_accept, check_content_type
 

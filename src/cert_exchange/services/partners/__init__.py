@@ -16,10 +16,10 @@ from cert_exchange.services.partners.issuing import (
     revoke,
     rotate,
 )
+from cert_exchange.services.partners.lockouts import lock_seconds
 from cert_exchange.services.partners.recognising import (
     Caller,
     authenticate,
-    lock_seconds,
     network_of,
     note_failure,
     recognise,

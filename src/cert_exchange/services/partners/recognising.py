@@ -15,38 +15,29 @@
 from __future__ import annotations
 
 import hmac
-import re
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
-from cert_exchange.errors import (
-    CertificateRefused,
-    ElsewhereRefused,
-    NotAuthenticated,
-    TooManyRequests,
-)
+from cert_exchange.errors import CertificateRefused, ElsewhereRefused, NotAuthenticated
 from cert_exchange.node import Node
 from cert_exchange.remote.pki import Peer
+from cert_exchange.services.partners.lockouts import (
+    NO_DIGEST,
+    Counted,
+    count_failure,
+    known_form,
+    reason_against,
+    refuse_while_locked,
+)
 from cert_exchange.store import credentials as credential_rows
 from cert_exchange.store.credentials import NOBODY, Presented
 from cert_exchange.store.database import Transaction
 
 log = structlog.get_logger(__name__)
-
-FREE_FAILURES: Final = 5
-FIRST_LOCK_SECONDS: Final = 15
-LONGEST_LOCK_SECONDS: Final = 900
-FORGET_AFTER: Final = timedelta(hours=1)
-"""Without a failure for so long, counting starts anew."""
-
-_SECOND: Final = 1_000_000
-_CREDENTIAL: Final = re.compile(r"[a-z2-7]{12}")
-_NO_DIGEST: Final = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,25 +100,21 @@ def recognise(
 
     `peer` is the certificate that came with the request, already believed. Raises NotAuthenticated, TooManyRequests.
     """
-    known_form = credential_id if _CREDENTIAL.fullmatch(credential_id) else ""
+    form = known_form(credential_id)
     found = credential_rows.presented(
         node.database.dialect,
         conn,
-        known_form,
+        form,
         network_of(network),
         ("", "") if peer is None else (peer.authority, peer.serial),
     )
     now = node.now()
     # (1) The secret is compared in any case, so that the time tells nothing.
-    expected = digest_of(node.secrets.credential_key, known_form, secret)
-    right = hmac.compare_digest(expected, found.digest or _NO_DIGEST) and found.digest is not None
-    # (2) Locked out: even who is right waits, else guessing would go on behind the lock.
-    if found.locked_until > now:
-        raise TooManyRequests(
-            -(-(found.locked_until - now) // _SECOND),
-            "Too many failed logins from your network; wait as Retry-After says.",
-            detail=f"partner {found.partner or NOBODY} is locked out of {network_of(network)}",
-        )
+    expected = digest_of(node.secrets.credential_key, form, secret)
+    right = hmac.compare_digest(expected, found.digest or NO_DIGEST) and found.digest is not None
+    # (2) Locked out: even who is right waits.
+    told = f"partner {found.partner or NOBODY} is locked out of {network_of(network)}"
+    refuse_while_locked(found.locked_until, now=now, detail=told)
     # (3) Why not is for the log alone.
     reason = _reason_against(found, right=right, now=now)
     if reason is not None or found.partner is None or found.name is None:
@@ -138,7 +125,7 @@ def recognise(
         raise CertificateRefused(detail=reason)
     if found.networks is not None and not is_within(found.networks, network):
         raise ElsewhereRefused(
-            detail=f"credential {known_form} of partner {found.name} from {network_of(network)}, which is not its own"
+            detail=f"credential {form} of partner {found.name} from {network_of(network)}, which is not its own"
         )
     return Caller(
         found.partner,
@@ -148,19 +135,18 @@ def recognise(
         found.requests_per_minute,
         found.frozen,
         not found.receiving_suspended,
-        known_form if found.scoped else "",
+        form if found.scoped else "",
     )
 
 
 def _reason_against(found: Presented, *, right: bool, now: int) -> str | None:
     if found.partner is None:
         return "unknown credential"
-    if not right:
-        return f"wrong secret for partner {found.name}"
-    if found.revoked_at is not None:
-        return f"revoked credential of partner {found.name}"
-    if found.expires_at is not None and found.expires_at <= now:
-        return f"expired credential of partner {found.name}"
+    reason = reason_against(
+        f"partner {found.name}", right=right, revoked_at=found.revoked_at, expires_at=found.expires_at, now=now
+    )  # fmt: skip
+    if reason is not None:
+        return reason
     if found.suspended_at is not None:
         return f"partner {found.name} is suspended"
     return None
@@ -193,36 +179,20 @@ def note_failure(node: Node, credential_id: str, *, network: str) -> None:
     """Count a failed login; the fifth locks the partner out of that network, each further one for twice as long."""
     now = node.now()
     place = network_of(network)
-    known_form = credential_id if _CREDENTIAL.fullmatch(credential_id) else ""
+    form = known_form(credential_id)
 
-    def count(tx: Transaction) -> tuple[int, int, int]:
-        credential_rows.forget_failures(tx, before=now - 24 * 3_600 * _SECOND)
-        partner = credential_rows.partner_of(tx, known_form)
-        before, last, locked = credential_rows.failures(tx, partner, place)
-        if locked > now:
-            return partner, before, locked
-        fresh = now - last > FORGET_AFTER / timedelta(microseconds=1)
-        failures = 1 if fresh else before + 1
-        until = now + lock_seconds(failures) * _SECOND if failures >= FREE_FAILURES else 0
-        credential_rows.put_failures(tx, partner, place, count=failures, at=now, locked_until=until)
-        return partner, failures, until
+    def count(tx: Transaction) -> tuple[int, Counted]:
+        partner = credential_rows.partner_of(tx, form)
+        return partner, count_failure(tx, partner, place, now=now)
 
-    partner, failures, until = node.database.transact(count)
+    partner, counted = node.database.transact(count)
     log.warning(
         "login failed",
         partner=partner or None,
         network=place,
-        failures=failures,
-        locked=until > now,
+        failures=counted.failures,
+        locked=counted.until > now,
     )
-
-
-def lock_seconds(failures: int) -> int:
-    """How long the failure of this number locks out."""
-    if failures < FREE_FAILURES:
-        return 0
-    doublings = min(failures - FREE_FAILURES, 10)
-    return min(LONGEST_LOCK_SECONDS, FIRST_LOCK_SECONDS << doublings)
 
 
 @lru_cache(maxsize=4096)
