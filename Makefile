@@ -26,6 +26,7 @@ CLEAN_ENV := env -u CERT_EXCHANGE_HOME -u PYTHONDONTWRITEBYTECODE PIP_DISABLE_PI
 NODE_HOME ?= demo-run/node
 KEEP ?=
 JOBS ?= 3
+ENGINES ?=
 
 # `make chaos`: how many runs, and the seed of the first; JOBS of them at a time.
 RUNS ?= 20
@@ -62,8 +63,8 @@ check: $(READY) ## style, types and the import rules
 	@echo "check: mypy"; $(VENV)/bin/mypy --no-error-summary
 	@echo "check: imports"; $(VENV)/bin/lint-imports --no-logo >.venv/lint-imports.txt 2>&1 || { cat .venv/lint-imports.txt; exit 1; }
 
-test: $(READY) ## every test but the long ones (JOBS=3 processes)
-	@$(CLEAN_ENV) $(PY) -m pytest -n $(JOBS) --dist worksteal -m "not soak and not attack" $(ARGS)
+test: $(READY) ## every test but the soaking ones (JOBS=3 processes); ENGINES=both: all of them on both engines
+	@CERT_EXCHANGE_TEST_ENGINES=$(ENGINES) $(CLEAN_ENV) $(PY) -m pytest -n $(JOBS) --dist worksteal -m "not soak and not attack" $(ARGS)
 
 soak: $(READY) ## the long tests: writers against a poll loop, for minutes
 	@$(CLEAN_ENV) $(PY) -m pytest -m soak --timeout 1800 $(ARGS)
