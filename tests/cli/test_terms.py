@@ -83,9 +83,14 @@ def test_consents(cli: Cli, node_with_b: Path) -> None:
         "all that came from it",
         "country:EE",
     )
+    to = ("--to", B_IDENTITY.replace("b0000000", "d0000000"), "--until", "1 day", "--said-by", "B.")
+    assert cli("partner", "amend", "cert-c", "--speaks-for", to[1]).code == 0
+    assert cli("consent", "give", "cert-b", *to).code == 0
+    assert cli("consent", "list").rows()[1]["to"] == f"cert-c ({to[1]})"
+    assert cli("consent", "end", "2", "--reason", "a test").code == 0
     assert cli("consent", "end", "1", "--reason", "they asked us to").code == 0
     assert cli("consent", "list", "--json").json() == []
-    (ended,) = cli("consent", "list", "cert-b", "--ended", "--json").json()
+    ended, _ = cli("consent", "list", "cert-b", "--ended", "--json").json()
     assert ended["ended_by"]
     assert ended["note"] == "mail of Tuesday"
     assert cli("consent", "end", "1", "--reason", "x").code != 0
@@ -169,7 +174,7 @@ def test_a_drill_never_looks_real(cli: Cli, node_with_b: Path, tmp_path: Path, o
     assert "1 cyber-observable of the exercise cannot say TEST" in looked.err
     done = cli("publish", drill, "--test", "--onward", "none")
     assert done.code == 0, done.err
-    assert "receivers are not told of --onward; --carry tells them" in done.err
+    assert "receivers are not told of --onward, and may give it on" in done.err
     seen = _exported(cli, tmp_path / "seen.json", "--tests")
     assert seen[one]["extensions"] == {
         EXTENSION: {"extension_type": "property-extension", "test": True}
@@ -225,10 +230,42 @@ def test_a_drill_under_a_real_id_is_told(cli: Cli, node_with_b: Path, tmp_path: 
 
 
 def test_what_receivers_are_not_told_is_said(cli: Cli, node_with_b: Path, file: Path) -> None:
-    """Of what they would have to know; not of whom terms leave out, which binds ourselves alone, and not where carried."""
+    """Of what they would have to know, also of whom terms leave out: their own rules would give it on. Not where carried."""
     given = ("--embargo", "2 days", "--purpose", "incident 5", "--onward", "ask")
-    told = "receivers are not told of --embargo, --purpose, --onward; --carry tells them"
+    told = "receivers are not told of --embargo, --purpose, --onward, and may give it on as their own rules allow; --carry"
     assert told in cli("publish", file, "--dry-run", *given).err
     assert "not told" not in cli("publish", file, "--dry-run", *given, "--carry").err
-    assert "not told" not in cli("publish", file, "--dry-run", "--not-to", "cert-b").err
+    for option in ("--not-to", "--only-to"):
+        ran = cli("publish", file, "--dry-run", option, "country:EE")
+        assert f"receivers are not told of {option}, and may give it on" in ran.err
+        assert "cyber-observables carry no terms" in ran.err
     assert "not told" not in cli("publish", file).err
+
+
+LEFT_OUT = [
+    (("--only-to", "cert-b", "--only-to", "cert-c"), {"onward": "none"}),
+    (("--not-to", "cert-c", "--no-carry"), None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "carried"), LEFT_OUT)
+def test_what_we_make_says_how_far_it_may_go_and_names_no_other_partner(
+    cli: Cli, node_with_b: Path, tmp_path: Path, given: tuple[str, ...], carried: object
+) -> None:
+    """A receiver's own rules would give it on to whom our terms leave out; none reads of another partner of ours."""
+    assert cli("partner", "locate", "cert-b", "EE").code == 0
+    assert cli("partner", "add", "cert-c", "--title", "CERT C").code == 0
+    file = tmp_path / "list.txt"
+    file.write_text("evil.test\n")
+    ran = cli("publish", file, "--tlp", "green", "--format", "list", *given)
+    assert ran.code == 0, ran.err
+    assert ("receivers are not told" in ran.err) == (carried is None)
+    out = tmp_path / "seen.json"
+    assert cli("export", "cert-b/indicators", out).code == 0
+    (made,) = (one for one in json.loads(out.read_text())["objects"] if one["type"] == "indicator")
+    found = [
+        {name: value for name, value in one.items() if name != "extension_type"}
+        for one in made.get("extensions", {}).values()
+    ]
+    assert found == ([] if carried is None else [carried])
+    assert "duplicate" in cli("publish", file, "--tlp", "green", "--format", "list", *given).err

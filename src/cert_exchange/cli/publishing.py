@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from cert_exchange.cli.exits import ExitCode
 from cert_exchange.cli.files import read_packed, with_feeds
 from cert_exchange.cli.options import AsJson, Home, opened, operator
 from cert_exchange.cli.terms import Embargo, Exercise, NotTo, OnlyTo, Onward, Purpose
-from cert_exchange.errors import ConfigurationInvalid, InputRefused
+from cert_exchange.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
     from cert_exchange.node import Node
@@ -121,25 +122,28 @@ def publish(
     onward: Onward = None,
     test: Exercise = False,
     carry: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--carry",
-            help="Write the terms into the objects, too: receivers are told and bound. --test is always written.",
+            "--carry/--no-carry",
+            help="Write the terms into the objects, too: receivers are told and bound. Without it, what is made of other"
+            " formats says how far it may go, and names no other partner. --test is always written.",
+            show_default=False,
         ),
-    ] = False,
+    ] = None,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
     """Publish STIX objects and what becomes STIX: events, tables, lists, reports; and say what became of it.
 
     The format is recognised, and what was understood is shown before anything is stored; where it is a guess, on a terminal
-    nothing is stored until you say --yes or --format. The same input again adds nothing. Each object is accepted, a
+    nothing is stored until you say --yes or --format, and the exit code is 1. The same input again adds nothing. Each object is accepted, a
     duplicate, or refused with its reason. All files are read and understood before anything is stored. Who gets to see the objects is what your policies
     say, and what is given here stands beside the objects and binds them besides (`terms`). Exit code 1 when an object was
     not accepted; the others are published all the same.
     """
     from cert_exchange.services import taking as services
     from cert_exchange.services import terms
+    from cert_exchange.services.terms import SharingTerms
 
     with opened(home) as node:
         said = terms.read_terms(
@@ -172,6 +176,7 @@ def publish(
                     "With --json, publish STIX and other formats by one command each."
                 )
             if bodies and order != services.Order(form=order.form):
+                _understand_all(node, bodies)  # what is no STIX at all is told first
                 raise ConfigurationInvalid(
                     "STIX is published as it is: --tlp, --name, --confidence, --valid-for, --around and --profile are for"
                     " other formats. `terms` and `mark` bind what is STIX already."
@@ -179,21 +184,27 @@ def publish(
             refused = 0
             if bodies:
                 if carry or test:
-                    bodies = _carrying(node, bodies, said, whole=carry)
-                _understand_all(node, bodies)
+                    bodies = _carrying(node, bodies, said, whole=bool(carry))
+                if len(bodies) > 1:
+                    _understand_all(node, bodies)
                 deed = outcomes.preview if dry_run else outcomes.publish
-                refused += deed(node, bodies, where, said, quiet=quiet, as_json=as_json)
+                alone = next(iter(bodies)) if len(bodies) == 1 else None
+                with services.naming(alone) if alone else nullcontext():
+                    refused += deed(node, bodies, where, said, quiet=quiet, as_json=as_json)
             if others:
                 refused += taking.take(
                     node,
                     taking.Job(
                         others, order, where, operator(), said,
-                        carried=_carried(said, whole=carry),
+                        carried=_carried(node, said, carry=carry),
                         only_look=dry_run, yes=yes or form is not None, losses=losses, as_json=as_json,
                     ),
                 )  # fmt: skip
-    if said is not None and not carry:
-        _say_what_nobody_is_told(said)
+            if said is not None:
+                _say_what_nobody_is_told(said, [
+                    *((SharingTerms(test=said.test) if not carry else said,) if bodies else ()),
+                    *((_carried(node, said, carry=carry) or SharingTerms(),) if others else ()),
+                ])  # fmt: skip
     if refused:
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -223,12 +234,15 @@ def _save_profile(node: Node, hows: Sequence[Understanding], name: str) -> None:
     printing.verdict(f"kept how it is read as {services.save_profile(node, hows[0], name)}")
 
 
-def _carried(terms: SharingTerms | None, *, whole: bool) -> SharingTerms | None:
-    """What is written into objects: all the terms, or only that it is an exercise."""
+def _carried(node: Node, terms: SharingTerms | None, *, carry: bool | None) -> SharingTerms | None:
+    """What is written into what we make: all the terms, how far it may go, or only that it is an exercise."""
+    from cert_exchange.services import publishing
     from cert_exchange.services.terms import SharingTerms
 
-    if terms is None or whole:
-        return terms if whole else None
+    if terms is None or carry:
+        return terms
+    if carry is None:
+        return publishing.binding_receivers(node, terms)
     return SharingTerms(test=True) if terms.test else None
 
 
@@ -237,22 +251,34 @@ def _carrying(
 ) -> dict[str, bytes]:
     """Write the terms into the objects; `whole` is false where they carry only that it is an exercise."""
     from cert_exchange.services import publishing
+    from cert_exchange.services.terms import SharingTerms
 
-    told = _carried(terms, whole=whole)
+    told = terms if whole else SharingTerms(test=True)
     assert told is not None
     return {name: publishing.carry_terms(node, body, told) for name, body in bodies.items()}
 
 
-def _say_what_nobody_is_told(terms: SharingTerms) -> None:
-    """Terms that a receiver would have to know, and does not unless they are carried."""
-    given = {
-        "--embargo": terms.embargo_until is not None,
-        "--purpose": bool(terms.purposes),
-        "--onward": terms.onward is not None,
+def _say_what_nobody_is_told(terms: SharingTerms, carried: Sequence[SharingTerms]) -> None:
+    """Terms that a receiver would have to know, and does not unless they are carried; `carried`: what each kind of input carries."""
+    told = {
+        "--only-to": bool(terms.only_to)
+        and any(not one.only_to and one.onward is None for one in carried),
+        "--not-to": bool(terms.not_to)
+        and any(not one.not_to and one.onward is None for one in carried),
+        "--embargo": terms.embargo_until is not None
+        and any(one.embargo_until is None for one in carried),
+        "--purpose": bool(terms.purposes) and any(not one.purposes for one in carried),
+        "--onward": terms.onward is not None and any(one.onward is None for one in carried),
     }
-    untold = [name for name, stands in given.items() if stands]
+    untold = [name for name, stands in told.items() if stands]
     if untold:
-        printing.verdict(f"receivers are not told of {', '.join(untold)}; --carry tells them")
+        printing.verdict(
+            f"receivers are not told of {', '.join(untold)}, and may give it on as their own rules allow; --carry tells them"
+        )
+    if terms.only_to or terms.not_to:
+        printing.verdict(
+            "cyber-observables carry no terms: receivers are told of none with them; --no-observables leaves them out"
+        )
 
 
 def _only_collection(node: Node) -> str:
@@ -269,11 +295,10 @@ def _only_collection(node: Node) -> str:
 
 
 def _understand_all(node: Node, bodies: dict[str, bytes]) -> None:
-    """With several files, find the one that is no STIX before the first is stored; one alone fails whole by itself."""
+    """Find what is no STIX before the first of several files is stored; one alone fails whole by itself."""
+    from cert_exchange.services.taking import naming
     from cert_exchange.stix.envelopes import examine
 
-    for name, body in bodies.items() if len(bodies) > 1 else ():
-        try:
+    for name, body in bodies.items():
+        with naming(name):
             examine(body, limits=node.publish_limits)
-        except InputRefused as error:
-            raise type(error)(f"{name}: {error.public}", detail=error.detail) from error
