@@ -124,21 +124,27 @@ def test_every_table_compiles_for_both_engines() -> None:
                 assert str(CreateIndex(index).compile(dialect=dialect))
 
 
-def test_what_persons_released_before_stays_released(tmp_path: Path) -> None:
-    """A hold that was released under the second revision stands among the endings; an open one does not."""
+def of_revision(folder: Path, revision: str) -> tuple[Path, Database]:
+    """A database as a release before left it, closed: its file, and the door to it that will bring it on."""
     from alembic import command
 
-    path = tmp_path / "old.db"
+    path = folder / "old.db"
     database = Database.open(f"sqlite:///{path}")
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
 
-    def to_second(tx: Connection) -> None:
+    def upgrade(tx: Connection) -> None:
         config.attributes["connection"] = tx
-        command.upgrade(config, "0002")
+        command.upgrade(config, revision)
 
-    database.transact(to_second)
+    database.transact(upgrade)
     database.dispose()
+    return path, database
+
+
+def test_what_persons_released_before_stays_released(tmp_path: Path) -> None:
+    """A hold that was released under the second revision stands among the endings; an open one does not."""
+    path, database = of_revision(tmp_path, "0002")
     with sqlite3.connect(path) as plain:  # without foreign keys: only the holds matter here
         plain.executescript("""
             INSERT INTO audiences (id, name, policy, made_at) VALUES (1, 'b', 'b', 1), (2, 'c', 'c', 1);
@@ -161,19 +167,7 @@ def test_what_persons_released_before_stays_released(tmp_path: Path) -> None:
 
 def test_partners_from_before_are_in_no_known_country(tmp_path: Path) -> None:
     """What the third revision knew of partners and holds is there after the fourth, which adds and changes nothing."""
-    from alembic import command
-
-    path = tmp_path / "old.db"
-    database = Database.open(f"sqlite:///{path}")
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-
-    def to_third(tx: Connection) -> None:
-        config.attributes["connection"] = tx
-        command.upgrade(config, "0003")
-
-    database.transact(to_third)
-    database.dispose()
+    path, database = of_revision(tmp_path, "0003")
     with sqlite3.connect(path) as plain:
         plain.execute(
             "INSERT INTO partners (id, name, title, relays_any, empty_objects_list, requests_per_minute, added_at)"
@@ -190,18 +184,7 @@ def test_partners_from_before_are_in_no_known_country(tmp_path: Path) -> None:
 
 def test_a_node_from_before_carried_nothing(tmp_path: Path) -> None:
     """What the seventeenth revision knew is there after the eighteenth, which adds an empty table."""
-    from alembic import command
-
-    path = tmp_path / "old.db"
-    database = Database.open(f"sqlite:///{path}")
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-
-    def to_seventeenth(tx: Connection) -> None:
-        config.attributes["connection"] = tx
-        command.upgrade(config, "0017")
-
-    database.transact(to_seventeenth)
+    _, database = of_revision(tmp_path, "0017")
     database.transact(
         lambda tx: tx.execute(
             text(
@@ -220,19 +203,7 @@ def test_a_node_from_before_carried_nothing(tmp_path: Path) -> None:
 
 def test_derivatives_from_before_say_nothing_that_is_known_again(tmp_path: Path) -> None:
     """What was made before its essence was kept has none, and stays what it was; so does what is in the quarantine."""
-    from alembic import command
-
-    path = tmp_path / "old.db"
-    database = Database.open(f"sqlite:///{path}")
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-
-    def to_nineteenth(tx: Connection) -> None:
-        config.attributes["connection"] = tx
-        command.upgrade(config, "0019")
-
-    database.transact(to_nineteenth)
-    database.dispose()
+    path, database = of_revision(tmp_path, "0019")
     with sqlite3.connect(path) as plain:  # without foreign keys: only these two tables matter here
         plain.executescript("""
             INSERT INTO derivatives (object, source, audience, original, trimmed, content, withheld, made_at)
@@ -250,19 +221,7 @@ def test_derivatives_from_before_say_nothing_that_is_known_again(tmp_path: Path)
 
 def test_partners_from_before_have_no_gate(tmp_path: Path) -> None:
     """Who was a partner before gates were kept is not limited, and what it brings waits for nobody."""
-    from alembic import command
-
-    path = tmp_path / "old.db"
-    database = Database.open(f"sqlite:///{path}")
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-
-    def to_twentieth(tx: Connection) -> None:
-        config.attributes["connection"] = tx
-        command.upgrade(config, "0020")
-
-    database.transact(to_twentieth)
-    database.dispose()
+    path, database = of_revision(tmp_path, "0020")
     with sqlite3.connect(path) as plain:
         plain.execute(
             "INSERT INTO partners (id, name, title, relays_any, empty_objects_list, requests_per_minute, added_at)"
@@ -278,19 +237,7 @@ def test_partners_from_before_have_no_gate(tmp_path: Path) -> None:
 
 def test_a_node_from_before_has_no_feed(tmp_path: Path) -> None:
     """What the twenty-first revision knew is there after the twenty-second, which adds empty tables."""
-    from alembic import command
-
-    path = tmp_path / "old.db"
-    database = Database.open(f"sqlite:///{path}")
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-
-    def to_twenty_first(tx: Connection) -> None:
-        config.attributes["connection"] = tx
-        command.upgrade(config, "0021")
-
-    database.transact(to_twenty_first)
-    database.dispose()
+    path, database = of_revision(tmp_path, "0021")
     with sqlite3.connect(path) as plain:
         plain.execute(
             "INSERT INTO partners (id, name, title, relays_any, empty_objects_list, requests_per_minute, added_at)"
@@ -307,19 +254,7 @@ def test_a_node_from_before_has_no_feed(tmp_path: Path) -> None:
 
 def test_consents_from_before_answer_no_request(tmp_path: Path) -> None:
     """What a person recorded before requests were kept stands as it is."""
-    from alembic import command
-
-    path = tmp_path / "old.db"
-    database = Database.open(f"sqlite:///{path}")
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-
-    def to_twenty_second(tx: Connection) -> None:
-        config.attributes["connection"] = tx
-        command.upgrade(config, "0022")
-
-    database.transact(to_twenty_second)
-    database.dispose()
+    path, database = of_revision(tmp_path, "0022")
     with sqlite3.connect(path) as plain:
         plain.executescript("""
         INSERT INTO partners (id, name, title, relays_any, empty_objects_list, requests_per_minute, added_at)
@@ -337,19 +272,7 @@ def test_consents_from_before_answer_no_request(tmp_path: Path) -> None:
 
 def test_a_node_from_before_has_no_doubt(tmp_path: Path) -> None:
     """What partners disagreed with before is an opinion as it was: nothing is held for it."""
-    from alembic import command
-
-    path = tmp_path / "old.db"
-    database = Database.open(f"sqlite:///{path}")
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-
-    def to_twenty_third(tx: Connection) -> None:
-        config.attributes["connection"] = tx
-        command.upgrade(config, "0023")
-
-    database.transact(to_twenty_third)
-    database.dispose()
+    path, database = of_revision(tmp_path, "0023")
     with sqlite3.connect(path) as plain:
         plain.execute("INSERT INTO identifiers (num, stix_id) VALUES (7, 'opinion--1')")
     plain.close()
@@ -362,19 +285,7 @@ def test_a_node_from_before_has_no_doubt(tmp_path: Path) -> None:
 
 def test_what_was_stated_before_is_looked_at_from_the_start(tmp_path: Path) -> None:
     """The table is empty after the migration, and the worker begins with the first object."""
-    from alembic import command
-
-    path = tmp_path / "old.db"
-    database = Database.open(f"sqlite:///{path}")
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-
-    def to_twenty_fourth(tx: Connection) -> None:
-        config.attributes["connection"] = tx
-        command.upgrade(config, "0024")
-
-    database.transact(to_twenty_fourth)
-    database.dispose()
+    path, database = of_revision(tmp_path, "0024")
     with sqlite3.connect(path) as plain:
         plain.execute("INSERT INTO identifiers (num, stix_id) VALUES (7, 'indicator--1')")
     plain.close()
@@ -389,19 +300,7 @@ def test_what_was_stated_before_is_looked_at_from_the_start(tmp_path: Path) -> N
 
 def test_what_was_revoked_before_stays_revoked(tmp_path: Path) -> None:
     """Nobody wrote down why: it counts as a person's word, and its value does not come back."""
-    from alembic import command
-
-    path = tmp_path / "old.db"
-    database = Database.open(f"sqlite:///{path}")
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-
-    def to_twenty_fifth(tx: Connection) -> None:
-        config.attributes["connection"] = tx
-        command.upgrade(config, "0025")
-
-    database.transact(to_twenty_fifth)
-    database.dispose()
+    path, database = of_revision(tmp_path, "0025")
     with sqlite3.connect(path) as plain:
         plain.execute("INSERT INTO identifiers (num, stix_id) VALUES (7, 'indicator--1')")
         plain.execute("INSERT INTO renditions (id, digest, body, size) VALUES (1, x'00', '{}', 2)")
@@ -419,19 +318,7 @@ def test_what_was_revoked_before_stays_revoked(tmp_path: Path) -> None:
 
 def test_answers_of_before_are_in_their_index(tmp_path: Path) -> None:
     """A store of the migration before gets the index, over what it holds, and nothing else of it changes."""
-    from alembic import command
-
-    path = tmp_path / "old.db"
-    database = Database.open(f"sqlite:///{path}")
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-
-    def to_twenty_sixth(tx: Connection) -> None:
-        config.attributes["connection"] = tx
-        command.upgrade(config, "0026")
-
-    database.transact(to_twenty_sixth)
-    database.dispose()
+    path, database = of_revision(tmp_path, "0026")
     with sqlite3.connect(path) as plain:
         plain.execute("INSERT INTO renditions (id, digest, body, size) VALUES (1, x'00', '{}', 2)")
         for number, kind in enumerate(("note", "indicator", "opinion"), 1):
