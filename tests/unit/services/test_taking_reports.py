@@ -38,12 +38,18 @@ PDF = printed(
 
 
 @pytest.mark.parametrize(
-    ("name", "body"),
-    [("r.md", MARKDOWN.encode()), ("r.html", HTML.encode()), ("r.pdf", PDF)],
+    ("name", "body", "title"),
+    [
+        ("r.md", MARKDOWN.encode(), "Campaign"),
+        ("r.html", HTML.encode(), "Campaign"),
+        ("r.pdf", PDF, "r.pdf"),  # its properties say none
+    ],
     ids=["markdown", "html", "pdf"],
 )
-def test_a_report_goes_in_as_it_is_meant(sqlite_node: Node, name: str, body: bytes) -> None:
-    """One indicator of both hashes, one of the address, the technique, a report around them; no reference, no author."""
+def test_a_report_goes_in_as_it_is_meant(
+    sqlite_node: Node, name: str, body: bytes, title: str
+) -> None:
+    """One indicator of both hashes, one of the address, the technique, a report of its title around them; no reference, no author."""
     scene = Scene.set_up(sqlite_node)
     order = Order(markings=(TLP["green"],))
     given = Source(name, lambda: io.BytesIO(body), len(body))
@@ -61,8 +67,29 @@ def test_a_report_goes_in_as_it_is_meant(sqlite_node: Node, name: str, body: byt
         for one in seen
         if one["type"] == "attack-pattern"
     ] == ["T1059.001"]
-    assert [one["name"] for one in seen if one["type"] == "report"] == [name]
+    assert [one["name"] for one in seen if one["type"] == "report"] == [title]
     assert "185.10.20.30" not in str(seen)
     assert "vendor-site" not in str(seen)
     again = taking.take(scene.node, given, how, order, collection="indicators", by="desk")
     assert set(again.results) == {"duplicate"}
+
+
+def test_two_documents_of_one_file_name_make_two_reports(sqlite_node: Node) -> None:
+    """Each under its own title, unless a person gives them a name; a title that names what is held back goes to nobody."""
+    scene = Scene.set_up(sqlite_node)
+
+    def put(text: str, **stated: str) -> None:
+        body = text.encode()
+        order = Order(markings=(TLP["green"],), **stated)  # type: ignore[arg-type]
+        given = Source("README.md", lambda: io.BytesIO(body), len(body))
+        how = taking.understand(given, order)
+        taking.take(scene.node, given, how, order, collection="indicators", by="desk")
+
+    put("# A loader of May\n\nhxxp://evil[.]badhost[.]top/may\n")
+    put("# A loader of June\n\nhxxp://evil[.]badhost[.]top/june\n")
+    put("# A loader of July\n\nhxxp://evil[.]badhost[.]top/july\n", name="Our own words")
+    put("# How 10.20.30.41 was taken\n\n`10.20.30.41`, hxxp://evil[.]badhost[.]top/relay\n")
+    names = sorted(one["name"] for one in scene.sees("b") if one["type"] == "report")
+    assert names[:3] == ["A loader of June", "A loader of May", "Our own words"]
+    assert "10.20.30.41" not in str(scene.sees("b"))
+    assert len(names) == 4

@@ -18,6 +18,7 @@ from cert_exchange.intake.misp import Event
 from cert_exchange.intake.openioc import read_openioc
 from cert_exchange.intake.recognising import HEAD, Format, Recognised, recognise
 from cert_exchange.intake.reports.reading import Form, read_report
+from cert_exchange.intake.reports.titles import title_of, title_of_openioc, title_of_pdf
 from cert_exchange.intake.tables.decoding import encoding_of
 from cert_exchange.intake.tables.profiles import Layout, Profile
 from cert_exchange.intake.tables.proposing import propose
@@ -68,6 +69,8 @@ class Understanding:
     layout: Layout | None = None
     guesses: tuple[str, ...] = field(default=())
     """what was told from the look of it, as sentences for a person"""
+    title: str = ""
+    """what the document calls itself; empty where it does not"""
 
     @property
     def guessed(self) -> bool:
@@ -88,7 +91,7 @@ def understand(source: Source, order: Order) -> Understanding:
     stated = order.form is not None or (order.profile is not None and form in _DELIMITERS)
     why = "as you said" if stated else found.why
     if form not in _DELIMITERS:
-        return Understanding(form, stated or found.sure, why)
+        return Understanding(form, stated or found.sure, why, title=_title(source, form, head))
     with naming(source.name):
         layout = propose(head, profile=order.profile, delimiter=_DELIMITERS[form])
     return Understanding(form, stated or found.sure, why, layout, layout.guessed)
@@ -103,6 +106,19 @@ def naming(name: str) -> Iterator[None]:
         if name in error.public:
             raise
         raise type(error)(f"{name}: {error.public}", detail=error.detail) from error
+
+
+def _title(source: Source, form: Format, head: bytes) -> str:
+    """What a document calls itself; of a PDF by its properties, which may stand at its end."""
+    if form in _REPORTS:
+        return title_of(_text(head, head), _REPORTS[form])
+    if form is Format.OPENIOC:
+        return title_of_openioc(head)
+    return title_of_pdf(source.whole(limit=WHOLE_BYTES)) if form is Format.PDF else ""
+
+
+def _text(data: bytes, head: bytes) -> str:
+    return data.decode(encoding_of(head).name, errors="replace").removeprefix("\ufeff")
 
 
 def read(source: Source, how: Understanding) -> Stream:
@@ -122,9 +138,7 @@ def _read(source: Source, how: Understanding) -> Stream:
         yield from read_pdf_apart(source.whole(limit=WHOLE_BYTES))
     elif how.form in _REPORTS:
         data = source.whole(limit=WHOLE_BYTES)
-        encoding = encoding_of(data[:HEAD])
-        text = data.decode(encoding.name, errors="replace").removeprefix("\ufeff")
-        yield from read_report(text, _REPORTS[how.form])
+        yield from read_report(_text(data, data[:HEAD]), _REPORTS[how.form])
     else:
         raise InputRefused(f"{source.name} is {how.form}, and this command does not read that.")
 

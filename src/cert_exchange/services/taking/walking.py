@@ -141,8 +141,11 @@ class Walk:
         markings = order.markings
         around = order.around or ("grouping" if self._how.form in TABLES else "report")
         if event is None:
+            title = "" if order.name else self._how.title
             return Batch(
-                name=order.name or self._name, creator=self._node.identity, at=self._at, markings=markings,
+                name=order.name or title or self._name, creator=self._node.identity, at=self._at, markings=markings,
+                # Two documents of one file name are two, as long as they call themselves differently.
+                key=f"{self._name}\n{title}" if title else "",
                 around=around, confidence=order.confidence, valid_for=self._valid_for,
                 observables=order.observables,
             )  # fmt: skip
@@ -293,7 +296,7 @@ class Walk:
             told = [said for said in told if said.id not in new] + self._told(again, context)
         for one in unfit:
             chunk.losses += one.losses
-            if one.hold:
+            if one.hold and one.settled.id not in {s.id for s in told if s.act != "warn"}:
                 told.append(Warned(one.settled.id, "names", "hold", "", one.hold))
         places = {one.id: place for place, (one, _) in enumerate(usable)}
         chunk.warned += sorted(told, key=lambda said: places.get(said.id, 0))
