@@ -13,6 +13,7 @@ import unicodedata
 from typing import Final
 
 from cert_exchange.intake.findings import Kind
+from cert_exchange.intake.scripts import parted
 from cert_exchange.intake.top_level_domains import TOP_LEVEL_DOMAINS
 from cert_exchange.intake.values import FILE_EXTENSIONS, normalise, refang
 
@@ -47,7 +48,7 @@ _CLOSING: Final = ".,;:!?'\"*_~)]}>\u2019\u201d"
 
 def named_in(text: str) -> frozenset[str]:
     """The names of a text of at most some thousand characters."""
-    plain = unicodedata.normalize("NFKC", text)
+    plain = unicodedata.normalize("NFKC", parted(text))
     plain = "".join(sign for sign in plain if unicodedata.category(sign) != "Cf")
     plain = _AT.sub("@", _DOT.sub(".", refang(plain)))
     found: set[str] = {match[0] for match in _CUT.finditer(plain)}

@@ -139,6 +139,7 @@ def test_a_stream_takes_what_comes_later_for_not_shared(scene: Scene) -> None:
         ("ip:2001:DB8::5 in 192.0.2.0/24", {"2001:db8::5", "192.0.2.0/24"}),
         ("19\u200b2.0.2.17 \uff11\uff10.0.0.1", {"192.0.2.17", "10.0.0.1"}),
         ("A" * 64 + " of b\u00fccher.de", {"a" * 64, "xn--bcher-kva.de"}),
+        ("访问evil.com。下载，at 192.0.2.17。", {"evil.com", "192.0.2.17"}),
         ("http://e.com/?m=a@h.org", {"http://e.com/?m=a@h.org", "e.com", "a@h.org"}),
         ("Trojan.Win32.Agent, invoice.exe, build 10.0.19041.1 at 12:30:45, std::string", set()),
     ],
