@@ -8,6 +8,7 @@ from typing import Final
 
 from cert_exchange.intake.findings import Kind
 from cert_exchange.outputs.expressing import Unsaid, Value
+from cert_exchange.stix.handling import Pap
 from cert_exchange.stix.markings import Tlp
 
 UNMARKED: Final = Tlp.AMBER_STRICT
@@ -24,7 +25,7 @@ class Entry:
     stix_id: str
     name: str = ""
     description: str = ""
-    source: str = ""  # `own`, or the partner's name
+    source: str = ""  # `own`, or the partner's name; empty in what goes out of our organisation
     audience: str = ""  # who the output is for: `own`, or the audience of a view
     tlp: str = ""  # clear to red: what counts, also where nobody marked it
     pap: str = ""  # clear to red; empty: nothing says one
@@ -34,6 +35,15 @@ class Entry:
     valid_until: str = ""
     modified: str = ""
     labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What counts of a whole object, whoever said it. `flagged`: a machine may act upon it as an output of its kind asks."""
+
+    tlp: Tlp
+    pap: Pap | None = None
+    flagged: bool = True
 
 
 @dataclass(frozen=True, slots=True)

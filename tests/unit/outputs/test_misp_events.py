@@ -28,8 +28,10 @@ from tests.scenes import (
 from cert_exchange.intake.building import Batch, build
 from cert_exchange.intake.findings import Finding, Loss
 from cert_exchange.intake.misp import Event, read_misp
+from cert_exchange.intake.misp.marking import PAP_DEFINITIONS
 from cert_exchange.intake.misp.types import COMPOSITES, KINDS, NAMED_FILES
 from cert_exchange.outputs.misp import Events, Organisation, write_events
+from cert_exchange.stix.handling import Pap
 from cert_exchange.stix.markings import Tlp
 from cert_exchange.stix.patterns import comparisons
 
@@ -158,7 +160,7 @@ def test_every_event_and_attribute_carries_a_level_and_the_event_the_strictest()
     whole = report("r", [one["id"] for one in objects], tlp="amber", external_references=[{"source_name": "x", "url": "https://x.example/"}])  # fmt: skip
     loose = about("e", "[domain-name:value = 'e.example']", tlp="green")
     events = {one.content["info"]: one for one in written(*objects, whole, loose).events}
-    event, other = events["r"].content, events["what CERT A holds"].content
+    event, other = events["r"].content, events["what CERT A holds: what no report names"].content
     assert tags(event) == ["tlp:red", 'cert-exchange:report-tlp="amber"']
     assert tags(other) == ["tlp:green"]
     assert {one["value"]: tags(one) for one in event["Attribute"]} == {
@@ -524,3 +526,38 @@ def test_the_converter_of_misp_finds_the_same_values(name: str) -> None:
     names = {one.rpartition("\\")[2] if one[-4:] == ".exe" else one for one in theirs}
     missing = {one for one in names if json.dumps(one)[1:-1] not in ours and one not in lost}
     assert missing == set()
+
+
+@pytest.mark.parametrize(
+    ("said", "tag", "flagged"),
+    [
+        ({"labels": ["PAP:RED"]}, "PAP:RED", False),
+        ({"labels": ["PAP: AMBER"]}, "PAP:AMBER", False),
+        ({"labels": ['misp:pap="green"', "PAP:GREEN"]}, "PAP:GREEN", True),
+        ({"labels": ["PAP:GREEN", "pap:red"]}, "PAP:RED", False),
+        ({"object_marking_refs": [TLP["green"], PAP_DEFINITIONS[Pap.AMBER]["id"]]}, "PAP:AMBER", False),
+    ],
+)  # fmt: skip
+def test_what_pap_does_not_permit_to_block_is_not_flagged(
+    said: dict[str, Any], tag: str, flagged: bool
+) -> None:
+    """A label and a definition alike, with its tag; an observable beside it is no way around."""
+    one = about("x", "[domain-name:value = 'a.example']", **said)
+    event = only(written(one, PAP_DEFINITIONS[Pap.AMBER]))
+    assert told(event) == [("domain", "a.example", flagged)]
+    assert tag in tags(event["Attribute"][0])
+    quiet = {**address("192.0.2.1"), "object_marking_refs": [PAP_DEFINITIONS[Pap.RED]["id"]]}
+    sought = about("y", "[ipv4-addr:value = '192.0.2.1']")
+    joined = relationship(sought, quiet, relationship_type="based-on")
+    event = only(written(sought, quiet, joined, PAP_DEFINITIONS[Pap.RED]))
+    assert told(event) == [("ip-dst", "192.0.2.1", False)]
+
+
+def test_what_no_report_names_has_a_date_and_says_what_it_is() -> None:
+    """The day of its oldest member: a MISP sorts 1970 below everything."""
+    event = only(written(about("x", "[domain-name:value = 'a.example']", version=3)))
+    assert (event["info"], event["date"]) == (
+        "what CERT A holds: what no report names",
+        "2026-01-01",
+    )
+    assert tags(event) == ["tlp:green"]

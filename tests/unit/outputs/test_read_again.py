@@ -15,7 +15,7 @@ VALUES = (
     (Kind.IPV4, "192.0.2.0/24"),
     (Kind.IPV6, "2001:db8::1"),
     (Kind.DOMAIN, "evil.example"),
-    (Kind.URL, 'http://evil.example/x,"y";z'),
+    (Kind.URL, "http://evil.example/x,%22y%22;z"),
     (Kind.EMAIL, "a@evil.example"),
     (Kind.MD5, "0" * 32),
     (Kind.SHA1, "1" * 40),

@@ -14,13 +14,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID, uuid5
 
 from cert_exchange.intake.misp.events import UNNAMED
 from cert_exchange.intake.misp.marking import is_level
+from cert_exchange.outputs.entries import Level
 from cert_exchange.outputs.expressing import Unsaid
 from cert_exchange.outputs.misp.attributes import (
     LINKS,
@@ -86,11 +87,11 @@ def write_events(
     *,
     organisation: Organisation,
     title: str,
-    levels: Mapping[str, Tlp] = MappingProxyType({}),
+    levels: Mapping[str, Level] = MappingProxyType({}),
 ) -> Events:
     """All events of validated objects, which the caller has chosen: what is over or held is not among them.
 
-    `title` names the event of what no report names; `levels` are stricter levels of some, by id. Never raises for what an object says.
+    `title` names the event of what no report names; `levels` are what counts of some besides, by id. Never raises for what an object says.
     """
     held: dict[str, Mapping[str, Any]] = {}
     for content in objects:
@@ -104,7 +105,7 @@ class _Writer:
         held: Mapping[str, Mapping[str, Any]],
         organisation: Organisation,
         title: str,
-        levels: Mapping[str, Tlp],
+        levels: Mapping[str, Level],
     ) -> None:
         self._held = held
         self._organisation = organisation
@@ -124,7 +125,8 @@ class _Writer:
     def events(self) -> Events:
         """All events; what is not said is known once they are made."""
         spare = str(uuid5(_NAMESPACE, f"{self._organisation.uuid}/{self._title}"))
-        made = [self._event(one) for one in gather(self._held, self._owners, spare, self._title)]
+        loose = f"{self._title}: what no report names"
+        made = [self._event(one) for one in gather(self._held, self._owners, spare, loose)]
         return Events(
             tuple(one for one in made if one.attributes or one.content.get("EventReport")),
             tuple(self._unsaid.values()),
@@ -143,7 +145,9 @@ class _Writer:
         attributes, files, techniques, strictness = self._members(draft, {*said_itself, *labels})
         attributes += self._links(draft)
         changed = [_second(self._held[one]) for one in draft.members] + [_second(report)]
-        published = str(report.get("published") or report.get("created") or "1970-01-01")
+        begun = [str(self._held[one].get("created") or "") for one in draft.members]
+        oldest = min(filter(None, begun), default="1970-01-01")
+        published = str(report.get("published") or report.get("created") or oldest)
         creator = self._held.get(str(report.get("created_by_ref")), {})
         maker = self._organisation
         if creator.get("name"):
@@ -195,7 +199,10 @@ class _Writer:
             parts = list(self._levels.parts(stix_id, content))
             labels = [one for one in said.labels if one not in around]
             tags = list(dict.fromkeys([*self._levels.tags(*parts), *labels]))
-            made = [self._attribute(draft, one, content, tags) for one in said.attributes]
+            sought = said.attributes
+            if not self._levels.is_flagged(content, parts):
+                sought = tuple(replace(one, to_ids=False) for one in sought)
+            made = [self._attribute(draft, one, content, tags) for one in sought]
             if made:
                 levels.append(max(map(self._levels.level, parts)))
             if said.as_file:

@@ -5,16 +5,18 @@
 2. An event bears the strictest TLP of what it holds. Where its report says less, that stands beside it (`report_level`), so
    that whoever reads the event again knows both.
 3. What bears no TLP is `UNMARKED`: no attribute is without one.
+4. A PAP goes as its tag, whether a definition or a label says it. MISP makes rules and block lists of all that is `to_ids`:
+   what PAP or IEP does not permit for that is not, and nor is what is to be removed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cert_exchange.intake.misp.marking import TLP_IDS, report_level, tags_of
-from cert_exchange.outputs.entries import UNMARKED
-from cert_exchange.stix.handling import pap_of_text
+from cert_exchange.outputs.entries import UNMARKED, Level
+from cert_exchange.stix.handling import Pap, pap_of_text
 from cert_exchange.stix.markings import Tlp, read_markings
 
 Content = Mapping[str, Any]
@@ -29,7 +31,7 @@ class Levels:
         self,
         held: Mapping[str, Content],
         beside: Mapping[str, Sequence[str]],
-        stricter: Mapping[str, Tlp],
+        stricter: Mapping[str, Level],
     ) -> None:
         self._held = held
         self._beside = beside
@@ -48,7 +50,8 @@ class Levels:
 
     def level(self, content: Content) -> Tlp:
         """The level of an object: its markings', or a stricter one that stands beside it."""
-        said = (read_markings(content).tlp, self._stricter.get(str(content.get("id"))))
+        beside = self._stricter.get(str(content.get("id")))
+        said = (read_markings(content).tlp, None if beside is None else beside.tlp)
         return max((one for one in said if one is not None), default=UNMARKED)
 
     def of_event(self, report: Content, parts: Sequence[Tlp]) -> list[str]:
@@ -71,4 +74,31 @@ class Levels:
             pap = pap_of_text(name)
             said = f'marking="{name}"' if pap is None else f"PAP:{pap.name}"
             tags += list(tags_of([stix_id])) or [said]
-        return tags
+        beside = self._stricter.get(str(content.get("id")))
+        paps = [*_labelled(content), *((beside.pap,) if beside is not None else ())]
+        return list(dict.fromkeys([*tags, *(f"PAP:{one.name}" for one in paps if one is not None)]))
+
+    def is_flagged(self, content: Content, parts: Iterable[Content]) -> bool:
+        """Whether what looks for an object may be `to_ids` (rule 4). `parts`: what it is made of."""
+        if content.get("revoked") is True:
+            return False
+        return not any(self._is_quiet(one) for one in parts)
+
+    def _is_quiet(self, content: Content) -> bool:
+        beside = self._stricter.get(str(content.get("id")))
+        if beside is not None:
+            return not beside.flagged
+        named = (
+            pap_of_text(str(self._held.get(one, {}).get("name")))
+            for one in read_markings(content).ids
+        )
+        paps = [one for one in (*named, *_labelled(content)) if one is not None]
+        return max(paps, default=Pap.CLEAR) > Pap.GREEN
+
+
+def _labelled(content: Content) -> Iterator[Pap]:
+    """The PAP that labels say."""
+    for label in content.get("labels", ()):
+        pap = pap_of_text(label) if isinstance(label, str) else None
+        if pap is not None:
+            yield pap

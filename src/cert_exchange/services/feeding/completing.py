@@ -18,7 +18,7 @@ import orjson
 from cert_exchange.services.feeding.bounds import ENDED
 from cert_exchange.services.feeding.choosing import Format
 from cert_exchange.services.feeding.fitting import HELPER, Fitting
-from cert_exchange.services.feeding.making import Gathered, Source
+from cert_exchange.services.feeding.gathering import Gathered, Source
 from cert_exchange.stix.references import Role, references_of
 
 Look = Callable[[Collection[str]], Iterable[Source]]

@@ -15,7 +15,8 @@ from cert_exchange.services.bundling import readable_view
 from cert_exchange.services.feeding.choosing import Choice
 from cert_exchange.services.feeding.completing import completed
 from cert_exchange.services.feeding.fitting import fitting
-from cert_exchange.services.feeding.making import Output, Progress, Source, gather, write
+from cert_exchange.services.feeding.gathering import Source
+from cert_exchange.services.feeding.making import Output, Progress, gather, write
 from cert_exchange.store import holdings as rows
 from cert_exchange.store.database import Transaction
 

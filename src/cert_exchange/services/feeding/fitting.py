@@ -102,6 +102,8 @@ class Fit:
     tlp: Tlp | None = None
     due: int | None = None
     pap: Pap | None = None
+    use: Use = Use.BLOCK
+    """the most that PAP and IEP permit to do with it"""
     markings: tuple[
         str, ...
     ] = ()  # what else binds it: names of markings, the terms that it carries
@@ -116,6 +118,7 @@ class Fitting:
     now: int
     audience: str
     is_feed: bool
+    own_use: bool
     drills: Exercises
     undetected: frozenset[str]
     beside: Beside
@@ -149,14 +152,15 @@ class Fitting:
             return Fit(f"for a purpose that is not named here ({len(missing)})")
         if self.for_constituents and stays(terms, dates):
             return Fit("its terms do not let it go on", due=dates.due)
-        tlp, pap, reason = self._markings(content, origin, terms, dates)
+        marked = self._markings(content, origin, terms, dates)
+        reason = marked.reason
         if not reason and content.get("revoked") is not True:
             dates.starts_with(content.get("valid_from"), NOT_YET)
             dates.ends_with(content.get("valid_until"), NO_MORE)
             reason = dates.reason or self._confidence(content)
         # Of terms only what the object carries itself: what our desk says beside it is not for who reads an export.
         named = () if reason else (*self._names(content, origin), *carried(content).said)
-        return Fit(reason, tlp, dates.due, pap, named)
+        return replace(marked, reason=reason, due=dates.due, markings=named)
 
     def fit_beside(self, body: str, *, origin: int, stored_at: int | None) -> Fit:
         """Whether a definition or identity goes in beside what names it."""
@@ -167,6 +171,11 @@ class Fitting:
     def for_constituents(self) -> bool:
         """Whether it is a feed for others than our own organisation."""
         return self.is_feed and self.choice.tlp < Tlp.AMBER_STRICT
+
+    def source(self, origin: int) -> str:
+        """Who sent it, in outputs for our own organisation alone: who gets another learns no partner, not even that it was one."""
+        is_ours = self.own_use and not self.for_constituents
+        return self.partners.get(origin, str(origin)) if is_ours else ""
 
     def _names(self, content: Mapping[str, Any], origin: int) -> Iterator[str]:
         """The markings besides TLP and PAP, by their names."""
@@ -193,7 +202,7 @@ class Fitting:
 
     def _markings(
         self, content: Mapping[str, Any], origin: int, terms: SharingTerms, dates: Dates
-    ) -> tuple[Tlp | None, Pap | None, str]:
+    ) -> Fit:
         marks = read_markings(content)
         handling = Handling()
         if needs_more(content, marks):
@@ -201,28 +210,26 @@ class Fitting:
             handling = read_handling(content, marks, partial(self._held, origin), target)
         levels = [one for one in (marks.tlp, handling.tlp, terms.tlp) if one is not None]
         tlp = max(levels, default=None)
-        if handling.unreadable:
-            return tlp, handling.pap, "its markings cannot be read"
-        unknown = (marks.ids | handling.ids) - handling.understood
-        if any(not self._held(origin, one) for one in unknown):
-            return tlp, handling.pap, "a marking that is not here"
-        if (UNMARKED if tlp is None else tlp) > self.choice.tlp:
-            helps = tlp is None and content.get("type") in PASS
-            return tlp, handling.pap, HELPER if helps else "marked above what goes in here"
         permitted = _permitted(handling)
-        if permitted is None:
-            return tlp, handling.pap, "its IEP permits no action"
-        if permitted < self.choice.use:
-            return (
-                tlp,
-                handling.pap,
-                f"its PAP or IEP does not permit to {self.choice.use.name.lower()}",
-            )
-        if handling.begins is not None:
-            dates.starts(handling.begins, "its IEP has not begun")
-        if handling.ends is not None:
-            dates.ends(handling.ends, "its IEP has ended")
-        return tlp, handling.pap, ""
+        unknown = (marks.ids | handling.ids) - handling.understood
+        reason = ""
+        if handling.unreadable:
+            reason = "its markings cannot be read"
+        elif any(not self._held(origin, one) for one in unknown):
+            reason = "a marking that is not here"
+        elif (UNMARKED if tlp is None else tlp) > self.choice.tlp:
+            helps = tlp is None and content.get("type") in PASS
+            reason = HELPER if helps else "marked above what goes in here"
+        elif permitted is None:
+            reason = "its IEP permits no action"
+        elif permitted < self.choice.use:
+            reason = f"its PAP or IEP does not permit to {self.choice.use.name.lower()}"
+        else:
+            if handling.begins is not None:
+                dates.starts(handling.begins, "its IEP has not begun")
+            if handling.ends is not None:
+                dates.ends(handling.ends, "its IEP has ended")
+        return Fit(reason, tlp, None, handling.pap, Use.LOGS if permitted is None else permitted)
 
     def _held(self, origin: int, stix_id: str) -> Sequence[Definition]:
         key = (origin, stix_id)
@@ -287,6 +294,7 @@ def fitting(
         now,
         audience,
         is_feed,
+        own_use,
         exercises(tx),
         not_for_detection(tx) if own_use else frozenset(),
         terms_beside(tx),

@@ -22,14 +22,11 @@ from cert_exchange.services.feeding.administering import existing
 from cert_exchange.services.feeding.choosing import MEDIA, Choice, Format, from_text
 from cert_exchange.services.feeding.completing import completed
 from cert_exchange.services.feeding.fitting import OBJECTS, PASS, Fitting, fitting
+from cert_exchange.services.feeding.gathering import Gathered, Source, Taken, fold
 from cert_exchange.services.feeding.making import (
     MAIN,
-    Gathered,
     Output,
     Progress,
-    Source,
-    Taken,
-    fold,
     gather,
     take,
     write,

@@ -13,9 +13,9 @@ from __future__ import annotations
 import hmac
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -23,11 +23,12 @@ import structlog
 from cert_exchange.intake.findings import Kind
 from cert_exchange.node import Node
 from cert_exchange.outputs import lists, passing, rules, tables, zones
-from cert_exchange.outputs.entries import UNMARKED, Entry, Written
+from cert_exchange.outputs.entries import UNMARKED, Entry, Level, Written
 from cert_exchange.outputs.expressing import Unsaid, Value, express
 from cert_exchange.outputs.misp.events import Organisation, write_events
-from cert_exchange.services.feeding.choosing import HOLDS, Choice, Format
+from cert_exchange.services.feeding.choosing import HOLDS, Choice, Format, Use
 from cert_exchange.services.feeding.fitting import HELPER, OBJECTS, PASS, Fit, Fitting
+from cert_exchange.services.feeding.gathering import NOTHING, Gathered, Source, Taken, fold
 from cert_exchange.stix.markings import Tlp
 from cert_exchange.store import feeds as rows
 from cert_exchange.store.database import Transaction
@@ -49,54 +50,6 @@ MAIN: Final = ""
 Progress = Callable[[int, int | None], None]
 
 
-class Source(NamedTuple):
-    """One stored version that may go in. `stored_at` in micros, None where its retention was looked at."""
-
-    stix_id: str
-    type: str
-    origin: int
-    body: str
-    stored_at: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What goes in of one object, and what does not. `due`: when a date next changes that, in micros."""
-
-    entries: tuple[Entry, ...] = ()
-    body: str | None = None
-    unsaid: tuple[Unsaid, ...] = ()
-    due: int | None = None
-    level: tuple[str, Tlp] | None = None
-    """of a whole object: its id and what counts as its TLP"""
-    helper: str | None = None
-    """the body of what goes in only beside what names it"""
-
-
-NOTHING: Final = Taken()
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """What goes in, in the order of storing, and what does not."""
-
-    entries: list[Entry] = field(default_factory=list)
-    bodies: list[str] = field(default_factory=list)
-    left_out: dict[str, list[str]] = field(default_factory=dict)
-    """reason -> ids"""
-    levels: dict[str, Tlp] = field(default_factory=dict)
-    """what counts as the TLP of whole objects, by id"""
-    helpers: list[str] = field(default_factory=list)
-    """bodies of what goes in only beside what names it; counted as left out until then"""
-    due: int | None = None
-    """when a date of an object next changes what goes in, in micros"""
-
-    def leave(self, unsaid: Unsaid) -> None:
-        """Count an object that is not there, in whole or in part."""
-        reason = f"in part: {unsaid.reason}" if unsaid.in_part else unsaid.reason
-        self.left_out.setdefault(reason, []).append(unsaid.stix_id)
-
-
 @dataclass(frozen=True, slots=True)
 class Output:
     """The bytes by file name (`MAIN` stands at the address itself), and what they hold.
@@ -116,25 +69,6 @@ def gather(
 ) -> Gathered:
     """Choose and take apart. A type that the format does not hold is passed over without a word."""
     return fold(_told(sources, fitting, progress))
-
-
-def fold(taken: Iterable[Taken]) -> Gathered:
-    """What was taken of each object, as one."""
-    found = Gathered()
-    due: int | None = None
-    for one in taken:
-        found.entries.extend(one.entries)
-        if one.body is not None:
-            found.bodies.append(one.body)
-        if one.level is not None:
-            found.levels.update((one.level,))
-        if one.helper is not None:
-            found.helpers.append(one.helper)
-        for unsaid in one.unsaid:
-            found.leave(unsaid)
-        if one.due is not None:
-            due = one.due if due is None else min(due, one.due)
-    return replace(found, due=due)
 
 
 def take(one: Source, fitting: Fitting) -> Taken:
@@ -163,9 +97,7 @@ def _take(one: Source, fitting: Fitting) -> Taken:
     if whole:
         if one.type == "note" and content.get("extensions"):
             return Taken(unsaid=(Unsaid(one.stix_id, "a message between desks"),))
-        level = (
-            None if one.type in PASS else (one.stix_id, UNMARKED if fit.tlp is None else fit.tlp)
-        )
+        level = None if one.type in PASS else (one.stix_id, _level(fit, choice))
         return Taken(body=one.body, due=fit.due, level=level)
     if content.get("revoked") is True:
         return Taken(unsaid=(Unsaid(one.stix_id, "its creator revoked it"),))
@@ -181,7 +113,7 @@ def _take(one: Source, fitting: Fitting) -> Taken:
     values = [value for value, doubt in doubts.items() if not doubt]
     reasons = dict.fromkeys(doubt for doubt in doubts.values() if doubt)
     unsaid += tuple(Unsaid(one.stix_id, reason, in_part=bool(values)) for reason in reasons)
-    source = fitting.partners.get(one.origin, str(one.origin))
+    source = fitting.source(one.origin)
     entry = partial(_entry, content=content, source=source, audience=fitting.audience, fit=fit)
     entries = tuple(map(entry, values))
     return Taken(entries, unsaid=unsaid, due=fit.due)
@@ -225,8 +157,14 @@ def write(
 
 def _strictest(found: Gathered) -> str:
     """The strictest level of what was gathered."""
-    said = {one.tlp for one in found.entries} | {_word(one) for one in found.levels.values()}
+    said = {one.tlp for one in found.entries} | {_word(one.tlp) for one in found.levels.values()}
     return max(said, key=[_word(one) for one in Tlp].index, default="")
+
+
+def _level(fit: Fit, choice: Choice) -> Level:
+    """What MISP flags becomes rules and block lists: unless its use is monitoring alone, only what may be blocked."""
+    least = Use.MONITOR if choice.use is Use.MONITOR else Use.BLOCK
+    return Level(UNMARKED if fit.tlp is None else fit.tlp, fit.pap, flagged=fit.use >= least)
 
 
 def _word(tlp: Tlp) -> str:
@@ -344,4 +282,4 @@ def reasons_of(left_out: Mapping[str, list[str]]) -> Iterator[tuple[str, int, li
         yield reason, len(ids), sorted(set(ids))
 
 
-__all__ = ["MAIN", "Gathered", "Output", "Source", "gather", "reasons_of", "write"]
+__all__ = ["MAIN", "Output", "gather", "reasons_of", "take", "write"]
