@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Cli
 
+from cert_exchange.cli.exits import ExitCode
+
 TABLE = b"value,comment\n203.0.113.7,C2\nevil.test,C2\nno value,x\n8.8.8.8,dns\n"
 
 
@@ -134,16 +136,18 @@ def test_a_guess_on_a_terminal_stores_nothing_until_a_person_says_so(
 ) -> None:
     """The program itself on a terminal: a look by default, and how to go on."""
     file = write(tmp_path, "feed", TABLE)
-    shown = on_a_terminal("publish", str(file), "--tlp", "green")
+    shown, code = on_a_terminal("publish", str(file), "--tlp", "green")
     assert "Nothing was stored, since this was a guess" in shown
+    assert code == ExitCode.REFUSED
+    assert on_a_terminal("publish", str(file), "--tlp", "green", "--dry-run")[1] == ExitCode.OK
     assert "--yes" in shown
     assert cli("publish", file, "--tlp", "green", "--dry-run", "--json").json()["inputs"][0][
         "values"
     ] == {"new": 3}
 
 
-def on_a_terminal(*arguments: str) -> str:
-    """What the program writes to a terminal, in one line of words."""
+def on_a_terminal(*arguments: str) -> tuple[str, int]:
+    """What the program writes to a terminal, in one line of words, and its exit code."""
     ours, its = pty.openpty()
     program = Path(sys.executable).with_name("cert-exchange")
     process = subprocess.Popen([program, *arguments], stdin=its, stdout=its, stderr=its)
@@ -158,5 +162,40 @@ def on_a_terminal(*arguments: str) -> str:
             break
         shown += block
     os.close(ours)
-    process.wait()
-    return " ".join(shown.decode().split())
+    return " ".join(shown.decode().split()), process.wait()
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("event.json", '{"Event": ['),
+        ("x.json", '{"a": 1}'),
+        ("ioc.xml", "<ioc><a></ioc>"),
+        ("r.pdf", "%PDF-1.4 nothing"),
+    ],
+)
+def test_what_is_refused_names_its_file(
+    cli: Cli, node_with_b: Path, tmp_path: Path, name: str, body: str
+) -> None:
+    """One of several files, whatever it was taken for; what is no STIX is not told of --tlp."""
+    good = write(tmp_path, "good.csv", TABLE)
+    for options in ((), ("--tlp", "green")):
+        ran = cli("publish", good, write(tmp_path, name, body.encode()), *options)
+        assert ran.code == ExitCode.REFUSED
+        assert name in ran.err
+        assert "--confidence" not in ran.err
+
+
+def test_what_a_warning_refuses_is_an_exit_code(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """The others go in; a value is not refused for a text that is left out."""
+    file = write(tmp_path, "intake.yaml", b"warnings: {benign: refuse, personal: refuse}\n")
+    assert cli("intake", "apply", file, "--reason", "agreed").code == ExitCode.OK
+    rows = b"ip,comment\n8.8.8.8,x\n45.9.8.7,mail of anna.miller@firm-t.com\n"
+    ran = cli("publish", write(tmp_path, "w.csv", rows), "--tlp", "green")
+    assert ran.code == ExitCode.REFUSED
+    assert "refused by a warning (benign)" in ran.out
+    assert "personal" not in ran.out
+    again = cli("publish", write(tmp_path, "w.csv", rows), "--tlp", "green", "--json")
+    assert again.json()["inputs"][0]["results"]["duplicate"] >= 1

@@ -222,13 +222,17 @@ def test_a_value_with_another_one_inside_is_held(scene: Scene) -> None:
 
 def test_what_binds_is_held_and_never_left_out(scene: Scene) -> None:
     """A tag that limits its readers stays, even if it names our host: its object waits for a person."""
-    rows = 'value,tags\n185.223.1.1,"iep:reference=https://mx.relay.a.org/iep"\n185.223.1.2,\n'
+    rows = (
+        "value,tags,tlp\n185.223.1.1,iep:reference=https://mx.relay.a.org/iep,amber\n185.223.1.2,,amber\n"
+        "185.223.1.3,iep:reference=https://45.100.1.2/iep,amber\n45.100.1.2,,red\n"
+    )
     found = publish(scene, "rows.csv", rows.encode(), AMBER)
     held = {one.of: one.said for one in found.warnings if one.act == "hold"}
-    assert held["names"] == "it names https://mx.relay.a.org/iep, mx.relay.a.org, kept back here"
     assert held.keys() == {"own", "names"}
+    assert held["names"] == "it names 45.100.1.2, kept back here"
     assert "185.223.1.2'" in str(scene.sees("b"))
-    assert "185.223.1.1'" not in str(scene.sees("b"))
+    for secret in ("185.223.1.1'", "185.223.1.3'"):
+        assert secret not in str(scene.sees("b"))
 
 
 def test_a_link_to_a_public_service_stays(scene: Scene) -> None:

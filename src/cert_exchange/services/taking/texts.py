@@ -177,7 +177,11 @@ class Shared:
             judged.holds += names
         if not (judged.losses or judged.holds):
             return None
-        hold = f"it names {', '.join(judged.holds[:3])}, kept back here" if judged.holds else ""
+        hold = (
+            f"it names {', '.join(_without_hosts(judged.holds)[:3])}, kept back here"
+            if judged.holds
+            else ""
+        )
         losses = [
             loss
             for loss in judged.losses
@@ -315,8 +319,15 @@ def _binds_as_name(name: str) -> bool:
 
 def _losses(one: Settled, names: Iterable[str], why: str) -> Iterator[Loss]:
     """What a person is told of a text that is left out."""
-    for name in names:
+    for name in _without_hosts(names):
         yield Loss(one.built.place, name[:_SHOWN], why)
+
+
+def _without_hosts(names: Iterable[str]) -> list[str]:
+    """These names without the hosts of addresses and mailboxes that are among them."""
+    names = list(names)
+    longer = [one for one in names if "/" in one or "@" in one]
+    return [one for one in names if not any(one != other and one in other for other in longer)]
 
 
 def _values(one: Built) -> set[str]:
