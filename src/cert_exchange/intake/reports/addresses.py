@@ -13,7 +13,7 @@ from typing import Final
 
 from cert_exchange.intake.findings import Kind
 from cert_exchange.intake.top_level_domains import TOP_LEVEL_DOMAINS
-from cert_exchange.intake.values import FILE_EXTENSIONS, normalise, refang
+from cert_exchange.intake.values import FILE_EXTENSIONS, normalise, read, refang
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ BARE_URL: Final = re.compile(
     FLAGS,
 )
 _QUOTES: Final = "'\"\u201c\u201d\u2018\u2019"
-_WHOLE: Final = re.compile(r"[^\s<>`|\\]++")
+_MARKS: Final = (*_QUOTES, "|")
+_WHOLE: Final = re.compile(r"[^\s<>`\\]++")
 _BEHIND_QUOTE: Final = re.compile(
     rf"[{_QUOTES}](?!s\b)(?=[\w/&=?%#+-])[^\s<>`|]{{1,300}}+", re.IGNORECASE
 )
@@ -68,10 +69,12 @@ _CLOSERS: Final = {")": "(", "]": "[", "}": "{"}
 
 
 def whole_address(text: str) -> Spotted | None:
-    """An address with quotation marks in it that is the whole text."""
+    """An address with quotation marks or bars in it that is the whole text."""
     plain = text.strip()
-    if not any(mark in plain for mark in _QUOTES) or _WHOLE.fullmatch(plain) is None:
+    if not any(mark in plain for mark in _MARKS) or _WHOLE.fullmatch(plain) is None:
         return None
+    if "|" in plain and any(read(piece) is not None for piece in plain.split("|")[1:]):
+        return None  # several values between bars
     start = len(text) - len(text.lstrip())
     for pattern, judge in ((URL, as_url), (BARE_URL, as_bare_url)):
         found = pattern.match(text, start)

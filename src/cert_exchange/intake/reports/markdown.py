@@ -197,9 +197,8 @@ def _closed(block: _Block, sections: Sections) -> Iterator[Passage]:
 
 def _cells(line: str) -> list[str]:
     line = line.strip().removeprefix("|")
-    return [
-        found[1].strip() for found in _CELL.finditer(line.removesuffix("|")) if found[0] or found[1]
-    ]
+    cells = (found for found in _CELL.finditer(line.removesuffix("|")) if found[0] or found[1])
+    return [found[1].strip().replace("\\|", "|") for found in cells]
 
 
 def _row(

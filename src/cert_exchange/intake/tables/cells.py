@@ -48,6 +48,7 @@ _RANGE: Final = re.compile(
 _MASKED: Final = re.compile(
     rf"({_FOUR})(?:\s{{0,3}}/\s{{0,3}}|\s{{1,3}})(255(?:\.[0-9]{{1,3}}){{3}})"
 )
+_JOINS: Final = re.compile(r"255|[-\u2013\u2014]|\.\.")
 _NEUTRAL: Final = re.compile(r"'(?=[=+\-@])")
 _HOLE: Final = re.compile(r"<[a-z0-9_ -]{1,60}>|\{[a-z0-9_ -]{1,60}\}", re.IGNORECASE)
 
@@ -151,6 +152,8 @@ def _may_follow(remark: re.Match[str], cell: Cell) -> bool:
 
 def _networks(text: str) -> Cell | None:
     """A network by its mask, or why addresses joined by a hyphen are none; None for all else."""
+    if not text[:1].isdigit() or not _JOINS.search(text):
+        return None
     plain = refang(text.strip())
     if _RANGE.fullmatch(plain) is not None:
         return Cell(bad=((text, "is a range, which is not its ends: write it as networks (CIDR)"),))
