@@ -5,21 +5,24 @@
 2. Nothing of a value is read as a part of the rule: whatever is no letter, digit or one of few signs is written as hex, and
    no text of an indicator stands in a rule besides its value and its id.
 3. What is matched is what the pattern says: the whole name, the whole host and path (`bsize`, `startswith` and `endswith`).
-4. A rule that came as a rule goes on only where it alerts and does nothing else: `pass` blinds a sensor, and what loads or
-   writes files is not for a stranger to say. It keeps its own number, the first of several with one number is taken.
+4. A rule that came as a rule goes on only where it alerts and does nothing else (`rule_options`): `pass` and `bypass` blind a
+   sensor, and what writes or changes is not for a stranger to say. It keeps its own number, the first of several with one
+   number is taken.
 5. With `block` our own rules drop; else they alert.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
 from cert_exchange.intake.findings import Kind
 from cert_exchange.outputs.entries import Entry, Written, each_value
 from cert_exchange.outputs.expressing import Unsaid, Value
+from cert_exchange.outputs.rule_options import only_looks, options_of
+from cert_exchange.stix.instants import shown
 
 FIRST_NUMBER: Final = 1_500_000_000
 """Our rules count from here: above every range that public rule sets use, below 2^31."""
@@ -28,11 +31,7 @@ _SAFE: Final = frozenset(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_/=&?+,@~"
 )
 _ALERTS: Final = re.compile(r"alert\s+[a-z0-9_-]++\s+[^\s\x00-\x1f]")
-_NUMBER: Final = re.compile(r"[;(]\s*+sid\s*+:\s*+([0-9]{1,10})\s*+;")
-_FILES: Final = re.compile(
-    r"[;(]\s*+(?:lua|luajit|dataset|datarep|filestore|replace|include|iprep|filemd5|filesha1|filesha256)\b",
-    re.IGNORECASE,
-)
+_NUMBER: Final = re.compile(r"[0-9]{1,10}")
 _PORT: Final = 80
 
 Number = Callable[[Value], int]
@@ -139,17 +138,17 @@ def _against(rule: str, taken: set[int]) -> str:
     text = rule.strip()
     if len(text.splitlines()) != 1 or _ALERTS.match(text) is None or not text.endswith(")"):
         return "a rule that is not one line that alerts"
-    if _FILES.search(text):
-        return "a rule that reads or writes files, or changes traffic"
-    numbers = set(_numbers(text))
-    if len(numbers) != 1:
+    options = options_of(text)
+    if options is None:
+        return "a rule whose options cannot be told apart"
+    acts = next((name for name, value in options if not only_looks(name, value)), None)
+    if acts is not None:
+        return f"a rule with {shown(acts, limit=40)}, which is not known to only look"
+    numbers = [value.strip() for name, value in options if name == "sid"]
+    if len(numbers) != 1 or _NUMBER.fullmatch(numbers[0]) is None:
         return "a rule without one number (sid) of its own"
-    (number,) = numbers
+    number = int(numbers[0])
     if number >= FIRST_NUMBER or number in taken:
         return "a rule whose number (sid) another rule has"
     taken.add(number)
     return ""
-
-
-def _numbers(text: str) -> Iterator[int]:
-    return (int(found[1]) for found in _NUMBER.finditer(text))

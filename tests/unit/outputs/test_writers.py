@@ -194,6 +194,38 @@ def test_a_rule_of_a_stranger_only_alerts() -> None:
     assert len(unsaid) == 7
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        "bypass;", "noalert;", "flowbits:unset,ET.evil;", "flowbits:set,ET.evil;", "flowbits:noalert;", "tls.store;",
+        "tls_store;", 'logto:"/etc/x";', "resp:rst_all;", "react:block;", "xbits:set,a,track ip_src;", "flowint:a,=,1;",
+        "hostbits:set,a;", "activates:1;", "activated_by:1;", "filestore;", "file.store;", "config:logging disable;",
+        "tag:host,10,packets,src;", 'replace:"x";', "dataset:set,x,save /x;", "lua:/tmp/x.lua;", "iprep:any,x,>,1;",
+        "filemd5:list;", "setmyown;", "  ByPass ;", '"x";', r'content:"a\\; bypass; content:"b";', "bypass",
+    ],
+)  # fmt: skip
+def test_a_rule_of_a_stranger_does_nothing_but_look(option: str) -> None:
+    """What lets pass, unsets, is silent, writes or changes is left out by name; so is what no list of ours knows."""
+    text = f'alert tcp any any -> any any (msg:"x"; content:"a"; sid:101; {option})'
+    lines, unsaid = suricata(entry(Kind.SNORT, text))
+    assert (lines, len(unsaid)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ('msg:"ET MALWARE \\; (x) \\"y\\""; flow:established,to_server; http.method; content:"GET"; http.uri; content:"/gate.php"; '
+        'fast_pattern; endswith; classtype:trojan-activity; sid:2; rev:3; metadata:created_at 2026_01_01;'),
+        'tls.sni; dotprefix; content:".evil.example"; endswith; nocase; threshold:type limit, track by_src, count 1, seconds 60; sid:2;',
+        'flowbits:isset,ET.http; http_header; content:"X|3a 20|y"; pcre:"/a\\;b/U"; byte_test:2,>,10,0; sid:2',
+    ],
+)  # fmt: skip
+def test_usual_rules_are_handed_on(options: str) -> None:
+    """As public rule sets write them, escaped signs and brackets in texts included."""
+    text = f"alert http $HOME_NET any -> $EXTERNAL_NET any ({options})"
+    assert suricata(entry(Kind.SNORT, text))[0] == [text]
+
+
 # -- Sigma and YARA
 
 
