@@ -15,7 +15,7 @@ guards.add(
     "requests: to whom",
     "a request goes to the desk that it is for, whatever the policies of others allow",
     {
-        "cert_exchange.services.requesting.sending.SharingTerms": guards.Wrapped(
+        "cert_exchange.services.requesting.delivering.SharingTerms": guards.Wrapped(
             lambda real: lambda only_to=(), **given: real(**given)
         )
     },

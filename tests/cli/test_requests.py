@@ -16,7 +16,7 @@ from cert_exchange.messages import requests
 from cert_exchange.messages.requests import Kind, Request, State, Statement
 from cert_exchange.node import open_node
 from cert_exchange.services import publishing
-from cert_exchange.stix.instants import EARLIEST, parse_micros
+from cert_exchange.stix.instants import EARLIEST, format_micros, parse_micros
 
 AMBER = "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421"
 THEIRS = "note--5f8b2c1e-0b7a-4d57-9a39-6a1a9d9d3c11"
@@ -106,8 +106,12 @@ def test_what_is_asked_of_us_is_shown_until_it_is_answered(cli: Cli, asked: str)
     assert "    and =its logs" in shown.out
     assert "OVERDUE" in shown.out
     assert f"next: cert-exchange request answer {asked} received --ticket OURS" in shown.err
+    place = ("--collection", "indicators")
+    assert cli("request", "answer", asked, "received", "--ticket", "A-1", *place).code == 0
+    left = cli("request", "show", asked)
+    assert f"next: cert-exchange request answer {asked} passed-on (or done, not-" in left.err
     (row,) = cli("request", "list", "--overdue", "--theirs", "--partner", "cert-b").rows()
-    assert (row["from"], row["theirs"], row["state"]) == ("cert-b", "B-9", "open, OVERDUE")
+    assert (row["from"], row["theirs"], row["state"]) == ("cert-b", "B-9", "received, OVERDUE")
     ran = cli(
         "request",
         "answer",
@@ -140,6 +144,33 @@ def test_a_time_that_cannot_be_meant_is_shown_as_said(cli: Cli, node_with_b: Pat
         assert "OVERDUE" not in shown
     assert "overdue" not in cli("doctor").out
     assert cli("request", "list", "--overdue").rows() == []
+
+
+def test_what_a_partner_changes_is_named_and_what_it_withdrew_is_left_alone(
+    cli: Cli, node_with_b: Path, asked: str
+) -> None:
+    """Old and new beside each other; a word that is dated ahead says from when it counts; an answer asks for --yes."""
+    request = Request(Kind.INFORMATION, "Whose is it?", due=1_780_000_000_000_000, ticket="B-9")
+    changed = requests.write_request(
+        request, stix_id=THEIRS, creator=B_IDENTITY, marking=AMBER, now=1_779_000_000_500_000
+    )
+    first = {"created": format_micros(1_779_000_000_000_000)}
+    post(node_with_b, changed | first)
+    shown = cli("request", "show", asked)
+    assert "cert-b: changed; ticket B-9; kind: log-preservation -> information; came" in shown.out
+    (change,) = cli("request", "show", asked, "--json").json()["timeline"][1]["changes"]
+    assert change == {"what": "kind", "was": "log-preservation", "is": "information"}
+    said = Statement(State.WITHDRAWN, "No more.", (THEIRS,))
+    ahead = requests.write_statement(
+        said, stix_id=OURS, creator=B_IDENTITY, marking=AMBER, now=4_000_000_000_000_000
+    )
+    post(node_with_b, ahead)
+    assert "dated ahead of its coming: counts from 2" in cli("request", "show", asked).out
+    answer = ("request", "answer", asked, "received", "--collection", "indicators")
+    refused = cli(*answer)
+    assert (refused.code, "cert-b withdrew request" in refused.err) == (1, True)
+    assert cli(*answer, "--yes").code == 0
+    assert cli("request", "show", asked, "--json").json()["state"] == "received"
 
 
 def test_what_cannot_be_is_said_with_its_exit_code(cli: Cli, asked: str, home: Path) -> None:

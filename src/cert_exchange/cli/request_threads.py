@@ -138,6 +138,9 @@ def thread_document(one: Thread) -> dict[str, Any]:
                 "ticket": line.ticket,
                 "refs": list(line.refs),
                 "until": printing.instant(line.until) or None,
+                "changes": [
+                    {"what": each.what, "was": each.was, "is": each.is_now} for each in line.changes
+                ],
             }
             for line in one.lines
         ],
@@ -146,6 +149,7 @@ def thread_document(one: Thread) -> dict[str, Any]:
             {
                 "id": line.stix_id,
                 "stored_at": printing.instant(line.came_at),
+                "counts_from": printing.instant(line.counts_at),
                 "reached": line.reached or None,
                 "held_at_the_way_in": line.kept_out,
             }
@@ -161,7 +165,12 @@ def _print_line(one: Thread, line: Line, called: Mapping[str, str]) -> None:
         parts.append(f"ticket {line.ticket}")
     if line.until is not None:
         parts.append(f"until {printing.instant(line.until)}")
+    parts += [
+        f"{each.what}: {each.was or 'none'} -> {each.is_now or 'none'}" for each in line.changes
+    ]
     parts.append(line.reached or f"came {printing.instant(line.came_at)}")
+    if line.ahead:
+        parts.append(f"dated ahead of its coming: counts from {printing.instant(line.counts_at)}")
     if line.kept_out:
         parts.append("held at the way in: cert-exchange intake list")
     printing.result("; ".join(parts))
@@ -176,8 +185,18 @@ def _next_step(one: Thread) -> str:
     if one.settled:
         return ""
     if not one.ours:
-        return f"cert-exchange request answer {one.short} received --ticket OURS (or passed-on, done, not-possible)"
+        return f"cert-exchange request answer {one.short} {_words_left(one)}"
     return f"call the desk of {one.partner}" if one.late else ""
+
+
+def _words_left(one: Thread) -> str:
+    """What our desk has still to say to a partner's request."""
+    said = {line.said for line in one.lines if line.side == "asked"}
+    number = "" if one.tickets["asked"] else " --ticket OURS"
+    first, *others = [
+        word for word in ("received", "passed-on", "done", "not-possible") if word not in said
+    ] or ["done", "not-possible"]
+    return f"{first}{number} (or {', '.join(others)})" if others else f"{first}{number}"
 
 
 def _kind(one: Thread) -> str:

@@ -201,6 +201,9 @@ def answer(
         str | None,
         typer.Option("--until", help="Permission to re-share for a shorter time than was asked."),
     ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Also to a request that was withdrawn.")
+    ] = False,
     tlp: Tlp = "amber",
     collection: Collection = "requests",
     as_json: AsJson = False,
@@ -216,13 +219,15 @@ def answer(
     with opened(home) as node:
         done = requesting.answer(
             node, request, state, text=words, ticket=ticket, refs=with_ or (), until=until, tlp=tlp,
-            collection=collection, by=operator(),
+            collection=collection, by=operator(), anyway=yes,
         )  # fmt: skip
     if as_json:
         printing.document(_sent(done))
         return
     printing.result(done.stix_id)
     printing.verdict(f"said {_seen(done)}")
+    if not done.counts:
+        printing.verdict(f"it changes nothing: the request stays {done.state}")
 
 
 def _seen(done: Sent) -> str:
@@ -239,6 +244,7 @@ def _sent(done: Sent) -> dict[str, Any]:
         "answer": done.answer,
         "way": done.way,
         "due": printing.instant(done.due) or None,
+        **({"state": done.state, "counts": done.counts} if done.state else {}),
     }
 
 

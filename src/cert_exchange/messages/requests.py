@@ -146,6 +146,40 @@ class Statement:
     """until when what was asked for is granted; None: as long as it was asked for"""
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a later version of a request says otherwise. Words as they are written; empty where nothing is said."""
+
+    what: str
+    was: str
+    is_now: str
+
+
+OF_PERMISSION: Final = frozenset({"kind", "about", "to be shared with", "until"})
+"""Changes of these make another permission of one that was asked for."""
+
+
+def changes_between(was: Request, is_now: Request) -> tuple[Change, ...]:
+    """What a later version of a request asks otherwise than the one before. Its text and ticket are not compared."""
+    pairs = zip(_asked_for(was).items(), _asked_for(is_now).values(), strict=True)
+    return tuple(Change(what, old, new) for (what, old), new in pairs if old != new)
+
+
+def _asked_for(said: Request) -> dict[str, str]:
+    def instant(micros: int | None) -> str:
+        return "" if micros is None else format_micros(micros)
+
+    return {
+        "kind": said.kind.value,
+        "answer": "expected" if said.answer_expected else "not expected",
+        "due": instant(said.due),
+        "asked": said.asked or "",
+        "about": ", ".join(said.about),
+        "to be shared with": ", ".join(said.recipients),
+        "until": instant(said.until),
+    }
+
+
 def write_request(
     request: Request, *, stix_id: str, creator: str, marking: str, now: int
 ) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class Letter:
     stored_at: int
     in_use: bool
     """whether it was not taken back from every collection"""
+    taken_back_at: int | None
+    """when it was taken back from the last one of those that it was taken back from"""
     kept_out: bool
     """whether it waits for a person of ours at the way in"""
     body: str
@@ -64,6 +66,8 @@ class Outline(NamedTuple):
     version_key: str
     origin: int
     revoked: bool
+    version: str
+    stored_at: int
 
 
 _borne = references.alias("borne")
@@ -77,6 +81,9 @@ _LETTERS: Final = (
         exists().where(
             memberships.c.object == objects.c.id, memberships.c.taken_back_at.is_(None)
         ),
+        select(func.max(memberships.c.taken_back_at))
+        .where(memberships.c.object == objects.c.id)
+        .scalar_subquery(),
         objects.c.kept_out, renditions.c.body,
     )
     .join(identifiers, identifiers.c.num == objects.c.ident)
@@ -86,7 +93,7 @@ _LETTERS: Final = (
 _OUTLINES: Final = (
     select(
         objects.c.id, objects.c.ident, identifiers.c.stix_id, objects.c.version_key,
-        objects.c.origin, objects.c.revoked,
+        objects.c.origin, objects.c.revoked, objects.c.version, objects.c.stored_at,
     )
     .join(_borne, _borne.c.source == objects.c.id)
     .join(identifiers, identifiers.c.num == objects.c.ident)
@@ -201,5 +208,5 @@ def _read(tx: Transaction, statement: Select[Any]) -> list[Letter]:
 def _letter(row: Any) -> Letter:
     return Letter(
         row[0], row[1], row[2], row[3], row[4], row[5], bytes(row[6]), bool(row[7]), row[8],
-        bool(row[9]), bool(row[10]), row[11],
+        bool(row[9]), row[10], bool(row[11]), row[12],
     )  # fmt: skip

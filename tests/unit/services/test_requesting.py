@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tests.scenes import (
 )
 
 from cert_exchange.errors import CursorMoved, InputRefused, NotFound
+from cert_exchange.messages import notices
 from cert_exchange.messages import requests as messages
 from cert_exchange.messages.requests import Kind, State
 from cert_exchange.node import Node, make_home, open_node
@@ -43,6 +45,7 @@ from cert_exchange.services import (
 from cert_exchange.services.answering import heard
 from cert_exchange.services.gating import partnering as gating
 from cert_exchange.services.requesting import Thread
+from cert_exchange.services.requesting.counting import Word, counting_from, last_of
 from cert_exchange.stix.instants import EARLIEST, LATEST
 from cert_exchange.worker import Worker
 
@@ -240,6 +243,87 @@ def test_what_was_said_is_taken_back_by_who_said_it(sqlite_desks: Desks) -> None
     ours, theirs = desks.both(asked)
     assert (ours.state, theirs.state) == ("withdrawn", "withdrawn")
     assert alike(ours) == alike(theirs)
+
+
+def test_a_word_dated_ahead_silences_nobody_after_it(sqlite_desks: Desks) -> None:
+    """It counts from when it came, on both sides, and says so; a word of before it does not come after it."""
+    desks = sqlite_desks
+    asked = desks.ask()
+    ahead = messages.write_statement(
+        messages.Statement(State.DONE, "Gone.", (asked.stix_id,)), stix_id=f"note--{uid('ahead')}",
+        creator=B_IDENTITY, marking=TLP["amber"], now=2 * asked.asked_at,
+    )  # fmt: skip
+    desks.b.publish(ahead, to=PLACE)
+    desks.carry()
+    ours, theirs = desks.both(asked)
+    assert (ours.state, ours.settled, ours.lines[-1].ahead) == ("done", True, True)
+    assert ours.asked_at < ours.state_at == ours.lines[-1].came_at < ours.lines[-1].at
+    assert requesting.threads(desks.a.node, settled=False) == []
+    desks.says(desks.b.node, asked, State.RECEIVED, text="No: it is back.")
+    ours, theirs = desks.both(asked)
+    assert (ours.state, theirs.state, ours.check) == ("received", "received", theirs.check)
+    for node in (desks.a.node, desks.b.node):  # found without reading all, too
+        assert [one.state for one in requesting.threads(node, settled=False)] == ["received"]
+    done = requesting.answer(
+        desks.a.node, asked.stix_id, State.WITHDRAWN, collection=PLACE, by="anna"
+    )
+    assert (done.counts, done.state) == (True, "withdrawn")
+    desks.carry()
+    assert [one.state for one in desks.both(asked)] == ["withdrawn", "withdrawn"]
+
+
+def test_words_are_placed_as_they_were_dated_and_at_the_latest_as_they_came() -> None:
+    """One dated ahead of its coming; one that came while our own clock was ahead; and what was dated before both."""
+
+    def word(number: int, at: int, came_at: int) -> Word:
+        return Word(number, f"{at:09}", f"note--{number}", at, came_at)
+
+    ahead, ours_ahead, late = word(1, 900, 20), word(2, 800, 800), word(3, 10, 40)
+    assert counting_from([late, ours_ahead, ahead], 50) == {1: 20, 2: 20, 3: 10}
+    assert last_of([late, ahead], 50) == ahead
+    assert last_of([word(4, 30, 45), late, ours_ahead, ahead], 50).number == 4
+    assert last_of([word(1, 30, 45), word(2, 30, 46)], 50).number == 2
+
+
+def test_a_request_that_was_revoked_reads_alike_and_stays_to_be_read(
+    sqlite_desks: Desks, wall: Wall
+) -> None:
+    """With all that it asked; withdrawn from when it was taken back; the notice of it is nobody's word."""
+    desks = sqlite_desks
+    asked = desks.ask()
+    mine = next(one for one in desks.a.sees("b", PLACE) if one["id"] == asked.stix_id)
+    wall.forward(timedelta(minutes=5))
+    changed = messages.write_request(
+        messages.Request(Kind.INFORMATION, "Who is it?", asked=C_IDENTITY, due=asked.due),
+        stix_id=asked.stix_id, creator=OWN_IDENTITY, marking=TLP["amber"], now=desks.a.node.now(),
+    )  # fmt: skip
+    desks.a.publish(changed | {"created": mine["created"]}, to=PLACE)
+    desks.carry()
+    wall.forward(timedelta(minutes=5))
+    revoking.revoke(desks.a.node, asked.stix_id, by="anna", reason="mistake")
+    desks.carry()
+    told = notices.write_notice(
+        notices.notice_of([asked.stix_id], notices.Reason.REVOKED, now=desks.a.node.now()),
+        stix_id=f"note--{uid('notice')}", creator=OWN_IDENTITY, now=desks.a.node.now(),
+    )  # fmt: skip
+    desks.b.post("a", told, to=PLACE)
+    ours, theirs = desks.both(asked)
+    assert [one.said for one in theirs.lines] == ["request", "changed", "taken back"]
+    assert (ours.check, alike(ours)) == (theirs.check, alike(theirs))
+    for side in (ours, theirs):
+        assert [(one.what, one.was, one.is_now) for one in side.lines[1].changes] == [
+            ("kind", "takedown", "information"), ("asked", B_IDENTITY, C_IDENTITY),
+        ]  # fmt: skip
+        assert (side.lines[0].text, side.lines[1].text) == ("Take it down.", "Who is it?")
+        assert (side.state, side.request.kind) == ("withdrawn", Kind.INFORMATION)
+        assert side.state_at > side.asked_at + 9 * 60 * 10**6
+    with pytest.raises(InputRefused, match="Say a remark, or say it all"):
+        requesting.answer(desks.b.node, asked.stix_id, State.RECEIVED, collection=PLACE, by="eva")
+    desks.says(desks.b.node, asked, State.REMARK, text="We had begun.")
+    done = requesting.answer(
+        desks.b.node, asked.stix_id, State.DONE, collection=PLACE, by="eva", anyway=True
+    )
+    assert (done.counts, done.state) == (False, "withdrawn")
 
 
 def test_what_is_overdue_is_shown_to_both(sqlite_desks: Desks, wall: Wall) -> None:
@@ -479,6 +563,22 @@ class TestPermission:
                 desks.a.node, "b", to=consent.recipient, until="1 day", said_by="x", by="x",
                 stix_id=theirs["id"], granted_by=granted.number,
             )  # fmt: skip
+
+    def test_what_is_asked_for_afterwards_was_not_granted(self, sqlite_desks: Desks) -> None:
+        """A new version of our own request that asks for everybody: the consent of before ends, and none begins."""
+        desks, theirs = sqlite_desks, self.shared(sqlite_desks)
+        asked = self.asked(desks, theirs)
+        desks.says(desks.b.node, asked, State.DONE)
+        requesting.settle(desks.a.node)
+        assert len(consenting.list_consents(desks.a.node)) == 1
+        mine = next(one for one in desks.a.sees("b", PLACE) if one["id"] == asked.stix_id)
+        wider = messages.write_request(
+            replace(asked.request, recipients=("any",)), stix_id=asked.stix_id,
+            creator=OWN_IDENTITY, marking=TLP["amber"], now=desks.a.node.now(),
+        )  # fmt: skip
+        desks.a.publish(wider | {"created": mine["created"]}, to=PLACE)
+        requesting.settle(desks.a.node)
+        assert consenting.list_consents(desks.a.node) == []
 
     def test_what_waits_at_the_way_in_grants_nothing(self, sqlite_desks: Desks) -> None:
         """Where what B brings waits for a person of ours, its word does too."""

@@ -22,7 +22,7 @@ from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import ANYONE, recipient_word
 from cert_exchange.services import consenting
 from cert_exchange.services.requesting.reading import threads
-from cert_exchange.services.requesting.threads import Line, Thread
+from cert_exchange.services.requesting.time_lines import Line, Thread
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.store import consents as rows
 from cert_exchange.store import requests as request_rows

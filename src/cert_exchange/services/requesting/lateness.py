@@ -16,7 +16,7 @@ import structlog
 from cert_exchange.node import Node
 from cert_exchange.policy.wording import lasting
 from cert_exchange.services.requesting.reading import threads
-from cert_exchange.services.requesting.threads import Thread
+from cert_exchange.services.requesting.time_lines import Thread
 
 _log = structlog.get_logger(__name__)
 

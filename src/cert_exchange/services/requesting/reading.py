@@ -8,14 +8,15 @@ from typing import Final
 from cert_exchange.errors import InputRefused, NotFound
 from cert_exchange.node import Node
 from cert_exchange.services.exercises import Mark, exercises
+from cert_exchange.services.requesting.counting import Word, last_of
 from cert_exchange.services.requesting.threads import (
-    KEPT_BACK,
     Parties,
-    Thread,
     asked_by,
+    dated,
     ends,
     put_together,
 )
+from cert_exchange.services.requesting.time_lines import KEPT_BACK, Thread
 from cert_exchange.store import channels, releases
 from cert_exchange.store import requests as rows
 from cert_exchange.store.database import Transaction
@@ -47,7 +48,7 @@ def threads(
         if only is not None:
             asking = [one for one in asking if one.stix_id in only]
         if not settled:
-            over = _settled(tx, asking, sides, parties)
+            over = _settled(tx, asking, sides, parties, node.now())
             asking = [one for one in asking if one.ident not in over]
         asked = asked_by(rows.letters(tx, [one.object for one in asking]), parties)
         replies = rows.referring(tx, {those[0].letter.ident for those in asked.values()}, sides)
@@ -108,19 +109,24 @@ def find(node: Node, named: str) -> Thread:
 
 
 def _settled(
-    tx: Transaction, asking: Sequence[Outline], sides: Sequence[int], parties: Parties
+    tx: Transaction,
+    asking: Sequence[Outline],
+    sides: Sequence[int],
+    parties: Parties,
+    now: int,
 ) -> set[int]:
     """Of these requests those whose last word ends them: `put_together` would say the same of each."""
     first: dict[int, Outline] = {}
     for one in sorted(asking, key=lambda one: one.version_key):
         first.setdefault(one.ident, one)
-    last: dict[int, Outline] = {}
+    said: dict[int, list[Outline]] = {}
     gone: set[int] = set()
     for target, one in rows.spoken(tx, sides):
         if one.revoked:
             gone.add(one.ident)
-        if target in first and (target not in last or _order(one) > _order(last[target])):
-            last[target] = one
+        if target in first:
+            said.setdefault(target, []).append(one)
+    last = {target: _last(those, now) for target, those in said.items()}
     wanted = {one.object for one in last.values() if one.ident not in gone}
     wanted |= {first[target].object for target in last}
     found = {one.object: one for one in rows.letters(tx, wanted)}
@@ -131,8 +137,21 @@ def _settled(
     }
 
 
-def _order(one: Outline) -> tuple[str, str]:
-    return one.version_key, one.stix_id
+def _last(said: Sequence[Outline], now: int) -> Outline:
+    """The word of these that counts last."""
+    newest = max(said, key=lambda one: (one.version_key, one.stix_id))
+    if newest.object == max(one.object for one in said) and newest.stored_at == max(
+        one.stored_at for one in said
+    ):
+        return newest  # dated last and come last: no need to place the others
+    numbers = {one.object: one for one in said}
+    return numbers[last_of([_placed(one) for one in said], now).number]
+
+
+def _placed(one: Outline) -> Word:
+    return Word(
+        one.object, one.version_key, one.stix_id, dated(one.version, one.stored_at), one.stored_at
+    )
 
 
 def parties_of(tx: Transaction, own: str) -> Parties:

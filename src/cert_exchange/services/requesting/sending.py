@@ -1,21 +1,18 @@
 """Our desk asks a partner, or says something to a request.
 
-1. A note goes to the one partner that it is for, whatever the policies of others say: terms beside it name nobody else, and
-   stand in it too, with `onward: none`, so that the partner's node passes it on to nobody.
-   What the partner's own policy does not let go is refused before anything is stored, with the rule and what to do.
-2. Each side may say what its side may say (`threads`, 3), about a request that stands between the two.
+1. A note goes to the one partner that it is for, or nothing is stored (`delivering`).
+2. Each side may say what its side may say (`threads`, 3), about a request that stands between the two. To one that was
+   withdrawn only remarks are said, unless a person wants it otherwise.
 3. Permission is asked for what the partner itself sent, and for recipients that we name in words it knows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
-
-import orjson
 
 from cert_exchange.errors import InputRefused, NotFound
 from cert_exchange.messages.requests import (
@@ -33,15 +30,16 @@ from cert_exchange.messages.requests import (
     write_statement,
 )
 from cert_exchange.node import Node
-from cert_exchange.policy.sharing_terms import ANYONE, Onward, SharingTerms
+from cert_exchange.policy.sharing_terms import ANYONE
 from cert_exchange.policy.spellings import tlp_named
-from cert_exchange.services import publishing, terms
-from cert_exchange.services.reaching import way
+from cert_exchange.services import terms
+from cert_exchange.services.requesting.delivering import Sent, deliver
 from cert_exchange.services.requesting.reading import find
-from cert_exchange.services.requesting.threads import Thread
+from cert_exchange.services.requesting.time_lines import Thread
+from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.markings import TLP_DEFINITIONS
 from cert_exchange.stix.references import is_identifier
-from cert_exchange.store import objects, releases
+from cert_exchange.store import objects
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store import versions as version_rows
 from cert_exchange.store.database import Transaction
@@ -49,21 +47,7 @@ from cert_exchange.store.database import Transaction
 REQUESTS: Final = "requests"
 """The collection by its usual alias."""
 _MICROSECOND: Final = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A note of ours, and what its partner sees of it. `due` in micros, None where nothing is expected."""
-
-    stix_id: str
-    partner: str
-    answer: str
-    """released, or held: a person of ours has to let it go first"""
-    why: str
-    way: str
-    """by which way it gets there, in words"""
-    due: int | None
-    stored: bool
+_CLOCKS_DIFFER: Final = timedelta(hours=1) // _MICROSECOND
 
 
 def send(
@@ -119,7 +103,7 @@ def send(
     content = write_request(
         request, stix_id=stix_id, creator=node.identity, marking=_marking(tlp), now=now
     )
-    return _publish(
+    return deliver(
         node, content, partner, collection=collection, by=by, due=ends, test=test,
         look_only=look_only,
     )  # fmt: skip
@@ -137,10 +121,12 @@ def answer(
     tlp: str = "amber",
     collection: str = REQUESTS,
     by: str,
+    anyway: bool = False,
 ) -> Sent:
     """Say something to a request (`reading.find`): as its state, or as a remark.
 
-    `refs`: objects that are given with it; `until` shortens a permission. Raises as `send` does.
+    `refs`: objects that are given with it; `until` shortens a permission. Raises as `send` does, and InputRefused where the
+    request was withdrawn, unless it is to be said `anyway`.
     """
     thread = find(node, named)
     may = _may_say(thread)
@@ -149,6 +135,12 @@ def answer(
             f"Request {thread.short} is {'ours' if thread.ours else 'of ' + thread.partner}, so our desk says"
             f" {', '.join(sorted(may))}; {state.value} is said by "
             f"{'the desk that is asked' if thread.ours else 'the desk that asks'}."
+        )
+    if thread.state == State.WITHDRAWN and state is not State.REMARK and not anyway:
+        who = "our desk" if thread.ours else thread.partner
+        raise InputRefused(
+            f"{who} withdrew request {thread.short} at {format_micros(thread.state_at)}: nothing is waited for. Say a remark,"
+            " or say it all the same with --yes."
         )
     if state is State.NOT_POSSIBLE and not text.strip():
         raise InputRefused("Not possible, and why? Give the reason: the partner reads it.")
@@ -162,7 +154,7 @@ def answer(
         _check_about(tx, refs, None)
     stix_id = f"note--{uuid4()}"
     # Never dated before what it answers: a partner's clock may be ahead of ours.
-    at = max(now, max(one.at for one in thread.lines) + 1 if _recent(thread, now) else now)
+    at = max([now, *(one.at + 1 for one in thread.lines if one.at < now + _CLOCKS_DIFFER)])
     content = write_statement(
         Statement(
             state, _text(text, needed=False), (thread.stix_id, *refs), _ticket(ticket),
@@ -170,90 +162,16 @@ def answer(
         ),
         stix_id=stix_id, creator=node.identity, marking=_marking(tlp), now=at,
     )  # fmt: skip
-    return _publish(
+    done = deliver(
         node, content, thread.partner, collection=collection, by=by, due=None, test=thread.test
     )
+    after = find(node, thread.stix_id)
+    counts = state is State.REMARK or after.state == state
+    return replace(done, counts=counts, state=after.state)
 
 
 def _may_say(thread: Thread) -> set[State]:
     return {State.REMARK, *((State.WITHDRAWN,) if thread.ours else OF_ASKED)}
-
-
-def _recent(thread: Thread, now: int) -> bool:
-    """Whether no line lies further ahead than two clocks may differ."""
-    return max(one.at for one in thread.lines) < now + 3600 * 1_000_000
-
-
-def _publish(
-    node: Node,
-    content: dict[str, Any],
-    partner: str,
-    *,
-    collection: str,
-    by: str,
-    due: int | None,
-    test: bool,
-    look_only: bool = False,
-) -> Sent:
-    body = publishing.carry_terms(
-        node, orjson.dumps({"objects": [content]}), _carried(node, partner, test=test)
-    )
-    only = SharingTerms(only_to=(frozenset({partner}),), test=test)
-    stix_id = str(content["id"])
-    audience = _audience(node, partner)
-    seen = publishing.preview_publish(node, body, collection=collection, by=by, terms=only)
-    (outcome,) = seen.outcomes
-    if not outcome.success:
-        raise InputRefused(f"It cannot be sent: {outcome.message}")
-    said = [
-        one for one in seen.sighted if (one.audience, one.stix_id) == (audience, stix_id)
-    ]  # none where the audience has no view of the collection
-    stands = next((one for one in said if one.answer in ("released", "held")), None)
-    if stands is None:
-        why = (
-            f"{said[0].reason} (rule {said[0].rule})"
-            if said
-            else f"its policy does not name {collection}"
-        )
-        raise InputRefused(
-            f"{partner} would not see it, so nothing was stored: {why}. Let its policy allow notes in {collection}, and name"
-            " only objects that it sees or sent."
-        )
-    by_way = way(node, partner, collection)
-    if not by_way.there:
-        raise InputRefused(f"{partner} would not get it, so nothing was stored: {by_way.words}.")
-    if not look_only:
-        report = publishing.publish(node, body, collection=collection, by=by, terms=only)
-        (outcome,) = report.outcomes
-        if not outcome.success:
-            raise InputRefused(f"It could not be sent: {outcome.message}")
-    return Sent(
-        stix_id, partner, stands.answer, stands.reason, by_way.words, due, stored=not look_only
-    )
-
-
-def _carried(node: Node, partner: str, *, test: bool) -> SharingTerms:
-    """What a note tells its reader's node. A partner without an identity cannot be named there: `onward` binds it anyway."""
-    with node.database.reading() as tx:
-        named = bool(releases.read_sharing(tx).said.spoken.get(partner))
-    only = (frozenset({partner}),) if named else ()
-    return SharingTerms(only_to=only, onward=Onward.NONE, test=test)
-
-
-def _audience(node: Node, partner: str) -> str:
-    """The name of the audience that the partner is alone in. Raises InputRefused where there is none."""
-    with node.database.reading() as tx:
-        audiences = releases.read_sharing(tx).audiences
-    for one in audiences:
-        members = set(one.members.values())
-        if members == {partner}:
-            return one.name
-        if partner in members:
-            others = ", ".join(sorted(members - {partner}))
-            raise InputRefused(
-                f"{partner} shares its policy's view with {others}, who would see it too; give it a policy of its own."
-            )
-    raise InputRefused(f"No policy names {partner}, so it would see nothing; apply one first.")
 
 
 def _identity(tx: Transaction, partner: str) -> str:

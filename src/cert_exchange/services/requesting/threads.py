@@ -5,33 +5,45 @@
 2. A side's words are what came by its own channel under its own identity, or none. What a third party says, or a partner
    under another's name, is no part of it.
 3. Only the asked side says that a request is received, passed on, done or not possible; only the asker that it is
-   withdrawn. In the other's mouth these are remarks. The last word by its own instant counts.
-4. What was revoked, or taken back, says nothing any more; that it was revoked is a line of its own.
+   withdrawn. In the other's mouth these are remarks. The last word counts (`counting`).
+4. What was revoked, or taken back, says nothing any more; that it was revoked is a line of its own. Of a request all
+   versions stay to be read: what somebody acted on is not rewritten.
+5. A notice that a node sends of its own is nobody's word.
 """
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
 
 import orjson
 
+from cert_exchange.messages import notices
 from cert_exchange.messages.due_times import owed_by
-from cert_exchange.messages.requests import FINAL, OF_ASKED, Request, State, Statement, read
+from cert_exchange.messages.requests import (
+    FINAL,
+    OF_ASKED,
+    Change,
+    Request,
+    State,
+    Statement,
+    changes_between,
+    read,
+)
+from cert_exchange.services.requesting.counting import Word, counting_from
+from cert_exchange.services.requesting.time_lines import (
+    ASKED_FOR,
+    CHANGED,
+    OPEN,
+    TAKEN_BACK,
+    Line,
+    Side,
+    Thread,
+)
 from cert_exchange.stix.instants import InstantInvalid, parse_micros
 from cert_exchange.store.requests import Letter
 from cert_exchange.store.tables import OWN
-
-Side = Literal["asker", "asked"]
-ASKED_FOR: Final = "request"
-CHANGED: Final = "changed"
-TAKEN_BACK: Final = "taken back"
-OPEN: Final = "open"
-"""The state of a request to which the asked side said nothing."""
-KEPT_BACK: Final = "not released"
-SHORT: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,87 +65,6 @@ class Parties:
         return next((one for one, those in self.spoken.items() if identity in those), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a time-line. Instants in micros: `at` as its writer dated it, `came_at` when it was stored here."""
-
-    stix_id: str
-    version: str
-    at: int
-    side: Side
-    said: str
-    """request, changed, taken back, or a word of State"""
-    text: str
-    ticket: str
-    refs: tuple[str, ...]
-    until: int | None
-    came_at: int
-    reached: str
-    """of our own: fetched | pushed | not fetched yet | not released; empty for the partner's"""
-    kept_out: bool
-    """it waits for a person of ours at the way in"""
-    number: int
-    """objects.id"""
-    version_key: str
-    sameness: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Thread:
-    """A request as it stands. Instants in micros."""
-
-    stix_id: str
-    ident: int
-    partner: str
-    partner_number: int
-    ours: bool
-    """whether we asked"""
-    test: bool
-    """whether it belongs to an exercise, or has terms that cannot be read"""
-    request: Request
-    asked_at: int
-    state: str
-    state_at: int
-    why: str
-    """what was said with the state"""
-    tickets: Mapping[Side, str]
-    due: int | None
-    """from when on the answer is overdue here (`messages.due_times`); `request.due` is what was said"""
-    late: bool
-    """whether the answer that is expected is overdue"""
-    lines: tuple[Line, ...]
-
-    @property
-    def short(self) -> str:
-        """The beginning of its id, the same on both sides: for the telephone."""
-        return self.stix_id.partition("--")[2][:SHORT]
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing is waited for any more."""
-        return self.state in FINAL
-
-    @property
-    def granting(self) -> Line | None:
-        """The line of the asked side by which it counts as done; None where it does not, or waits at the way in."""
-        if self.state != State.DONE:
-            return None
-        last = next(
-            one for one in reversed(self.lines) if (one.side, one.said) == ("asked", self.state)
-        )
-        return None if last.kept_out else last
-
-    @property
-    def check(self) -> str:
-        """A short digest of the time-line: equal on both sides where both hold the same."""
-        told = hashlib.sha256()
-        for one in self.lines:
-            if one.reached != KEPT_BACK:
-                told.update(f"{one.stix_id} {one.version_key} {one.sameness.hex()}\n".encode())
-        text = told.hexdigest()[:12]
-        return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
-
-
 Reach = Callable[[int, int], str]
 """(partner, ident of a note of ours) -> how far it got there: fetched | pushed | not fetched yet | not released"""
 
@@ -150,7 +81,7 @@ def open_letters(letters: Iterable[Letter], parties: Parties) -> Iterator[Opened
     """Read letters, and leave out those whose creator did not bring them itself."""
     for letter in letters:
         content = orjson.loads(letter.body)
-        said = read(content)
+        said = None if notices.declares(content) else read(content)
         if said is not None and parties.speaks(letter.origin, content.get("created_by_ref")):
             yield Opened(letter, said)
 
@@ -185,37 +116,51 @@ def put_together(
     assert partner is not None
     ours = first.origin == OWN
 
-    def line(one: Opened, word: str, side: Side) -> Line:
-        return _line(one, word, side, reach(partner, one.letter.ident))
+    heard = [one for one in open_letters(replies, parties) if may_speak(one.letter.origin, partner)]
+    counts = counting_from((_placed(one.letter) for one in (*versions, *heard)), now)
 
-    standing = [one for one in versions if one.letter.in_use and not one.letter.revoked]
+    def line(one: Opened, word: str, side: Side, changes: tuple[Change, ...] = ()) -> Line:
+        reached = reach(partner, one.letter.ident)
+        return _line(one, word, side, reached, counts[one.letter.object], changes)
+
+    unrevoked = [one for one in versions if not one.letter.revoked]
+    standing = [one for one in unrevoked if one.letter.in_use]
     gone = next((one for one in versions if one.letter.revoked), None)
-    shown = versions[:1] if gone is not None or not standing else standing
+    shown = (standing if gone is None else []) or unrevoked or versions[:1]
     request = shown[-1].said
     assert isinstance(request, Request)
     begun = line(shown[0], ASKED_FOR, "asker")
-    said = [line(one, CHANGED, "asker") for one in shown[1:]]
+    said = [
+        line(one, CHANGED, "asker", _changes(before, one))
+        for before, one in itertools.pairwise(shown)
+    ]
     if gone is not None and gone is not shown[0]:
         said.append(line(gone, TAKEN_BACK, "asker"))
     asker = OWN if ours else partner
-    heard = [one for one in open_letters(replies, parties) if may_speak(one.letter.origin, partner)]
     for one, word in _spoken(heard, asker):
         said.append(line(one, word, "asker" if one.letter.origin == asker else "asked"))
     said.sort(key=lambda one: (one.version_key, one.stix_id))
-    state, at, why = _state(said)
+    state, at, why, stands = OPEN, begun.at, "", _last(said)
+    if stands is not None:
+        state, at, why = stands.said, stands.counts_at, stands.text
     if gone is not None or not standing:
-        state, at, why = State.WITHDRAWN.value, None, ""
+        taken_back = [one.letter.taken_back_at for one in versions if one.letter.taken_back_at]
+        at = counts[gone.letter.object] if gone is not None else max(taken_back, default=begun.at)
+        state, why, stands = State.WITHDRAWN.value, "", None
     tickets: dict[Side, str] = {"asker": request.ticket, "asked": ""}
     for told in said:
         if told.ticket:
             tickets[told.side] = told.ticket
     last = shown[-1].letter
-    due = owed_by(request.due, asked_at=_dated(last), came_at=None if ours else last.stored_at)
+    due = owed_by(
+        request.due,
+        asked_at=dated(last.version, last.stored_at),
+        came_at=None if ours else last.stored_at,
+    )
     late = request.answer_expected and due is not None and due < now and state not in FINAL
     return Thread(
         first.stix_id, first.ident, parties.names.get(partner, "?"), partner, ours, test, request,
-        begun.at, state, begun.at if at is None else at, why, tickets, due, late,
-        (begun, *said),
+        begun.at, state, at, why, stands, tickets, due, late, (begun, *said),
     )  # fmt: skip
 
 
@@ -272,25 +217,45 @@ def _word(state: State, *, of_asker: bool) -> str:
     return state.value
 
 
-def _line(one: Opened, word: str, side: Side, reached: str) -> Line:
+def _changes(before: Opened, after: Opened) -> tuple[Change, ...]:
+    was, is_now = before.said, after.said
+    if not isinstance(was, Request) or not isinstance(is_now, Request):
+        return ()
+    return changes_between(was, is_now)
+
+
+def _placed(letter: Letter) -> Word:
+    return Word(
+        letter.object,
+        letter.version_key,
+        letter.stix_id,
+        dated(letter.version, letter.stored_at),
+        letter.stored_at,
+    )
+
+
+def _line(
+    one: Opened, word: str, side: Side, reached: str, counts_at: int, changes: tuple[Change, ...]
+) -> Line:
     letter, found = one.letter, one.said
     return Line(
-        letter.stix_id, letter.version, _dated(letter), side, word, "" if word == TAKEN_BACK else found.text,
+        letter.stix_id, letter.version, dated(letter.version, letter.stored_at), side, word, "" if word == TAKEN_BACK else found.text,
         found.ticket, found.refs if isinstance(found, Statement) else found.about, found.until,
         letter.stored_at, reached if letter.origin == OWN else "", letter.kept_out, letter.object,
-        letter.version_key, letter.sameness,
+        letter.version_key, letter.sameness, counts_at, changes,
     )  # fmt: skip
 
 
-def _dated(letter: Letter) -> int:
+def dated(version: str, stored_at: int) -> int:
+    """When a note is dated by its writer, micros."""
     try:
-        return parse_micros(letter.version)
+        return parse_micros(version)
     except InstantInvalid:
-        return letter.stored_at
+        return stored_at
 
 
-def _state(said: Sequence[Line]) -> tuple[str, int | None, str]:
-    """The last word that is one, when, and what was said with it."""
+def _last(said: Iterable[Line]) -> Line | None:
+    """The last word that is one."""
     silent = {State.REMARK.value, TAKEN_BACK, CHANGED}
-    last = next((one for one in reversed(said) if one.said not in silent), None)
-    return (OPEN, None, "") if last is None else (last.said, last.at, last.text)
+    words = [one for one in said if one.said not in silent]
+    return max(words, key=lambda one: (one.counts_at, one.version_key, one.stix_id), default=None)
