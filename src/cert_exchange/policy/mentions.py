@@ -3,19 +3,28 @@
 1. Nobody can read text wholly, so a mention never lets anything out: only rules that deny or hold ask for it.
 2. Every text of the object is searched, whatever its property is called, also those that `indicated` has read; ids and
    references are none.
-3. What is written so that nobody clicks on it is read as what it means: 192.0.2[.]7, a(dot)example.
+3. What is written so that nobody clicks on it is read as what it means: 192.0.2[.]7, a(dot)example; so are full-width signs
+   and hosts of URLs in odd spellings (`stix.hosts`).
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from cert_exchange.policy.lookups import AddressRange, Name, address_range, domain_name
+from cert_exchange.policy.lookups import (
+    AddressRange,
+    Name,
+    address_range,
+    addresses_of_host,
+    domain_name,
+)
 from cert_exchange.policy.subject import Subject
 from cert_exchange.policy.territories import NO_TERRITORIES, Hit, Territories
+from cert_exchange.stix.hosts import hosts_of
 from cert_exchange.stix.references import is_identifier
 
 Mention = AddressRange | Name
@@ -30,6 +39,10 @@ _SIX: Final = re.compile(
     rf"(?<![0-9A-Za-z:])[0-9A-Fa-f]{{0,4}}+:(?:[0-9A-Fa-f]{{0,4}}+:)++[0-9A-Fa-f.]*+{_LENGTH}"
 )
 _NAME: Final = re.compile(r"(?<![\w-])[\w-]++(?:\.[\w-]++)++")
+_URL: Final = re.compile(
+    r"(?<![\w+.-])[a-z][a-z0-9+.-]{1,20}+://[^\s<>\"'`]{1,2000}+", re.IGNORECASE
+)
+_DOTS: Final = str.maketrans("\u3002\uff61", "..")
 _SAID: Final = 8
 _SKIPPED: Final = frozenset(
     {"id", "type", "spec_version", "created", "modified", "pattern_type", "pattern_version", "extension_type"}
@@ -77,6 +90,10 @@ def mentioned_in(content: Mapping[str, Any]) -> tuple[Mention, ...]:
     """Every address, network and domain name in the texts of an object, each once. Never raises for JSON values."""
     found: dict[Mention, None] = {}
     for text in _texts(content):
+        if "://" in text:
+            _note_hosts(found, text)
+        if not text.isascii():
+            text = unicodedata.normalize("NFKC", text).translate(_DOTS)  # noqa: PLW2901 - the same text, as it is meant
         if "[" in text or "(" in text or "{" in text:
             text = _COLONS.sub(":", _DEFANGED.sub(".", text))  # noqa: PLW2901 - the same text, as it is meant
         if ":" in text:
@@ -88,6 +105,16 @@ def mentioned_in(content: Mapping[str, Any]) -> tuple[Mention, ...]:
             for candidate in _NAME.findall(text):
                 _note(found, candidate.strip("-"))
     return tuple(found)
+
+
+def _note_hosts(found: dict[Mention, None], text: str) -> None:
+    """Hosts of addresses of pages, in every way in which some program reads them."""
+    for url in _URL.findall(text):
+        for host in hosts_of(url):
+            addresses = addresses_of_host(host)
+            found |= dict.fromkeys(addresses)
+            if not addresses:
+                _note(found, host)
 
 
 def _note(found: dict[Mention, None], candidate: str) -> None:

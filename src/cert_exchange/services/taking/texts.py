@@ -151,7 +151,7 @@ class Shared:
             if kind in _PLAIN or kind is Kind.PATTERN:
                 continue
             host = _host_of(value)
-            for name in named_in(unquote(value)) - {value.casefold()}:
+            for name in _named_in(unquote(value)) - {value.casefold()}:
                 of = self._of(name, _NEW)
                 # What lies on a service that is held may be bad though the service is not.
                 if of is not _NEW and _hides(of, markings) and not (of is None and name == host):
@@ -256,7 +256,7 @@ class Shared:
         self, text: str, one: Settled, *, own: frozenset[str], listed: bool = True
     ) -> tuple[str, ...]:
         """What a text of this object names and is known to be kept back from its readers (rule 3), sorted."""
-        named = named_in(text) - own
+        named = (_named_in(text) | _named_in(unquote(text))) - own
         markings = _markings(one.content)
         found = {
             name
@@ -302,7 +302,7 @@ def _host_of(value: str) -> str:
 def _own(one: Settled) -> frozenset[str]:
     """The names that an object's own values have."""
     return frozenset(
-        name for value in one.built.own for name in (value.casefold(), *named_in(value))
+        name for value in one.built.own for name in (value.casefold(), *_named_in(value))
     )
 
 
@@ -334,7 +334,7 @@ def _values(one: Built) -> set[str]:
     found = {value.casefold() for _, value in one.sought}
     for kind, value in one.sought:
         if kind in _SHOWING:
-            found |= named_in(value)
+            found |= _named_in(value)
     return found
 
 
