@@ -219,7 +219,7 @@ def _lives(wanted: Wanted) -> ColumnElement[bool]:
 
 def _in_force(rows: FromClause, wanted: Wanted) -> ColumnElement[bool]:
     """Rule 2. Where collections are named, it is one of those in which it stands."""
-    stands = memberships.c.taken_back_at.is_(None)
+    stands: ColumnElement[bool] = memberships.c.taken_back_at.is_(None)
     if wanted.kept:
         theirs = and_(
             memberships.c.taken_back_by == rows.c.origin, rows.c.origin.in_(sorted(wanted.kept))
@@ -228,7 +228,7 @@ def _in_force(rows: FromClause, wanted: Wanted) -> ColumnElement[bool]:
     standing = [memberships.c.object == rows.c.id, stands]
     if wanted.collections:
         standing.append(memberships.c.collection.in_(sorted(wanted.collections)))
-    stood = exists().where(*standing)
+    stood: ColumnElement[bool] = exists().where(*standing)
     if wanted.anywhere:
         stood = or_(stood, ~exists().where(memberships.c.object == rows.c.id))
     return and_(
