@@ -12,6 +12,7 @@ from cert_exchange.http.feed_press import Press
 from cert_exchange.services import feeding, releasing
 from cert_exchange.services.feeding import Format, choose
 from cert_exchange.services.partners import IssuedSecret
+from cert_exchange.stix.markings import Tlp
 
 ONE = indicator("one", pattern="[domain-name:value = 'evil.example']")
 BY_B = indicator("by b", pattern="[domain-name:value = 'bad.example']", by=B_IDENTITY)
@@ -46,6 +47,27 @@ def test_a_feed_is_one_address_with_basic_or_bearer(
     assert by_name.get("/feeds/names/").raw == got.raw
     head = by_name.ask("/feeds/names", method="HEAD")
     assert (head.status, head.raw, head.headers["etag"]) == (200, b"", got.headers["etag"])
+
+
+def test_constituents_learn_nothing_of_what_is_not_in_their_feed(sqlite_server: Served) -> None:
+    """No count, and the same tag and zone, whatever comes that they may not see."""
+    node = sqlite_server.node
+    sqlite_server.scene.publish(ONE)
+    clients = {}
+    for name, level, form in (
+        ("green", Tlp.GREEN, Format.LIST), ("zone", Tlp.AMBER, Format.RPZ), ("own", Tlp.AMBER_STRICT, Format.LIST),
+    ):  # fmt: skip
+        feeding.add(node, name, choose(form, tlp=level), by="anna")
+        clients[name] = reader(sqlite_server, feeding.issue(node, name, by="anna"))
+    before = {name: client.get(f"/feeds/{name}") for name, client in clients.items()}
+    red = indicator("red", tlp="red", pattern="[domain-name:value = 'red.example']")
+    sqlite_server.scene.publish(red)
+    for name in ("green", "zone"):
+        got = clients[name].get(f"/feeds/{name}")
+        assert "x-feed-left-out" not in got.headers
+        assert (got.raw, got.headers["etag"]) == (before[name].raw, before[name].headers["etag"])
+    counted = [before["own"], clients["own"].get("/feeds/own")]
+    assert [one.headers["x-feed-left-out"] for one in counted] == ["0", "1"]
 
 
 def test_nothing_new_is_told_and_what_was_withdrawn_is_gone(

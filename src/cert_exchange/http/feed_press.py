@@ -36,7 +36,7 @@ class Made:
     tag: str
     media: str
     held: int
-    left_out: int
+    left_out: int | None
     tlp: str
     there: bool
     same: bool

@@ -4,7 +4,8 @@
    one, its own feed is there and nothing else.
 2. An answer is one state of the node, committed before it was made. A tool that sends back the tag it got (If-None-Match)
    is told 304 as long as nothing changed; what stands between may keep nothing without asking.
-3. A feed is asked for at most `REQUESTS_PER_MINUTE` times, by all its readers together.
+3. Who reads a feed below amber+strict learns nothing of what is not in it: no header counts it, and no tag changes with it.
+4. A feed is asked for at most `REQUESTS_PER_MINUTE` times, by all its readers together.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from functools import partial
 from http import HTTPStatus
@@ -88,7 +90,7 @@ class Feeds:
         )
 
     def _take(self, reader: Reader) -> None:
-        """Count one request of the feed's share (rule 3)."""
+        """Count one request of the feed's share (rule 4)."""
         now = self._node.clock.monotonic()
         rate = REQUESTS_PER_MINUTE / 60
         with self._lock:
@@ -120,6 +122,12 @@ def _tags(request: Request) -> tuple[str, ...]:
     return tuple(found[:_MOST_TAGS])
 
 
+def _left_out(made: Made) -> Iterator[tuple[bytes, bytes]]:
+    """How many there are that the reader does not get: constituents are not told even that (rule 3)."""
+    if made.left_out is not None:
+        yield b"x-feed-left-out", b"%d" % made.left_out
+
+
 def _answer(name: str, file: str, made: Made) -> Answer:
     kind = made.media.partition(";")[0]
     saved_as = file or f"{name}.{_ENDINGS.get(kind, 'txt')}"
@@ -128,8 +136,8 @@ def _answer(name: str, file: str, made: Made) -> Answer:
         (b"etag", f'W/"{made.tag}"'.encode("ascii")),
         (b"cache-control", b"private, no-cache"),
         (b"x-feed-entries", b"%d" % made.held),
-        (b"x-feed-left-out", b"%d" % made.left_out),
         (b"x-feed-tlp", made.tlp.encode("ascii")),
+        *_left_out(made),
     )
     if made.same:
         return Answer(HTTPStatus.NOT_MODIFIED, b"", headers, media=None)

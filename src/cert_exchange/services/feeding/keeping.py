@@ -58,7 +58,8 @@ class Served:
     tag: str
     media: str
     held: int
-    left_out: int
+    left_out: int | None
+    """None of a feed for constituents: how many there are besides is not theirs to know"""
     tlp: str
     """the strictest level of what the feed holds; empty where it holds nothing"""
 
@@ -71,7 +72,7 @@ class _Kept:
     numbers: bytes  # digest of the versions in force
     parts: Mapping[int, Taken]  # by the number of the version; none where they are too many to keep
     output: Output
-    left: int
+    left: int | None
     tags: Mapping[str, str]
     media: str
 
@@ -121,7 +122,7 @@ class Shelf:
         output = _written(node, feed, choice, found)
         tags = {file: hashlib.sha256(body).hexdigest()[:32] for file, body in output.files.items()}
         # Ids by the hundred thousand are for `feeds show`; of what is kept, their number is enough.
-        left = sum(map(len, output.left_out.values()))
+        left = None if asked.for_constituents else sum(map(len, output.left_out.values()))
         most = MOST_BODIES if choice.format in OBJECTS else MOST_PARTS
         return self._keep(
             _Kept(
