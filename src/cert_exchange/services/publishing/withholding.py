@@ -6,7 +6,8 @@
 2. A view is one log: a line stays that any reader of it, present or former, may have fetched. So does one of which somebody is
    still to be told (`store.untold`). Who disputes an object has it from somewhere, whatever the marks say: its audience keeps it.
 3. What anyone fetched keeps what it requires, however far down: a partner's word takes nothing from who has it.
-4. Where an older version was fetched and a newer one not, the older stands again, with a new line. Who fetched it is written
+4. An observable that was made for what goes leaves with it, unless somebody fetched it.
+5. Where an older version was fetched and a newer one not, the older stands again, with a new line. Who fetched it is written
    down, and told when the id goes.
 """
 
@@ -23,6 +24,7 @@ from cert_exchange.services.publishing.rulings import Outcome
 from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.releasing.evaluating import Plan
 from cert_exchange.services.releasing.fetched import Reached, reached
+from cert_exchange.services.releasing.pointing import observables_of
 from cert_exchange.store import doubts, in_force, notices, untold
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.in_force import Live
@@ -67,7 +69,17 @@ def withhold(
                 had.setdefault(one.shown, set()).update(far.who(one.view, one.position))
             untold.keep(tx, plan.audience.id, had)
             found.add(ident)
+        _let_hang(releasing, plan, leaving - kept, far)
     return found
+
+
+def _let_hang(releasing: Releasing, plan: Plan, leaving: Collection[int], far: Reached) -> None:
+    """What was made for an indicator that leaves goes with it where nobody fetched it either (`releasing.made_for`)."""
+    pool = releasing.pool
+    beside = observables_of(pool, leaving) if leaving else set()
+    for line in in_force.live_rows(pool.tx, plan.view_ids, beside, deriving=plan.deriving):
+        if not far.has(line.view, line.position):
+            pool.bindings.unfetched.add((line.view, line.position))
 
 
 def strike_off(node: Node, outcomes: Iterable[Outcome]) -> None:
