@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Collection, Mapping
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -49,6 +51,48 @@ TextFile = Annotated[
 RETURN = "answers"
 NONE = "none"
 _LONGEST = 1_000_000
+_MANNER: Final[Mapping[str, tuple[Any, Any]]] = {
+    "to": (To, None),
+    "everyone": (Everyone, False),
+    "tlp": (Level, None),
+    "onward": (Onward, NONE),
+    "collection": (Where, RETURN),
+    "dry_run": (DryRun, False),
+}
+"""Options by the fields of `Manner`: their kind and what they are where nobody says."""
+
+
+def asks_manner(
+    without: Collection[str] = (),
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command that tells a partner something: how that goes out is asked by the options that all of them share.
+
+    They stand before its own --json and --home, and come to it as one `manner`. `without`: names of those that it has not.
+    """
+    asked = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in _MANNER.items()
+        if name not in without
+    ]
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        def run(**given: Any) -> None:
+            from cert_exchange.services.answering import Manner
+
+            said = {one.name: given.pop(one.name) for one in asked}
+            said["to"] = tuple(said.get("to") or ())
+            command(**given, manner=Manner(**said))
+
+        own = signature(command, eval_str=True, locals={"Manner": Any}).parameters
+        shown: list[Parameter] = []
+        for one in own.values():
+            shown += asked if one.name == "manner" else [one]
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        run.__signature__ = Signature(shown)  # type: ignore[attr-defined]  # what Typer reads the options from
+        run.__annotations__ = {one.name: one.annotation for one in shown}
+        return run
+
+    return decorated
 
 
 def register(program: typer.Typer) -> None:
@@ -57,6 +101,7 @@ def register(program: typer.Typer) -> None:
         program.command()(command)
 
 
+@asks_manner()
 def sight(
     stix_id: About,
     *,
@@ -82,19 +127,13 @@ def sight(
         ),
     ] = None,
     text: Annotated[str, typer.Option("--text", help="What else to say.")] = "",
-    to: To = None,
-    everyone: Everyone = False,
-    tlp: Level = None,
-    onward: Onward = NONE,
-    collection: Where = RETURN,
-    dry_run: DryRun = False,
+    manner: Manner,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
     """Tell an object's owner that we saw what it describes: that alone, unless you say how often, when or where."""
     from cert_exchange.services import answering
 
-    manner = manner_of(to, tlp, onward, collection, everyone=everyone, dry_run=dry_run)
     with opened(home) as node:
         done = answering.sight(
             node, stix_id, by=operator(), manner=manner, count=count, first=first, last=last,
@@ -103,17 +142,13 @@ def sight(
     tell(done, as_json=as_json)
 
 
+@asks_manner()
 def opine(
     stix_id: About,
     opinion: Annotated[Opinion, typer.Argument(help="The standard's words.")],
     *,
     because: Annotated[str, typer.Option("--because", help="Why. The owner reads it.")] = "",
-    to: To = None,
-    everyone: Everyone = False,
-    tlp: Level = None,
-    onward: Onward = NONE,
-    collection: Where = RETURN,
-    dry_run: DryRun = False,
+    manner: Manner,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
@@ -123,7 +158,6 @@ def opine(
     """
     from cert_exchange.services import answering
 
-    manner = manner_of(to, tlp, onward, collection, everyone=everyone, dry_run=dry_run)
     with opened(home) as node:
         done = answering.opine(
             node, stix_id, opinion, because=because, by=operator(), manner=manner
@@ -131,17 +165,13 @@ def opine(
     tell(done, as_json=as_json)
 
 
+@asks_manner()
 def note(
     stix_id: About,
     *,
     text: Text = None,
     file: TextFile = None,
-    to: To = None,
-    everyone: Everyone = False,
-    tlp: Level = None,
-    onward: Onward = NONE,
-    collection: Where = RETURN,
-    dry_run: DryRun = False,
+    manner: Manner,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
@@ -149,12 +179,12 @@ def note(
     from cert_exchange.services import answering
 
     said = words_of(text, file)
-    manner = manner_of(to, tlp, onward, collection, everyone=everyone, dry_run=dry_run)
     with opened(home) as node:
         done = answering.note(node, stix_id, said, by=operator(), manner=manner)
     tell(done, as_json=as_json)
 
 
+@asks_manner()
 def ask(
     stix_id: About,
     *,
@@ -166,12 +196,7 @@ def ask(
             "--due", help="By when a reply is asked for: an instant in UTC, or a duration from now."
         ),
     ] = None,
-    to: To = None,
-    everyone: Everyone = False,
-    tlp: Level = None,
-    onward: Onward = NONE,
-    collection: Where = RETURN,
-    dry_run: DryRun = False,
+    manner: Manner,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
@@ -179,12 +204,12 @@ def ask(
     from cert_exchange.services import answering
 
     said = words_of(text, file)
-    manner = manner_of(to, tlp, onward, collection, everyone=everyone, dry_run=dry_run)
     with opened(home) as node:
         done = answering.ask(node, stix_id, said, due=due, by=operator(), manner=manner)
     tell(done, as_json=as_json)
 
 
+@asks_manner(without=("everyone", "onward"))
 def propose(
     stix_id: About,
     *,
@@ -205,10 +230,7 @@ def propose(
     ] = None,
     revoke: Annotated[bool, typer.Option("--revoke", help="Propose to revoke it.")] = False,
     because: Annotated[str, typer.Option("--because", help="Why. The owner reads it.")] = "",
-    to: To = None,
-    tlp: Level = None,
-    collection: Where = RETURN,
-    dry_run: DryRun = False,
+    manner: Manner,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
@@ -218,28 +240,12 @@ def propose(
 
     changes = dict(_pair(one) for one in sets or ())
     whole = None if file is None else read_packed(file, limit=_LONGEST)
-    manner = manner_of(to, tlp, NONE, collection, everyone=False, dry_run=dry_run)
     with opened(home) as node:
         done = answering.propose(
             node, stix_id, changes=changes, without=unset or (), whole=whole, revoke=revoke,
             because=because, by=operator(), manner=manner,
         )  # fmt: skip
     tell(done, as_json=as_json)
-
-
-def manner_of(
-    to: list[str] | None,
-    tlp: str | None,
-    onward: str,
-    collection: str,
-    *,
-    everyone: bool,
-    dry_run: bool,
-) -> Manner:
-    """How an answer goes out, as the options say."""
-    from cert_exchange.services.answering import Manner
-
-    return Manner(tuple(to or ()), everyone, tlp, onward, collection, dry_run)
 
 
 def words_of(text: str | None, file: Path | None) -> str:

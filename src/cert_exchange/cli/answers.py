@@ -7,24 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cert_exchange.cli import printing
-from cert_exchange.cli.answering import (
-    NONE,
-    RETURN,
-    DryRun,
-    Level,
-    Onward,
-    Text,
-    TextFile,
-    Where,
-    manner_of,
-    tell,
-    words_of,
-)
+from cert_exchange.cli.answering import Text, TextFile, asks_manner, tell, words_of
 from cert_exchange.cli.options import AsJson, Home, Limit, opened, operator
 from cert_exchange.errors import InputRefused
 
 if TYPE_CHECKING:
-    from cert_exchange.services.answering import Heard
+    from cert_exchange.services.answering import Heard, Manner
 
 app = typer.Typer(
     help="Answers: what partners said to our objects, and what we said to theirs.",
@@ -106,6 +94,7 @@ def list_(
 
 
 @app.command()
+@asks_manner(without=("to", "everyone"))
 def reply(
     question: Annotated[
         str, typer.Argument(metavar="QUESTION", help="The id of a partner's question.")
@@ -113,10 +102,7 @@ def reply(
     *,
     text: Text = None,
     file: TextFile = None,
-    tlp: Level = None,
-    onward: Onward = NONE,
-    collection: Where = RETURN,
-    dry_run: DryRun = False,
+    manner: Manner,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
@@ -124,7 +110,6 @@ def reply(
     from cert_exchange.services import answering
 
     said = words_of(text, file)
-    manner = manner_of(None, tlp, onward, collection, everyone=False, dry_run=dry_run)
     with opened(home) as node:
         done = answering.reply(node, question, said, by=operator(), manner=manner)
     tell(done, as_json=as_json)
