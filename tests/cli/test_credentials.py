@@ -117,6 +117,7 @@ def test_proposals_are_listed_shown_accepted_declined_and_answered(
     assert "nothing was changed" in cli("proposals", "accept", better).err
     assert cli("proposals", "accept", foreign, "--yes").code == 1
     assert "amend" in cli("proposals", "show", foreign).err
+    assert cli("proposals", "show", better, "--json").json()["changes"].keys() >= {"name"}
     done = cli("proposals", "accept", better, "--yes", "--words", "right")
     assert (done.code, "cert-b" in done.err) == (0, True)
     answered = cli("proposals", "answer", worse, "--text", "Why?")

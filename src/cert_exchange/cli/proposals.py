@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ from cert_exchange.cli.options import AsJson, Home, Limit, Reason, opened, opera
 from cert_exchange.errors import InputRefused
 
 if TYPE_CHECKING:
-    from cert_exchange.services.proposals import Draft, Proposal
+    from cert_exchange.services.proposals import Change, Draft, Proposal
 
 app = typer.Typer(
     help="Versions that partners sent of objects that they may not bring: accept, decline or answer.",
@@ -88,13 +89,21 @@ def show(number: Number, *, as_json: AsJson = False, home: Home = None) -> None:
 
     with opened(home) as node:
         one = proposals.find(node, number)
+        changes = proposals.compared(node, number)
         why = seen = None
         try:
             seen = proposals.draft(node, number)
         except ConfigurationInvalid as error:
             why = error.public
     if as_json:
-        printing.document({**_document(one), "draft": _drafted(seen), "not_acceptable": why})
+        printing.document(
+            {
+                **_document(one),
+                "draft": _drafted(seen),
+                "changes": _changed(changes),
+                "not_acceptable": why,
+            }
+        )
         return
     printing.facts(
         {
@@ -105,6 +114,7 @@ def show(number: Number, *, as_json: AsJson = False, home: Home = None) -> None:
             "names as creator": one.row.creator,
             "revokes": "yes" if one.row.revoked else "no",
             "stands": one.standing.value,
+            **({"stands for": one.original} if one.original else {}),
             "its owner": one.owner,
             "held from": one.brought_by,
             "newest version": one.newest,
@@ -115,6 +125,9 @@ def show(number: Number, *, as_json: AsJson = False, home: Home = None) -> None:
         printing.result(f"{printing.instant(said.at)} {said.answer} by {said.by}: {said.words}")
     if seen is not None:
         _show_draft(seen)
+    elif changes:
+        held = "as its sender was shown it" if one.original else "as it stands"
+        _table_of(changes, held)
     if why is not None:
         printing.verdict(why)
 
@@ -225,16 +238,24 @@ def _state(one: Proposal) -> str:
 
 def _show_draft(seen: Draft) -> None:
     if seen.changes:
-        printing.table(
-            ["property", "as it stands", "as proposed"],
-            [(one.name, _value(one.before), _value(one.after)) for one in seen.changes],
-        )
+        _table_of(seen.changes, "as it stands")
     if seen.set_aside:
         printing.verdict(
             f"would count no more: {len(seen.set_aside)} from {seen.proposal.brought_by}"
             f" ({', '.join(seen.set_aside)}); would count: {', '.join(seen.taken_in)}"
         )
     printing.verdict(f"in: {', '.join(seen.collections) or 'no collection any more'}")
+
+
+def _table_of(changes: Sequence[Change], held: str) -> None:
+    printing.table(
+        ["property", held, "as proposed"],
+        [(one.name, _value(one.before), _value(one.after)) for one in changes],
+    )
+
+
+def _changed(changes: Sequence[Change]) -> dict[str, Any]:
+    return {one.name: {"before": one.before, "after": one.after} for one in changes}
 
 
 def _value(value: Any) -> str:
@@ -248,7 +269,7 @@ def _drafted(seen: Draft | None) -> dict[str, Any] | None:
     if seen is None:
         return None
     return {
-        "changes": {one.name: {"before": one.before, "after": one.after} for one in seen.changes},
+        "changes": _changed(seen.changes),
         "collections": seen.collections,
         "set_aside": seen.set_aside,
         "taken_in": seen.taken_in,
@@ -266,6 +287,7 @@ def _document(one: Proposal) -> dict[str, Any]:
         "revokes": one.row.revoked,
         "stored_at": printing.instant(one.row.stored_at),
         "stands": one.standing.value,
+        "stands_for": one.original,
         "owner": one.owner,
         "held_from": one.brought_by,
         "newest": one.newest,

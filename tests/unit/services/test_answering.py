@@ -38,6 +38,7 @@ from cert_exchange.services import (
     releasing,
 )
 from cert_exchange.services.answering import Manner, fetching, giving, subjects
+from cert_exchange.stix.instants import format_micros
 
 THEIRS = indicator("theirs", by=B_IDENTITY, tlp="green", confidence=80)
 OURS = indicator("ours", confidence=80)
@@ -509,6 +510,36 @@ def test_what_a_partners_note_proposes_waits_as_a_proposal(node: Node) -> None:
     # The note itself again, by another way: nothing new.
     scene.post("b", proposal_of(scene, changed, about=OURS["id"]), to="answers")
     assert proposals.proposals(node) == []
+
+
+def test_a_proposal_about_a_derivative_names_the_original_and_its_changes(
+    sqlite_node: Node,
+) -> None:
+    """Against what its sender was shown: what was withheld is no change. And another's object is compared with what counts."""
+    scene = with_answers(sqlite_node)
+    scene.apply("b", WITH_ANSWERS.format(partner="b") + (
+        "  - {name: no words, match: {type: indicator}, redact: {remove: [description]}, reason: x}\n"
+    ))  # fmt: skip
+    one = indicator("one", description="seen in the cellar")
+    scene.publish(one)
+    (shown,) = [each for each in scene.sees("b") if each["type"] == "indicator"]
+    later = format_micros(sqlite_node.now())
+    changed = {**shown, "confidence": 20, "modified": later}
+    scene.post("b", proposal_of(scene, changed, about=shown["id"]), to="answers")
+    (waiting,) = proposals.proposals(sqlite_node)
+    assert (waiting.standing, waiting.original) == (proposals.Standing.STANDS_FOR, one["id"])
+    number = waiting.row.number
+    (change,) = proposals.compared(sqlite_node, number)
+    assert (change.name, change.before, change.after) == ("confidence", None, 20)
+    with pytest.raises(ConfigurationInvalid, match=f"stands for {one['id']} in somebody's view"):
+        proposals.draft(sqlite_node, number)
+    scene.post("b", THEIRS)
+    scene.post("c", {**THEIRS, "confidence": 3, "modified": at(9)})
+    (theirs,) = proposals.proposals(sqlite_node, partner="c")
+    assert (theirs.standing, theirs.original) == (proposals.Standing.OTHERS, None)
+    assert [
+        (each.name, each.after) for each in proposals.compared(sqlite_node, theirs.row.number)
+    ] == [("confidence", 3)]
 
 
 def test_a_note_brings_in_nothing_but_proposals(scene: Scene) -> None:

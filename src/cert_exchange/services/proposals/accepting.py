@@ -21,10 +21,18 @@ from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import EXTENSION
 from cert_exchange.services import ledger
 from cert_exchange.services.proposals.answering import labels_of, places_of, waiting
-from cert_exchange.services.proposals.listing import Proposal, Standing, counting_of, owner_of
+from cert_exchange.services.proposals.listing import (
+    Change,
+    Proposal,
+    Standing,
+    changes_of,
+    content_of,
+    counting_of,
+    owner_of,
+)
 from cert_exchange.services.publishing.taking_in import Outcome, take_in_watched
 from cert_exchange.services.releasing.orders import in_one_line
-from cert_exchange.stix.canonical import canonical_bytes, parse_json
+from cert_exchange.stix.canonical import canonical_bytes
 from cert_exchange.stix.envelopes import examine
 from cert_exchange.stix.instants import format_micros, parse_micros
 from cert_exchange.store import objects, undoing
@@ -34,15 +42,6 @@ from cert_exchange.store.database import Transaction
 from cert_exchange.store.objects import Version
 from cert_exchange.store.tables import OWN, LineKind
 from cert_exchange.store.undoing import Sent
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One property as it stands and as it would be; None: not there."""
-
-    name: str
-    before: Any
-    after: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +85,8 @@ def draft(node: Node, number: int) -> Draft:
                 tuple(version.version for version in _usurping(tx, one)),
                 tuple(row.version for row in _claimed(tx, one)),
             )
-        before = _content(tx, _newest(tx, one).rendition)
-        after = _ours(tx, one, node.now())
-        changes = tuple(
-            Change(name, before.get(name), after.get(name))
-            for name in sorted(before.keys() | after.keys())
-            if before.get(name) != after.get(name) and name != "modified"
-        )
-        return Draft(one, changes, places, (), ())
+        before = content_of(tx, _newest(tx, one).rendition)
+        return Draft(one, changes_of(before, _ours(tx, one, node.now())), places, (), ())
 
 
 def accept(node: Node, number: int, *, by: str, words: str = "") -> Accepted:
@@ -140,7 +133,8 @@ def _acceptable(tx: Transaction, number: int) -> Proposal:
             )
         case Standing.STANDS_FOR:
             raise ConfigurationInvalid(
-                f"{one.row.stix_id} stands for an object of ours in somebody's view; publish that one anew, or decline."
+                f"{one.row.stix_id} stands for {one.original or 'an object of ours'} in somebody's view; publish that one"
+                " anew with what you take of it, or decline."
             )
         case Standing.UNHELD:
             raise ConfigurationInvalid(
@@ -154,16 +148,10 @@ def _newest(tx: Transaction, one: Proposal) -> Version:
     return max(counting, key=lambda version: (version.version_key, -version.id))
 
 
-def _content(tx: Transaction, rendition: int) -> dict[str, Any]:
-    content = parse_json(rows.body_of(tx, rendition).encode("utf-8"), depth=1_000)
-    assert isinstance(content, dict)
-    return content
-
-
 def _ours(tx: Transaction, one: Proposal, now: int) -> dict[str, Any]:
     """The proposal as a version of ours (rule 1)."""
     newest = _newest(tx, one)
-    standing, made = _content(tx, newest.rendition), _content(tx, one.row.rendition)
+    standing, made = content_of(tx, newest.rendition), content_of(tx, one.row.rendition)
     for name in ("created", "created_by_ref"):
         if name in standing:
             made[name] = standing[name]

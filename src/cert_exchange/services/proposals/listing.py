@@ -8,12 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from cert_exchange.errors import NotFound
 from cert_exchange.node import Node
+from cert_exchange.stix.canonical import parse_json
+from cert_exchange.store import answers as answer_rows
 from cert_exchange.store import objects
 from cert_exchange.store import partners as partner_rows
 from cert_exchange.store import proposals as rows
@@ -55,11 +58,22 @@ class Proposal:
     """the newest version that counts"""
     said: tuple[Said, ...]
     undone: bool
+    original: str | None = None
+    """of an id that stands for an object of ours: that object's"""
 
     @property
     def open(self) -> bool:
         """Whether it waits for a person."""
         return not self.undone and all(one.answer == rows.ANSWERED for one in self.said)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One property as it stands and as it would be; None: not there."""
+
+    name: str
+    before: Any
+    after: Any
 
 
 def proposals(
@@ -90,6 +104,40 @@ def find(node: Node, number: int) -> Proposal:
     """One proposal by its number. Raises NotFound."""
     with node.database.reading() as tx:
         return found_in(tx, number)
+
+
+def compared(node: Node, number: int) -> tuple[Change, ...]:
+    """What a proposal says otherwise than the newest version that its sender can have seen: of a derivative, that.
+
+    Whoever may accept it. Empty where we hold nothing of it. Raises NotFound.
+    """
+    with node.database.reading() as tx:
+        one = found_in(tx, number)
+        every = list(version_rows.versions(tx, [one.row.ident]))
+        if one.standing is Standing.STANDS_FOR:
+            known = [each for each in every if each.status == ObjectStatus.DERIVATIVE.value]
+        else:
+            known = counting_of(every)
+        if not known:
+            return ()
+        newest = max(known, key=lambda each: (each.version_key, -each.id))
+        return changes_of(content_of(tx, newest.rendition), content_of(tx, one.row.rendition))
+
+
+def content_of(tx: Transaction, rendition: int) -> dict[str, Any]:
+    """A stored version as JSON."""
+    content = parse_json(rows.body_of(tx, rendition).encode("utf-8"), depth=1_000)
+    assert isinstance(content, dict)
+    return content
+
+
+def changes_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """What another version says otherwise, `modified` aside."""
+    return tuple(
+        Change(name, before.get(name), after.get(name))
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name) and name != "modified"
+    )
 
 
 def found_in(tx: Transaction, number: int) -> Proposal:
@@ -131,6 +179,7 @@ def told(tx: Transaction, found: Sequence[Proposed]) -> list[Proposal]:
                 else None,
                 tuple(said.get(one.number, ())),
                 one.number in undone,
+                answer_rows.original_of(tx, one.stix_id),
             )
         )
     return listed
