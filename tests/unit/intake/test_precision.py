@@ -56,11 +56,17 @@ PROFILES = {
 
 QUOTED = "the event has a stray quotation mark before the path; the reader mends no values"
 PLACEHOLDER = "the event writes words in brackets for the folder; the reader mends no values"
+ABUSED = "the legitimate address that was led astray, defanged in a remark behind the attackers' one: nothing says whose it is"
 SLIP = (
     "a slip of the author: the number says one technique, its link another; the reader takes both"
 )
 DISAGREEMENTS: dict[tuple[str, str, str], str] = {
     # (file, "missed" or "wrong", kind and value) -> cause
+    (
+        "avast-OperationDragonCastling.md",
+        "wrong",
+        "url http://update.wps.cn/newupdate111111111111111111111/2052/bigpatch/setup_CN_2052_11.1.0.8830_PersonalDownload_Triale.exe",
+    ): ABUSED,
     ("ctid-carbanak.md", "wrong", "technique T1101.002"): SLIP,
     ("pymisp-to_delete1.json", "missed", r"file-path %temp%\~wupdate.lnk"): QUOTED,
     ("pymisp-to_delete1.json", "wrong", "file-path \u2018" + r"%temp%\~wupdate.lnk"): QUOTED,
@@ -96,10 +102,16 @@ HELD_OUT = {
     "mandiant-apt28.ioc": FirstSight(14, 0, 0),
     "ncsc-nl-log4shell-iocs.md": FirstSight(0, 0, 0),  # 50 links, none of them an indicator
     "sekoia-acrstealer.md": FirstSight(36, 0, 0),
+    # Five more, committed (3e0a86a) after the rules were mended and before they read these:
+    "avast-LuckyMouse.md": FirstSight(50, 0, 0),
+    "avast-OperationDragonCastling.md": FirstSight(102, 0, 1),
+    "eset-blacklotus.adoc": FirstSight(39, 0, 0),
+    "eset-greyenergy.adoc": FirstSight(115, 0, 0),
+    "volexity-powerstar.csv": FirstSight(23, 0, 0),
 }
-"""Of 731 values 19 were missed and 26 wrong. Missed: 17 of 55 URLs (a "?" at their end, or called a domain by their row), a user
+"""Of the first fourteen: of 731 values 19 were missed and 26 wrong. Missed: 17 of 55 URLs (a "?" at their end, or called a domain by their row), a user
 agent, a path. Wrong: 9 URLs (those without their "?"), 3 hashes of 437 (inside a YARA rule), 9 paths, a technique, a user agent,
-and 3 patterns that were right (truth was corrected). Of 121 addresses and 100 domains none."""
+and 3 patterns that were right (truth was corrected). Of 121 addresses and 100 domains none. Of the five that followed, with 329 values: none missed, one URL wrong."""
 
 
 class Reading(NamedTuple):
@@ -218,10 +230,14 @@ def test_precision_and_recall_are_at_least_98_of_100(group: str) -> None:
 
 
 def test_nothing_that_is_only_told_of_is_looked_for() -> None:
-    """A file that the author calls legitimate makes no indicator."""
-    assert {
-        name: here.found & here.told for name in NAMES if (here := reading(name)).found & here.told
-    } == {}
+    """A file that the author calls legitimate makes no indicator, but for what stands above with its cause."""
+    known = {(name, value) for name, _, value in DISAGREEMENTS}
+    sought = {
+        (name, f"{kind.value} {value}")
+        for name in NAMES
+        for kind, value in reading(name).found & reading(name).told
+    }
+    assert sought - known == set()
 
 
 def test_figures() -> None:
