@@ -24,9 +24,9 @@ from cert_exchange.stix.markings import TLP_BY_ID, TLP_DEFINITIONS, Tlp
 
 Level = TypeVar("Level", Tlp, Pap)
 _WORDS: Final = {
-    Tlp.RED: "red rot rouge rojo rosso vermelho rood czerwony красный красная червоний 红 紅 红色 紅色 赤 赤色 レッド 빨강 빨간색 레드 أحمر قرمز אדום kırmızı červená röd rød",  # noqa: RUF001 - Turkish
+    Tlp.RED: "red rot rouge rojo rosso vermelho rood czerwony красный красная червоний 红 紅 红色 紅色 赤 赤色 レッド 빨강 빨간색 레드 أحمر قرمز אדום kırmızı červená röd rød",  # noqa: RUF001 - words of Turkish
     Tlp.AMBER: "amber gelb orange ambre ámbar âmbar ambra oranje żółty bursztynowy жёлтый желтый янтарный оранжевый жовтий бурштиновий 黄 黃 黄色 黃色"
-    " 琥珀 琥珀色 橙 橙色 アンバー 앰버 노랑 노란색 أصفر كهرماني زرد כתום ענבר sarı oranžová gul",  # noqa: RUF001 - Turkish
+    " 琥珀 琥珀色 橙 橙色 アンバー 앰버 노랑 노란색 أصفر كهرماني زرد כתום ענבר sarı oranžová gul",  # noqa: RUF001 - words of Turkish
     Tlp.GREEN: "green grün gruen vert verde groen zielony зелёный зеленый зелений 绿 綠 绿色 綠色 緑 グリーン 초록 녹색 그린 أخضر سبز ירוק yeşil zelená grön grøn",
     Tlp.CLEAR: "clear white weiß weiss blanc blanco bianco branco wit biały белый прозрачный білий 白 白色 无色 透明 クリア ホワイト 흰색 클리어 أبيض شفاف سفید לבן beyaz bílá vit hvid",
 }

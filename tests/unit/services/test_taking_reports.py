@@ -78,9 +78,9 @@ def test_two_documents_of_one_file_name_make_two_reports(sqlite_node: Node) -> N
     """Each under its own title, unless a person gives them a name; a title that names what is held back goes to nobody."""
     scene = Scene.set_up(sqlite_node)
 
-    def put(text: str, **stated: str) -> None:
+    def put(text: str, name: str = "") -> None:
         body = text.encode()
-        order = Order(markings=(TLP["green"],), **stated)  # type: ignore[arg-type]
+        order = Order(markings=(TLP["green"],), name=name)
         given = Source("README.md", lambda: io.BytesIO(body), len(body))
         how = taking.understand(given, order)
         taking.take(scene.node, given, how, order, collection="indicators", by="desk")
