@@ -39,9 +39,11 @@ _SIX: Final = re.compile(
     rf"(?<![0-9A-Za-z:])[0-9A-Fa-f]{{0,4}}+:(?:[0-9A-Fa-f]{{0,4}}+:)++[0-9A-Fa-f.]*+{_LENGTH}"
 )
 _NAME: Final = re.compile(r"(?<![\w-])[\w-]++(?:\.[\w-]++)++")
-_URL: Final = re.compile(
-    r"(?<![\w+.-])[a-z][a-z0-9+.-]{1,20}+://[^\s<>\"'`]{1,2000}+", re.IGNORECASE
+_ODD_URL: Final = re.compile(
+    r"(?<![\w+.-])[a-z][a-z0-9+.-]{1,20}+://(?=[0-9]|[^\s/?#<>\"'`]{0,200}[%@\\])[^\s<>\"'`]{1,2000}+",
+    re.IGNORECASE,
 )
+"""Those whose host may be no name: the names of all others are found as such."""
 _DOTS: Final = str.maketrans("\u3002\uff61", "..")
 _SAID: Final = 8
 _SKIPPED: Final = frozenset(
@@ -109,7 +111,7 @@ def mentioned_in(content: Mapping[str, Any]) -> tuple[Mention, ...]:
 
 def _note_hosts(found: dict[Mention, None], text: str) -> None:
     """Hosts of addresses of pages, in every way in which some program reads them."""
-    for url in _URL.findall(text):
+    for url in _ODD_URL.findall(text):
         for host in hosts_of(url):
             addresses = addresses_of_host(host)
             found |= dict.fromkeys(addresses)

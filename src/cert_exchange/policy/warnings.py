@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -22,7 +23,7 @@ from cert_exchange.policy.commonplace import ROLES
 from cert_exchange.policy.doubtful_values import Stated, generic, of_value, short
 from cert_exchange.policy.indicated import indicated_by
 from cert_exchange.policy.lookups import address_range
-from cert_exchange.policy.mentions import mentioned_in
+from cert_exchange.policy.mentions import Mention, mentioned_in
 from cert_exchange.policy.territories import OWN, Territories
 from cert_exchange.stix.instants import order_key
 from cert_exchange.stix.patterns import Comparison, PatternInvalid, comparisons
@@ -71,9 +72,11 @@ def _warnings(
     if own is not None:
         if not answered:
             yield from _of_own(content, own)
-        yield from _naming_own(_value_texts(content), own, "inside of it")
+        values = dict.fromkeys(_value_texts(content))
+        yield from _naming_own(values, own, "inside of it")
         if stix_type not in _OUR_WORDS:
-            yield from _naming_own(_words_of(content), own, "in its text")
+            words = (one for one in _words_of(content) if one not in values)
+            yield from _naming_own(words, own, "in its text")
     if stix_type == "indicator":
         yield from _expired(content, at)
         if content.get("pattern_type", "stix") == "stix":
@@ -95,11 +98,17 @@ def _naming_own(texts: Iterable[str], own: Territories, where: str) -> Iterator[
     for text in texts:
         if _is_address(text):
             continue  # wholly one: nothing is inside of it
-        plain = unquote(text) if "%" in text else text
-        for mention in mentioned_in({"said": text if plain == text else f"{text} {plain}"}):
+        for mention in _mentioned(text):
             for kind, hit in own.holding(mention):
                 if kind == OWN:
                     yield Caution(Of.OWN, hit.value, f"{where} {hit}")
+
+
+@lru_cache(maxsize=1_024)
+def _mentioned(text: str) -> tuple[Mention, ...]:
+    """What a text names, percent-encoded or not; many objects have the same labels and remarks."""
+    plain = unquote(text) if "%" in text else text
+    return mentioned_in({"said": text if plain == text else f"{text} {plain}"})
 
 
 def _words_of(content: Mapping[str, Any]) -> Iterator[str]:

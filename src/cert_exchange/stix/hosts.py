@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import IPv6Address
 from itertools import product
 from typing import Final
@@ -59,6 +60,7 @@ def ipv4_readings(text: str) -> tuple[int, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=1_024)
 def hosts_of(url: str) -> tuple[str, ...]:
     """Every host that some program goes to for a URL, each as `plain_host` writes it; with or without a scheme."""
     text = "".join(url[:LONGEST].split())
