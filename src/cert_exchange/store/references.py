@@ -17,6 +17,7 @@ from cert_exchange.stix.references import Role
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import Asked, Kept, among
 from cert_exchange.store.tables import (
+    OWN,
     ObjectStatus,
     identifiers,
     live,
@@ -36,6 +37,11 @@ _REFERENCES_OF: Final = Kept(
 def ask_references(tx: Transaction, object_ids: Iterable[int]) -> Asked:
     """What each version refers to: (version, target ident, role)."""
     return _REFERENCES_OF.ask_among(tx, "sources", object_ids)
+
+
+def ask_made_for(tx: Transaction, observables: Iterable[int]) -> Asked:
+    """Our relationships between observables and indicators: (observable, relationship, its creator, indicator, its STIX id)."""
+    return _MADE_FOR.ask_among(tx, "observables", observables)
 
 
 def _dependants(target: Any) -> Any:
@@ -91,6 +97,30 @@ _SOURCES: Final = Kept(
     "targets",
     "roles",
 )
+_relation, _indicator, _maker = (
+    identifiers.alias("relation"), identifiers.alias("indicator"), identifiers.alias("maker"),
+)  # fmt: skip
+_other_end: Final = references.alias("other_end")
+_MADE_FOR: Final = Kept(
+    select(
+        references.c.target, _relation.c.stix_id, _maker.c.stix_id, _indicator.c.num,
+        _indicator.c.stix_id,
+    )
+    .join(objects, objects.c.id == references.c.source)
+    .join(_relation, _relation.c.num == objects.c.ident)
+    .join(_maker, _maker.c.num == objects.c.creator)
+    .join(_other_end, _other_end.c.source == objects.c.id)
+    .join(_indicator, _indicator.c.num == _other_end.c.target)
+    .where(
+        among(references.c.target, "observables"),
+        objects.c.type == "relationship",
+        objects.c.origin == OWN,
+        objects.c.status == ObjectStatus.ACCEPTED.value,
+        _indicator.c.stix_id.startswith("indicator--"),
+    )
+    .distinct(),
+    "observables",
+)  # fmt: skip
 _WAITING_ON: Final = Kept(
     select(waiting.c.target, waiting.c.audience, objects.c.ident)
     .join(objects, objects.c.id == waiting.c.object)

@@ -203,7 +203,7 @@ def _look(
         for onlooker in onlookers:
             onlooker.outlook.own = own
     pool.know(targets)
-    lines = pool.lines_of(idents)
+    lines = pool.lines_of([*idents, *{i for one in idents for i in pool.made_for.get(one, ())}])
     judges = []
     for onlooker in onlookers:
         plan = onlooker.plan

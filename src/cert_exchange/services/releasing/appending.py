@@ -18,6 +18,7 @@ from typing import Final
 
 from cert_exchange.messages.evidence import Range, release_commitment
 from cert_exchange.messages.notices import Reason
+from cert_exchange.services.releasing import made_for
 from cert_exchange.services.releasing.arranging import Row, arrange, in_order
 from cert_exchange.services.releasing.bindings import bindings_for
 from cert_exchange.services.releasing.closing import Closing
@@ -153,6 +154,7 @@ class Releasing:
         ]
         if any(plan.pointing for plan in plans):
             wanted += observables_of(self.pool, wanted)
+        wanted += made_for.hanging_on(self.pool, wanted) - set(wanted)
         self.pool.prepare(wanted, [plan.audience.id for plan in plans])
         for plan in plans:
             sent = {

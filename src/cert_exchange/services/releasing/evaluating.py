@@ -19,7 +19,7 @@ from cert_exchange.policy.decide import Subject
 from cert_exchange.policy.document import Policy, Verb
 from cert_exchange.policy.redaction import Trimmed, Unredactable
 from cert_exchange.policy.rules import Recipe
-from cert_exchange.services.releasing import marked
+from cert_exchange.services.releasing import made_for, marked
 from cert_exchange.services.releasing.bindings import Bindings, recipients_of
 from cert_exchange.services.releasing.in_force import policy_in_force
 from cert_exchange.store import blocks, releases
@@ -116,6 +116,8 @@ class Pool:
     """(ident, audience, or EVERYONE) of what our desk keeps back"""
     notices: dict[str, int | None] = field(default_factory=dict)
     """note's STIX id -> the audience it is a notice for"""
+    made_for: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    """observable -> the indicators of ours that it was made for (`made_for`)"""
     fresh: set[int] = field(default_factory=set)
     """ids that this transaction numbered: nothing refers to them, waits for them or is in force of them"""
     subjects: dict[int, Subject] = field(default_factory=dict)
@@ -231,6 +233,7 @@ class Pool:
         for rendition, body in bodies():
             self.contents[rendition] = orjson.loads(body)
         beside()
+        made_for.know(self, missing)
 
     def subject(self, version: Version) -> Subject:
         """The facts that rules look at, read once per version."""
@@ -255,13 +258,14 @@ class Pool:
         self.lines.clear()
         self.waiting.clear()
         self.load(idents)
+        made_for.know(self, idents)
         targets = {
             target
             for ident in idents
             for version in self.by_ident[ident]
             for target, _ in self.references.get(version.id, ())
         }
-        targets.update(idents)
+        targets.update(idents, *(self.made_for.get(ident, ()) for ident in idents))
         notes = (
             self._ask_about(targets),
             self._ask_lines(targets),

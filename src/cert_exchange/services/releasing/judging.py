@@ -8,7 +8,8 @@
 5. Cyber-observables belong to nobody: each origin's copies are judged on their own (DECISIONS 5).
 6. A notice of ours is for its audience, whatever its policy says, and for nobody else (DECISIONS 19). What a partner asks
    our desk, or says to what we asked, goes to nobody, whatever a policy or a consent says.
-7. The same functions serve publishing, policy changes, previews and explanations, so that what is shown before is
+7. An observable that `publish` made for indicators goes where one of these may go (`made_for`).
+8. The same functions serve publishing, policy changes, previews and explanations, so that what is shown before is
    what happens (CASES M09).
 """
 
@@ -32,7 +33,7 @@ from cert_exchange.policy.decide import (
 from cert_exchange.policy.document import Policy
 from cert_exchange.policy.rules import Recipe
 from cert_exchange.policy.screening import INTAKE
-from cert_exchange.services.releasing import trimming
+from cert_exchange.services.releasing import made_for, trimming
 from cert_exchange.services.releasing.evaluating import Plan, Pool
 from cert_exchange.services.releasing.governing import (
     beside_a_derivative,
@@ -253,7 +254,35 @@ class Judge:
             partners = self.pool.bindings.doubted(version)
             if partners and not carried:
                 return Hold(INTAKE, f"disputed by {', '.join(partners)}, see `review list`", None)
+        if version.observable and version.origin == OWN and isinstance(decision, Allow | Redact):
+            return self._with_what_it_was_made_for(version, collection, decision)
         return decision
+
+    def _with_what_it_was_made_for(
+        self, version: Version, collection: int, decision: Decision
+    ) -> Decision:
+        """The same, unless no indicator that the observable was made for may go there (`made_for`)."""
+        refused: Decision | None = None
+        for indicator in made_for.standing(self.pool, version):
+            if self.pool.barred(indicator.ident, self.plan.audience.id):
+                refused = refused or BLOCKED
+                continue
+            live = [
+                line
+                for line in self.pool.lines_of([indicator.ident])[indicator.ident]
+                if line.view == self.plan.views.get(collection) and line.object == indicator.id
+            ]
+            found = self.decided(indicator, collection, live[0] if live else None)
+            if isinstance(found, Allow | Redact):
+                return decision
+            refused = refused or found
+        if refused is None:
+            return decision
+        return Deny(
+            refused.rule,
+            f"what it was made for may not go there: {refused.reason}",
+            DenyKind.RULE,
+        )
 
     def _redacted(
         self, policy: Policy, version: Version, redact: Redact, context: Context
