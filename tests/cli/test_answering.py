@@ -75,7 +75,7 @@ def test_what_is_said_of_an_answer(cli: Cli, answering: Path) -> None:
     )
     unseen = cli("note", THEIRS["id"], "--text", "x", "--tlp", "red")
     assert unseen.code == 1
-    assert "Nothing was stored: cert-b would see it not: denied by ceiling" in unseen.err
+    assert "Nothing was stored: cert-b would not see it: denied by ceiling" in unseen.err
     assert len(cli("answers", "list", "--given").rows()) == 1
 
 

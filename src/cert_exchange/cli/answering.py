@@ -107,7 +107,10 @@ def sight(
     *,
     count: Annotated[
         int | None,
-        typer.Option("--count", help="How often. It may tell of victims: not told if not given."),
+        typer.Option(
+            "--count",
+            help="How often; 0: looked for and not seen. It may tell of victims: not told if not given.",
+        ),
     ] = None,
     first: Annotated[
         str | None,

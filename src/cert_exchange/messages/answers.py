@@ -240,9 +240,12 @@ def told(content: Mapping[str, Any]) -> str:
 
 
 def counted(content: Mapping[str, Any]) -> int:
-    """How often a sighting says that something was seen, at least once. Nothing in it can raise."""
+    """How often a sighting says that something was seen, at the least; 0: it was looked for and not seen (STIX 2.1, 5.2).
+
+    Nothing in it can raise.
+    """
     count = content.get("count")
-    return count if isinstance(count, int) and count > 0 else 1
+    return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else 1
 
 
 def last_seen(content: Mapping[str, Any]) -> int | None:
@@ -256,11 +259,14 @@ def _on_one_line(text: str) -> str:
 
 def _seen(content: Mapping[str, Any]) -> str:
     count, first, last = (content.get(name) for name in ("count", "first_seen", "last_seen"))
+    never = counted(content) == 0
     times = f"{count:,} times" if isinstance(count, int) and count != 1 else "once" if count else ""
     spans = [f"{word} {at}" for word, at in (("from", first), ("to", last)) if at]
     where = content.get("where_sighted_refs")
     if isinstance(where, list) and where:
         spans.append(f"at {len(where):,} place{'' if len(where) == 1 else 's'}")
+    if never:
+        return " ".join(["looked for and not seen", *spans])
     return " ".join(["seen", *([times] if times else []), *spans])
 
 

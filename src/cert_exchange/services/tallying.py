@@ -1,8 +1,9 @@
 """How often partners saw an object, and what they think of it: the figures of `show`.
 
 1. Of each partner's answers the newest version counts, unless it is revoked; of its opinions of one object the newest.
-2. A sighting that tells no count counts once: the figure is a lower bound.
-3. Reading only, and for our own people: no face may hand these figures to a partner.
+2. A sighting that tells no count counts once: the figure is a lower bound. One that counts 0 says that it was not seen.
+3. What comes under an id that another brought is a proposal and nobody's word.
+4. Reading only, and for our own people: no face may hand these figures to a partner.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Tally:
     """notes, questions, replies and proposals"""
     at_least: bool
     """more than MOST were said"""
+    not_seen_by: tuple[str, ...] = ()
+    """the partners who looked for it and did not see it"""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -51,6 +54,8 @@ class Tally:
         if self.sightings:
             times = "once" if self.times == 1 else f"at least {self.times:,} times"
             said.append(f"seen {times} by {', '.join(self.seen_by)}")
+        if self.not_seen_by:
+            said.append(f"looked for and not seen by {', '.join(self.not_seen_by)}")
         if self.opinions:
             said.append(
                 f"opinions: {', '.join(f'{n:,} {word}' for word, n in self.opinions.items())}"
@@ -63,7 +68,9 @@ class Tally:
 def tally(tx: Transaction, ident: int, names: Mapping[int, str]) -> Tally:
     """Count what partners said about an object, under its own id or a derivative's. `names`: of origins, by number."""
     found = rows.said_about(tx, ident, limit=MOST + 1)
-    return counted(found[:MOST], names, at_least=len(found) > MOST)
+    brought = rows.brought_by_others(tx, found)
+    own = [one for one in found[:MOST] if one.object not in brought]
+    return counted(own, names, at_least=len(found) > MOST)
 
 
 def counted(found: Iterable[Said], names: Mapping[int, str], *, at_least: bool) -> Tally:
@@ -82,18 +89,26 @@ def counted(found: Iterable[Said], names: Mapping[int, str], *, at_least: bool) 
             word = orjson.loads(one.body).get("opinion")
             if word in _WORDS:
                 opinions.setdefault(one.origin, word)
-    bodies = [orjson.loads(one.body) for one in sightings.values()]
+    read = [(one, orjson.loads(one.body)) for one in sightings.values()]
+    never = [one for one, content in read if messages.counted(content) == 0]
+    read = [(one, content) for one, content in read if messages.counted(content)]
+    bodies = [content for _, content in read]
     seen = [at for at in map(messages.last_seen, bodies) if at is not None]
     voices = Counter(opinions.values())
     return Tally(
-        len(sightings),
+        len(read),
         sum(messages.counted(one) for one in bodies),
-        tuple(sorted({names.get(one.origin, str(one.origin)) for one in sightings.values()})),
+        _named((one for one, _ in read), names),
         max(seen, default=None),
         {word: voices[word] for word in sorted(voices, key=_WORDS.__getitem__)},
         len(notes),
         at_least,
+        _named(never, names),
     )
+
+
+def _named(found: Iterable[Said], names: Mapping[int, str]) -> tuple[str, ...]:
+    return tuple(sorted({names.get(one.origin, str(one.origin)) for one in found}))
 
 
 def _of_desks(content: Mapping[str, Any]) -> bool:

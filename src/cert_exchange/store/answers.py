@@ -37,6 +37,7 @@ from cert_exchange.store.tables import (
 )
 
 _newer = objects.alias("newer")
+_others = objects.alias("others")
 _originals = identifiers.alias("originals")
 _subject = objects.alias("subject")
 _borne = references.alias("borne")
@@ -213,6 +214,26 @@ def said_about(conn: Transaction, ident: int, *, limit: int) -> list[Said]:
         ).limit(limit)
     )
     return [Said(*row) for row in rows]
+
+
+def brought_by_others(conn: Transaction, found: Iterable[Said]) -> set[int]:
+    """Of these the proposals (objects.id) under an id that another brought: only that one's words are said under it."""
+    proposed = {one.object for one in found if one.status == ObjectStatus.PROPOSAL.value}
+    kept: set[int] = set()
+    for part in parts(sorted(proposed)):
+        kept |= set(
+            conn.execute(
+                select(objects.c.id).where(
+                    objects.c.id.in_(part),
+                    exists().where(
+                        _others.c.ident == objects.c.ident,
+                        _others.c.origin != objects.c.origin,
+                        _others.c.status == ObjectStatus.ACCEPTED.value,
+                    ),
+                )
+            ).scalars()
+        )
+    return kept
 
 
 def heard(

@@ -38,7 +38,7 @@ from cert_exchange.services import (
     releasing,
 )
 from cert_exchange.services.answering import Manner, fetching, giving, subjects
-from cert_exchange.stix.instants import format_micros
+from cert_exchange.stix.instants import format_micros, parse_micros
 
 THEIRS = indicator("theirs", by=B_IDENTITY, tlp="green", confidence=80)
 OURS = indicator("ours", confidence=80)
@@ -245,7 +245,7 @@ def test_looking_stores_nothing(scene: Scene) -> None:
 
 
 REFUSED = (
-    ({"count": 0}, "A count is 1"),
+    ({"count": -1}, "A count is 0"),
     ({"first": "yesterday"}, "is no instant"),
     ({"last": "2100-01-01T00:00:00Z"}, "still to come"),
     ({"first": "2026-01-02T00:00:00Z", "last": "2026-01-01T00:00:00Z"}, "cannot be seen last"),
@@ -308,6 +308,7 @@ def test_what_partners_say_is_counted(node: Node) -> None:
         "b",
         sighting("s1", B_IDENTITY, count=12, last_seen=at(60)),
         sighting("s2", B_IDENTITY),
+        sighting("s4", B_IDENTITY, count=0, last_seen=at(90)),
         sighting("s3", B_IDENTITY, count=1000),
         sighting("s3", B_IDENTITY, count=1000, modified=at(1), revoked=True),
         opinion("o1", B_IDENTITY, "agree"),
@@ -316,18 +317,24 @@ def test_what_partners_say_is_counted(node: Node) -> None:
         to="answers",
     )  # fmt: skip
     scene.post("c", opinion("o3", C_IDENTITY, "disagree"), note("n", [OURS["id"]], by=C_IDENTITY))
+    scene.post("c", opinion("o1", C_IDENTITY, "strongly-agree", modified=at(2)))  # B's id
     (story,) = holdings.show(node, OURS["id"])
     found = story.tally
     assert (found.sightings, found.times, found.seen_by) == (2, 13, ("b",))
     assert (found.opinions, found.notes, found.at_least) == ({"disagree": 2}, 1, False)
-    assert found.words == ("seen at least 13 times by b", "opinions: 2 disagree", "1 note")
+    assert (found.not_seen_by, found.last_seen) == (("b",), parse_micros(at(60)))
+    assert found.words == (
+        "seen at least 13 times by b", "looked for and not seen by b", "opinions: 2 disagree", "1 note",
+    )  # fmt: skip
     listed = answering.heard(node)
-    assert len(listed) == 7
+    assert len(listed) == 9
+    assert f"looked for and not seen to {at(90)}" in [one.says for one in listed]
     assert {one.about for one in listed} == {(OURS["id"],)}
-    assert [one.hit.origin for one in answering.heard(node, partner="c")] == ["c", "c"]
-    assert len(answering.heard(node, about=OURS["id"])) == 7
+    assert [one.hit.origin for one in answering.heard(node, partner="c")] == ["c", "c", "c"]
+    assert len(answering.heard(node, about=OURS["id"])) == 9
     assert answering.heard(node, given=True) == ()
-    assert next(one.says for one in story.answers if one.hit.type == "opinion") == "disagree"
+    opinions = [(one.says, one.hit.status) for one in story.answers if one.hit.type == "opinion"]
+    assert opinions[:2] == [("strongly-agree", "proposal"), ("disagree", "accepted")]
 
 
 def test_what_we_said_stands_with_their_object(scene: Scene) -> None:
@@ -412,6 +419,8 @@ def test_that_an_opinion_was_replied_to_is_told(scene: Scene) -> None:
     )  # fmt: skip
     scene.post("b", reply, to="answers")
     assert [one.state for one in answering.heard(scene.node, given=True)] == ["replied"]
+    answering.opine(scene.node, THEIRS["id"], Opinion.DISAGREE, because="still", by="x")
+    assert [one.state for one in answering.heard(scene.node, given=True)] == [""]
 
 
 def test_the_reply_to_a_question_about_a_derivative_names_the_question(sqlite_node: Node) -> None:

@@ -77,5 +77,5 @@ def test_a_guess_opens_nothing_that_is_said_to_others_or_to_everybody(scene: Sce
 def test_our_own_hidden_copy_is_not_opened_by_a_guess(scene: Scene) -> None:
     scene.publish(address("45.9.1.7", tlp="red"))
     scene.post("b", HOST)
-    with pytest.raises(InputRefused, match="would see it not"):
+    with pytest.raises(InputRefused, match="would not see it"):
         note(scene, "b")

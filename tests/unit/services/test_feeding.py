@@ -280,6 +280,8 @@ def test_a_feed_of_a_few_names_only_those(scene: Scene) -> None:
     assert lines(shelf, "names") == lines(shelf, "sure") == ["evil.example"]
     with pytest.raises(NotFound, match="no partner nobody"):
         feeding.add(node, "x", choose(Format.LIST, origins=("nobody",)), by="anna")
+    with pytest.raises(InputRefused, match="list holds no sigma"):
+        feeding.choose(Format.LIST, kinds=(Kind.SIGMA, Kind.DOMAIN))
     with pytest.raises(InputRefused, match="holds no url"):
         choose(Format.RPZ, kinds=(Kind.URL,))
 

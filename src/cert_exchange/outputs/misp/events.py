@@ -227,7 +227,7 @@ class _Writer:
             return Said(())
         if stix_type in OBSERVABLE_TYPES:
             return of_observable(content, self._folders)
-        return Said((), unsaid=Unsaid(stix_id, f"a {stix_type} has no attribute in MISP"))
+        return Said((), unsaid=Unsaid(stix_id, f"MISP has no attribute for the type {stix_type}"))
 
     def _attribute(
         self, draft: Draft, one: Attribute, content: Mapping[str, Any], tags: Sequence[str]

@@ -178,12 +178,12 @@ def give(
 def _refuse_unseen(reached: Sequence[Reached], had: Collection[str]) -> None:
     """Raise InputRefused where storing an answer would tell nobody, or take from a partner the one that it has."""
     if not any(one.sees or one.held for one in reached):
-        why = "; ".join(f"{one.partner} would see it not: {one.why}" for one in reached)
+        why = "; ".join(f"{one.partner} would not see it: {one.why}" for one in reached)
         raise InputRefused(f"Nothing was stored: {why or 'no policy is in force'}.")
     for one in reached:
         if one.partner in had and not (one.sees or one.held):
             raise InputRefused(
-                f"Nothing was stored: {one.partner} has what we said before, and would see this not, which takes its place:"
+                f"Nothing was stored: {one.partner} has what we said before, and would not see this, which takes its place:"
                 f" {one.why}. Say it so that {one.partner} may see it, or `withdraw` what we said before."
             )
 

@@ -272,7 +272,10 @@ def _owed_by(one: Said, said: Question) -> int | None:
 
 
 def _replied(tx: Transaction, question: Said) -> bool:
-    """Whether the other side replied to a question or an opinion: a reply of ours to a partner's, of a partner to ours."""
+    """Whether the other side replied to a question or an opinion: a reply of ours to a partner's, of a partner to ours.
+
+    What came before its newest version is no reply to that.
+    """
     ident = objects.idents_of(tx, [question.stix_id])[question.stix_id]
     if question.origin == OWN:
         found = rows.said_about(tx, ident, limit=_MORE)
@@ -281,6 +284,7 @@ def _replied(tx: Transaction, question: Said) -> bool:
     for one in found:
         content = orjson.loads(one.body)
         said = messages.read(content)
-        if isinstance(said, Reply) and said.to == question.stix_id:
+        since = one.object > question.object
+        if since and isinstance(said, Reply) and said.to == question.stix_id:
             return True
     return False

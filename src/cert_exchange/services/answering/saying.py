@@ -61,8 +61,8 @@ def sight(
     subject = subject_of(node, stix_id)
     to = recipients(node, subject, manner)
     now = node.now()
-    if count is not None and not 0 < count <= MOST_COUNTED:
-        raise InputRefused(f"A count is 1 to {MOST_COUNTED:,}; leave it out to tell none.")
+    if count is not None and not 0 <= count <= MOST_COUNTED:
+        raise InputRefused(f"A count is 0 to {MOST_COUNTED:,}; leave it out to tell none.")
     since, until = (_moment(one, now) for one in (first, last))
     if since is not None and until is not None and until < since:
         raise InputRefused(f"It cannot be seen last at {last} and first at {first}.")

@@ -57,6 +57,7 @@ MEDIA: Final[Mapping[Format, str]] = {
     Format.YARA: "text/plain; charset=utf-8",
 }
 HOLDS: Final[Mapping[Format, frozenset[Kind]]] = {
+    Format.LIST: frozenset(Kind) - {Kind.SNORT, Kind.SIGMA, Kind.YARA, Kind.PATTERN},
     Format.RPZ: frozenset({Kind.DOMAIN, Kind.IPV4, Kind.IPV6}),
     Format.SURICATA: frozenset(
         {Kind.DOMAIN, Kind.IPV4, Kind.IPV6, Kind.URL, Kind.USER_AGENT, Kind.SNORT}
