@@ -536,3 +536,17 @@ def test_a_hostile_table_costs_no_more_than_its_length() -> None:
         assert any(isinstance(one, Finding) for one in out)
         assert all(len(one.what) <= 120 for one in out if isinstance(one, Loss))
     assert time.process_time() - started < 5
+
+
+def test_an_odd_spelling_of_an_address_is_told() -> None:
+    """Programs disagree about it: it is no value, and a person is told what it may be."""
+    cells = ("0x2d500001", "010.1.2.3", "167772161", "45.1.2", "http://0x0a000001/x")
+    found, losses, _ = taken(
+        "value,type\n" + "".join(f"{one},ip\n" for one in cells) + "45.9.8.7,ip\n"
+    )
+    assert values(found) == [(Kind.IPV4, "45.9.8.7")]
+    odd = "is no ip, but an odd spelling of {} to some programs: write which one is meant"
+    assert [one.reason for one in losses] == [
+        odd.format("45.80.0.1"), odd.format("10.1.2.3 or 8.1.2.3"), odd.format("10.0.0.1"), "is no ip",
+        odd.format("10.0.0.1"),
+    ]  # fmt: skip

@@ -24,6 +24,7 @@ from cert_exchange.intake.own_words import OwnWords, own_words
 from cert_exchange.intake.top_level_domains import TOP_LEVEL_DOMAINS
 from cert_exchange.intake.values import normalise, read, refang
 from cert_exchange.policy.reading import shown
+from cert_exchange.stix.hosts import hosts_of, ipv4_readings
 
 MOST_VALUES: Final = 1_000
 """Values of one cell."""
@@ -34,6 +35,8 @@ _WHOLE: Final = frozenset(
     }
 )
 """Kinds whose values hold blanks, commas and brackets."""
+_SHORTEST_ADDRESS: Final = 7
+"""Characters: a shorter number is a number."""
 _TALK: Final = re.compile(r"(\S++)\s++(\([^()]{0,400}\)|\[[^\[\]]{4,400}\]|[#/-][#/-]?\s.{0,400})")
 _PORT: Final = re.compile(r"(.{1,260}?)(?:\[:\]|:)([0-9]{1,5})")
 _BETWEEN: Final = re.compile(r"[\s,;|]+")
@@ -284,4 +287,8 @@ def _reason(text: str, said: str) -> str:
         return "is a template with a hole in it, not a value"
     if reading is not None:
         return f"is no {said}; it looks like one of kind {reading.kind}"
+    hosts = hosts_of(text) if "://" in text else (text,)
+    meant = [str(ipaddress.IPv4Address(one)) for host in hosts for one in ipv4_readings(host)]
+    if meant and len(text) >= _SHORTEST_ADDRESS:
+        return f"is no {said}, but an odd spelling of {' or '.join(meant[:2])} to some programs: write which one is meant"
     return f"is no {said}"
