@@ -10,7 +10,7 @@ from tests.conftest import Wall
 from tests.scenes import TLP, Scene, address, indicator
 
 from cert_exchange.node import Node
-from cert_exchange.services import holding, policies, revoking, taking
+from cert_exchange.services import holding, policies, releasing, revoking, taking
 from cert_exchange.services.taking import Format, Order, Source
 
 POLICY = """\
@@ -102,3 +102,17 @@ def test_what_stands_for_itself_is_bound_by_nothing_of_this(scene: Scene, wall: 
     good = next(one for one in scene.sees("b") if one.get("name") == "good.badzone.top")
     revoking.revoke(scene.node, good["id"], by="anna", reason="wrong")
     assert "good.badzone.top" in values(scene, "b")
+
+
+def test_who_could_not_have_it_does_not_get_it_when_its_indicator_ends(
+    scene: Scene, wall: Wall
+) -> None:
+    """Revoking or withdrawing what was denied lets nothing of it out."""
+    scene.apply("b", POLICY + INTERNAL + OURS)
+    publish(scene, wall, ROWS + "kept2.badzone.top,do-not-share,90\n")
+    before = scene.log("b")
+    ids = {one["name"]: one["id"] for one in scene.sees("c") if one["type"] == "indicator"}
+    revoking.revoke(scene.node, ids["kept.badzone.top"], by="anna", reason="wrong")
+    releasing.withdraw(scene.node, ids["kept2.badzone.top"], by="anna", reason="ours")
+    assert "kept.badzone.top" in values(scene, "c")
+    assert scene.log("b") == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import threading
@@ -9,15 +10,16 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
-from tests.scenes import Scene, at, envelope, indicator, relationship, report
+from tests.scenes import TLP, Scene, at, envelope, indicator, relationship, report
 from tests.unit.services.test_noticing import told
 from tests.unit.services.test_recalling import fetch
 from tests.unit.services.test_reviewing import opinion
 
 from cert_exchange.node import Node
-from cert_exchange.services import noticing, policies, polling, releasing, reviewing
+from cert_exchange.services import noticing, policies, polling, releasing, reviewing, taking
 from cert_exchange.services.polling import PageQuery, Resource
 from cert_exchange.services.publishing.taking_in import take_in
+from cert_exchange.services.taking import Order, Source
 from cert_exchange.stix.envelopes import examine
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import untold_fetches
@@ -132,6 +134,40 @@ def test_a_derivative_that_nobody_fetched_goes_as_its_original(scene: Scene) -> 
     assert [one for one in scene.sees("c") if "pattern" in one] == []
     reviewing.keep(scene.node, [CDN["id"]], by="anna", reason="seen there")
     assert [one for one in scene.sees("c") if "pattern" in one] == [shown]
+
+
+def take(scene: Scene, text: str) -> None:
+    """A list as an analyst publishes it: an indicator, its observable, and what ties them."""
+    body, order = text.encode(), Order(markings=(TLP["green"],))
+    source = Source("list.csv", lambda: io.BytesIO(body), len(body))
+    how = taking.understand(source, order)
+    taking.take(scene.node, source, how, order, collection="indicators", by="desk")
+
+
+def test_the_observable_that_was_made_for_it_goes_with_it_where_nobody_has_it(scene: Scene) -> None:
+    take(scene, "value,comment\n45.9.1.7,C2\n")
+    before = set(scene.ids("c"))
+    (made,) = (one for one in before if one.startswith("indicator--"))
+    dispute(scene, made)
+    assert {one.partition("--")[0] for one in scene.ids("c")} <= {"identity", "marking-definition"}
+    fetch(scene, "c")
+    assert noticing.tell(scene.node) == 0
+    reviewing.keep(scene.node, [made], by="anna", reason="seen there")
+    assert set(scene.ids("c")) == before
+
+
+def test_the_observable_that_somebody_has_stays_with_the_version_that_it_has(scene: Scene) -> None:
+    """A newer version of the indicator, which C did not fetch, is held; what C has, it keeps."""
+    take(scene, "value,comment\n45.9.1.7,C2\n")
+    fetch(scene, "c")
+    before = scene.ids("c")
+    (made,) = (one for one in before if one.startswith("indicator--"))
+    take(scene, "value,comment\n45.9.1.7,now a loader\n")
+    dispute(scene, made)
+    assert set(scene.ids("c")) >= {one for one in before if not one.startswith("grouping--")}
+    (seen,) = (one for one in scene.sees("c") if one["id"] == made)
+    assert "loader" not in seen["description"]
+    assert noticing.tell(scene.node) == 0
 
 
 @dataclass

@@ -47,6 +47,7 @@ from cert_exchange.store.releases import Live
 from cert_exchange.store.tables import OWN
 
 BLOCKED = Deny("blocked", "our desk blocked this id", DenyKind.RULE)
+ENDED = Deny("ended", "all indicators that it was made for have ended", DenyKind.RULE)
 _REVOKED = Deny("revoked", "a later version revokes this object", DenyKind.RULE)
 _NOTICE = Allow("notice", "it tells this audience what was taken back from it")
 _OTHERS_NOTICE = Deny("notice", "it is a notice for another audience", DenyKind.RULE)
@@ -255,34 +256,39 @@ class Judge:
             if partners and not carried:
                 return Hold(INTAKE, f"disputed by {', '.join(partners)}, see `review list`", None)
         if version.observable and version.origin == OWN and isinstance(decision, Allow | Redact):
-            return self._with_what_it_was_made_for(version, collection, decision)
+            refused = self._refused_what_it_was_made_for(version, collection)
+            held = isinstance(refused, Hold) or refused is ENDED
+            # What somebody has stays where what it was made for is only held, or has ended (DECISIONS 1).
+            if refused is not None and not (held and released_at is not None and stays):
+                return Deny(
+                    refused.rule,
+                    f"what it was made for may not go there: {refused.reason}",
+                    DenyKind.RULE,
+                )
         return decision
 
-    def _with_what_it_was_made_for(
-        self, version: Version, collection: int, decision: Decision
-    ) -> Decision:
-        """The same, unless no indicator that the observable was made for may go there (`made_for`)."""
-        refused: Decision | None = None
+    def _refused_what_it_was_made_for(self, version: Version, collection: int) -> Decision | None:
+        """Why none of the indicators may go there for which an observable was made (`made_for`); None where one may."""
+        made_for.know(self.pool, (version.ident,))
+        if not self.pool.made_for.get(version.ident):
+            return None
+        refused: Decision = ENDED
         for indicator in made_for.standing(self.pool, version):
             if self.pool.barred(indicator.ident, self.plan.audience.id):
-                refused = refused or BLOCKED
-                continue
-            live = [
-                line
-                for line in self.pool.lines_of([indicator.ident])[indicator.ident]
-                if line.view == self.plan.views.get(collection) and line.object == indicator.id
-            ]
-            found = self.decided(indicator, collection, live[0] if live else None)
+                found: Decision = BLOCKED
+            else:
+                live = [
+                    line
+                    for line in self.pool.lines_of([indicator.ident])[indicator.ident]
+                    if line.view == self.plan.views.get(collection) and line.object == indicator.id
+                ]
+                found = self.decided(indicator, collection, live[0] if live else None)
             if isinstance(found, Allow | Redact):
-                return decision
-            refused = refused or found
-        if refused is None:
-            return decision
-        return Deny(
-            refused.rule,
-            f"what it was made for may not go there: {refused.reason}",
-            DenyKind.RULE,
-        )
+                return None
+            # Of several the one that is only held says what becomes of it.
+            if refused is ENDED or isinstance(found, Hold):
+                refused = found
+        return refused
 
     def _redacted(
         self, policy: Policy, version: Version, redact: Redact, context: Context
