@@ -21,6 +21,20 @@ def test_a_feed_from_its_first_look_to_its_end(cli: Cli, node_with_b: Path, tmp_
     assert (shown["entries"], shown["left_out"][0]["ids"]) == (1, [both["id"]])
     file = tmp_path / "token"
     assert cli("feeds", "issue", "values", "--label", "resolver", "--to", file).code == 0
+    first = file.read_text()
+    again = ("feeds", "issue", "values", "--label", "resolver", "--to", file)
+    refused = cli(*again)
+    assert (refused.code, "or --replace it" in refused.err, file.read_text()) == (1, True, first)
+    replaced = cli(*again, "--replace")
+    before = first.partition(".")[0]
+    assert f"{before}, which stood there, is still valid" in replaced.err
+    assert file.read_text() != first
+    assert (file.stat().st_mode & 0o777, list(file.parent.glob("*.new"))) == (0o600, [])
+    assert cli("feeds", "revoke", before).code == 0
+    words = file.with_name("words.txt")
+    words.write_text("a table, and no credential")
+    assert cli("feeds", "issue", "values", "--to", words, "--replace").code == 1
+    assert words.read_text() == "a table, and no credential"
     credential = file.read_text().partition(".")[0]
     (row,) = cli("feeds", "list").rows()
     assert (row["name"], row["id"], row["label"], row["last used"]) == (

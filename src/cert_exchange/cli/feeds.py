@@ -226,6 +226,14 @@ def issue(
     network: Network = None,
     lifetime: Lifetime = None,
     to: SecretTo = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            help="With --to: in one step in the place of the file that is there, as a tool finds it. What stood in it is"
+            " valid until `feeds revoke`.",
+        ),
+    ] = False,
     home: Home = None,
 ) -> None:
     """Issue what one tool logs in with, and show it once. Others of the feed go on.
@@ -244,14 +252,23 @@ def issue(
             printing.result(issued.token)
             printing.verdict("shown once: give it to the tool, it cannot be shown again")
             return
-        if to.exists():
-            raise InputRefused(f"{to} is there already; name a new file. No credential was issued.")
-        with new_text(to) as out:
+        before = _held_in(to) if replace else None
+        if to.exists() and not replace:
+            raise InputRefused(
+                f"{to} is there already; name a new file, or --replace it. No credential was issued."
+            )
+        fresh = to.with_name(f"{to.name}.new") if replace else to
+        with new_text(fresh) as out:
             issued = feeding.issue(
                 node, name, label=label, networks=network or (), lifetime=lives, by=operator()
             )
             out.write(issued.token + "\n")
+        fresh.replace(to)
     printing.verdict(f"{issued.credential_id} written to {to}; give it to the tool")
+    if before is not None:
+        printing.verdict(
+            f"{before}, which stood there, is still valid: cert-exchange feeds revoke {before}"
+        )
 
 
 @app.command()
@@ -278,6 +295,20 @@ def remove(name: Name, *, home: Home = None) -> None:
     with opened(home) as node:
         ended = feeding.remove(node, name, by=operator())
     printing.verdict(f"feed {name} removed, and {printing.count(ended, 'credential')} with it")
+
+
+def _held_in(file: Path) -> str | None:
+    """The id of the credential in a file; None where there is no file. Raises InputRefused where it holds none."""
+    if not file.exists():
+        return None
+    try:
+        with file.open(encoding="utf-8") as opened_file:
+            word, _, secret = opened_file.read(1_000).strip().partition(".")
+    except (OSError, UnicodeDecodeError):
+        word = secret = ""
+    if not (word.isalnum() and secret.isprintable() and secret):
+        raise InputRefused(f"{file} holds no credential, so it stays. No credential was issued.")
+    return word
 
 
 def _tell(node: Node, choice: Choice) -> None:
