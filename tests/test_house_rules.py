@@ -24,6 +24,7 @@ SMALL = {
     # A module may be shorter than 80 lines where this table says why.
     "cli/delisting.py": "one command",
     "outputs/rule_options.py": "one list and its question",
+    "outputs/yara/modules.py": "one table",
     "policy/cautions.py": "the words of warnings, which several rooms share",
     "policy/lives.py": "one table and how a file changes it",
     "policy/recalls.py": "one choice of three words, by partner",

@@ -249,7 +249,23 @@ def test_rules_are_handed_on_as_they_are() -> None:
         ("rule d { condition: true", False),
         ("rule e { condition: true } /* open", False),
         ("rule first { condition: true }", False),
-        ("rule f { condition: filesize / 2 > 1 } // include", True),
+        ("rule f { condition: filesize \\ 2 > 1 } // include", True),
+        ("global private rule killall { condition: false }", False),
+        ("rule broken { condition: $nothere }", False),
+        ("rule x { condition: undefinedvar == 3 }", False),
+        ('rule g { strings: $a = "unused" condition: true }', False),
+        ('import "pe" rule h { condition: pe.nosuchfield == 1 }', False),
+        ("rule i { condition: pe.is_dll() }", False),
+        ('import "cuckoo" rule j { condition: true }', False),
+        ("rule k { condition: filesize \\ (5 - 5) > 1 }", False),
+        ('rule l { condition: 1 == "a" }', False),
+        ("rule m { strings: $a = /(a/ condition: $a }", False),
+        ("rule n { strings: $a = { 01 [4-2] 02 } condition: $a }", False),
+        ("rule first2 { condition: first }", False),
+        ("rule o { condition: true } rule o { condition: true }", False),
+        ("rule p : t { meta: n = -5 condition: 2MB > filesize and uint16(0) == 0x5A4D }", True),
+        ('import "pe" rule q { condition: pe.imphash() == "aa" } rule r { condition: q and not false }', True),
+        ('rule s { strings: $a1 = "a" xor(1-9) $a2 = "b" wide private $ = "c" condition: for any of them : ( # > 2 ) and 1 of ($a*) }', True),
     ],
 )  # fmt: skip
 def test_one_yara_rule_breaks_no_other(text: str, kept: bool) -> None:
@@ -267,5 +283,19 @@ def test_one_yara_rule_breaks_no_other(text: str, kept: bool) -> None:
 
 def test_a_hostile_rule_costs_its_length() -> None:
     """Quotes, slashes and braces that nothing closes are looked at once each."""
-    for text in ("\\/" * 16_000, '\\"' * 16_000, "{" * 32_000, "/*" * 16_000, "{ AA " * 6_000):
-        passing.yara([entry(Kind.YARA, f"rule a {{ condition: /{text}")])
+    deep = "(" * 30_000
+    for text in (
+        deep,
+        "not " * 8_000,
+        "1 + " * 8_000,
+        "\\/" * 16_000,
+        '\\"' * 16_000,
+        "{" * 32_000,
+        "/*" * 16_000,
+        "{ AA " * 6_000,
+    ):
+        for before in ("", "/"):
+            written = passing.yara(
+                [entry(Kind.YARA, f"rule a {{ condition: {before}{text} true }}")]
+            )
+            assert written.held == (before == "" and text.startswith("not "))
