@@ -574,6 +574,8 @@ def test_rules_of_snort_in_other_forms(form: Form, frame: str) -> None:
         r"D:\work\x\release\loader.pdb",
         r"C:\Users\me\.cargo\registry\src\mirror",
         "/etc/passwd",
+        r"C:\Users\Anna Müller\AppData\Roaming\evil.exe",
+        "/home/anna/.config/evil",
         r"HKLM\Software\Microsoft\Windows\CurrentVersion\Run",
     ],
 )
@@ -590,6 +592,9 @@ def test_what_every_machine_has_is_told_of_and_not_looked_for(line: str) -> None
         r"C:\Windows\System32\wksprtcli.dll",
         r"C:\Windows\svch0st.exe",
         "/etc/cron.d/evil",
+        r"C:\Users\Public\evil.exe",
+        r"C:\Users\%USERNAME%\evil.exe",
+        r"C:\Users\user\evil.exe",
         r"HKLM\Software\Microsoft\Windows\CurrentVersion\Run\Updater",
     ],
 )

@@ -3,7 +3,9 @@ r"""Paths and keys that every machine has: a report names them, and nobody can l
 1. A program of Windows in its own folder is on each Windows; the same name in another folder is a sign (`C:\ProgramData\svchost.exe`).
 2. A key under which programs are started is on each Windows too; a name below it may be a sign (`...\Run\Updater`).
 3. A path of debug symbols, or of the sources of a library, is one of the machine on which a program was made.
-4. What stands here is told of, never left out: it says how an attack goes.
+4. A path in the home of somebody is on one machine, and names somebody: told of only, but for homes that every machine has
+   (`Public`, `Administrator`) or that stand for anybody (`user`, `%USERNAME%`, `*`).
+5. What stands here is told of, never left out: it says how an attack goes.
 """
 
 from __future__ import annotations
@@ -34,6 +36,13 @@ _UNIX: Final = frozenset(
     """.split()  # noqa: SIM905 - a list of paths reads better without quotes
 )
 _HOME: Final = re.compile(r"[a-z]:\\users\\[^\\]{1,80}\\?|/(?:home|users)/[^/]{1,80}/?")
+_IN_HOME: Final = re.compile(
+    r"[a-z]:\\(?:users|documents and settings)\\([^\\]{1,80})\\|/(?:home|users)/([^/]{1,80})/"
+)
+_ANYBODY: Final = re.compile(
+    r"public|shared|default(?: user)?|all users|administrator|admin|guest|user|users?_?name|test|root|ubuntu|vagrant"
+    r"|networkservice|localservice|[%<{\[$*].*|.*[%>}\]*]|(?:x+|\.+|_+)"
+)
 _MADE_ELSEWHERE: Final = re.compile(
     r"\.pdb\Z|[\\/]\.cargo[\\/]registry[\\/]|[\\/]go[\\/]pkg[\\/]mod[\\/]|[\\/]site-packages[\\/]|[\\/]rustc[\\/][0-9a-f]{40}[\\/]"
 )
@@ -51,7 +60,12 @@ def everywhere(path: str) -> bool:
         return True
     found = _FOLDERS.fullmatch(low)
     name = found[1].removesuffix(".exe") if found is not None else ""
-    return name in _PROGRAMS
+    return name in _PROGRAMS or _of_somebody(low)
+
+
+def _of_somebody(low: str) -> bool:
+    found = _IN_HOME.match(low)
+    return found is not None and _ANYBODY.fullmatch(found[1] or found[2]) is None
 
 
 def starts_programs(key: str) -> bool:
