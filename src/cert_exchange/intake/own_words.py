@@ -52,7 +52,10 @@ _STATED: Final = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _LETTERS: Final = frozenset(string.ascii_letters)
-_MARKUP: Final = re.compile(r"<[^<>\n]{1,200}>|[*`~]{1,4}")
+_MARKUP: Final = re.compile(
+    r"</?(?:a|abbr|b|big|code|em|font|i|mark|small|span|strong|sub|sup|u)\b[^<>\n]{0,200}>|[*`~]{1,4}|(<[^<>\n]{1,200}>)",
+    re.IGNORECASE,
+)
 _MAY: Final = re.compile(r"tlp|pap|light", re.IGNORECASE)
 _LEGEND: Final = re.compile(
     r"disclosure|sources may use|recipients|restricted to|participants|need.to.know|foreseeable risk|without restriction|no limit on",
@@ -112,7 +115,7 @@ def plain(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
         text = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
-    return _MARKUP.sub("", text)
+    return _MARKUP.sub(lambda found: "\n" if found[1] else "", text)  # a block ends a line
 
 
 def own_words(text: str) -> OwnWords:
