@@ -17,6 +17,7 @@ from cert_exchange.intake.tables.decoding import (
 from cert_exchange.intake.tables.proposing import propose
 from cert_exchange.intake.tables.reading import read_table
 from cert_exchange.intake.tables.splitting import read_records, split_fields
+from cert_exchange.stix.markings import TLP_BY_ID
 
 RUSSIAN = "Вредоносный адрес, который мы видели вчера в сети министерства\n" * 6
 GREEK = "Κακόβουλος διακομιστής που είδαμε χθες στο δίκτυο του υπουργείου\n" * 6
@@ -159,3 +160,13 @@ def test_words_of_kinds_and_headers_in_russian_and_chinese() -> None:
     raw = "域名,IP地址,备注\nevil.com,198.51.100.7,样本\n".encode()
     found = [one for one in read_table([raw], propose(raw)) if isinstance(one, Finding)]
     assert [one.value for one in found] == ["evil.com", "198.51.100.7"]
+
+
+def test_levels_and_confidence_in_other_languages() -> None:
+    """A colour that we know is its level, one that we do not is RED."""
+    raw = (
+        "ioc,tlp,confidence\na.com,зелёный,высокая\nb.com,绿色,高\nc.com,лиловый,низкая\n".encode()
+    )
+    found = [one for one in read_table([raw], propose(raw)) if isinstance(one, Finding)]
+    assert [TLP_BY_ID[one.markings[0]].name for one in found] == ["GREEN", "GREEN", "RED"]
+    assert [one.confidence for one in found] == [85, 85, 15]

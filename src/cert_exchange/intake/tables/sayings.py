@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
+from cert_exchange.intake.own_words import own_words
 from cert_exchange.stix.handling import pap_of_text
 from cert_exchange.stix.instants import (
     InstantInvalid,
@@ -38,6 +39,9 @@ _ISO: Final = re.compile(
 )
 _SCALE: Final[Mapping[str, int]] = {
     "none": 0, "low": 15, "medium": 50, "med": 50, "moderate": 50, "high": 85,
+    "низкая": 15, "средняя": 50, "высокая": 85, "низька": 15, "середня": 50, "висока": 85,
+    "低": 15, "中": 50, "高": 85, "niedrig": 15, "mittel": 50, "hoch": 85, "faible": 15, "moyenne": 50, "élevée": 85,
+    "baja": 15, "media": 50, "alta": 85,
 }  # fmt: skip
 _TLP2_IDS: Final[Mapping[Tlp, str]] = {
     TLP_BY_ID[item["id"]]: item["id"] for item in TLP_DEFINITIONS if "extensions" in item
@@ -105,6 +109,8 @@ def confidence(text: str) -> int | None:
 def tlp_marking(text: str) -> str:
     """The id of the marking definition that a cell of a column of TLP means: `White`, `TLP:AMBER+STRICT`, `amber`."""
     level = tlp_of_text(text)
+    if level is None:
+        level = own_words(f"TLP:{text.strip()[:100]}").tlp
     if level is None:
         level = tlp_of_text(f"tlp:{text.strip()}")
     return _TLP2_IDS[Tlp.RED if level is None else level]
