@@ -199,3 +199,22 @@ def test_what_a_warning_refuses_is_an_exit_code(
     assert "personal" not in ran.out
     again = cli("publish", write(tmp_path, "w.csv", rows), "--tlp", "green", "--json")
     assert again.json()["inputs"][0]["results"]["duplicate"] >= 1
+
+
+def test_a_list_is_emptied_only_when_a_person_says_so(
+    cli: Cli, node_with_b: Path, tmp_path: Path
+) -> None:
+    """Also where the format is stated, and for a program; then what it named can be delisted by its name."""
+    file = tmp_path / "daily.txt"
+    asked = ("publish", file, "--tlp", "green", "--format", "list")
+    file.write_text("one.badzone.top\ntwo.badzone.top\n")
+    assert cli(*asked).code == 0
+    file.write_text("# none today\n")
+    for more in ((), ("--json",)):
+        refused = cli(*asked, *more)
+        assert (refused.code, "--yes empties the list" in refused.err) == (1, True)
+    emptied = cli(*asked, "--yes")
+    assert (emptied.code, "names 2 objects which this input does not" in emptied.err) == (0, True)
+    gone = cli("delist", "daily.txt", "--reason", "not listed")
+    assert "2 indicators revoked" in gone.err
+    assert "2 observables with their values stay shared" in gone.err

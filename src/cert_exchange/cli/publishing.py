@@ -52,7 +52,11 @@ def publish(
         ),
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="A format or columns that were guessed are right: go on.")
+        bool,
+        typer.Option(
+            "--yes",
+            help="A format or columns that were guessed are right, and a list that names nothing is meant: go on.",
+        ),
     ] = False,
     form: Annotated[
         str | None,
@@ -197,7 +201,7 @@ def publish(
                     taking.Job(
                         others, order, where, operator(), said,
                         carried=_carried(node, said, carry=carry),
-                        only_look=dry_run, yes=yes or form is not None, losses=losses, as_json=as_json,
+                        only_look=dry_run, yes=yes, stated=form is not None, losses=losses, as_json=as_json,
                     ),
                 )  # fmt: skip
             if said is not None:

@@ -51,6 +51,8 @@ class Job:
     carried: SharingTerms | None
     only_look: bool
     yes: bool
+    stated: bool
+    """whether a person said what format it is"""
     losses: Path | None
     as_json: bool
 
@@ -87,7 +89,9 @@ def take(node: Node, job: Job) -> int:
     from cert_exchange.services import taking
 
     guessed = [how for _, how in job.inputs if how.guessed]
-    only_look = job.only_look or bool(guessed and sys.stdout.isatty() and not job.yes)
+    only_look = job.only_look or bool(
+        guessed and sys.stdout.isatty() and not (job.yes or job.stated)
+    )
     if job.as_json and not only_look:
         return _take_for_a_program(node, job)
     documents: list[dict[str, Any]] = []

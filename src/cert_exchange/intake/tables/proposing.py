@@ -55,7 +55,9 @@ def propose(head: bytes, *, profile: Profile | None = None, delimiter: str | Non
     if len(lines) > 1 and len(head) >= _CUT and not head.endswith((b"\n", b"\r", b"\x00")):
         lines.pop()  # the head may be cut anywhere
     if not any(line.text.strip() for line in lines):
-        raise InputRefused("The file is empty.")
+        raise InputRefused(
+            "The file is empty. If a list of its name is to be emptied, leave its header, or a remark (# none today)."
+        )
     sign = profile.delimiter if profile.delimiter is not None else delimiter
     if sign is None:
         sign = delimiter_of(lines)
