@@ -115,7 +115,15 @@ def plain(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
         text = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
-    return _MARKUP.sub(lambda found: "\n" if found[1] else "", text)  # a block ends a line
+    return _MARKUP.sub(_without, text)
+
+
+def _without(found: re.Match[str]) -> str:
+    """What stands in place of a mark or a tag: a block ends a line, and what it says of a picture may be a level."""
+    tag = found[1]
+    if not tag:
+        return ""
+    return f"\n{tag[1:-1]}\n" if _MAY.search(tag) else "\n"
 
 
 def own_words(text: str) -> OwnWords:

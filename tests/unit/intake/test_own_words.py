@@ -43,6 +43,7 @@ from cert_exchange.stix.markings import TLP_BY_ID, Tlp
         ("**TLP:** RED", Tlp.RED),
         ("TLP:<b>RED</b>", Tlp.RED),
         ("<p>TLP:<b>RED</b></p><p>hm3[.]evil.com</p>", Tlp.RED),
+        ('<img src="x.png" alt="TLP:RED">', Tlp.RED),
         ("<tr><td>TLP</td><td class='x'>RED</td></tr>", Tlp.RED),
         ("TLP:  RED", Tlp.RED),
         ("TLP:\u200b\u00a0RED", Tlp.RED),
