@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from cert_exchange.services.publishing.screening import screen_now
 from cert_exchange.stix.confidence import value_of, words_of
 from cert_exchange.stix.instants import format_micros
 
+_HASH: Final = re.compile(r"[0-9a-f]{32,128}")
 _SECRET: Final = frozenset(
     {Of.OWN.value, Of.PRIVATE.value, "concerns own", "concerns protected", "mentions own", "mentions protected"}
 )  # fmt: skip
@@ -114,13 +116,14 @@ def kept_back(
 
 def _is_kept_back(of: str, *, listed: bool) -> bool:
     return any(
-        word in _SECRET or word == "unread" or (listed and word.startswith("listed "))
-        for word in of.split(", ")
+        word in _SECRET or (listed and word.startswith("listed ")) for word in of.split(", ")
     )
 
 
 def _stating(name: str) -> Mapping[str, Any]:
     """An observable of what a text names, as far as its values are asked for."""
+    if _HASH.fullmatch(name) is not None:
+        return {"type": "file", "hashes": {"SHA-256": name}}
     try:
         version = address_range(name).version
     except ValueError:

@@ -108,7 +108,7 @@ def scene(sqlite_node: Node, tmp_path: Path) -> Scene:
     """A, whose way in knows its own hosts, and B, which gets all that is AMBER."""
     made = Scene.set_up(sqlite_node)
     (tmp_path / "own.yaml").write_text(OWN)
-    file = "territories: [own.yaml]\nunread: pass\n"
+    file = "territories: [own.yaml]\nunread: pass\n"  # else each rule is held for that
     found = screening.check(sqlite_node, file, file="intake.yaml", folder=tmp_path)
     screening.apply(sqlite_node, found, by="anna", reason="agreed")
     return made
@@ -235,15 +235,21 @@ def test_what_binds_is_held_and_never_left_out(scene: Scene) -> None:
         assert secret not in str(scene.sees("b"))
 
 
-def test_a_link_to_a_public_service_stays(scene: Scene) -> None:
+def test_a_link_to_a_public_service_stays(scene: Scene, tmp_path: Path) -> None:
     """A service that everybody uses is no secret; a link to it is left out only where the event holds it back itself."""
+    found = screening.check(
+        scene.node, "territories: [own.yaml]\n", file="intake.yaml", folder=tmp_path
+    )
+    screening.apply(scene.node, found, by="anna", reason="what cannot be read is held")
     link: dict[str, Any] = {
         "type": "link",
         "value": "https://github.com/vendor/notes",
         "to_ids": False,
     }
-    publish(scene, "e.json", event(50, lambda _: "words", [link]), Order())
+    page = {**link, "value": f"https://www.virustotal.com/file/{'5b' * 32}/analysis"}
+    publish(scene, "e.json", event(50, lambda _: "words", [link, page]), Order())
     assert "https://github.com/vendor/notes" in str(scene.sees("b"))
+    assert page["value"] in str(scene.sees("b"))
     parts = [
         {**link, "value": "https://github.com/vendor/more"},
         {"type": "domain", "value": "github.com"},
