@@ -133,6 +133,11 @@ def _content(raw: bytes) -> str:
     return "".join(parts)
 
 
+def why_not_handed_on(rule: str) -> str:
+    """Why a rule that came as a rule does not go on, wherever it stands; empty where it does."""
+    return _against(rule, set())
+
+
 def _against(rule: str, taken: set[int]) -> str:
     """Why a rule that came as a rule is not handed on; else its number is taken."""
     text = rule.strip()

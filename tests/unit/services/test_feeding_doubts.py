@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,30 @@ def test_the_choice_is_written_down_and_older_ones_are_without_it() -> None:
     assert choosing.from_text(before) == choose(Format.RPZ)
     with pytest.raises(InputRefused, match="lists of values that block"):
         choose(Format.SURICATA, doubtful=True)
+
+
+def test_misp_flags_no_doubt_of_a_partner(sqlite_node: Node, tmp_path: Path) -> None:
+    """MISP makes block lists and rules of what is flagged: it stays in the event, to be read; to watch only, it is flagged."""
+    node = sqlite_node
+    scene = set_up(node, tmp_path)
+    hold(node, tmp_path)
+    scene.post(
+        "b",
+        indicator("y", pattern="global rule y { condition: false }", pattern_type="yara", by=B_IDENTITY),
+        indicator("s", pattern="alert ip any any -> any any (bypass; sid:5;)", pattern_type="snort", by=B_IDENTITY),
+        indicator("good", pattern="[domain-name:value = 'bad.evil-p.com']", by=B_IDENTITY),
+    )  # fmt: skip
+    scene.publish(indicator("ours", pattern="[ipv4-addr:value = '198.51.100.44']"))
+    feeding.add(node, "misp", choose(Format.MISP), by="anna")
+    feeding.add(node, "eyes", choose(Format.MISP, use=Use.MONITOR), by="anna")
+    shelf = Shelf(node)
+
+    def flagged(name: str) -> set[str]:
+        (event,) = json.loads(shelf.serve(name).body or b"")["response"]
+        return {one["value"][:20] for one in event["Event"]["Attribute"] if one["to_ids"]}
+
+    assert flagged("misp") == {"bad.evil-p.com", "198.51.100.44"}
+    assert {"google.com", "8.8.8.8", "45.80.1.9"} < flagged("eyes")
+    assert not [one for one in flagged("eyes") if one.startswith(("global", "alert"))]
+    left = feeding.look(node, "misp")[1].left_out
+    assert sum(len(ids) for reason, ids in left.items() if "not flagged to_ids" in reason) == 11

@@ -111,7 +111,8 @@ def choose(form: Format, **given: Any) -> Choice:
         raise InputRefused(f"{form} holds whole objects; --kind is for lists of values.")
     if chosen.subdomains and form is not Format.RPZ:
         raise InputRefused("--subdomains is for a zone (rpz) alone.")
-    if chosen.doubtful and (chosen.use is not Use.BLOCK or form in (Format.STIX, Format.MISP)):
+    flags = form is Format.MISP and chosen.use is not Use.MONITOR
+    if chosen.doubtful and not flags and (chosen.use is not Use.BLOCK or form is Format.STIX):
         raise InputRefused(
             "--doubtful is for lists of values that block; with this one it goes in anyway."
         )

@@ -249,7 +249,11 @@ class Fitting:
     def doubt(self, stix_id: str, origin: int, kind: Kind, text: str) -> str:
         """Why no machine blocks this value on a partner's word (rule 8); empty where it may."""
         choice = self.choice
-        if choice.doubtful or choice.use is not Use.BLOCK or origin == OWN:
+        # What MISP flags becomes block lists, unless it is said to watch only.
+        blocks = choice.use is Use.BLOCK or (
+            choice.format is Format.MISP and choice.use is not Use.MONITOR
+        )
+        if choice.doubtful or not blocks or origin == OWN:
             return ""
         if isinstance(self.screen, UnreadableScreen):
             return "what our own warnings would hold cannot be read"

@@ -32,6 +32,7 @@ from cert_exchange.services.feeding.gathering import NOTHING, Gathered, Source, 
 from cert_exchange.stix.markings import Tlp
 from cert_exchange.store import feeds as rows
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.tables import OWN
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +99,10 @@ def _take(one: Source, fitting: Fitting) -> Taken:
         if one.type == "note" and content.get("extensions"):
             return Taken(unsaid=(Unsaid(one.stix_id, "a message between desks"),))
         level = None if one.type in PASS else (one.stix_id, _level(fit, choice))
-        return Taken(body=one.body, due=fit.due, level=level)
+        unflagged = tuple(_unflagged(one, content, fitting))
+        if unflagged and level is not None:
+            level = (level[0], replace(level[1], flagged=False))
+        return Taken(body=one.body, due=fit.due, level=level, unsaid=unflagged)
     if content.get("revoked") is True:
         return Taken(unsaid=(Unsaid(one.stix_id, "its creator revoked it"),))
     said = express(content, simple=choice.simple)
@@ -117,6 +121,23 @@ def _take(one: Source, fitting: Fitting) -> Taken:
     entry = partial(_entry, content=content, source=source, audience=fitting.audience, fit=fit)
     entries = tuple(map(entry, values))
     return Taken(entries, unsaid=unsaid, due=fit.due)
+
+
+def _unflagged(one: Source, content: Mapping[str, Any], fitting: Fitting) -> Iterator[Unsaid]:
+    """Why what a partner sent is not flagged in MISP: lists and rules would not take it either."""
+    if fitting.choice.format is not Format.MISP or one.type != "indicator" or one.origin == OWN:
+        return
+    for value in express(content).values:
+        reason = fitting.doubt(one.stix_id, one.origin, value.kind, value.text)
+        if not reason and value.kind is Kind.YARA:
+            reason = next(
+                (each.reason for each in passing.yara([Entry(value, one.stix_id)]).unsaid), ""
+            )
+        if not reason and value.kind is Kind.SNORT:
+            reason = rules.why_not_handed_on(value.text)
+        if reason:
+            yield Unsaid(one.stix_id, f"not flagged to_ids: {reason}", in_part=True)
+            return
 
 
 def _told(
