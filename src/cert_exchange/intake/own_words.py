@@ -41,11 +41,11 @@ _STATED: Final = re.compile(
     (?<![A-Za-z0-9])(?:
         (?:tlp|traffic[ -]{{1,2}}light[ -]{{1,2}}protocol)(?:[ ]?v?[12](?:\.0)?)?
         (?:
-            \s{{0,3}}[:=|](?P<gap>[\s|:]{{0,4}})(?P<word>{_STRICT}|[^\W\d_]{{1,20}})(?![A-Za-z0-9]|[.:/]\S)
-            | \s{{0,3}}[:=|][\s|:]{{0,4}}(?P<level>{_STRICT}|{_KNOWN})(?![A-Za-z])
+            [\s"']{{0,3}}[:=|](?P<gap>[\s|:"']{{0,4}})(?P<word>{_STRICT}|[^\W\d_]{{1,20}})(?![A-Za-z0-9]|[.:/]\S)
+            | [\s"']{{0,3}}[:=|][\s|:"']{{0,4}}(?P<level>{_STRICT}|{_KNOWN})(?![A-Za-z])
             | [\s/(\[\u2013\u2014_-]{{1,4}}(?P<weak>{_STRICT}|{_KNOWN})(?![A-Za-z0-9]|[.@_/]\w)
         )
-        | pap(?:\s{{0,2}}[:=|][\s|]{{0,4}})(?P<pap>white|clear|green|amber|red)(?![A-Za-z])
+        | pap(?:[\s"']{{0,2}}[:=|][\s|"']{{0,4}})(?P<pap>white|clear|green|amber|red)(?![A-Za-z])
         | (?-i:PAP)[\s/(\[\u2013\u2014_-]{{1,4}}(?P<weakpap>white|clear|green|amber|red)(?![A-Za-z0-9])
     )
     """,
