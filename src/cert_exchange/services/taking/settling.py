@@ -72,12 +72,14 @@ def settle(
             once[one.id] = one
         elif first.content != one.content:
             _mark(first.content, strictest(_markings(first.content), _markings(one.content)))
-    known = _known(conn, list(once))
-    again = generations(once, known, lambda ids: _known(conn, ids))
+    creators = {str(one.content.get("created_by_ref", "")) for one in built} - {""}
+    ours = frozenset(objects.idents_of(conn, creators).values())
+    known = _known(conn, list(once), ours)
+    again = generations(once, known, lambda ids: _known(conn, ids, ours))
     held = dict(known.held)
     if again:
         once, held = _go(conn, once, again, held)
-    placed = beside.place(conn, once, held, given, lambda ids: _known(conn, ids).held)
+    placed = beside.place(conn, once, held, given, lambda ids: _known(conn, ids, ours).held)
     firsts = list(once)
     if placed.moved:
         once, held = _go(conn, once, placed.moved, held)
@@ -102,7 +104,7 @@ def _go(
 ) -> tuple[dict[str, Built], dict[str, Mapping[str, Any]]]:
     """The same objects under other ids, and what is held of those."""
     gone = {one.id: one for one in (beside.moved(first, to) for first in built.values())}
-    return gone, {**held, **_known(conn, gone.keys() - built.keys()).held}
+    return gone, {**held, **_known(conn, gone.keys() - built.keys(), frozenset()).held}
 
 
 def _settled(built: Built, held: Mapping[str, Any] | None, at: int) -> Settled:
@@ -139,8 +141,11 @@ def _settled(built: Built, held: Mapping[str, Any] | None, at: int) -> Settled:
     return Settled(built, content, "changed", tightened)
 
 
-def _known(conn: Transaction, stix_ids: Collection[str]) -> Known:
-    """Our own newest accepted version of each id that is held, and which ids are used up."""
+def _known(conn: Transaction, stix_ids: Collection[str], ours: Collection[int]) -> Known:
+    """Our own newest accepted version of each id that is held, and which ids are used up. `ours`: the creators that we are.
+
+    What a partner gave back to us of our own, after a restore, is ours.
+    """
     idents = objects.idents_of(conn, stix_ids)
     accepted = sorted(
         (
@@ -162,7 +167,9 @@ def _known(conn: Transaction, stix_ids: Collection[str]) -> Known:
         },
         frozenset(stix_id for stix_id, one in newest.items() if one.id in ended),
         frozenset(
-            one.stix_id for one in accepted if not one.observable and one.stix_id not in newest
+            one.stix_id
+            for one in accepted
+            if not one.observable and one.stix_id not in newest and one.creator not in ours
         ),
     )
 
