@@ -180,3 +180,14 @@ def test_terms_hold_towards_constituents_and_not_towards_our_own_tools(
     assert values(shelf, "green-list") == [
         "203.0.113.13", "203.0.113.16", "203.0.113.3", "203.0.113.6",
     ]  # fmt: skip
+
+
+def test_a_source_that_may_not_be_named_is_not(scene: Scene) -> None:
+    """Chatham House rule: whole objects that name their creator stay out; a list names nobody."""
+    quiet = about("quiet", "203.0.113.1", by=B_IDENTITY, labels=["tlp:ex:chr"])
+    bare = about("bare", "203.0.113.2", by=None, labels=["tlp:ex:chr"])
+    scene.post("b", quiet, bare)
+    shelf = Shelf(scene.node)
+    assert whole(shelf, "green-stix").keys() == {bare["id"]}
+    assert whole(shelf, "own-stix").keys() >= {quiet["id"], bare["id"]}
+    assert values(shelf, "green-list") == ["203.0.113.1", "203.0.113.2"]

@@ -13,7 +13,7 @@
    scheme of ours, such as a statement of copyright, is for people and keeps nothing out.
 6. What its creator revoked only takes back: no date and no confidence keeps it out where it may be said (`making`).
 7. A feed below amber+strict is for constituents: what its terms keep to some, until a day or from going on is not in it. A
-   feed for our own tools may use what it may not pass on.
+   feed for our own tools may use what it may not pass on. Nor is a whole object that names a source which may not be named.
 8. Where machines block, what our own warnings would hold from our desk (benign, own, private, too broad, listed) and a partner
    sent stays out, unless the feed says otherwise: nobody makes us block ourselves. What a person let in is not asked anew
    about what it was held for.
@@ -220,6 +220,8 @@ class Fitting:
         elif (UNMARKED if tlp is None else tlp) > self.choice.tlp:
             helps = tlp is None and content.get("type") in PASS
             reason = HELPER if helps else "marked above what goes in here"
+        elif self.for_constituents and self.choice.format in OBJECTS and handling.names_source:
+            reason = "it names its source, which may not be named"
         elif permitted is None:
             reason = "its IEP permits no action"
         elif permitted < self.choice.use:
