@@ -110,8 +110,10 @@ def test_what_is_asked_of_us_is_shown_until_it_is_answered(cli: Cli, asked: str)
     assert cli("request", "answer", asked, "received", "--ticket", "A-1", *place).code == 0
     left = cli("request", "show", asked)
     assert f"next: cert-exchange request answer {asked} passed-on (or done, not-" in left.err
+    assert cli("request", "answer", asked, "passed-on", *place).code == 0
+    assert f"answer {asked} done (or not-possible)" in cli("request", "show", asked).err
     (row,) = cli("request", "list", "--overdue", "--theirs", "--partner", "cert-b").rows()
-    assert (row["from"], row["theirs"], row["state"]) == ("cert-b", "B-9", "received, OVERDUE")
+    assert (row["from"], row["theirs"], row["state"]) == ("cert-b", "B-9", "passed-on, OVERDUE")
     ran = cli(
         "request",
         "answer",

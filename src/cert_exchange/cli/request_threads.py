@@ -190,13 +190,11 @@ def _next_step(one: Thread) -> str:
 
 
 def _words_left(one: Thread) -> str:
-    """What our desk has still to say to a partner's request."""
-    said = {line.said for line in one.lines if line.side == "asked"}
+    """What our desk has still to say to a partner's request: what comes after its state."""
+    order = ("received", "passed-on", "done", "not-possible")
+    at = order.index(one.state) + 1 if one.state in order else 0
     number = "" if one.tickets["asked"] else " --ticket OURS"
-    first, *others = [
-        word for word in ("received", "passed-on", "done", "not-possible") if word not in said
-    ] or ["done", "not-possible"]
-    return f"{first}{number} (or {', '.join(others)})" if others else f"{first}{number}"
+    return f"{order[at]}{number} (or {', '.join(order[at + 1 :])})"
 
 
 def _kind(one: Thread) -> str:

@@ -250,7 +250,8 @@ def test_a_word_dated_ahead_silences_nobody_after_it(sqlite_desks: Desks) -> Non
     desks = sqlite_desks
     asked = desks.ask()
     ahead = messages.write_statement(
-        messages.Statement(State.DONE, "Gone.", (asked.stix_id,)), stix_id=f"note--{uid('ahead')}",
+        messages.Statement(State.DONE, "Gone.", (asked.stix_id,), "B-9"),
+        stix_id=f"note--{uid('ahead')}",
         creator=B_IDENTITY, marking=TLP["amber"], now=2 * asked.asked_at,
     )  # fmt: skip
     desks.b.publish(ahead, to=PLACE)
@@ -259,8 +260,9 @@ def test_a_word_dated_ahead_silences_nobody_after_it(sqlite_desks: Desks) -> Non
     assert (ours.state, ours.settled, ours.lines[-1].ahead) == ("done", True, True)
     assert ours.asked_at < ours.state_at == ours.lines[-1].came_at < ours.lines[-1].at
     assert requesting.threads(desks.a.node, settled=False) == []
-    desks.says(desks.b.node, asked, State.RECEIVED, text="No: it is back.")
+    desks.says(desks.b.node, asked, State.RECEIVED, text="No: it is back.", ticket="B-10")
     ours, theirs = desks.both(asked)
+    assert ours.tickets == theirs.tickets == {"asker": "A-1", "asked": "B-10"}
     assert (ours.state, theirs.state, ours.check) == ("received", "received", theirs.check)
     for node in (desks.a.node, desks.b.node):  # found without reading all, too
         assert [one.state for one in requesting.threads(node, settled=False)] == ["received"]

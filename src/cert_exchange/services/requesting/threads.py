@@ -148,7 +148,7 @@ def put_together(
         at = counts[gone.letter.object] if gone is not None else max(taken_back, default=begun.at)
         state, why, stands = State.WITHDRAWN.value, "", None
     tickets: dict[Side, str] = {"asker": request.ticket, "asked": ""}
-    for told in said:
+    for told in sorted(said, key=lambda one: (one.counts_at, one.version_key, one.stix_id)):
         if told.ticket:
             tickets[told.side] = told.ticket
     last = shown[-1].letter
