@@ -77,9 +77,9 @@ def print_found(found: Found) -> None:
         printing.verdict(said)
     printing.verdict(_in_words(found))
     if not found.findings and not found.dropped:
-        printing.verdict(
-            f"nothing in {found.name} can be published; is it {how.form}? --format says another"
-        )
+        doubt = "" if how.sure else f"; is it {how.form}? --format says another"
+        unused = "; the places above say why not" if found.losses else ""
+        printing.verdict(f"nothing in {found.name} can be published{unused}{doubt}")
     if found.preview is not None:
         _print_preview(found)
 
