@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import POLICY, Cli, Homes, bundle, indicator
+from tests.cli.conftest import B_IDENTITY, POLICY, Cli, Homes, bundle, indicator
+
+from cert_exchange.messages import answers
+from cert_exchange.node import open_node
+from cert_exchange.services import holdings, publishing
+from cert_exchange.stix.instants import format_micros
 
 SECRET = "seen by the honeypot in the cellar"
 ONE = indicator(1, confidence=80, description=SECRET)
@@ -48,6 +54,33 @@ def test_show_tells_what_stands_for_what(cli: Cli, redacting: str) -> None:
     assert SECRET not in derivative.out
     found = [row["id"] for row in cli("search", "--type", "indicator", "--json").json()]
     assert found == [ONE["id"]]
+
+
+def test_a_proposal_about_a_derivative_says_what_for_and_what_changes(
+    cli: Cli, redacting: str, node_with_b: Path
+) -> None:
+    """The original's id, and what differs from what its sender was shown: nothing that was withheld."""
+    node = open_node(node_with_b)
+    (shown,) = [one for one in holdings.show(node, redacting) if one.hit.stix_id == redacting]
+    now = node.now()
+    changed = {**shown.content, "confidence": 20, "modified": format_micros(now)}
+    made = answers.write_proposal(
+        answers.Proposal(redacting, shown.hit.version, json.dumps(changed)), [], "weak",
+        stix_id="note--5f8b2c1e-0b7a-4d57-9a39-6a1a9d9d3c11", creator=B_IDENTITY, now=now,
+    )  # fmt: skip
+    body = json.dumps({"objects": [made]}).encode()
+    assert publishing.receive(node, body, partner=1, collection=1).outcomes[0].success
+    node.close()
+    (row,) = cli("proposals", "list").rows()
+    told = cli("proposals", "show", row["number"])
+    assert f"stands for\t{ONE['id']}" in told.out
+    assert "as its sender was shown it" in told.out
+    assert "confidence\t80\t20" in told.out
+    assert f"stands for {ONE['id']} in somebody's view; publish that one anew" in told.err
+    document = cli("proposals", "show", row["number"], "--json").json()
+    assert document["stands_for"] == ONE["id"]
+    assert document["changes"] == {"confidence": {"before": 80, "after": 20}}
+    assert SECRET not in told.out + json.dumps(document)
 
 
 def test_what_is_shown_more_of_is_named_in_the_sentences(
