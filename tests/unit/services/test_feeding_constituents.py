@@ -9,7 +9,19 @@ from typing import Any
 
 import pytest
 from tests.conftest import Wall
-from tests.scenes import B_IDENTITY, OWN_IDENTITY, TLP, Scene, at, identity, indicator, report, uid
+from tests.scenes import (
+    B_IDENTITY,
+    OWN_IDENTITY,
+    TLP,
+    Scene,
+    address,
+    at,
+    identity,
+    indicator,
+    relationship,
+    report,
+    uid,
+)
 
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import EXTENSION, Onward, SharingTerms
@@ -17,6 +29,7 @@ from cert_exchange.services import feeding, overriding, releasing, terms
 from cert_exchange.services.feeding import Format, Shelf, choose
 from cert_exchange.stix.instants import format_micros
 from cert_exchange.stix.markings import Tlp
+from cert_exchange.stix.observables import observable_id
 
 BY: dict[str, Any] = {"by": "anna", "reason": "r"}
 
@@ -191,3 +204,33 @@ def test_a_source_that_may_not_be_named_is_not(scene: Scene) -> None:
     assert whole(shelf, "green-stix").keys() == {bare["id"]}
     assert whole(shelf, "own-stix").keys() >= {quiet["id"], bare["id"]}
     assert values(shelf, "green-list") == ["203.0.113.1", "203.0.113.2"]
+
+
+@pytest.mark.parametrize("form", [Format.STIX, Format.MISP])
+def test_the_value_of_what_stays_back_does_not_go_alone(scene: Scene, form: Format) -> None:
+    """A cyber-observable carries no terms: a partner's goes with what names it, and with nothing it does not go."""
+    node = scene.node
+    bound: dict[str, Any] = {"by": B_IDENTITY, "extensions": carried(onward="none")}
+    kept, free = about("kept", "203.0.113.1", **bound), about("free", "203.0.113.2", by=B_IDENTITY)
+    host = {"type": "domain-name", "spec_version": "2.1", "value": "host.example", "object_marking_refs": [TLP["green"]],
+            "resolves_to_refs": [address("203.0.113.2")["id"]]}  # fmt: skip
+    host["id"] = observable_id(host)
+    both = [address("203.0.113.1"), address("203.0.113.2"), address("203.0.113.3"), host]
+    scene.post(
+        "b", kept, free, *both,
+        relationship(kept, both[0], relationship_type="based-on", **bound),
+        relationship(free, both[1], relationship_type="based-on", by=B_IDENTITY),
+        report("wide", [kept["id"], both[0]["id"]], by=B_IDENTITY),
+    )  # fmt: skip
+    ours = address("203.0.113.4")
+    scene.publish(ours)
+    feeding.add(node, "some", choose(form, tlp=Tlp.GREEN), by="anna")
+    feeding.add(node, "all", choose(form), by="anna")
+    shelf = Shelf(node)
+    body, everything = ((shelf.serve(name).body or b"").decode() for name in ("some", "all"))
+    assert {one for one in "1234" if f"203.0.113.{one}" in body} == {"2", "4"}
+    assert "host.example" not in body
+    assert {one for one in "1234" if f"203.0.113.{one}" in everything} == set("1234")
+    left = feeding.look(node, "some")[1].left_out
+    unnamed = left["a partner's value, and nothing that goes in here names it"]
+    assert set(unnamed) == {both[0]["id"], both[2]["id"], host["id"]}

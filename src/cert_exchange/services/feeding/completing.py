@@ -4,7 +4,9 @@
    force here, ours before a partner's, and only where they fit (`fitting`): no name of a victim comes in as a helper.
 2. Of a feed for constituents an object is left out that names what is not in it, as in a view it would wait. What has ended
    or is removed is no secret. Events of MISP name only what they hold.
-3. `look` reads what stands in no collection, for a feed; an output of a view holds what the view shows and no more.
+3. A cyber-observable carries no terms: they stand in what names it. A partner's goes to constituents only beside an object
+   that goes there and names it.
+4. `look` reads what stands in no collection, for a feed; an output of a view holds what the view shows and no more.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ Look = Callable[[Collection[str]], Iterable[Source]]
 """What is in force under these ids."""
 
 NAMES_MORE: Final = "it names what does not go in here"
+UNNAMED: Final = "a partner's value, and nothing that goes in here names it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,19 @@ def completed(found: Gathered, fitting: Fitting, *, look: Look | None = None) ->
     left = {reason: list(ids) for reason, ids in found.left_out.items()}
     every = [_read(body) for body in found.bodies]
     standing = every
-    if fitting.for_constituents and fitting.choice.format is Format.STIX:
+    if fitting.for_constituents:
         ended = {one for reason in ENDED for one in left.get(reason, ())}
-        standing = _closed(every, ended)
-        there = {one.stix_id for one in standing}
-        out = [one.stix_id for one in every if one.stix_id not in there]
-        if out:
-            left[NAMES_MORE] = out
+        closed = _closed(every, ended, found.hanging)
+        there = {one.stix_id for one in closed}
+        left[UNNAMED] = [one.stix_id for one in every if one.stix_id in found.hanging - there]
+        if fitting.choice.format is Format.STIX:
+            standing = closed
+            out = there | found.hanging
+            left[NAMES_MORE] = [one.stix_id for one in every if one.stix_id not in out]
+        else:
+            standing = [
+                one for one in every if one.stix_id in there or one.stix_id not in found.hanging
+            ]
     spare = [_read(one) for one in found.helpers]
     helpers, due = _helpers(standing, spare, fitting, look)
     beside = {one.stix_id for one in helpers}
@@ -80,15 +89,33 @@ def _read(body: str) -> _Whole:
     )
 
 
-def _closed(every: list[_Whole], ended: Collection[str]) -> list[_Whole]:
-    """Those that name nothing but each other, and what ended."""
+def _closed(every: list[_Whole], ended: Collection[str], hanging: Collection[str]) -> list[_Whole]:
+    """Those that name nothing but each other, and what ended; of what hangs, what others of them name."""
     standing = every
     while True:
         there = {one.stix_id for one in standing}
-        kept = [one for one in standing if one.requires - there <= set(ended)]
+        named = _named(standing, hanging)
+        kept = [
+            one
+            for one in standing
+            if one.requires - there <= set(ended)
+            and (one.stix_id not in hanging or one.stix_id in named)
+        ]
         if len(kept) == len(standing):
             return kept
         standing = kept
+
+
+def _named(standing: list[_Whole], hanging: Collection[str]) -> set[str]:
+    """What is named by anything that does not hang, and by what hangs on that."""
+    found = {name for one in standing if one.stix_id not in hanging for name in one.requires}
+    wider = {one.stix_id: one.requires for one in standing if one.stix_id in hanging}
+    fresh = found & wider.keys()
+    while fresh:
+        fresh = {name for one in fresh for name in wider[one]} - found
+        found |= fresh
+        fresh &= wider.keys()
+    return found
 
 
 def _helpers(

@@ -34,6 +34,8 @@ class Taken:
     due: int | None = None
     level: tuple[str, Level] | None = None
     """of a whole object: its id and what counts of it"""
+    hangs: bool = False
+    """a partner's cyber-observable, which carries no terms of its own: it goes in beside what names it"""
     helper: str | None = None
     """the body of what goes in only beside what names it"""
 
@@ -51,6 +53,8 @@ class Gathered:
     """reason -> ids"""
     levels: dict[str, Level] = field(default_factory=dict)
     """what counts of whole objects, by id"""
+    hanging: set[str] = field(default_factory=set)
+    """ids of what hangs on what names it"""
     helpers: list[str] = field(default_factory=list)
     """bodies of what goes in only beside what names it; counted as left out until then"""
     due: int | None = None
@@ -72,6 +76,8 @@ def fold(taken: Iterable[Taken]) -> Gathered:
             found.bodies.append(one.body)
         if one.level is not None:
             found.levels.update((one.level,))
+        if one.hangs and one.level is not None:
+            found.hanging.add(one.level[0])
         if one.helper is not None:
             found.helpers.append(one.helper)
         for unsaid in one.unsaid:

@@ -30,6 +30,7 @@ from cert_exchange.services.feeding.choosing import HOLDS, Choice, Format, Use
 from cert_exchange.services.feeding.fitting import HELPER, OBJECTS, PASS, Fit, Fitting
 from cert_exchange.services.feeding.gathering import NOTHING, Gathered, Source, Taken, fold
 from cert_exchange.stix.markings import Tlp
+from cert_exchange.stix.references import OBSERVABLE_TYPES
 from cert_exchange.store import feeds as rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import OWN
@@ -102,7 +103,8 @@ def _take(one: Source, fitting: Fitting) -> Taken:
         unflagged = tuple(_unflagged(one, content, fitting))
         if unflagged and level is not None:
             level = (level[0], replace(level[1], flagged=False))
-        return Taken(body=one.body, due=fit.due, level=level, unsaid=unflagged)
+        hangs = one.origin != OWN and one.type in OBSERVABLE_TYPES
+        return Taken(body=one.body, due=fit.due, level=level, unsaid=unflagged, hangs=hangs)
     if content.get("revoked") is True:
         return Taken(unsaid=(Unsaid(one.stix_id, "its creator revoked it"),))
     said = express(content, simple=choice.simple)
