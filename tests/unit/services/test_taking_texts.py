@@ -148,3 +148,24 @@ def test_names_are_seen_however_they_are_written(text: str, names: set[str]) -> 
     """Rather one too many than one too few; files, builds, times and names of malware are none."""
     assert named_in(text) >= names
     assert named_in(text) == names or "@h.org" in text
+
+
+SAMPLES = """= Loader
+
+=== Samples
+
+[options="header"]
+|====
+| SHA-1 | Filename | Description
+| `C830B895FB934291507E490280164CC4234929F0` | `%ALLUSERSPROFILE%\\Adobe\\colorui.dll` | A dropper side-loaded by colorcpl.exe.
+| `8CB37FA97E936F45FA8ECD7EB5CFB68545810A22` | N/A | A backdoor dropped by colorui.dll.
+|====
+"""
+
+
+def test_a_file_that_a_report_is_told_of_may_stand_in_its_lines(scene: Scene) -> None:
+    """It is no secret beside its hash, though the names by themselves are held, as no more than told of."""
+    found, seen = through(scene, "loader.adoc", SAMPLES)
+    assert found.warned["context", "hold"] == 2
+    assert "A backdoor dropped by colorui.dll" in seen
+    assert not left_out(found)

@@ -11,27 +11,24 @@
 5. An object's own values may stand in its text. What a published address shows (the host in a URL) is published with it.
 6. A stream is judged chunk by chunk: what a later one will publish is not known, and is taken for not shared; what a
    later one holds is not known to a rule.
-7. At most `REMEMBERED` values are remembered; a text that names a later one of an earlier chunk is left out. In whatever
-   spelling, `SOUGHT` are looked for: of what is held any, of what is marked otherwise what `intake.naming` does not see.
+7. At most `REMEMBERED` values are remembered; a text that names a later one of an earlier chunk is left out. What has no
+   name that `intake.naming` sees, or is spelled oddly, is looked for besides (`sought`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
 from cert_exchange.intake.batches import TAIL, Built, strictest
 from cert_exchange.intake.findings import Kind, Loss
-from cert_exchange.intake.naming import named_in
-from cert_exchange.intake.needles import Needles, needles_of
 from cert_exchange.services.taking.settling import Settled
+from cert_exchange.services.taking.sought import SEEN, Sought, hides, markings_of, names_in
 from cert_exchange.stix.markings import read_markings
 
 REMEMBERED: Final = 200_000
-SOUGHT: Final = 20_000
 WHY: Final = "the text around a value names it, and it is not shared alike: the text is left out"
 LABEL: Final = "a label names it, and it is not shared alike: the label is left out"
 REFERENCE: Final = "a reference names it, and it is kept back: the reference is left out"
@@ -39,11 +36,7 @@ NAME: Final = "the name of the report names it, and it is kept back: partners re
 UNNAMED: Final = "values without a name of their own"
 _SHOWN: Final = 120
 _SHOWING: Final = frozenset({Kind.URL, Kind.PATTERN, Kind.USER_AGENT, Kind.FILE_PATH})
-_SEEN: Final = frozenset(
-    {Kind.IPV4, Kind.IPV6, Kind.DOMAIN, Kind.URL, Kind.EMAIL, Kind.MD5, Kind.SHA1, Kind.SHA256, Kind.SHA512}
-)  # fmt: skip
-"""Kinds that `named_in` sees."""
-_PLAIN: Final = _SEEN - {Kind.URL, Kind.EMAIL}
+_PLAIN: Final = SEEN - {Kind.URL, Kind.EMAIL}
 """Kinds of values inside of which nothing else stands."""
 _CONTAINERS: Final = frozenset({"report", "grouping"})
 _NEW: Final = object()
@@ -62,14 +55,6 @@ class Unfit:
     hold: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A value that is looked for in texts. `markings`: None where it goes to nobody."""
-
-    value: str
-    markings: tuple[str, ...] | None
-
-
 @dataclass(slots=True)
 class _Judged:
     """What is found of one object so far."""
@@ -85,17 +70,23 @@ class Shared:
     def __init__(self, kept_back: KeptBack, usual: tuple[str, ...] | None) -> None:
         """Begin with nothing. `usual`: the markings that everything in the input bears at least, if they are known."""
         self._kept_back = kept_back
-        self._usual = usual
         self._before: dict[int, tuple[str, ...] | None] = {}
         self._now: dict[str, tuple[str, ...] | None] = {}
-        self._needles = Needles[_Kept]()
-        self._sought: set[tuple[str, bool]] = set()
+        self._sought = Sought(usual)
         self._told: set[tuple[str, str]] = set()
 
-    def unfit(self, settled: Iterable[Settled], out: frozenset[str]) -> list[Unfit]:
-        """Which of these say more than they may, and what is left of them. `out`: ids that are held or not taken."""
+    def unfit(
+        self,
+        settled: Iterable[Settled],
+        out: frozenset[str],
+        told_of: frozenset[str] = frozenset(),
+    ) -> list[Unfit]:
+        """Which of these say more than they may, and what is left of them.
+
+        `out`: ids that are held or not taken; `told_of`: those among them that are held for nothing but being told of.
+        """
         settled = list(settled)
-        self._remember(settled, out)
+        self._remember(settled, out, told_of)
         inside = {one.id: names for one in settled if (names := self._inside(one))}
         # What is held for what stands inside of it is kept back itself.
         self._remember((one for one in settled if one.id in inside), frozenset(inside))
@@ -110,9 +101,14 @@ class Shared:
         self._now = {}
         return found
 
-    def _remember(self, settled: Iterable[Settled], out: frozenset[str]) -> None:
+    def _remember(
+        self,
+        settled: Iterable[Settled],
+        out: frozenset[str],
+        told_of: frozenset[str] = frozenset(),
+    ) -> None:
         for one in settled:
-            markings = None if one.id in out else _markings(one.content)
+            markings = None if one.id in out else markings_of(one.content)
             for value in _values(one.built):
                 before = self._of(value, markings)
                 # Of one value under two markings the stricter counts, and what is held stays so.
@@ -120,24 +116,9 @@ class Shared:
                     None if before is None or markings is None else strictest(before, markings)
                 )
             if one.built.named:
-                self._seek(one.built, markings)
-
-    def _seek(self, built: Built, markings: tuple[str, ...] | None) -> None:
-        """Let the values of an object be looked for in texts, where `named_in` does not find them or nobody gets them."""
-        if markings is not None and markings in ((), self._usual):
-            return
-        kinds = {value: kind for kind, value in built.sought}
-        for value in built.own:
-            key = (value, markings is None)
-            if key in self._sought or len(self._sought) >= SOUGHT:
-                continue
-            if markings is not None and (
-                kinds.get(value) in _SEEN or value.casefold() in named_in(value)
-            ):
-                continue
-            self._sought.add(key)
-            for needle in needles_of(value):
-                self._needles.add(needle, _Kept(value, markings))
+                self._sought.add(
+                    one.built, markings_of(one.content) if one.id in told_of else markings
+                )
 
     def _of(self, name: str, default: Any) -> Any:
         """The markings under which a name is published, None for nobody; `default` where nothing is known."""
@@ -145,18 +126,18 @@ class Shared:
 
     def _inside(self, one: Settled) -> tuple[str, ...]:
         """What stands inside of a value that goes out, is kept back from its readers, and is not what the value is about."""
-        markings = _markings(one.content)
+        markings = markings_of(one.content)
         found: set[str] = set()
         for kind, value in one.built.sought:
             if kind in _PLAIN or kind is Kind.PATTERN:
                 continue
             host = _host_of(value)
-            for name in _named_in(unquote(value)) - {value.casefold()}:
+            for name in names_in(unquote(value)) - {value.casefold()}:
                 of = self._of(name, _NEW)
                 # What lies on a service that is held may be bad though the service is not.
-                if of is not _NEW and _hides(of, markings) and not (of is None and name == host):
+                if of is not _NEW and hides(of, markings) and not (of is None and name == host):
                     found.add(name)
-            found |= self._looked_for(unquote(value), one, held=False)
+            found |= self._sought.within(unquote(value), one, held=False)
         return tuple(sorted(found))
 
     def _judge(self, one: Settled, inside: tuple[str, ...]) -> Unfit | None:
@@ -240,11 +221,11 @@ class Shared:
 
     def _more_than_shared(self, text: str, one: Settled) -> tuple[str, ...]:
         """What a text of this object names and should not (rule 2), sorted."""
-        named = _named_in(text)
-        sought = self._looked_for(text, one)
+        named = names_in(text)
+        sought = self._sought.within(text, one)
         if not (named or sought):
             return ()
-        markings = _markings(one.content)
+        markings = markings_of(one.content)
         own = _own(one)
         return tuple(
             sorted(
@@ -256,41 +237,16 @@ class Shared:
         self, text: str, one: Settled, *, own: frozenset[str], listed: bool = True
     ) -> tuple[str, ...]:
         """What a text of this object names and is known to be kept back from its readers (rule 3), sorted."""
-        named = (_named_in(text) | _named_in(unquote(text))) - own
-        markings = _markings(one.content)
+        named = (names_in(text) | names_in(unquote(text))) - own
+        markings = markings_of(one.content)
         found = {
             name
             for name in named
-            if (of := self._of(name, _NEW)) is not _NEW and _hides(of, markings)
+            if (of := self._of(name, _NEW)) is not _NEW and hides(of, markings)
         }
-        found |= self._looked_for(text, one) - own
+        found |= self._sought.within(text, one) - own
         rest = frozenset(named - found)
         return tuple(sorted(found | (self._kept_back(rest, listed) if rest else frozenset())))
-
-    def _looked_for(self, text: str, one: Settled, *, held: bool = True) -> set[str]:
-        """The values that are looked for (rule 7) and that this text names, in whatever spelling."""
-        if not self._sought:
-            return set()
-        markings = _markings(one.content)
-        mine = {needle for value in one.built.own for needle in needles_of(value)}
-        return {
-            kept.value.casefold()
-            for needle, owners in self._needles.within(text)
-            if needle not in mine
-            for kept in owners
-            if (held or kept.markings is not None) and _hides(kept.markings, markings)
-        }
-
-
-@lru_cache(maxsize=2_048)
-def _named_in(text: str) -> frozenset[str]:
-    """The same as `named_in`: many rows have the same labels and remarks."""
-    return named_in(text)
-
-
-def _hides(markings: tuple[str, ...] | None, than: tuple[str, ...]) -> bool:
-    """Whether what is marked so is kept from some who may see what is marked as `than`."""
-    return markings is None or strictest(markings, than) != than
 
 
 def _host_of(value: str) -> str:
@@ -302,7 +258,7 @@ def _host_of(value: str) -> str:
 def _own(one: Settled) -> frozenset[str]:
     """The names that an object's own values have."""
     return frozenset(
-        name for value in one.built.own for name in (value.casefold(), *_named_in(value))
+        name for value in one.built.own for name in (value.casefold(), *names_in(value))
     )
 
 
@@ -334,9 +290,5 @@ def _values(one: Built) -> set[str]:
     found = {value.casefold() for _, value in one.sought}
     for kind, value in one.sought:
         if kind in _SHOWING:
-            found |= _named_in(value)
+            found |= names_in(value)
     return found
-
-
-def _markings(content: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(sorted(str(one) for one in content.get("object_marking_refs", ())))

@@ -25,6 +25,7 @@ from cert_exchange.intake.findings import Finding, Kind, Loss
 from cert_exchange.intake.misp import Event
 from cert_exchange.intake.recognising import Format
 from cert_exchange.node import Node
+from cert_exchange.policy.cautions import Of
 from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import publishing, warning
 from cert_exchange.services.pairing import HELD_WITH
@@ -283,7 +284,9 @@ class Walk:
         """
         told = self._told([one for one, _ in usable], context)
         out = {said.id for said in told if said.act != "warn"}
-        unfit = self._shared.unfit((one for one, _ in usable), frozenset(out | gone))
+        secret = {said.id for said in told if said.act != "warn" and said.of != Of.CONTEXT}
+        of = (one for one, _ in usable)
+        unfit = self._shared.unfit(of, frozenset(out | gone), frozenset(out - secret))
         if unfit:
             with self._node.database.reading() as conn:
                 again = settle(conn, [one.built for one in unfit], at=self._at)
