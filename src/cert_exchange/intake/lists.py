@@ -4,6 +4,7 @@
 2. What differs in marking, or is held back, stands in one of its own: who may not see it, sees no gap.
 3. The same batch again finds its parts by their ids. Where it was longer before, or marked otherwise, the parts that would go
    on naming what it names no more are said anew, without; nothing else of them changes, for they may have other readers.
+   Such a part is narrowed with its batch. What is wide again later stands in lists of the next generation.
 4. A part that names nothing names who made it, since it must name something (STIX 2.1, 4.4 and 4.14).
 5. Bounded memory: 17 bytes for each object, whatever it says.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import uuid
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,11 +29,14 @@ from cert_exchange.intake.batches import (
 )
 from cert_exchange.stix.markings import TLP_BY_ID, TLP_DEFINITIONS
 
-Standing = Callable[[Sequence[str]], Collection[str]]
-"""Which of these ids we hold, not revoked."""
+Standing = Callable[[Sequence[str]], Mapping[str, tuple[str, ...]]]
+"""Which of these ids we hold, not revoked, and how they are marked."""
 
 _CLOCK: Final = ("created", "modified")
 _MOST_BITS: Final = 16
+_TURNS: Final = 4
+"""Generations of one list: so often it may be narrowed and be wide again."""
+_PARTS_ASKED: Final = 64
 _ENTRY: Final = 17
 _TYPES: Final = (
     "indicator", "vulnerability", "attack-pattern", "ipv4-addr", "ipv6-addr", "domain-name", "url", "email-addr", "file",
@@ -42,9 +46,9 @@ _TLP_NAMES: Final = {str(one["id"]): str(one["name"]) for one in TLP_DEFINITIONS
 _LEVELS: Final = {TLP_BY_ID[str(one["id"])]: str(one["id"]) for one in TLP_DEFINITIONS}
 
 
-def nothing_stands(_: Sequence[str]) -> tuple[str, ...]:
+def nothing_stands(_: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
     """For a batch that is looked at alone: nothing is held."""
-    return ()
+    return {}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,6 +66,8 @@ class Lists:
         self._batch = batch
         self._named: dict[Group, bytearray] = {}
         self._sorted: array[int] | None = None
+        self._generations: dict[Group, int] = {}
+        self._possible: frozenset[str] | None = None
 
     def name(self, built: Built, *, apart: bool = False) -> None:
         """Let an object be named; `apart`: in a list of its own for what is held back."""
@@ -92,8 +98,20 @@ class Lists:
         if self._batch.around == "none":
             return
         named = dict(self._named)
-        others = {self._id(one, 0): one for one in self._others() if one not in named}
-        named |= {others[stix_id]: bytearray() for stix_id in standing(list(others))}
+        groups = {*named, *self._others()}
+        first = {self._id(one, 0, turn): (one, turn) for one in groups for turn in range(_TURNS)}
+        stand = standing(list(first))
+        narrowed = {
+            first[stix_id]
+            for stix_id, markings in stand.items()
+            if strictest(markings, first[stix_id][0].markings)
+            != strictest(first[stix_id][0].markings)
+        }
+        self._generations = {
+            one: next((turn for turn in range(_TURNS) if (one, turn) not in narrowed), _TURNS - 1)
+            for one in groups
+        }
+        named |= {one: bytearray() for one in groups - named.keys() if self._id(one, 0) in stand}
         for group, entries in sorted(named.items()):
             refs = sorted(
                 {bytes(entries[at : at + _ENTRY]) for at in range(0, len(entries), _ENTRY)}
@@ -107,7 +125,7 @@ class Lists:
         parts = parts_of(refs, bits)
         ids = [self._id(group, number) for number in range(len(parts))]
         empty = [stix_id for stix_id, part in zip(ids, parts, strict=True) if not part]
-        emptied = set(standing(empty)) if empty else set()
+        emptied = standing(empty) if empty else {}
         for number, (stix_id, part) in enumerate(zip(ids, parts, strict=True)):
             if part:
                 yield self._report(stix_id, group, part, number, len(parts))
@@ -123,11 +141,24 @@ class Lists:
         levels: list[list[str]] = [[], *([one] for one in _LEVELS.values())]
         return [Group(strictest(bare, level), apart) for level in levels for apart in (False, True)]
 
-    def _id(self, group: Group, number: int) -> str:
+    def _id(self, group: Group, number: int, turn: int | None = None) -> str:
         batch = self._batch
         held = "held back" if group.apart else ""
-        key = [batch.key or batch.name, *group.markings, held, f"0/{number}"]
+        turn = self._generations.get(group, 0) if turn is None else turn
+        key = [batch.key or batch.name, *group.markings, held, f"{turn}/{number}"]
         return own_id(batch.creator, batch.around, *key)
+
+    def may_be(self, stix_id: str) -> bool:
+        """Whether an object can be a part of this batch as it was published before: told by its id, not by its name."""
+        if self._possible is None:
+            groups = {*self._named, *self._others()}
+            self._possible = frozenset(
+                self._id(one, number, turn)
+                for one in groups
+                for number in range(_PARTS_ASKED)
+                for turn in range(_TURNS)
+            )
+        return stix_id in self._possible
 
     def _report(
         self, stix_id: str, group: Group, refs: Sequence[bytes], number: int, parts: int

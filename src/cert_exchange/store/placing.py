@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+import orjson
 from sqlalchemy import and_, exists, select, union
 
 from cert_exchange.store.database import Transaction
@@ -20,12 +21,14 @@ from cert_exchange.store.tables import (
     identifiers,
     objects,
     references,
+    renditions,
     terms,
 )
 
 _newer = objects.alias("newer")
 _list = objects.alias("list")
 _newer_list = objects.alias("newer_list")
+_list_id = identifiers.alias("list_id")
 _ACCEPTED: Final = ObjectStatus.ACCEPTED.value
 _IS_NEWEST: Final = and_(
     objects.c.origin == OWN,
@@ -50,30 +53,32 @@ _IS_NEWEST_LIST: Final = and_(
 )
 
 
-def lists_naming(conn: Transaction, idents: Collection[int]) -> list[tuple[int, int]]:
-    """(ident, renditions.id) of each list of ours, in its newest version, that names one of these ids."""
-    found: list[tuple[int, int]] = []
+def lists_naming(conn: Transaction, idents: Collection[int]) -> list[tuple[int, int, str]]:
+    """(ident, renditions.id, STIX id) of each list of ours, in its newest version, that names one of these ids."""
+    found: list[tuple[int, int, str]] = []
     for part in parts(sorted(idents)):
         rows = conn.execute(
-            select(references.c.target, _list.c.rendition)
+            select(references.c.target, _list.c.rendition, _list_id.c.stix_id)
             .join(_list, _list.c.id == references.c.source)
+            .join(_list_id, _list_id.c.num == _list.c.ident)
             .where(references.c.target.in_(part), _IS_NEWEST_LIST)
         )
-        found += [(row[0], row[1]) for row in rows]
+        found += [(row[0], row[1], row[2]) for row in rows]
     return found
 
 
-def standing(conn: Transaction, stix_ids: Collection[str]) -> set[str]:
-    """Which of these ids are objects of ours whose newest version is not revoked."""
-    found: set[str] = set()
+def standing(conn: Transaction, stix_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Which of these ids are objects of ours whose newest version is not revoked, and how that is marked."""
+    found: dict[str, tuple[str, ...]] = {}
     for part in parts(sorted(stix_ids)):
-        found.update(
-            conn.execute(
-                select(identifiers.c.stix_id)
-                .join(objects, objects.c.ident == identifiers.c.num)
-                .where(identifiers.c.stix_id.in_(part), _IS_NEWEST, objects.c.revoked.is_(False))
-            ).scalars()
+        rows = conn.execute(
+            select(identifiers.c.stix_id, renditions.c.body)
+            .join(objects, objects.c.ident == identifiers.c.num)
+            .join(renditions, renditions.c.id == objects.c.rendition)
+            .where(identifiers.c.stix_id.in_(part), _IS_NEWEST, objects.c.revoked.is_(False))
         )
+        for stix_id, body in rows:
+            found[stix_id] = tuple(orjson.loads(body).get("object_marking_refs", ()))
     return found
 
 

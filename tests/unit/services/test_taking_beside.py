@@ -10,10 +10,12 @@ import pytest
 from tests.conftest import Wall
 from tests.scenes import TLP, Scene
 
+from cert_exchange.intake.building import own_id
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import EXTENSION, Onward, SharingTerms
-from cert_exchange.services import releasing, taking, terms
+from cert_exchange.services import ending, releasing, taking, terms
 from cert_exchange.services.taking import Order, Source, Taken
+from cert_exchange.store import objects
 
 GREEN, AMBER, RED = (Order(markings=(TLP[one],)) for one in ("green", "amber", "red"))
 FIRST = ["one.badzone.top", "two.badzone.top"]
@@ -191,3 +193,65 @@ def test_terms_that_an_object_carries_are_not_lost_by_another_publication(
         if one["type"] == "indicator"
     ]
     assert carried == ["none", "none"]
+
+
+def test_what_two_lists_say_alike_one_of_them_does_not_narrow(
+    sqlite_scene: Scene, wall: Wall
+) -> None:
+    """The second list said GREEN too, and says RED now: its own values go, the shared one stays for the first list."""
+    take(sqlite_scene, wall, FIRST, GREEN)
+    take(sqlite_scene, wall, SECOND, GREEN, "second.txt")
+    assert take(sqlite_scene, wall, SECOND, RED, "second.txt").found.apart == 1
+    assert set(indicators(sqlite_scene, "b")) == set(FIRST)
+    assert len(groupings(sqlite_scene, "b")["first.txt"]) == 2
+
+
+def test_a_name_that_begins_alike_is_another_list(sqlite_scene: Scene, wall: Wall) -> None:
+    """`pp (phishing)` is not a part of `pp`; `pp (part 1 of 2)` would be."""
+    take(sqlite_scene, wall, FIRST, GREEN, "pp (phishing)")
+    take(sqlite_scene, wall, FIRST, RED, "pp")
+    assert set(indicators(sqlite_scene, "b")) == set(FIRST)
+
+
+def test_a_list_that_was_narrower_for_a_time_has_a_list_for_all_readers_again(
+    sqlite_scene: Scene, wall: Wall
+) -> None:
+    """GREEN, RED, GREEN with a new value: what became RED stays so, the new one stands in a list that its readers see."""
+    take(sqlite_scene, wall, FIRST, GREEN)
+    take(sqlite_scene, wall, FIRST, RED)
+    assert not groupings(sqlite_scene, "b")
+    for _ in range(2):
+        again = take(sqlite_scene, wall, [*FIRST, "new.badzone.top"], GREEN)
+        assert set(indicators(sqlite_scene, "b")) == {"new.badzone.top"}
+        assert [len(refs) for refs in groupings(sqlite_scene, "b").values()] == [1]
+    assert set(again.results) == {"duplicate"}
+
+
+@pytest.mark.parametrize("how", ["marked", "bound", "red list"])
+def test_coming_back_undoes_nothing_that_was_narrowed(
+    sqlite_scene: Scene, wall: Wall, how: str
+) -> None:
+    """Delisted and listed again, a value does not get round what a person or another input said of it."""
+    scene = sqlite_scene
+    if how == "red list":
+        take(scene, wall, ["two.badzone.top"], RED, "secret.txt")
+    take(scene, wall, FIRST, GREEN)
+    with scene.node.database.reading() as conn:
+        kept = own_id(scene.node.identity, "indicator", "domain:two.badzone.top")
+        assert objects.idents_of(conn, [kept])
+    if how == "marked":
+        terms.mark(scene.node, kept, "red", by="desk", reason="ours")
+    if how == "bound":
+        said = SharingTerms(only_to=(frozenset({"c"}),))
+        terms.set_terms(scene.node, kept, said, by="desk", reason="theirs")
+    take(scene, wall, FIRST[:1], GREEN)
+    if how == "red list":
+        take(scene, wall, ["none.badzone.top"], RED, "secret.txt")
+    dropped = [stix_id for stix_id, _ in ending.look(scene.node, "first.txt").indicators]
+    if how == "red list":
+        dropped = [kept]
+    assert dropped == [kept]
+    ending.delist(scene.node, dropped, by="desk", reason="not listed")
+    take(scene, wall, FIRST, GREEN)
+    assert "two.badzone.top" not in indicators(scene, "b")
+    assert "two.badzone.top" not in str(scene.sees("b"))

@@ -3,8 +3,9 @@
 1. What is published stays as it is: no input takes back from a partner what another input gave it, and no notice tells of
    a list that nobody there may know of. The narrower statement gets an id of its own, made of the first id and of its
    circle: the same again finds it again.
-2. An input may narrow what it published itself: the object is then tightened where it stands. It is the same input where
-   a list of ours of its name names the object, or where this very run stored it.
+2. An input may narrow what it published itself, and nobody else: the object is then tightened where it stands. It is its own
+   where a list of its name, or with an id of its own, names it and no other list of ours does, or where this very run
+   stored it.
 3. A cyber-observable has one id whoever states it. As it is published it stays; nothing of a narrower input is in it.
 4. What joins an indicator to its observables follows the indicator.
 5. Of what everybody may know (vulnerabilities, techniques) a wider statement stands beside a narrower one as well.
@@ -21,6 +22,7 @@ from typing import Any, Final
 
 import orjson
 
+from cert_exchange.intake.batches import bare_name
 from cert_exchange.intake.building import Built, own_id
 from cert_exchange.policy.sharing_terms import (
     EXTENSION,
@@ -50,26 +52,31 @@ _KNOWN_TO_ALL: Final = frozenset({"vulnerability", "attack-pattern"})
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input: the name that its lists bear, the terms laid beside its objects, and when its run began (micros)."""
+    """One input: the name that its lists bear, the terms laid beside its objects, and when its run began (micros).
+
+    `is_part`: whether an object is one of its lists by its id, whatever it is called: events of MISP may change their title.
+    """
 
     name: str = ""
     terms: SharingTerms | None = None
     began: int = 0
+    is_part: Callable[[str], bool] = lambda _: False
     _lists: dict[int, bool] = field(default_factory=dict)
 
-    def named(self, conn: Transaction, stix_ids: Iterable[str]) -> set[str]:
-        """Which of these ids a list of this name names already."""
+    def alone(self, conn: Transaction, stix_ids: Iterable[str]) -> set[str]:
+        """Which of these ids a list of this input names already, and no list of another."""
         numbers = objects.idents_of(conn, list(stix_ids))
         naming = placing.lists_naming(conn, numbers.values())
-        new = {rendition for _, rendition in naming} - self._lists.keys()
+        new = {rendition for _, rendition, _ in naming} - self._lists.keys()
         for rendition, body in rows.ask_bodies(conn, new)():
-            self._lists[rendition] = self._bears(str(orjson.loads(body).get("name", "")))
-        mine = {ident for ident, rendition in naming if self._lists.get(rendition)}
-        return {stix_id for stix_id, ident in numbers.items() if ident in mine}
-
-    def _bears(self, name: str) -> bool:
-        # Parts, and what is marked otherwise, say so behind the name.
-        return bool(self.name) and (name == self.name or name.startswith(f"{self.name} ("))
+            name = str(orjson.loads(body).get("name", ""))
+            self._lists[rendition] = bool(self.name) and bare_name(name) == bare_name(self.name)
+        mine: set[int] = set()
+        others: set[int] = set()
+        for ident, rendition, stix_id in naming:
+            own = self._lists.get(rendition, False) or self.is_part(stix_id)
+            (mine if own else others).add(ident)
+        return {stix_id for stix_id, ident in numbers.items() if ident in mine - others}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +157,7 @@ def place(
     back = placing.kept_back(conn, numbers.values())
     free = {stix_id for stix_id, ident in numbers.items() if ident not in back}
     contested = narrower & free
-    own = given.named(conn, contested) | {
+    own = given.alone(conn, contested) | {
         one for one in contested if _stored_by(held[one], given.began)
     }
     things = {one for one in contested - own if "modified" in built[one].content} | (wider & free)
@@ -162,6 +169,23 @@ def place(
     }
     stays = {one for one in contested - own - follow if "modified" not in built[one].content}
     return Placed(moved, frozenset(stays), bound)
+
+
+def unbound(
+    conn: Transaction, ended: Mapping[str, tuple[Built, Mapping[str, Any]]], given: Input
+) -> set[str]:
+    """Of what ended (id -> what is said now, what was held): what nobody keeps back, and what was not narrower than now."""
+    if not ended:
+        return set()
+    numbers = objects.idents_of(conn, list(ended))
+    back = placing.kept_back(conn, numbers.values())
+    beside = _beside(conn, list(ended))
+    return {
+        stix_id
+        for stix_id, (one, held) in ended.items()
+        if numbers.get(stix_id) not in back
+        and not _circle(held, beside.get(stix_id)).narrows(_circle(one.content, given.terms))
+    }
 
 
 def moved(one: Built, to: Mapping[str, str]) -> Built:
@@ -208,7 +232,7 @@ def _moved(
     }
     held = read_held([slot for those in slots.values() for slot in those.values()])
     beside = _beside(conn, held)
-    own = given.named(conn, held)
+    own = given.alone(conn, held)
     found: dict[str, str] = {}
     for stix_id, those in slots.items():
         mine = _circle(things[stix_id].content, given.terms)

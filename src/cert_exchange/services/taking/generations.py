@@ -1,7 +1,8 @@
 """Ids that `publish` would make, and that cannot be used: what is published again gets the next one.
 
 1. An indicator that ended with its validity or with its list may come back, but nothing comes after a revocation: its value
-   gets an id of the next generation. What a person revoked does not come back.
+   gets an id of the next generation. What a person revoked does not come back, and neither does what was narrower when it
+   ended than it would be now, or what a person or a partner kept back: that would be lifted by it.
 2. An id of ours that another creator's object bears here (ids can be reckoned by who knows the value) stops nothing: ours
    goes under the next one, and nothing of ours refers to the other's object.
 3. The same again finds the same generation: each is made of the first id and its number.
@@ -33,24 +34,39 @@ class Known:
         return self.ended | self.foreign
 
 
+MayReturn = Callable[[Mapping[str, tuple[Built, Mapping[str, Any]]]], Collection[str]]
+"""Of some ended ids, each with what is said now and what was held: those whose values may come back."""
+
+
 def generations(
-    built: Mapping[str, Built], known: Known, read: Callable[[Collection[str]], Known]
+    built: Mapping[str, Built],
+    known: Known,
+    read: Callable[[Collection[str]], Known],
+    may_return: MayReturn,
 ) -> dict[str, str]:
-    """By the first id that under which each of these goes, where that is another."""
+    """By the first id that under which each of these goes, where that is another. What may not return keeps its first id."""
     found: dict[str, str] = {}
     waiting = {
-        stix_id: str(built[stix_id].content["created_by_ref"])
-        for stix_id in built
-        if stix_id in known.used_up and "created_by_ref" in built[stix_id].content
+        stix_id: stix_id
+        for stix_id, one in built.items()
+        if stix_id in known.used_up and "created_by_ref" in one.content
     }
     for number in range(1, MOST + 1):
+        ended = {at: first for first, at in waiting.items() if at in known.ended}
+        returning = may_return(
+            {at: (built[first], known.held.get(at, {})) for at, first in ended.items()}
+        )
+        barred = {first for at, first in ended.items() if at not in returning}
+        waiting = {
+            first: own_id(
+                str(built[first].content["created_by_ref"]), first.partition("--")[0], first, "again", str(number)
+            )
+            for first in waiting
+            if first not in barred
+        }  # fmt: skip
         if not waiting:
             break
-        tried = {
-            stix_id: own_id(creator, stix_id.partition("--")[0], stix_id, "again", str(number))
-            for stix_id, creator in waiting.items()
-        }
-        used_up = read(list(tried.values())).used_up
-        found |= {stix_id: new for stix_id, new in tried.items() if new not in used_up}
-        waiting = {one: creator for one, creator in waiting.items() if one not in found}
+        known = read(list(waiting.values()))
+        found |= {first: at for first, at in waiting.items() if at not in known.used_up}
+        waiting = {first: at for first, at in waiting.items() if at in known.used_up}
     return found

@@ -75,7 +75,12 @@ def settle(
     creators = {str(one.content.get("created_by_ref", "")) for one in built} - {""}
     ours = frozenset(objects.idents_of(conn, creators).values())
     known = _known(conn, list(once), ours)
-    again = generations(once, known, lambda ids: _known(conn, ids, ours))
+    again = generations(
+        once,
+        known,
+        lambda ids: _known(conn, ids, ours),
+        lambda ended: beside.unbound(conn, ended, given),
+    )
     held = dict(known.held)
     if again:
         once, held = _go(conn, once, again, held)

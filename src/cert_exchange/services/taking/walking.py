@@ -134,8 +134,9 @@ class Walk:
             yield from self._reports(builder)
 
     def _begin(self, batch: Batch) -> Builder:
-        self._given = Input(batch.name, self._terms, self._at)
-        return self._together.begin(batch, self._key)
+        builder = self._together.begin(batch, self._key)
+        self._given = Input(batch.name, self._terms, self._at, builder.lists.may_be)
+        return builder
 
     def _batch(self, event: Event | None, chunk: Chunk) -> Batch:
         order = self._order
@@ -209,7 +210,7 @@ class Walk:
                 chunk.stay, chunk.dropped = chunk.stay + stay, chunk.dropped + len(before) - stay
             yield chunk
 
-    def _standing(self, stix_ids: Sequence[str]) -> set[str]:
+    def _standing(self, stix_ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
         with self._node.database.reading() as conn:
             return placing.standing(conn, stix_ids)
 
