@@ -103,7 +103,8 @@ def take(node: Node, job: Job) -> int:
             for source, how in job.inputs
         ]
     _refuse_what_empties(job, looked)
-    only_look = only_look or (_replaces(looked) and sys.stdout.isatty() and not job.yes)
+    asks = (_replaces(looked) or any(one.apart for one in looked)) and not job.yes
+    only_look = only_look or (asks and sys.stdout.isatty())
     together = together.again()
     for found in looked:
         if not job.as_json:
@@ -119,7 +120,7 @@ def take(node: Node, job: Job) -> int:
     if job.as_json:
         printing.document({"inputs": documents, "stored": False})
     if only_look:
-        _say_how_to_go_on(job, guessed)
+        _say_how_to_go_on(job, guessed, asks=asks)
     # Who asked to publish, and did not get it, is told by the exit code, too.
     return refused + int(only_look and not job.only_look)
 
@@ -218,9 +219,15 @@ def _refuse_what_empties(job: Job, looked: Sequence[Found]) -> None:
             )
 
 
-def _say_how_to_go_on(job: Job, guessed: Sequence[Understanding]) -> None:
-    if job.only_look or not guessed:
+def _say_how_to_go_on(job: Job, guessed: Sequence[Understanding], *, asks: bool) -> None:
+    if job.only_look:
         printing.verdict("looked at; nothing was stored")
+        return
+    if asks or not guessed:
+        printing.verdict(
+            "Nothing was stored, since what other inputs published stands beside or is replaced (see above). If that is meant,"
+            " say --yes."
+        )
         return
     say = (
         "what it is with --format"

@@ -71,20 +71,25 @@ def grouped(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]:
 
 
 class Stricter:
-    """By the number of an object: the markings that are said of it further on in a batch. At most `most` of them."""
+    """By the number of an object: what binds it that is said further on in a batch: markings, labels. At most `most`."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._said: dict[int, tuple[str, ...]] = {}
+        self._said: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
-    def add(self, number: int, markings: tuple[str, ...]) -> None:
+    def add(self, number: int, markings: tuple[str, ...], labels: Iterable[str]) -> None:
         """Write down what is said of an object that was built before."""
         if number in self._said or len(self._said) < self._most:
-            self._said[number] = strictest(markings, self._said.get(number, ()))
+            before, words = self._said.get(number, ((), ()))
+            self._said[number] = strictest(markings, before), tuple(sorted({*words, *labels}))
 
-    def of(self, number: int) -> tuple[str, ...]:
-        """What is said of it, besides what stands at its place."""
-        return self._said.get(number, ())
+    def markings(self, number: int) -> tuple[str, ...]:
+        """The markings that are said of it, besides those at its place."""
+        return self._said.get(number, ((), ()))[0]
+
+    def labels(self, number: int) -> tuple[str, ...]:
+        """The labels that are said of it, besides those at its place."""
+        return self._said.get(number, ((), ()))[1]
 
 
 class Builder:
@@ -130,21 +135,22 @@ class Builder:
         yield from self.lists.reports(standing)
 
     def _again(self, stix_id: str, group: Sequence[Finding]) -> bool:
-        """Whether this was built already, and nothing stricter is said of it now."""
+        """Whether this was built already, and nothing that binds is said of it now."""
         number = _number(stix_id)
         known = number in self._seen
         self._seen.add(number)
         if not known:
             return False
         self.doubles += 1
-        if not any(one.markings for one in group):
+        if not any(one.markings or one.labels for one in group):
             return True
-        self._stricter.add(number, strictest(*(one.markings for one in group)))
+        labels = {word for one in group for word in one.labels}
+        self._stricter.add(number, strictest(*(one.markings for one in group)), labels)
         return False
 
     def _strict(self, stix_id: str, markings: tuple[str, ...]) -> tuple[str, ...]:
         """Its markings, with what is said of it further on."""
-        return strictest(markings, self._stricter.of(_number(stix_id)))
+        return strictest(markings, self._stricter.markings(_number(stix_id)))
 
     def _told(self, content: dict[str, Any], group: Sequence[Finding]) -> None:
         """What findings and batch say about an object: description, confidence, labels, ids elsewhere."""
@@ -158,7 +164,8 @@ class Builder:
             confidence = self._batch.confidence
         if confidence is not None:
             content["confidence"] = confidence
-        if labels := sorted({word for one in group for word in one.labels}):
+        also = self._stricter.labels(_number(str(content["id"])))
+        if labels := sorted({*also, *(word for one in group for word in one.labels)}):
             content["labels"] = labels
         ids = sorted({pair for one in group for pair in one.external_ids})
         if ids:

@@ -6,6 +6,7 @@ Reading only, in the caller's transaction.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -40,11 +41,14 @@ _IS_NEWEST: Final = and_(
         _newer.c.version_key > objects.c.version_key,
     ),
 )
-_IS_NEWEST_LIST: Final = and_(
+_IS_LIST: Final = and_(
     _list.c.type.in_(("report", "grouping")),
     _list.c.origin == OWN,
     _list.c.status == _ACCEPTED,
     _list.c.revoked.is_(False),
+)
+_IS_NEWEST_LIST: Final = and_(
+    _IS_LIST,
     ~exists().where(
         _newer_list.c.ident == _list.c.ident,
         _newer_list.c.status == _ACCEPTED,
@@ -53,17 +57,27 @@ _IS_NEWEST_LIST: Final = and_(
 )
 
 
-def lists_naming(conn: Transaction, idents: Collection[int]) -> list[tuple[int, int, str]]:
-    """(ident, renditions.id, STIX id) of each list of ours, in its newest version, that names one of these ids."""
-    found: list[tuple[int, int, str]] = []
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """That a version of a list of ours names an object. `rendition`: of that version. `still`: it is the newest of its list."""
+
+    ident: int
+    rendition: int
+    list_id: str
+    still: bool
+
+
+def lists_naming(conn: Transaction, idents: Collection[int]) -> list[Naming]:
+    """Which lists of ours name one of these ids (identifiers.num), or named it in a former version."""
+    found: list[Naming] = []
     for part in parts(sorted(idents)):
         rows = conn.execute(
-            select(references.c.target, _list.c.rendition, _list_id.c.stix_id)
+            select(references.c.target, _list.c.rendition, _list_id.c.stix_id, _IS_NEWEST_LIST)
             .join(_list, _list.c.id == references.c.source)
             .join(_list_id, _list_id.c.num == _list.c.ident)
-            .where(references.c.target.in_(part), _IS_NEWEST_LIST)
+            .where(references.c.target.in_(part), _IS_LIST)
         )
-        found += [(row[0], row[1], row[2]) for row in rows]
+        found += [Naming(row[0], row[1], row[2], bool(row[3])) for row in rows]
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import Wall
-from tests.scenes import TLP, Scene
+from tests.scenes import B_IDENTITY, TLP, Scene
 
 from cert_exchange.intake.building import own_id
 from cert_exchange.node import Node
@@ -255,3 +255,44 @@ def test_coming_back_undoes_nothing_that_was_narrowed(
     take(scene, wall, FIRST, GREEN)
     assert "two.badzone.top" not in indicators(scene, "b")
     assert "two.badzone.top" not in str(scene.sees("b"))
+
+
+def test_former_lists_and_hidden_names_are_known_again(sqlite_scene: Scene, wall: Wall) -> None:
+    """What a list named before, and was not delisted, is still its own to narrow."""
+    take(sqlite_scene, wall, FIRST, GREEN)
+    take(sqlite_scene, wall, FIRST[:1], GREEN)
+    take(sqlite_scene, wall, FIRST, RED)
+    assert not indicators(sqlite_scene, "b")
+
+
+def test_a_disputed_value_is_not_changed_by_another_list(scene: Scene, wall: Wall) -> None:
+    """A partner's opinion does not let a second, RED list take the first one back; its own list tells its readers alone."""
+    take(scene, wall, FIRST, GREEN)
+    kept = indicators(scene, "b")["two.badzone.top"]
+    opinion = {
+        "type": "opinion", "spec_version": "2.1", "id": "opinion--7f2c1ab0-3f43-4b4c-9a4c-0d6a7c3b1f01",
+        "created_by_ref": B_IDENTITY, "created": "2026-01-01T00:00:00.000Z", "modified": "2026-01-01T00:00:00.000Z",
+        "opinion": "strongly-disagree", "object_refs": [kept],
+    }  # fmt: skip
+    scene.post("b", opinion)
+    before = {one: scene.log(one) for one in ("b", "c")}
+    take(scene, wall, SECOND, RED, "second.txt")
+    assert {one: scene.log(one) for one in ("b", "c")} == before
+
+
+def test_the_end_of_the_first_tells_nobody_of_the_narrower_one(
+    sqlite_scene: Scene, wall: Wall
+) -> None:
+    """Delisted, the first indicator is revoked; its observable goes no other way than without the RED list."""
+    scene = sqlite_scene
+    take(scene, wall, FIRST, GREEN)
+    take(scene, wall, SECOND, RED, "second.txt")
+    take(scene, wall, FIRST[:1], GREEN)
+    dropped = [stix_id for stix_id, _ in ending.look(scene.node, "first.txt").indicators]
+    before = len(scene.log("b"))
+    ending.delist(scene.node, dropped, by="desk", reason="not listed")
+    added = scene.log("b")[before:]
+    assert {kind for _, kind, _ in added} == {"release"}
+    take(scene, wall, FIRST, GREEN)
+    again = take(scene, wall, SECOND, RED, "second.txt")
+    assert set(again.results) == {"duplicate"}

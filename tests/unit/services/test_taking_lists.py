@@ -17,6 +17,7 @@ from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import ending, revoking, taking
 from cert_exchange.services.taking import Found, Order, Source, Taken, Together
+from cert_exchange.services.taking.generations import MOST
 
 GREEN = Order(markings=(TLP["green"],), form=taking.Format.LIST)
 TABLE = replace(GREEN, form=taking.Format.CSV)
@@ -179,6 +180,36 @@ def test_an_id_that_a_partner_took_stops_nothing(scene: Scene, wall: Wall) -> No
     assert named(scene, "c") == {"daily": set(hosts(0, 2))}
     mine: list[Any] = [one for one in scene.sees("c") if one.get("created_by_ref") == ours]
     assert squatted not in str(mine)
+
+
+def test_where_every_id_is_taken_the_value_is_left_out_and_told(
+    sqlite_scene: Scene, wall: Wall
+) -> None:
+    """A partner that takes all generations stops one value, not the list around it; no reference leads to what it sent."""
+    scene = sqlite_scene
+    ours = scene.node.identity
+    first = own_id(ours, "indicator", "domain:h0.badzone.top")
+    taken_ids = [
+        first,
+        *(own_id(ours, "indicator", first, "again", str(n)) for n in range(1, MOST + 1)),
+    ]
+    theirs = [{**indicator("theirs", by=B_IDENTITY), "id": one} for one in taken_ids]
+    scene.post("b", *theirs)
+    looked, _ = publish(scene, wall, given("daily", hosts(0, 2)))
+    assert looked[0].refusals == {"every id for it is held from another creator": 1}
+    assert named(scene, "c") == {"daily": {"h1.badzone.top"}}
+    mine: list[Any] = [one for one in scene.sees("b") if one.get("created_by_ref") == ours]
+    assert not [one for one in taken_ids if one in str(mine)]
+
+
+def test_labels_of_later_rows_bind_from_the_first_one(sqlite_scene: Scene, wall: Wall) -> None:
+    """A value that stands twice bears the labels of both rows in the first version that anybody may see."""
+    rows = ["h0.badzone.top,", "h1.badzone.top,", "h0.badzone.top,do-not-share"]
+    publish(sqlite_scene, wall, given("l.csv", rows, "value,tags\n"), order=TABLE)
+    seen = [one for one in sqlite_scene.sees("b", last=False) if one["type"] == "indicator"]
+    assert {one["name"]: one.get("labels") for one in seen} == {
+        "h0.badzone.top": ["do-not-share"], "h1.badzone.top": None,
+    }  # fmt: skip
 
 
 def test_terms_that_stay_are_told(sqlite_scene: Scene, wall: Wall) -> None:

@@ -256,10 +256,9 @@ class Judge:
             if partners and not carried:
                 return Hold(INTAKE, f"disputed by {', '.join(partners)}, see `review list`", None)
         if version.observable and version.origin == OWN and isinstance(decision, Allow | Redact):
-            refused = self._refused_what_it_was_made_for(version, collection)
-            held = isinstance(refused, Hold) or refused is ENDED
-            # What somebody has stays where what it was made for is only held, or has ended (DECISIONS 1).
-            if refused is not None and not (held and released_at is not None and stays):
+            there = released_at is not None and stays
+            refused = self._refused_what_it_was_made_for(version, collection, there=there)
+            if refused is not None:
                 return Deny(
                     refused.rule,
                     f"what it was made for may not go there: {refused.reason}",
@@ -267,28 +266,36 @@ class Judge:
                 )
         return decision
 
-    def _refused_what_it_was_made_for(self, version: Version, collection: int) -> Decision | None:
-        """Why none of the indicators may go there for which an observable was made (`made_for`); None where one may."""
+    def _refused_what_it_was_made_for(
+        self, version: Version, collection: int, *, there: bool
+    ) -> Decision | None:
+        """Why an observable may not go with any indicator that it was made for (`made_for`); None where it may.
+
+        `there`: somebody may have it. It is taken back only with an indicator that was shown there: what is only held or has
+        ended leaves it (DECISIONS 1), and of what was never shown nobody learns by it.
+        """
         made_for.know(self.pool, (version.ident,))
         if not self.pool.made_for.get(version.ident):
             return None
+        view = self.plan.views.get(collection)
         refused: Decision = ENDED
+        taken_back = False
         for indicator in made_for.standing(self.pool, version):
+            lines = [
+                one
+                for one in self.pool.lines_of([indicator.ident])[indicator.ident]
+                if one.view == view
+            ]
             if self.pool.barred(indicator.ident, self.plan.audience.id):
                 found: Decision = BLOCKED
             else:
-                live = [
-                    line
-                    for line in self.pool.lines_of([indicator.ident])[indicator.ident]
-                    if line.view == self.plan.views.get(collection) and line.object == indicator.id
-                ]
-                found = self.decided(indicator, collection, live[0] if live else None)
+                live = next((one for one in lines if one.object == indicator.id), None)
+                found = self.decided(indicator, collection, live)
             if isinstance(found, Allow | Redact):
                 return None
-            # Of several the one that is only held says what becomes of it.
-            if refused is ENDED or isinstance(found, Hold):
-                refused = found
-        return refused
+            taken_back = taken_back or bool(lines and isinstance(found, Deny))
+            refused = found if refused is ENDED else refused
+        return refused if taken_back or not there else None
 
     def _redacted(
         self, policy: Policy, version: Version, redact: Redact, context: Context

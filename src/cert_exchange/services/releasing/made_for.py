@@ -4,8 +4,8 @@
    value itself go where its indicator may not.
 2. It was made for an indicator of ours where our `based-on` between the two bears the id that only `publish` makes. What
    somebody published by itself is bound by nothing of this, and neither is what a partner sent.
-3. It goes where policy lets any of its indicators go that has not ended. Where all have ended, or are only held, it stays with
-   who has it, and nobody gets it anew.
+3. It goes where policy lets any of its indicators go that has not ended. Who has it keeps it until an indicator that was shown
+   to them is denied there: what has ended or is only held leaves it, and what they never saw tells them nothing by it.
 4. When one of them changes, its observables are decided again.
 """
 

@@ -10,7 +10,7 @@
 4. What joins an indicator to its observables follows the indicator.
 5. Of what everybody may know (vulnerabilities, techniques) a wider statement stands beside a narrower one as well.
 6. Where a person or a partner keeps the first back (blocked, held, disputed, bound by terms with a reason), nothing goes beside
-   it: what is kept back would come round another way.
+   it, for what is kept back would come round another way; and nothing of it changes by another input.
 7. Narrower is: a higher TLP, one more marking, or terms that shut somebody out or for longer. Purposes shut nobody out.
 """
 
@@ -64,18 +64,20 @@ class Input:
     _lists: dict[int, bool] = field(default_factory=dict)
 
     def alone(self, conn: Transaction, stix_ids: Iterable[str]) -> set[str]:
-        """Which of these ids a list of this input names already, and no list of another."""
+        """Which of these ids a list of this input names already, or named before, and no list of another names now."""
         numbers = objects.idents_of(conn, list(stix_ids))
         naming = placing.lists_naming(conn, numbers.values())
-        new = {rendition for _, rendition, _ in naming} - self._lists.keys()
+        new = {one.rendition for one in naming} - self._lists.keys()
         for rendition, body in rows.ask_bodies(conn, new)():
             name = str(orjson.loads(body).get("name", ""))
             self._lists[rendition] = bool(self.name) and bare_name(name) == bare_name(self.name)
         mine: set[int] = set()
         others: set[int] = set()
-        for ident, rendition, stix_id in naming:
-            own = self._lists.get(rendition, False) or self.is_part(stix_id)
-            (mine if own else others).add(ident)
+        for one in naming:
+            if self._lists.get(one.rendition, False) or self.is_part(one.list_id):
+                mine.add(one.ident)
+            elif one.still:
+                others.add(one.ident)
         return {stix_id for stix_id, ident in numbers.items() if ident in mine - others}
 
 
@@ -124,8 +126,12 @@ def place(
     held: Bodies,
     given: Input,
     read_held: ReadHeld,
+    firsts: Mapping[str, str],
 ) -> Placed:
-    """Where these objects (by id) go beside what we hold of the same ids, which is not revoked where it counts."""
+    """Where these objects (by id) go beside what we hold of the same ids, which is not revoked where it counts.
+
+    `firsts`: of what bears an id of a later generation the first one, of which the ids beside are made.
+    """
     there = [
         stix_id
         for stix_id, one in built.items()
@@ -161,13 +167,16 @@ def place(
         one for one in contested if _stored_by(held[one], given.began)
     }
     things = {one for one in contested - own if "modified" in built[one].content} | (wider & free)
-    moved = _moved(conn, {one: built[one] for one in sorted(things)}, given, read_held)
+    moved = _moved(conn, {one: built[one] for one in sorted(things)}, given, read_held, firsts)
     follow = {
         str(one.content["target_ref"])
         for one in built.values()
         if one.content["type"] == "relationship" and one.content["source_ref"] in own
     }
     stays = {one for one in contested - own - follow if "modified" not in built[one].content}
+    kept = narrower - joins - free
+    stays |= kept - given.alone(conn, kept)
+    stays |= {one for one in joins if built[one].content["source_ref"] in stays}
     return Placed(moved, frozenset(stays), bound)
 
 
@@ -221,13 +230,19 @@ def carried_on(held: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, 
 
 
 def _moved(
-    conn: Transaction, things: Mapping[str, Built], given: Input, read_held: ReadHeld
+    conn: Transaction,
+    things: Mapping[str, Built],
+    given: Input,
+    read_held: ReadHeld,
+    firsts: Mapping[str, str],
 ) -> dict[str, str]:
     """By the first id that of the statement beside it: of the same circle, or of this input, else a new one."""
     if not things:
         return {}
     slots = {
-        stix_id: _slots(one.content, _circle(one.content, given.terms))
+        stix_id: _slots(
+            one.content, firsts.get(stix_id, stix_id), _circle(one.content, given.terms)
+        )
         for stix_id, one in things.items()
     }
     held = read_held([slot for those in slots.values() for slot in those.values()])
@@ -253,11 +268,11 @@ def _moved(
     return found
 
 
-def _slots(content: Mapping[str, Any], circle: _Circle) -> dict[Tlp | None, str]:
+def _slots(content: Mapping[str, Any], first: str, circle: _Circle) -> dict[Tlp | None, str]:
     """The ids under which this statement may stand beside the first: one for each TLP."""
     return {
         tlp: own_id(
-            str(content["created_by_ref"]), str(content["type"]), str(content["id"]), "beside",
+            str(content["created_by_ref"]), str(content["type"]), first, "beside",
             *replace(circle, tlp=tlp).words(),
         )
         for tlp in (None, *Tlp)

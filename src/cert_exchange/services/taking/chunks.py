@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,3 +56,20 @@ class Chunk:
 def contents_of(ready: Iterable[Held]) -> list[dict[str, Any]]:
     """The objects as they are published."""
     return [one.settled.content for one in ready]
+
+
+def bases_of(gone: set[str], contents: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The observables that stand for nothing but what is gone."""
+    ends = [
+        (one["source_ref"], one["target_ref"]) for one in contents if one["type"] == "relationship"
+    ]
+    return {to for start, to in ends if start in gone} - {
+        to for start, to in ends if start not in gone
+    }
+
+
+def joins(content: Mapping[str, Any], gone: set[str]) -> bool:
+    """Whether it joins something to what is not there."""
+    return content["type"] == "relationship" and not gone.isdisjoint(
+        (content["source_ref"], content["target_ref"])
+    )

@@ -145,7 +145,7 @@ def _read(source: Source, how: Understanding) -> Stream:
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """How many findings an input has, and whether any of them says a marking of its own."""
+    """How many findings an input has, and whether any of them says what binds it: a marking of its own, a label."""
 
     findings: int
     marked: bool
@@ -159,7 +159,7 @@ def read_through(
     for item in read(source, how):
         if isinstance(item, Finding):
             count += 1
-            marked = marked or bool(item.markings)
+            marked = marked or bool(item.markings or item.labels)
             if count % _TOLD == 0:
                 progress(count, None)
         elif isinstance(item, Event):

@@ -30,7 +30,7 @@ from cert_exchange.store import versions as rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import OWN, ObjectStatus
 
-State = Literal["new", "changed", "unchanged", "revoked"]
+State = Literal["new", "changed", "unchanged", "revoked", "another's"]
 _JOINED: Final = ("labels", "external_references")
 _MOST_JOINED: Final = 100
 _LONGEST: Final = 4_000
@@ -72,32 +72,47 @@ def settle(
             once[one.id] = one
         elif first.content != one.content:
             _mark(first.content, strictest(_markings(first.content), _markings(one.content)))
+            if labels := {*first.content.get("labels", ()), *one.content.get("labels", ())}:
+                first.content["labels"] = sorted(labels)
     creators = {str(one.content.get("created_by_ref", "")) for one in built} - {""}
     ours = frozenset(objects.idents_of(conn, creators).values())
-    known = _known(conn, list(once), ours)
-    again = generations(
-        once,
-        known,
-        lambda ids: _known(conn, ids, ours),
-        lambda ended: beside.unbound(conn, ended, given),
-    )
-    held = dict(known.held)
-    if again:
+
+    def known(ids: Collection[str]) -> Known:
+        return _known(conn, ids, ours)
+
+    def returning(built: Mapping[str, Built], found: Known) -> dict[str, str]:
+        return generations(built, found, known, lambda ended: beside.unbound(conn, ended, given))
+
+    found = known(list(once))
+    held = dict(found.held)
+    foreign = set(found.foreign)
+    firsts: dict[str, str] = {}
+    if again := returning(once, found):
         once, held = _go(conn, once, again, held)
-    placed = beside.place(conn, once, held, given, lambda ids: _known(conn, ids, ours).held)
-    firsts = list(once)
+        firsts = {new: first for first, new in again.items()}
+    placed = beside.place(conn, once, held, given, lambda ids: known(ids).held, firsts)
+    before = list(once)
     if placed.moved:
         once, held = _go(conn, once, placed.moved, held)
+        # An id beside may be another's, or have ended, as any other.
+        found = known(list(placed.moved.values()))
+        foreign |= found.foreign
+        if again := returning(
+            {one: once[one] for one in placed.moved.values() if one in once}, found
+        ):
+            once, held = _go(conn, once, again, held)
     return [
         Settled(one, dict(held[one.id]), "unchanged", stays=True)
         if first in placed.stays
+        else Settled(one, one.content, "another's")
+        if one.id in foreign
         else replace(
             _settled(one, held.get(one.id), at),
             apart=first in placed.moved,
             bound=first in placed.bound,
             listed=tuple(held.get(one.id, {}).get("object_refs", ())),
         )
-        for first, one in zip(firsts, once.values(), strict=True)
+        for first, one in zip(before, once.values(), strict=True)
     ]
 
 

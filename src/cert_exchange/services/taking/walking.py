@@ -30,7 +30,7 @@ from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import publishing, warning
 from cert_exchange.services.pairing import HELD_WITH
 from cert_exchange.services.taking.beside import Input
-from cert_exchange.services.taking.chunks import Chunk, Held
+from cert_exchange.services.taking.chunks import Chunk, Held, bases_of, joins
 from cert_exchange.services.taking.reading import Order, Stream, Understanding
 from cert_exchange.services.taking.settling import Settled, settle
 from cert_exchange.services.taking.texts import Shared
@@ -135,7 +135,9 @@ class Walk:
 
     def _begin(self, batch: Batch) -> Builder:
         builder = self._together.begin(batch, self._key)
-        self._given = Input(batch.name, self._terms, self._at, builder.lists.may_be)
+        # Several events are several inputs, though one run stores them.
+        began = 0 if batch.key else self._at
+        self._given = Input(batch.name, self._terms, began, builder.lists.may_be)
         return builder
 
     def _batch(self, event: Event | None, chunk: Chunk) -> Batch:
@@ -193,9 +195,13 @@ class Walk:
         context = {one.id for one in built if one.named and is_observable_id(one.id)}
         held = self._ready(built, chunk, context)
         for one in chunk.ready:
-            # As it is published: a report that named what is marked more strictly would be shown to nobody who may not see that.
-            as_it_goes = replace(one.settled.built, content=one.settled.content)
-            builder.lists.name(as_it_goes, apart=one.settled.id in held)
+            # As it is published: a report that named what is marked more strictly would be shown to nobody who may not see
+            # that. What stays as another input published it is named for the readers of this one alone.
+            stands = one.settled
+            as_it_goes = (
+                stands.built if stands.stays else replace(stands.built, content=stands.content)
+            )
+            builder.lists.name(as_it_goes, apart=stands.id in held)
         chunk.ready = [one for one in chunk.ready if not one.settled.stays]
         return chunk
 
@@ -237,6 +243,9 @@ class Walk:
             if one.state == "revoked":
                 gone.add(one.id)
                 chunk.refused.append((one.id, "it was revoked here, and stays so"))
+            elif one.state == "another's":
+                gone.add(one.id)
+                chunk.refused.append((one.id, "every id for it is held from another creator"))
             elif seen.item is None:
                 gone.add(one.id)
                 chunk.refused.append((one.id, seen.refusal or "refused"))
@@ -256,17 +265,17 @@ class Walk:
         }
         contents = [one.content for one in settled]
         asked |= self._waiting_with(held, settled)
-        gone |= _bases_of(gone, contents)
+        gone |= bases_of(gone, contents)
         chunk.ready = [
             Held(one, seen, asked.get(one.id, ""))
             for one, seen in usable
-            if one.id not in gone and not _joins(one.content, gone)
+            if one.id not in gone and not joins(one.content, gone)
         ]
         return held
 
     def _waiting_with(self, held: set[str], settled: Sequence[Settled]) -> dict[str, str]:
         """The observables of held indicators that are new here, no other's too, and not held for themselves."""
-        bases = _bases_of(held, [one.content for one in settled])
+        bases = bases_of(held, [one.content for one in settled])
         found = [one for one in settled if one.id in bases and one.state == "new"]
         told = warning.look(self._node, [one.content for one in found], at=self._at)
         themselves = {said.id for said in told if said.act != "warn"}
@@ -332,20 +341,3 @@ class Walk:
             replace(one, content=content)
             for one, content in zip(built, told["objects"], strict=True)
         ]
-
-
-def _bases_of(gone: set[str], contents: Sequence[Mapping[str, Any]]) -> set[str]:
-    """The observables that stand for nothing but what is gone."""
-    ends = [
-        (one["source_ref"], one["target_ref"]) for one in contents if one["type"] == "relationship"
-    ]
-    return {to for start, to in ends if start in gone} - {
-        to for start, to in ends if start not in gone
-    }
-
-
-def _joins(content: Mapping[str, Any], gone: set[str]) -> bool:
-    """Whether it joins something to what is not there."""
-    return content["type"] == "relationship" and not gone.isdisjoint(
-        (content["source_ref"], content["target_ref"])
-    )
