@@ -217,4 +217,4 @@ def test_a_list_is_emptied_only_when_a_person_says_so(
     assert (emptied.code, "names 2 objects which this input does not" in emptied.err) == (0, True)
     gone = cli("delist", "daily.txt", "--reason", "not listed")
     assert "2 indicators revoked" in gone.err
-    assert "2 observables with their values stay shared" in gone.err
+    assert "still shared: 2 observables with their values" in gone.err

@@ -81,5 +81,5 @@ def delist(
     )
     if stay := sorted({stix_id for one in left for stix_id in one.observables}):
         printing.verdict(
-            f"{printing.count(len(stay), 'observable')} with their values stay shared, such as {stay[0]}; `withdraw` takes one back"
+            f"still shared: {printing.count(len(stay), 'observable')} with their values, such as {stay[0]}; `withdraw` takes one back"
         )

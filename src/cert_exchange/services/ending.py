@@ -28,6 +28,7 @@ from cert_exchange.intake.batches import bare_name
 from cert_exchange.node import Node
 from cert_exchange.services import noticing, revoking, warning
 from cert_exchange.stix.instants import InstantInvalid, parse_micros
+from cert_exchange.stix.references import is_identifier
 from cert_exchange.store import facts, objects
 from cert_exchange.store import lifetimes as rows
 from cert_exchange.store.database import Transaction
@@ -90,7 +91,7 @@ def look(node: Node, which: str) -> Dropped:
     Raises NotFound where we hold no such list, InputRefused for an id of another type.
     """
     with node.database.reading() as conn:
-        name = which.strip() if "--" not in which else _name_of(conn, which)
+        name = _name_of(conn, which) if is_identifier(which) else which.strip()
         lists = [
             one for one in rows.lists_called(conn, name) if bare_name(one[2]) == bare_name(name)
         ]

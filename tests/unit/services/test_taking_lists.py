@@ -125,6 +125,9 @@ def test_delisting_knows_that_a_place_could_not_be_read(sqlite_scene: Scene, wal
     publish(sqlite_scene, wall, given("daily", hosts(0, 3)))
     publish(sqlite_scene, wall, given("daily", [*hosts(0, 2), "h2.badzone.top ??? :::"]))
     assert ending.look(sqlite_scene.node, "daily").unread == 1
+    both = (given("daily", ["h0.badzone.top ??? :::"]), given("daily", hosts(0, 2)))
+    publish(sqlite_scene, wall, *both)
+    assert ending.look(sqlite_scene.node, "daily").unread == 1
     publish(sqlite_scene, wall, given("daily", hosts(0, 2)))
     assert ending.look(sqlite_scene.node, "daily").unread == 0
 

@@ -87,6 +87,8 @@ class Placed:
 
     moved: Mapping[str, str] = field(default_factory=dict)
     stays: frozenset[str] = frozenset()
+    narrower: frozenset[str] = frozenset()
+    """of what goes under another id, what is narrower than what stands under the first"""
     bound: frozenset[str] = frozenset()
     """what terms beside it bind, of which the input says nothing"""
 
@@ -177,7 +179,7 @@ def place(
     kept = narrower - joins - free
     stays |= kept - given.alone(conn, kept)
     stays |= {one for one in joins if built[one].content["source_ref"] in stays}
-    return Placed(moved, frozenset(stays), bound)
+    return Placed(moved, frozenset(stays), frozenset(moved.keys() - wider), bound)
 
 
 def unbound(

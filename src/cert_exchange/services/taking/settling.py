@@ -108,7 +108,7 @@ def settle(
         if one.id in foreign
         else replace(
             _settled(one, held.get(one.id), at),
-            apart=first in placed.moved,
+            apart=first in placed.narrower,
             bound=first in placed.bound,
             listed=tuple(held.get(one.id, {}).get("object_refs", ())),
         )

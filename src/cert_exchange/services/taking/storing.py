@@ -76,11 +76,12 @@ def take(
     then stays.
     """
     number = publishing.collection_number(node, collection)
+    together = together or Together([(source, how)], order)
     walk = Walk(
         node,
         order,
         how,
-        together or Together([(source, how)], order),
+        together,
         name=source.name,
         lives=warning.lives(node, collection),
         terms=terms,
@@ -96,7 +97,8 @@ def take(
                 progress(taken.found.findings, total)
             part_done()
     if how.form in TABLES and walk.list_name:
-        _note_unread(node, walk.list_name, taken.found.lost.total())
+        together.unread[walk.list_name] += taken.found.lost.total()
+        _note_unread(node, walk.list_name, together.unread[walk.list_name])
     return taken
 
 

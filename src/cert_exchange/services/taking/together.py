@@ -35,6 +35,8 @@ class Together:
         )
         self._builders: dict[Key, Builder] = {}
         self._stricter: dict[str, Stricter] = {}
+        self.unread: Counter[str] = Counter()
+        """by the name of a list: the places that could not be read in any of its inputs"""
 
     def again(self) -> Together:
         """The second walk, which knows what the first has found."""
