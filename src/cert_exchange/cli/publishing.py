@@ -105,6 +105,9 @@ def publish(
             help="What names it all: report, grouping or none; else a grouping for tables and lists.",
         ),
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also share what was withdrawn here before.")
+    ] = False,
     observables: Annotated[
         bool,
         typer.Option(
@@ -166,7 +169,7 @@ def publish(
         where = collection or _only_collection(node)
         order = services.order_of(
             node, form=form, profile=profile, tlp=tlp, name=name, confidence=confidence,
-            valid_for=valid_for, around=around, observables=observables,
+            valid_for=valid_for, around=around, observables=observables, again=again,
         )  # fmt: skip
         files = with_feeds(files)
         with taking.sources(files) as inputs:

@@ -20,6 +20,7 @@ from cert_exchange.store.tables import (
     audience_blocks,
     doubts,
     identifiers,
+    memberships,
     objects,
     references,
     renditions,
@@ -93,6 +94,28 @@ def standing(conn: Transaction, stix_ids: Collection[str]) -> dict[str, tuple[st
         )
         for stix_id, body in rows:
             found[stix_id] = tuple(orjson.loads(body).get("object_marking_refs", ()))
+    return found
+
+
+def withdrawn(conn: Transaction, stix_ids: Collection[str]) -> set[str]:
+    """Which of these objects of ours our desk took back from every collection in which their newest version stood."""
+    place = exists().where(memberships.c.object == objects.c.id)
+    found: set[str] = set()
+    for part in parts(sorted(stix_ids)):
+        found.update(
+            conn.execute(
+                select(identifiers.c.stix_id)
+                .join(objects, objects.c.ident == identifiers.c.num)
+                .where(
+                    identifiers.c.stix_id.in_(part),
+                    _IS_NEWEST,
+                    objects.c.revoked.is_(False),
+                    objects.c.kept_out.is_(False),
+                    place,
+                    ~place.where(memberships.c.taken_back_at.is_(None)),
+                )
+            ).scalars()
+        )
     return found
 
 

@@ -136,3 +136,20 @@ def test_a_long_text_without_blanks_costs_its_length() -> None:
     for piece in ("从a", "中。a", "http://从", "受害者：", "．a。b", "标" * 50 + ":"):
         list(read_report(piece * 4_000, Form.TEXT))
     assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The actor used vc1[.]badzone[.]top at night. Victims: vv1[.]badzone[.]org",
+        "It was busy. Victim organisations: vv1[.]badzone[.]org",
+        "The actor used vc1[.]badzone[.]top. The victim was vv1[.]badzone[.]org",
+        "It came from vc1[.]badzone[.]top; affected hosts: vv1[.]badzone[.]org",
+    ],
+)
+def test_a_label_of_victims_counts_from_its_sentence_on(said: str) -> None:
+    """Whatever the sentences before it speak of."""
+    found = [one for one in read_report(said, Form.TEXT) if isinstance(one, Finding)]
+    looked_for = {one.value for one in found if one.detect}
+    assert "vv1.badzone.org" not in looked_for
+    assert ("vc1.badzone.top" in looked_for) == ("vc1" in said)

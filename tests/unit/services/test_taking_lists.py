@@ -15,7 +15,7 @@ from tests.scenes import B_IDENTITY, TLP, Scene, indicator
 from cert_exchange.intake.building import own_id
 from cert_exchange.node import Node
 from cert_exchange.policy.sharing_terms import SharingTerms
-from cert_exchange.services import ending, revoking, taking
+from cert_exchange.services import ending, releasing, revoking, taking
 from cert_exchange.services.taking import Found, Order, Source, Taken, Together
 from cert_exchange.services.taking.generations import MOST
 
@@ -213,6 +213,31 @@ def test_labels_of_later_rows_bind_from_the_first_one(sqlite_scene: Scene, wall:
     assert {one["name"]: one.get("labels") for one in seen} == {
         "h0.badzone.top": ["do-not-share"], "h1.badzone.top": None,
     }  # fmt: skip
+
+
+def test_what_was_withdrawn_stays_so_until_a_person_says_again(scene: Scene, wall: Wall) -> None:
+    """The list of the night undoes no order; the grouping does without the value meanwhile."""
+    publish(scene, wall, given("daily", hosts(0, 2)))
+    one = next(one["id"] for one in scene.sees("b") if one.get("name") == "h0.badzone.top")
+    releasing.withdraw(scene.node, one, by="anna", reason="ours")
+    looked, _ = publish(scene, wall, given("daily", hosts(0, 2)))
+    assert looked[0].refusals == {"it was withdrawn here, and stays so; --again shares it again": 1}
+    assert named(scene) == {"daily": {"h1.badzone.top"}}
+    publish(scene, wall, given("daily", hosts(0, 2)), order=replace(GREEN, again=True))
+    assert named(scene) == {"daily": set(hosts(0, 2))}
+
+
+def test_terms_that_leave_nobody_are_told(sqlite_scene: Scene, wall: Wall) -> None:
+    """Carried to one partner alone, then to another alone: nobody is left, and that is said."""
+    for name in ("b", "c"):
+        wall.forward(timedelta(minutes=1))
+        only = SharingTerms(only_to=(frozenset({name}),))
+        source = given("daily", hosts(0, 1))
+        how = taking.understand(source, GREEN)
+        taken = taking.take(
+            sqlite_scene.node, source, how, GREEN, collection="indicators", by="desk", terms=only, carried=only
+        )  # fmt: skip
+    assert any("nobody may have it" in why for why in taken.found.refusals)
 
 
 def test_terms_that_stay_are_told(sqlite_scene: Scene, wall: Wall) -> None:

@@ -55,6 +55,13 @@ _OF_VICTIMS: Final = re.compile(
 _REACHED: Final = re.compile(
     r"\b(?:to|by|from|on|at|against|for) (?:the |its )?(?:victims|targets)\W*\Z", re.IGNORECASE
 )
+_SENTENCES: Final = re.compile(r"[.!?;]\s+")
+_NEAR: Final = 60
+_SAID_VICTIM: Final = re.compile(
+    r"\b(?:victims?|targets?|(?:affected|infected|compromised|attacked) (?:hosts?|systems?|servers?|organi[sz]ations?|networks?"
+    r"|customers?|users?|compan(?:y|ies)))(?: (?:was|were|is|are|include[sd]?|named?)|:)\W*\Z",
+    re.IGNORECASE,
+)
 _OF_ATTACKERS: Final = re.compile(
     r"\b(?:iocs?|indicators?|c2|c&c|cnc|command.and.control|malware|payloads?|attackers?|malicious)\b",
     re.IGNORECASE,
@@ -105,7 +112,10 @@ def judge(item: Spotted, passage: Passage, *, defangs: bool, linked: set[str]) -
 
 def among_victims(passage: Passage, at: int) -> bool:
     """Whether what names a place most nearly says that victims stand there: a label before it, its column, its two headings."""
-    inner = label_before(passage.text, at)
+    # A label begins with its sentence: "It was busy at night. Victims: ..."
+    inner = _SENTENCES.split(label_before(passage.text, at))[-1]
+    if _SAID_VICTIM.search(passage.text[max(0, at - _NEAR) : at]):
+        return True
     label = beginning_of(passage.context or passage.text)
     for words in (inner, passage.column, label, *reversed(passage.heading.split(" / "))):
         if _OF_VICTIMS.search(words) and not _REACHED.search(words):

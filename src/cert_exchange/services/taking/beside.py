@@ -61,6 +61,8 @@ class Input:
     terms: SharingTerms | None = None
     began: int = 0
     is_part: Callable[[str], bool] = lambda _: False
+    again: bool = False
+    """whether what our desk withdrew is to be shared again"""
     _lists: dict[int, bool] = field(default_factory=dict)
 
     def alone(self, conn: Transaction, stix_ids: Iterable[str]) -> set[str]:

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from cert_exchange.intake.findings import Finding, Loss
 from cert_exchange.services.taking.settling import Settled
 from cert_exchange.services.warning import Warned
 from cert_exchange.stix.envelopes import Examined
+
+NOT_TAKEN: Final[Mapping[str, str]] = {
+    "revoked": "it was revoked here, and stays so",
+    "withdrawn": "it was withdrawn here, and stays so; --again shares it again",
+    "another's": "every id for it is held from another creator",
+    "nobody's": "with the terms of an earlier publication nobody may have it; give another --name, or `terms set` says anew",
+}
+"""Why what stands so here is not taken in."""
 
 
 @dataclass(frozen=True, slots=True)

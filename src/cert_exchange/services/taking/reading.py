@@ -57,6 +57,8 @@ class Order:
     valid_for: int | None = None  # micros, for every kind
     around: Around | None = None
     observables: bool = True
+    again: bool = False
+    """also what our desk withdrew"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@
    that name one value do not take turns in it.
 3. A marking is never loosened by an input: the strictest TLP of both stays, every other marking, and the terms that an
    object carries. What another input published for a wider circle is not narrowed by it either (`beside`).
-4. What a person revoked stays revoked: a feed that lists it again does not bring it back. What ended with its validity or
+4. What a person withdrew stays so until that person says otherwise; a list that comes again at night undoes no order. What a
+   person revoked stays revoked: a feed that lists it again does not bring it back. What ended with its validity or
    its list comes back under another id (`generations`).
 5. Read outside the transaction that stores: who publishes the same at the same time gets a conflict, nothing worse.
 """
@@ -25,12 +26,12 @@ from cert_exchange.services.taking import beside
 from cert_exchange.services.taking.beside import Input
 from cert_exchange.services.taking.generations import Known, generations
 from cert_exchange.stix.instants import format_micros, parse_micros
-from cert_exchange.store import lifetimes, objects
+from cert_exchange.store import lifetimes, objects, placing
 from cert_exchange.store import versions as rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import OWN, ObjectStatus
 
-State = Literal["new", "changed", "unchanged", "revoked", "another's"]
+State = Literal["new", "changed", "unchanged", "revoked", "withdrawn", "another's", "nobody's"]
 _JOINED: Final = ("labels", "external_references")
 _MOST_JOINED: Final = 100
 _LONGEST: Final = 4_000
@@ -101,11 +102,15 @@ def settle(
             {one: once[one] for one in placed.moved.values() if one in once}, found
         ):
             once, held = _go(conn, once, again, held)
+    standing = [one.id for one in once.values() if one.id in held]
+    withdrawn = set() if given.again else placing.withdrawn(conn, standing)
     return [
         Settled(one, dict(held[one.id]), "unchanged", stays=True)
         if first in placed.stays
         else Settled(one, one.content, "another's")
         if one.id in foreign
+        else Settled(one, one.content, "withdrawn")
+        if one.id in withdrawn
         else replace(
             _settled(one, held.get(one.id), at),
             apart=first in placed.narrower,
@@ -133,6 +138,9 @@ def _settled(built: Built, held: Mapping[str, Any] | None, at: int) -> Settled:
         return Settled(built, new, "new")
     if held.get("revoked") is True:
         return Settled(built, new, "revoked")
+    terms = beside.carried_on(held, new)
+    if terms is not None and terms.get("only_to") == []:
+        return Settled(built, new, "nobody's")
     markings = strictest(_markings(new), _markings(held))
     tightened = markings != tuple(sorted(_markings(new)))
     if "modified" not in new:
@@ -141,7 +149,7 @@ def _settled(built: Built, held: Mapping[str, Any] | None, at: int) -> Settled:
         _mark(content, markings)
         return Settled(built, content, "unchanged" if content == held else "changed", tightened)
     content = {name: value for name, value in held.items() if name != "extensions"} | new
-    if (terms := beside.carried_on(held, new)) is not None:
+    if terms is not None:
         content["extensions"] = {**new.get("extensions", {}), EXTENSION: terms}
     for name in built.floating:
         if name in held:

@@ -31,6 +31,7 @@ def order_of(
     valid_for: str | None = None,
     around: str | None = None,
     observables: bool = True,
+    again: bool = False,
 ) -> Order:
     """What a person said, in values. Raises InputRefused, NotFound for a profile, PolicyInvalid for what is wrong in it."""
     try:
@@ -50,6 +51,7 @@ def order_of(
         valid_for=None if valid_for is None else _lasting(valid_for),
         around=cast("Around | None", around),
         observables=observables,
+        again=again,
     )
 
 

@@ -30,7 +30,7 @@ from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import publishing, warning
 from cert_exchange.services.pairing import HELD_WITH
 from cert_exchange.services.taking.beside import Input
-from cert_exchange.services.taking.chunks import Chunk, Held, bases_of, joins
+from cert_exchange.services.taking.chunks import NOT_TAKEN, Chunk, Held, bases_of, joins
 from cert_exchange.services.taking.reading import Order, Stream, Understanding
 from cert_exchange.services.taking.settling import Settled, settle
 from cert_exchange.services.taking.texts import Shared
@@ -137,7 +137,7 @@ class Walk:
         builder = self._together.begin(batch, self._key)
         # Several events are several inputs, though one run stores them.
         began = 0 if batch.key else self._at
-        self._given = Input(batch.name, self._terms, began, builder.lists.may_be)
+        self._given = Input(batch.name, self._terms, began, builder.lists.may_be, self._order.again)
         return builder
 
     def _batch(self, event: Event | None, chunk: Chunk) -> Batch:
@@ -240,12 +240,9 @@ class Walk:
         for one, seen in zip(settled, examined.items, strict=True):
             if one.tightened:
                 chunk.remarks.append(f"{one.id} is held under a stricter marking, and keeps it")
-            if one.state == "revoked":
+            if one.state in NOT_TAKEN:
                 gone.add(one.id)
-                chunk.refused.append((one.id, "it was revoked here, and stays so"))
-            elif one.state == "another's":
-                gone.add(one.id)
-                chunk.refused.append((one.id, "every id for it is held from another creator"))
+                chunk.refused.append((one.id, NOT_TAKEN[one.state]))
             elif seen.item is None:
                 gone.add(one.id)
                 chunk.refused.append((one.id, seen.refusal or "refused"))
