@@ -278,6 +278,8 @@ def test_a_disputed_value_is_not_changed_by_another_list(scene: Scene, wall: Wal
     before = {one: scene.log(one) for one in ("b", "c")}
     take(scene, wall, SECOND, RED, "second.txt")
     assert {one: scene.log(one) for one in ("b", "c")} == before
+    take(scene, wall, FIRST, RED)  # its own list says so too now: nobody says GREEN any more
+    assert "two.badzone.top" not in indicators(scene, "b")
 
 
 def test_the_end_of_the_first_tells_nobody_of_the_narrower_one(

@@ -227,6 +227,39 @@ def test_what_was_withdrawn_stays_so_until_a_person_says_again(scene: Scene, wal
     assert named(scene) == {"daily": set(hosts(0, 2))}
 
 
+def test_what_comes_back_bears_the_labels_that_it_ended_with(
+    sqlite_scene: Scene, wall: Wall
+) -> None:
+    """A rule that looks at them is not got round by delisting."""
+    head = "value,tags\n"
+    rows = ["h0.badzone.top,do-not-share", "h1.badzone.top,"]
+    publish(sqlite_scene, wall, given("l.csv", rows, head), order=TABLE)
+    publish(sqlite_scene, wall, given("l.csv", rows[1:], head), order=TABLE)
+    dropped = [stix_id for stix_id, _ in ending.look(sqlite_scene.node, "l.csv").indicators]
+    ending.delist(sqlite_scene.node, dropped, by="anna", reason="not listed")
+    bare = ["h0.badzone.top,", "h1.badzone.top,"]
+    for _ in range(2):
+        _, taken = publish(sqlite_scene, wall, given("l.csv", bare, head), order=TABLE)
+    assert set(taken[0].results) == {"duplicate"}
+    [back] = [
+        one
+        for one in sqlite_scene.sees("b")
+        if one.get("name") == "h0.badzone.top" and not one.get("revoked")
+    ]
+    assert back["labels"] == ["do-not-share"]
+
+
+def test_a_text_is_left_out_of_what_is_narrowed_as_well(sqlite_scene: Scene, wall: Wall) -> None:
+    """What the input said before is tightened where it stands, without the text that names a RED value."""
+    order = replace(TABLE, name="uf")
+    publish(
+        sqlite_scene, wall, given("one.csv", ["h0.badzone.top,"], "domain,comment\n"), order=order
+    )
+    rows = ["h0.badzone.top,talks to h9.badzone.top too,amber", "h9.badzone.top,,red"]
+    publish(sqlite_scene, wall, given("two.csv", rows, "domain,comment,tlp\n"), order=order)
+    assert "h9.badzone.top" not in str(sqlite_scene.sees("b", last=False))
+
+
 def test_terms_that_leave_nobody_are_told(sqlite_scene: Scene, wall: Wall) -> None:
     """Carried to one partner alone, then to another alone: nobody is left, and that is said."""
     for name in ("b", "c"):

@@ -8,10 +8,12 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import Wall
 from tests.scenes import B_IDENTITY, OWN_IDENTITY, TLP, Scene, uid
 
 from cert_exchange.intake.misp import read_misp
@@ -164,6 +166,40 @@ def test_the_same_event_again_changes_nothing(sqlite_node: Node) -> None:
     again = take(scene, source(json.dumps({"response": [event]}).encode()))
     assert set(again.results) == {"duplicate"}
     assert scene.log("b") == before
+
+
+def event(at: int, info: str, *values: tuple[str, str]) -> Source:
+    """A GREEN event with a UUID and a title; (domain, TLP) of each attribute."""
+    attributes = [
+        {
+            "uuid": number(1_000 * at + count), "type": "domain", "value": value, "to_ids": True,
+            "category": "Network activity", "Tag": [{"name": f"tlp:{tlp}"}],
+        }
+        for count, (value, tlp) in enumerate(values)
+    ]  # fmt: skip
+    body = {
+        "info": info,
+        "uuid": number(at),
+        "date": "2026-11-02",
+        "Attribute": attributes,
+        "Tag": [{"name": "tlp:green"}],
+    }
+    return source(json.dumps({"Event": body}).encode())
+
+
+def test_an_event_is_known_by_its_uuid_and_not_by_its_title(sqlite_node: Node, wall: Wall) -> None:
+    """Another event of the same title takes nothing back; the same event under another title narrows what it said."""
+    scene = Scene.set_up(sqlite_node)
+    take(scene, event(1, "Daily", ("one.evil.test", "green"), ("two.evil.test", "green")))
+    before = scene.log("b")
+    wall.forward(timedelta(minutes=1))
+    take(scene, event(2, "Daily", ("two.evil.test", "red"), ("three.evil.test", "red")))
+    after = [one for one in scene.log("b")[len(before) :] if one[1] == "withdrawal"]
+    assert after == []
+    assert {"one.evil.test", "two.evil.test"} <= set(scene.names("b"))
+    wall.forward(timedelta(minutes=1))
+    take(scene, event(1, "Daily (Ministry)", ("one.evil.test", "red"), ("two.evil.test", "red")))
+    assert not {"one.evil.test", "two.evil.test"} & set(scene.names("b"))
 
 
 def test_an_event_that_says_no_tlp_is_red(sqlite_node: Node) -> None:

@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -63,22 +63,31 @@ class Input:
     is_part: Callable[[str], bool] = lambda _: False
     again: bool = False
     """whether what our desk withdrew is to be shared again"""
-    _lists: dict[int, bool] = field(default_factory=dict)
+    _lists: dict[int, tuple[bool, int]] = field(default_factory=dict)
+    """by rendition of a list: whether it bears the name of this input, and the rank of its TLP"""
 
-    def alone(self, conn: Transaction, stix_ids: Iterable[str]) -> set[str]:
-        """Which of these ids a list of this input names already, or named before, and no list of another names now."""
-        numbers = objects.idents_of(conn, list(stix_ids))
+    def alone(self, conn: Transaction, held: Bodies) -> set[str]:
+        """Which of these a list of this input names already, or named before, and no list of another names now.
+
+        A list that is itself narrower than the object says nothing for keeping that wide.
+        """
+        numbers = objects.idents_of(conn, list(held))
+        width = {
+            ident: _rank(read_markings(held[stix_id]).tlp) for stix_id, ident in numbers.items()
+        }
         naming = placing.lists_naming(conn, numbers.values())
         new = {one.rendition for one in naming} - self._lists.keys()
         for rendition, body in rows.ask_bodies(conn, new)():
-            name = str(orjson.loads(body).get("name", ""))
-            self._lists[rendition] = bool(self.name) and bare_name(name) == bare_name(self.name)
+            content = orjson.loads(body)
+            same = bool(self.name) and bare_name(content.get("name", "")) == bare_name(self.name)
+            self._lists[rendition] = same, _rank(read_markings(content).tlp)
         mine: set[int] = set()
         others: set[int] = set()
         for one in naming:
-            if self._lists.get(one.rendition, False) or self.is_part(one.list_id):
+            same, rank = self._lists[one.rendition]
+            if same or self.is_part(one.list_id):
                 mine.add(one.ident)
-            elif one.still:
+            elif one.still and rank <= width[one.ident]:
                 others.add(one.ident)
         return {stix_id for stix_id, ident in numbers.items() if ident in mine - others}
 
@@ -167,7 +176,7 @@ def place(
     back = placing.kept_back(conn, numbers.values())
     free = {stix_id for stix_id, ident in numbers.items() if ident not in back}
     contested = narrower & free
-    own = given.alone(conn, contested) | {
+    own = given.alone(conn, {one: held[one] for one in contested}) | {
         one for one in contested if _stored_by(held[one], given.began)
     }
     things = {one for one in contested - own if "modified" in built[one].content} | (wider & free)
@@ -179,7 +188,7 @@ def place(
     }
     stays = {one for one in contested - own - follow if "modified" not in built[one].content}
     kept = narrower - joins - free
-    stays |= kept - given.alone(conn, kept)
+    stays |= kept - given.alone(conn, {one: held[one] for one in kept})
     stays |= {one for one in joins if built[one].content["source_ref"] in stays}
     return Placed(moved, frozenset(stays), frozenset(moved.keys() - wider), bound)
 

@@ -2,7 +2,8 @@
 
 1. An indicator that ended with its validity or with its list may come back, but nothing comes after a revocation: its value
    gets an id of the next generation. What a person revoked does not come back, and neither does what was narrower when it
-   ended than it would be now, or what a person or a partner kept back: that would be lifted by it.
+   ended than it would be now, or what a person or a partner kept back: that would be lifted by it. Its labels come with it:
+   rules may look at them, and no input takes away what it does not speak of.
 2. An id of ours that another creator's object bears here (ids can be reckoned by who knows the value) stops nothing: ours
    goes under the next one, and nothing of ours refers to the other's object.
 3. The same again finds the same generation: each is made of the first id and its number.
@@ -43,9 +44,13 @@ def generations(
     known: Known,
     read: Callable[[Collection[str]], Known],
     may_return: MayReturn,
-) -> dict[str, str]:
-    """By the first id that under which each of these goes, where that is another. What may not return keeps its first id."""
+) -> tuple[dict[str, str], dict[str, Mapping[str, Any]]]:
+    """By the first id: that under which each of these goes, where it is another; and what ended under the one before it.
+
+    What may not return keeps its first id.
+    """
     found: dict[str, str] = {}
+    before: dict[str, Mapping[str, Any]] = {}
     waiting = {
         stix_id: stix_id
         for stix_id, one in built.items()
@@ -56,6 +61,7 @@ def generations(
         returning = may_return(
             {at: (built[first], known.held.get(at, {})) for at, first in ended.items()}
         )
+        before |= {first: known.held[at] for at, first in ended.items() if at in known.held}
         barred = {first for at, first in ended.items() if at not in returning}
         waiting = {
             first: own_id(
@@ -69,4 +75,4 @@ def generations(
         known = read(list(waiting.values()))
         found |= {first: at for first, at in waiting.items() if at not in known.used_up}
         waiting = {first: at for first, at in waiting.items() if at in known.used_up}
-    return found
+    return found, {first: before[first] for first in found if first in before}

@@ -81,8 +81,16 @@ def settle(
     def known(ids: Collection[str]) -> Known:
         return _known(conn, ids, ours)
 
-    def returning(built: Mapping[str, Built], found: Known) -> dict[str, str]:
-        return generations(built, found, known, lambda ended: beside.unbound(conn, ended, given))
+    def returning(built: dict[str, Built], found: Known) -> dict[str, str]:
+        again, ended = generations(
+            built, found, known, lambda ended: beside.unbound(conn, ended, given)
+        )
+        for first, held in ended.items():
+            labels = {*held.get("labels", ()), *built[first].content.get("labels", ())}
+            if labels:
+                content = {**built[first].content, "labels": sorted(labels)}
+                built[first] = replace(built[first], content=content)
+        return again
 
     found = known(list(once))
     held = dict(found.held)
@@ -98,9 +106,10 @@ def settle(
         # An id beside may be another's, or have ended, as any other.
         found = known(list(placed.moved.values()))
         foreign |= found.foreign
-        if again := returning(
-            {one: once[one] for one in placed.moved.values() if one in once}, found
-        ):
+        beside_it = {one: once[one] for one in placed.moved.values() if one in once}
+        again = returning(beside_it, found)
+        once |= beside_it
+        if again:
             once, held = _go(conn, once, again, held)
     standing = [one.id for one in once.values() if one.id in held]
     withdrawn = set() if given.again else placing.withdrawn(conn, standing)

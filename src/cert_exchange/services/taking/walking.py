@@ -137,7 +137,9 @@ class Walk:
         builder = self._together.begin(batch, self._key)
         # Several events are several inputs, though one run stores them.
         began = 0 if batch.key else self._at
-        self._given = Input(batch.name, self._terms, began, builder.lists.may_be, self._order.again)
+        # What has a key of its own is known by its lists' ids; two events may bear one title.
+        name = "" if batch.key else batch.name
+        self._given = Input(name, self._terms, began, builder.lists.may_be, self._order.again)
         return builder
 
     def _batch(self, event: Event | None, chunk: Chunk) -> Batch:
@@ -296,11 +298,14 @@ class Walk:
         unfit = self._shared.unfit(of, frozenset(out | gone), frozenset(out - secret))
         if unfit:
             with self._node.database.reading() as conn:
-                again = settle(conn, [one.built for one in unfit], at=self._at)
+                again = settle(conn, [one.built for one in unfit], at=self._at, given=self._given)
             examined = examine_objects(
                 [one.content for one in again], limits=self._node.publish_limits
             )
-            new = {one.id: (one, seen) for one, seen in zip(again, examined.items, strict=True)}
+            new = {
+                before.settled.id: (one, seen)
+                for before, one, seen in zip(unfit, again, examined.items, strict=True)
+            }
             usable[:] = [new.get(one.id, (one, seen)) for one, seen in usable]
             # A warning about a text that is left out is none.
             told = [said for said in told if said.id not in new] + self._told(again, context)
