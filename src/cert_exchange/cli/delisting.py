@@ -56,7 +56,7 @@ def delist(
             printing.table(["id", "looks for"], found.indicators[:_SHOWN])
         count = printing.count(len(ids), "indicator")
         unread = (
-            f"{printing.count(found.unread, 'place')} of {found.name} could not be read when it was published last,"
+            f"{printing.count(found.unread, 'place')} of {found.name} could not be used when it was published last,"
             " and what stands there may be among these"
         )
         if dry_run:

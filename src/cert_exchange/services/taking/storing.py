@@ -26,7 +26,7 @@ from cert_exchange.services.releasing import Releasing
 from cert_exchange.services.taking.chunks import Chunk, contents_of
 from cert_exchange.services.taking.reading import Order, Understanding, read
 from cert_exchange.services.taking.sources import Source
-from cert_exchange.services.taking.together import TABLES, Together
+from cert_exchange.services.taking.together import Together
 from cert_exchange.services.taking.understanding import Found, OnLoss, Progress, asked_of
 from cert_exchange.services.taking.walking import Walk
 from cert_exchange.stix.envelopes import Batch
@@ -96,14 +96,14 @@ def take(
             if progress is not None:
                 progress(taken.found.findings, total)
             part_done()
-    if how.form in TABLES and walk.list_name:
+    if walk.list_name:
         together.unread[walk.list_name] += taken.found.lost.total()
         _note_unread(node, walk.list_name, together.unread[walk.list_name])
     return taken
 
 
 def _note_unread(node: Node, name: str, places: int) -> None:
-    """Remember how many places of a list could not be read: what stands there is not dropped from it (`ending`)."""
+    """Remember how many places of an input were not used: what stands there is not dropped from its list (`ending`)."""
 
     def work(tx: Transaction) -> None:
         facts.put_fact(tx, unread_fact(bare_name(name)), str(places) if places else None)

@@ -81,7 +81,7 @@ class Walk:
         usual = None if how.form is Format.MISP else strictest(order.markings)
         self._shared = Shared(partial(warning.kept_back, node, at=node.now()), usual)
         self._at = node.now()
-        self._given = Input()
+        self._given, self._called = Input(), ""
         self._valid_for = {kind: lives[kind] for kind in Kind if kind in lives}
         if order.valid_for is not None:
             self._valid_for = dict.fromkeys(Kind, order.valid_for)
@@ -89,7 +89,7 @@ class Walk:
     @property
     def list_name(self) -> str:
         """What the reports or groupings are called that this walk made last; empty before it found anything."""
-        return self._given.name
+        return self._called
 
     def chunks(self, stream: Stream) -> Iterator[Chunk]:
         """All of them; the reports of a batch come after its findings, of inputs that make one list after the last."""
@@ -138,7 +138,7 @@ class Walk:
         # Several events are several inputs, though one run stores them.
         began = 0 if batch.key else self._at
         # What has a key of its own is known by its lists' ids; two events may bear one title.
-        name = "" if batch.key else batch.name
+        name, self._called = "" if batch.key else batch.name, batch.name
         self._given = Input(name, self._terms, began, builder.lists.may_be, self._order.again)
         return builder
 
