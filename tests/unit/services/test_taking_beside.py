@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -255,6 +256,8 @@ def test_coming_back_undoes_nothing_that_was_narrowed(
     take(scene, wall, FIRST, GREEN)
     assert "two.badzone.top" not in indicators(scene, "b")
     assert "two.badzone.top" not in str(scene.sees("b"))
+    take(scene, wall, FIRST, replace(GREEN, again=True))
+    assert ("two.badzone.top" in indicators(scene, "b")) == (how == "red list")
 
 
 def test_former_lists_and_hidden_names_are_known_again(sqlite_scene: Scene, wall: Wall) -> None:

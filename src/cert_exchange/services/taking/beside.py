@@ -196,7 +196,10 @@ def place(
 def unbound(
     conn: Transaction, ended: Mapping[str, tuple[Built, Mapping[str, Any]]], given: Input
 ) -> set[str]:
-    """Of what ended (id -> what is said now, what was held): what nobody keeps back, and what was not narrower than now."""
+    """Of what ended (id -> what is said now, what was held): what nobody keeps back, and what was not narrower than now.
+
+    Where a person says so (`again`), what only inputs narrowed comes back as it is said now.
+    """
     if not ended:
         return set()
     numbers = objects.idents_of(conn, list(ended))
@@ -206,7 +209,10 @@ def unbound(
         stix_id
         for stix_id, (one, held) in ended.items()
         if numbers.get(stix_id) not in back
-        and not _circle(held, beside.get(stix_id)).narrows(_circle(one.content, given.terms))
+        and (
+            given.again
+            or not _circle(held, beside.get(stix_id)).narrows(_circle(one.content, given.terms))
+        )
     }
 
 
