@@ -244,7 +244,9 @@ def _refused(found: Found) -> int:
     return sum(
         number
         for why, number in found.refusals.items()
-        if not why.startswith(("it was revoked here", "it was withdrawn here"))
+        if not why.startswith(
+            ("it was revoked here", "it was withdrawn here", "it is kept back here")
+        )
     )
 
 

@@ -223,8 +223,12 @@ def test_what_was_withdrawn_stays_so_until_a_person_says_again(scene: Scene, wal
     looked, _ = publish(scene, wall, given("daily", hosts(0, 2)))
     assert looked[0].refusals == {"it was withdrawn here, and stays so; --again shares it again": 1}
     assert named(scene) == {"daily": {"h1.badzone.top"}}
+    amber = replace(GREEN, markings=(TLP["amber"],))
+    publish(scene, wall, given("other", hosts(0, 3)), order=amber)
+    assert len(named(scene)["other"]) == 2
+    assert "h0.badzone.top" not in {one.get("name") for one in scene.sees("b")}
     publish(scene, wall, given("daily", hosts(0, 2)), order=replace(GREEN, again=True))
-    assert named(scene) == {"daily": set(hosts(0, 2))}
+    assert named(scene)["daily"] == set(hosts(0, 2))
 
 
 def test_what_comes_back_bears_the_labels_that_it_ended_with(

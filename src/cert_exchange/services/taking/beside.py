@@ -100,6 +100,8 @@ class Placed:
     stays: frozenset[str] = frozenset()
     narrower: frozenset[str] = frozenset()
     """of what goes under another id, what is narrower than what stands under the first"""
+    kept: frozenset[str] = frozenset()
+    """what somebody keeps back, and no other input changes"""
     bound: frozenset[str] = frozenset()
     """what terms beside it bind, of which the input says nothing"""
 
@@ -188,9 +190,9 @@ def place(
     }
     stays = {one for one in contested - own - follow if "modified" not in built[one].content}
     kept = narrower - joins - free
-    stays |= kept - given.alone(conn, {one: held[one] for one in kept})
-    stays |= {one for one in joins if built[one].content["source_ref"] in stays}
-    return Placed(moved, frozenset(stays), frozenset(moved.keys() - wider), bound)
+    kept -= given.alone(conn, {one: held[one] for one in kept})
+    stays |= {one for one in joins if built[one].content["source_ref"] in kept}
+    return Placed(moved, frozenset(stays), frozenset(moved.keys() - wider), frozenset(kept), bound)
 
 
 def unbound(

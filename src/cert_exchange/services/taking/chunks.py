@@ -15,6 +15,7 @@ from cert_exchange.stix.envelopes import Examined
 NOT_TAKEN: Final[Mapping[str, str]] = {
     "revoked": "it was revoked here, and stays so (--again brings back what a narrower list ended)",
     "withdrawn": "it was withdrawn here, and stays so; --again shares it again",
+    "kept back": "it is kept back here (blocked, held, disputed or bound by a person), and no other input changes it",
     "another's": "every id for it is held from another creator",
     "nobody's": "with the terms of an earlier publication nobody may have it; give another --name, or `terms set` says anew",
 }

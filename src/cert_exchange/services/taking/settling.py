@@ -31,7 +31,9 @@ from cert_exchange.store import versions as rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import OWN, ObjectStatus
 
-State = Literal["new", "changed", "unchanged", "revoked", "withdrawn", "another's", "nobody's"]
+State = Literal[
+    "new", "changed", "unchanged", "revoked", "withdrawn", "kept back", "another's", "nobody's"
+]
 _JOINED: Final = ("labels", "external_references")
 _MOST_JOINED: Final = 100
 _LONGEST: Final = 4_000
@@ -99,7 +101,9 @@ def settle(
     if again := returning(once, found):
         once, held = _go(conn, once, again, held)
         firsts = {new: first for first, new in again.items()}
-    placed = beside.place(conn, once, held, given, lambda ids: known(ids).held, firsts)
+    withdrawn = set() if given.again else placing.withdrawn(conn, held.keys() & once.keys())
+    there = {stix_id: one for stix_id, one in held.items() if stix_id not in withdrawn}
+    placed = beside.place(conn, once, there, given, lambda ids: known(ids).held, firsts)
     before = list(once)
     if placed.moved:
         once, held = _go(conn, once, placed.moved, held)
@@ -111,10 +115,12 @@ def settle(
         once |= beside_it
         if again:
             once, held = _go(conn, once, again, held)
-    standing = [one.id for one in once.values() if one.id in held]
-    withdrawn = set() if given.again else placing.withdrawn(conn, standing)
+    if not given.again:
+        withdrawn |= placing.withdrawn(conn, held.keys() & once.keys())
     return [
-        Settled(one, dict(held[one.id]), "unchanged", stays=True)
+        Settled(one, one.content, "kept back")
+        if first in placed.kept
+        else Settled(one, dict(held[one.id]), "unchanged", stays=True)
         if first in placed.stays
         else Settled(one, one.content, "another's")
         if one.id in foreign
