@@ -34,7 +34,7 @@ Standing = Callable[[Sequence[str]], Mapping[str, tuple[str, ...]]]
 
 _CLOCK: Final = ("created", "modified")
 _MOST_BITS: Final = 16
-_TURNS: Final = 4
+_TURNS: Final = 8
 """Generations of one list: so often it may be narrowed and be wide again."""
 _PARTS_ASKED: Final = 64
 _ENTRY: Final = 17

@@ -301,3 +301,31 @@ def test_the_end_of_the_first_tells_nobody_of_the_narrower_one(
     take(scene, wall, FIRST, GREEN)
     again = take(scene, wall, SECOND, RED, "second.txt")
     assert set(again.results) == {"duplicate"}
+
+
+def test_a_label_that_binds_and_a_doubt_of_another_list_take_nothing_back(
+    sqlite_scene: Scene, wall: Wall
+) -> None:
+    """A policy denies `do-not-share` and what is not sure: another list's word of either leaves the first list as it is."""
+    scene = sqlite_scene
+    scene.apply(
+        "b",
+        "partners: [b]\ncollections: [indicators]\nceiling: {tlp: amber}\nrules:\n"
+        "  - {name: internal, match: {labels: [do-not-share]}, deny: true}\n"
+        "  - {name: weak, match: {confidence: {at_most: 30}}, deny: true}\n"
+        "  - {name: ours, match: {origin: own}, allow: true}\n",
+    )
+    sure = replace(GREEN, confidence=90)
+    take(scene, wall, FIRST, sure)
+    before = scene.log("b")
+    table = replace(GREEN, form=taking.Format.CSV)
+    for _ in range(2):
+        said = "value,tags\none.badzone.top,Do-Not-Share\n"
+        take(scene, wall, said, table, "labelled.csv")
+        again = take(scene, wall, FIRST[1:], replace(GREEN, confidence=10), "weak.txt")
+    assert [one for one in scene.log("b")[len(before) :] if one[1] == "withdrawal"] == []
+    assert set(indicators(scene, "b")) == set(FIRST)
+    assert set(again.results) == {"duplicate"}
+    assert {one["confidence"] for one in scene.sees("b") if one["type"] == "indicator"} == {90}
+    take(scene, wall, FIRST, replace(GREEN, confidence=10))  # its own doubt counts
+    assert "one.badzone.top" not in indicators(scene, "b")

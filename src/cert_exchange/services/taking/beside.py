@@ -11,7 +11,8 @@
 5. Of what everybody may know (vulnerabilities, techniques) a wider statement stands beside a narrower one as well.
 6. Where a person or a partner keeps the first back (blocked, held, disputed, bound by terms with a reason), nothing goes beside
    it, for what is kept back would come round another way; and nothing of it changes by another input.
-7. Narrower is: a higher TLP, one more marking, or terms that shut somebody out or for longer. Purposes shut nobody out.
+7. Narrower is: a higher TLP, one more marking, a label at which a policy in force denies or holds, or terms that shut somebody
+   out or for longer. Purposes shut nobody out. That it is less sure of a value is not taken from another input either.
 """
 
 from __future__ import annotations
@@ -20,9 +21,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-import orjson
-
-from cert_exchange.intake.batches import bare_name
 from cert_exchange.intake.building import Built, own_id
 from cert_exchange.policy.sharing_terms import (
     EXTENSION,
@@ -33,63 +31,19 @@ from cert_exchange.policy.sharing_terms import (
     terms_of,
     to_text,
 )
+from cert_exchange.services.taking.inputs import Bodies, Input, rank
 from cert_exchange.stix.instants import parse_micros
 from cert_exchange.stix.markings import Tlp, read_markings
 from cert_exchange.store import objects, placing
 from cert_exchange.store import terms as term_rows
-from cert_exchange.store import versions as rows
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.tables import OWN
 from cert_exchange.store.terms import EVERY
 
-Bodies = Mapping[str, Mapping[str, Any]]
-"""What we hold, by STIX id."""
 ReadHeld = Callable[[Collection[str]], Bodies]
 
 _ALWAYS_ITS_OWN: Final = frozenset({"report", "grouping", "marking-definition", "identity"})
 _KNOWN_TO_ALL: Final = frozenset({"vulnerability", "attack-pattern"})
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """One input: the name that its lists bear, the terms laid beside its objects, and when its run began (micros).
-
-    `is_part`: whether an object is one of its lists by its id, whatever it is called: events of MISP may change their title.
-    """
-
-    name: str = ""
-    terms: SharingTerms | None = None
-    began: int = 0
-    is_part: Callable[[str], bool] = lambda _: False
-    again: bool = False
-    """whether what our desk withdrew is to be shared again"""
-    _lists: dict[int, tuple[bool, int]] = field(default_factory=dict)
-    """by rendition of a list: whether it bears the name of this input, and the rank of its TLP"""
-
-    def alone(self, conn: Transaction, held: Bodies) -> set[str]:
-        """Which of these a list of this input names already, or named before, and no list of another names now.
-
-        A list that is itself narrower than the object says nothing for keeping that wide.
-        """
-        numbers = objects.idents_of(conn, list(held))
-        width = {
-            ident: _rank(read_markings(held[stix_id]).tlp) for stix_id, ident in numbers.items()
-        }
-        naming = placing.lists_naming(conn, numbers.values())
-        new = {one.rendition for one in naming} - self._lists.keys()
-        for rendition, body in rows.ask_bodies(conn, new)():
-            content = orjson.loads(body)
-            same = bool(self.name) and bare_name(content.get("name", "")) == bare_name(self.name)
-            self._lists[rendition] = same, _rank(read_markings(content).tlp)
-        mine: set[int] = set()
-        others: set[int] = set()
-        for one in naming:
-            same, rank = self._lists[one.rendition]
-            if same or self.is_part(one.list_id):
-                mine.add(one.ident)
-            elif one.still and rank <= width[one.ident]:
-                others.add(one.ident)
-        return {stix_id for stix_id, ident in numbers.items() if ident in mine - others}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +56,8 @@ class Placed:
     """of what goes under another id, what is narrower than what stands under the first"""
     kept: frozenset[str] = frozenset()
     """what somebody keeps back, and no other input changes"""
+    surer: frozenset[str] = frozenset()
+    """of what another input said with more confidence, which stays"""
     bound: frozenset[str] = frozenset()
     """what terms beside it bind, of which the input says nothing"""
 
@@ -117,7 +73,7 @@ class _Circle:
     def narrows(self, held: _Circle) -> bool:
         """Whether it shuts out somebody whom `held` lets in."""
         return (
-            _rank(self.tlp) > _rank(held.tlp)
+            rank(self.tlp) > rank(held.tlp)
             or not self.others <= held.others
             or (held.terms & self.terms) != held.terms
         )
@@ -161,14 +117,16 @@ def place(
         for stix_id, said in beside.items()
         if built[stix_id].named and (said & mine) != mine
     )
+    less = {one: held[one] for one in there if _less_sure(built[one].content, held[one])}
+    surer = frozenset(less.keys() - given.alone(conn, less) if less else ())
     asked = [one for one in there if _may_differ(built[one].content, held[one], given)]
     if not asked:
-        return Placed(bound=bound)
+        return Placed(surer=surer, bound=bound)
     narrower: set[str] = set()
     wider: set[str] = set()
     for stix_id in asked:
-        said = _circle(built[stix_id].content, given.terms)
-        theirs = _circle(held[stix_id], beside.get(stix_id))
+        said = _circle(built[stix_id].content, given.terms, given)
+        theirs = _circle(held[stix_id], beside.get(stix_id), given)
         if said.narrows(theirs):
             narrower.add(stix_id)
         elif built[stix_id].content["type"] in _KNOWN_TO_ALL and theirs.narrows(said):
@@ -192,7 +150,14 @@ def place(
     kept = narrower - joins - free
     kept -= given.alone(conn, {one: held[one] for one in kept})
     stays |= {one for one in joins if built[one].content["source_ref"] in kept}
-    return Placed(moved, frozenset(stays), frozenset(moved.keys() - wider), frozenset(kept), bound)
+    return Placed(
+        moved=moved,
+        stays=frozenset(stays),
+        narrower=frozenset(moved.keys() - wider),
+        kept=frozenset(kept),
+        surer=surer,
+        bound=bound,
+    )
 
 
 def unbound(
@@ -213,7 +178,9 @@ def unbound(
         if numbers.get(stix_id) not in back
         and (
             given.again
-            or not _circle(held, beside.get(stix_id)).narrows(_circle(one.content, given.terms))
+            or not _circle(held, beside.get(stix_id), given).narrows(
+                _circle(one.content, given.terms, given)
+            )
         )
     }
 
@@ -262,7 +229,7 @@ def _moved(
         return {}
     slots = {
         stix_id: _slots(
-            one.content, firsts.get(stix_id, stix_id), _circle(one.content, given.terms)
+            one.content, firsts.get(stix_id, stix_id), _circle(one.content, given.terms, given)
         )
         for stix_id, one in things.items()
     }
@@ -271,9 +238,9 @@ def _moved(
     own = given.alone(conn, held)
     found: dict[str, str] = {}
     for stix_id, those in slots.items():
-        mine = _circle(things[stix_id].content, given.terms)
+        mine = _circle(things[stix_id].content, given.terms, given)
         standing = {
-            slot: _circle(held[slot], beside.get(slot))
+            slot: _circle(held[slot], beside.get(slot), given)
             for slot in those.values()
             if slot in held and held[slot].get("revoked") is not True
         }
@@ -300,6 +267,10 @@ def _slots(content: Mapping[str, Any], first: str, circle: _Circle) -> dict[Tlp 
     }  # fmt: skip
 
 
+def _less_sure(new: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
+    return int(new.get("confidence", 100)) < int(held.get("confidence", 0))
+
+
 def _may_differ(new: Mapping[str, Any], held: Mapping[str, Any], given: Input) -> bool:
     """Whether it is worth a look: nearly always both say the same."""
     return (
@@ -310,13 +281,14 @@ def _may_differ(new: Mapping[str, Any], held: Mapping[str, Any], given: Input) -
     )
 
 
-def _circle(content: Mapping[str, Any], beside: SharingTerms | None) -> _Circle:
+def _circle(content: Mapping[str, Any], beside: SharingTerms | None, given: Input) -> _Circle:
     read = read_markings(content)
     carried = _carried(content) or NO_TERMS
     both = carried if beside is None else carried & beside
     terms = replace(both, purposes=(), kept_here="", not_detected="", tlp=None)
     tlp = max((one for one in (read.tlp, both.tlp) if one is not None), default=None)
-    return _Circle(tlp, read.ids | frozenset(read.tags), terms)
+    labels = given.binding.intersection(str(one).casefold() for one in content.get("labels", ()))
+    return _Circle(tlp, read.ids | frozenset(read.tags) | labels, terms)
 
 
 def _carried(content: Mapping[str, Any]) -> SharingTerms | None:
@@ -341,7 +313,3 @@ def _beside(conn: Transaction, stix_ids: Collection[str]) -> dict[str, SharingTe
 def _stored_by(held: Mapping[str, Any], began: int) -> bool:
     modified = held.get("modified")
     return bool(began) and isinstance(modified, str) and parse_micros(modified) >= began
-
-
-def _rank(tlp: Tlp | None) -> int:
-    return -1 if tlp is None else int(tlp)

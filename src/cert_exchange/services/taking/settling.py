@@ -23,8 +23,8 @@ from typing import Any, Final, Literal
 from cert_exchange.intake.building import Built, strictest
 from cert_exchange.policy.sharing_terms import EXTENSION
 from cert_exchange.services.taking import beside
-from cert_exchange.services.taking.beside import Input
 from cert_exchange.services.taking.generations import Known, generations
+from cert_exchange.services.taking.inputs import Input
 from cert_exchange.stix.instants import format_micros, parse_micros
 from cert_exchange.store import lifetimes, objects, placing
 from cert_exchange.store import versions as rows
@@ -127,7 +127,7 @@ def settle(
         else Settled(one, one.content, "withdrawn")
         if one.id in withdrawn
         else replace(
-            _settled(one, held.get(one.id), at),
+            _settled(one, held.get(one.id), at, surer=first in placed.surer),
             apart=first in placed.narrower,
             bound=first in placed.bound,
             listed=tuple(held.get(one.id, {}).get("object_refs", ())),
@@ -147,7 +147,9 @@ def _go(
     return gone, {**held, **_known(conn, gone.keys() - built.keys(), frozenset()).held}
 
 
-def _settled(built: Built, held: Mapping[str, Any] | None, at: int) -> Settled:
+def _settled(
+    built: Built, held: Mapping[str, Any] | None, at: int, *, surer: bool = False
+) -> Settled:
     new = built.content
     if held is None:
         return Settled(built, new, "new")
@@ -172,6 +174,8 @@ def _settled(built: Built, held: Mapping[str, Any] | None, at: int) -> Settled:
     end = held.get("valid_until")
     if "valid_until" in built.floating and isinstance(end, str) and parse_micros(end) <= at:
         content["valid_until"] = new["valid_until"]
+    if surer:
+        content["confidence"] = held["confidence"]
     for name in _JOINED:
         if name in held and name in new:
             content[name] = _joined(held[name], new[name])

@@ -29,8 +29,8 @@ from cert_exchange.policy.cautions import Of
 from cert_exchange.policy.sharing_terms import SharingTerms
 from cert_exchange.services import publishing, warning
 from cert_exchange.services.pairing import HELD_WITH
-from cert_exchange.services.taking.beside import Input
 from cert_exchange.services.taking.chunks import NOT_TAKEN, Chunk, Held, bases_of, joins
+from cert_exchange.services.taking.inputs import Input, binding_labels
 from cert_exchange.services.taking.reading import Order, Stream, Understanding
 from cert_exchange.services.taking.settling import Settled, settle
 from cert_exchange.services.taking.texts import Shared
@@ -82,6 +82,7 @@ class Walk:
         self._shared = Shared(partial(warning.kept_back, node, at=node.now()), usual)
         self._at = node.now()
         self._given, self._called = Input(), ""
+        self._binding = binding_labels(node)
         self._valid_for = {kind: lives[kind] for kind in Kind if kind in lives}
         if order.valid_for is not None:
             self._valid_for = dict.fromkeys(Kind, order.valid_for)
@@ -139,7 +140,9 @@ class Walk:
         began = 0 if batch.key else self._at
         # What has a key of its own is known by its lists' ids; two events may bear one title.
         name, self._called = "" if batch.key else batch.name, batch.name
-        self._given = Input(name, self._terms, began, builder.lists.may_be, self._order.again)
+        self._given = Input(
+            name, self._terms, began, builder.lists.may_be, self._order.again, self._binding
+        )
         return builder
 
     def _batch(self, event: Event | None, chunk: Chunk) -> Batch:
@@ -237,7 +240,7 @@ class Walk:
         )
         usable: list[tuple[Settled, Examined]] = []
         gone: set[str] = set()
-        chunk.apart += sum(one.apart for one in settled)
+        chunk.apart += sum(one.apart and one.state != "unchanged" for one in settled)
         chunk.bound += sum(one.bound for one in settled)
         for one, seen in zip(settled, examined.items, strict=True):
             if one.tightened:
