@@ -74,7 +74,7 @@ def test_a_label_that_comes_later_takes_the_value_back(scene: Scene, wall: Wall)
     """A new version of the indicator that may not go takes along what was made for it."""
     scene.apply("b", POLICY + INTERNAL + OURS)
     publish(scene, wall, ROWS)
-    publish(scene, wall, "value,tags\ngood.badzone.top,do-not-share\n", "second.csv")
+    publish(scene, wall, "value,tags\ngood.badzone.top,do-not-share\n")
     assert values(scene, "b") == {"weak.badzone.top"}
     assert "good" not in str(scene.sees("b"))
 
