@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 import orjson
-from sqlalchemy import ColumnElement, Select, and_, exists, select, update
+from sqlalchemy import Select, and_, exists, select, update
 
 from cert_exchange.store.database import Transaction
 from cert_exchange.store.statements import parts
@@ -35,8 +35,24 @@ class Ending(StrEnum):
 
 _INDICATOR: Final = "indicator"
 _newer = objects.alias("newer")
-_list = objects.alias("list")
+LISTS: Final = objects.alias("list")
 _newer_list = objects.alias("newer_list")
+IS_LIST: Final = and_(
+    LISTS.c.type.in_(("report", "grouping")),
+    LISTS.c.origin == OWN,
+    LISTS.c.status == ObjectStatus.ACCEPTED.value,
+    LISTS.c.revoked.is_(False),
+)
+"""A version of `LISTS` that is a report or grouping of ours, not revoked."""
+IS_NEWEST_LIST: Final = and_(
+    IS_LIST,
+    ~exists().where(
+        _newer_list.c.ident == LISTS.c.ident,
+        _newer_list.c.status == ObjectStatus.ACCEPTED.value,
+        _newer_list.c.version_key > LISTS.c.version_key,
+    ),
+)
+"""The newest of them."""
 _OURS: Final = and_(objects.c.origin == OWN, objects.c.status == ObjectStatus.ACCEPTED.value)
 _NEWEST: Final = ~exists().where(
     _newer.c.ident == objects.c.ident,
@@ -94,15 +110,11 @@ def lists_called(conn: Transaction, name: str) -> list[tuple[int, str, str]]:
     """(ident, STIX id, name) of our newest, not revoked reports and groupings whose name begins so."""
     begins = '"name":' + orjson.dumps(name).decode("utf-8")[:-1]
     rows = conn.execute(
-        select(_list.c.ident, identifiers.c.stix_id, renditions.c.body)
-        .join(identifiers, identifiers.c.num == _list.c.ident)
-        .join(renditions, renditions.c.id == _list.c.rendition)
+        select(LISTS.c.ident, identifiers.c.stix_id, renditions.c.body)
+        .join(identifiers, identifiers.c.num == LISTS.c.ident)
+        .join(renditions, renditions.c.id == LISTS.c.rendition)
         .where(
-            _list.c.type.in_(("report", "grouping")),
-            _list.c.origin == OWN,
-            _list.c.status == ObjectStatus.ACCEPTED.value,
-            _list.c.revoked.is_(False),
-            _is_newest_list(),
+            IS_NEWEST_LIST,
             renditions.c.body.contains(begins, autoescape=True),
         )
     )
@@ -150,11 +162,11 @@ def _named(containers: Collection[int]) -> Select[tuple[int]]:
     """The ids that versions of ours of some lists name."""
     return (
         select(references.c.target)
-        .join(_list, _list.c.id == references.c.source)
+        .join(LISTS, LISTS.c.id == references.c.source)
         .where(
-            _list.c.ident.in_(containers),
-            _list.c.origin == OWN,
-            _list.c.status == ObjectStatus.ACCEPTED.value,
+            LISTS.c.ident.in_(containers),
+            LISTS.c.origin == OWN,
+            LISTS.c.status == ObjectStatus.ACCEPTED.value,
         )
     )
 
@@ -163,22 +175,10 @@ def _naming_anywhere() -> Select[tuple[int]]:
     """The newest, not revoked version of any list of ours that names the indicator."""
     return (
         select(references.c.source)
-        .join(_list, _list.c.id == references.c.source)
+        .join(LISTS, LISTS.c.id == references.c.source)
         .where(
             references.c.target == identifiers.c.num,
-            _list.c.type.in_(("report", "grouping")),
-            _list.c.origin == OWN,
-            _list.c.status == ObjectStatus.ACCEPTED.value,
-            _list.c.revoked.is_(False),
-            _is_newest_list(),
+            IS_NEWEST_LIST,
         )
         .correlate(identifiers)
-    )
-
-
-def _is_newest_list() -> ColumnElement[bool]:
-    return ~exists().where(
-        _newer_list.c.ident == _list.c.ident,
-        _newer_list.c.status == ObjectStatus.ACCEPTED.value,
-        _newer_list.c.version_key > _list.c.version_key,
     )

@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import and_, exists, select, union
 
 from cert_exchange.store.database import Transaction
+from cert_exchange.store.lifetimes import IS_LIST, IS_NEWEST_LIST, LISTS
 from cert_exchange.store.statements import parts
 from cert_exchange.store.tables import (
     OWN,
@@ -28,8 +29,6 @@ from cert_exchange.store.tables import (
 )
 
 _newer = objects.alias("newer")
-_list = objects.alias("list")
-_newer_list = objects.alias("newer_list")
 _list_id = identifiers.alias("list_id")
 _ACCEPTED: Final = ObjectStatus.ACCEPTED.value
 _IS_NEWEST: Final = and_(
@@ -40,20 +39,6 @@ _IS_NEWEST: Final = and_(
         _newer.c.origin == OWN,
         _newer.c.status == _ACCEPTED,
         _newer.c.version_key > objects.c.version_key,
-    ),
-)
-_IS_LIST: Final = and_(
-    _list.c.type.in_(("report", "grouping")),
-    _list.c.origin == OWN,
-    _list.c.status == _ACCEPTED,
-    _list.c.revoked.is_(False),
-)
-_IS_NEWEST_LIST: Final = and_(
-    _IS_LIST,
-    ~exists().where(
-        _newer_list.c.ident == _list.c.ident,
-        _newer_list.c.status == _ACCEPTED,
-        _newer_list.c.version_key > _list.c.version_key,
     ),
 )
 
@@ -73,10 +58,10 @@ def lists_naming(conn: Transaction, idents: Collection[int]) -> list[Naming]:
     found: list[Naming] = []
     for part in parts(sorted(idents)):
         rows = conn.execute(
-            select(references.c.target, _list.c.rendition, _list_id.c.stix_id, _IS_NEWEST_LIST)
-            .join(_list, _list.c.id == references.c.source)
-            .join(_list_id, _list_id.c.num == _list.c.ident)
-            .where(references.c.target.in_(part), _IS_LIST)
+            select(references.c.target, LISTS.c.rendition, _list_id.c.stix_id, IS_NEWEST_LIST)
+            .join(LISTS, LISTS.c.id == references.c.source)
+            .join(_list_id, _list_id.c.num == LISTS.c.ident)
+            .where(references.c.target.in_(part), IS_LIST)
         )
         found += [Naming(row[0], row[1], row[2], bool(row[3])) for row in rows]
     return found

@@ -115,8 +115,8 @@ def settle(
         once |= beside_it
         if again:
             once, held = _go(conn, once, again, held)
-    if not given.again:
-        withdrawn |= placing.withdrawn(conn, held.keys() & once.keys())
+    if not given.again:  # what went under another id was not asked about yet
+        withdrawn |= placing.withdrawn(conn, (held.keys() & once.keys()) - set(before))
     return [
         Settled(one, one.content, "kept back")
         if first in placed.kept
